@@ -1,0 +1,31 @@
+# wsis: from images with weak annotations to instance masks and a trained Mask R-CNN.
+#
+# results/<dataset>/<run>/<stage>/...   a run is a system plus overrides (config.yaml); what does not depend on a
+# run lies under the reserved name `shared`; what two runs configure alike lies in the folder of the first.
+# logs/ and benchmarks/ mirror results/; work/ holds checkpoints.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# A file given with --configfile replaces the default, it does not add to it.
+if not workflow.config_settings.configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "workflow/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/classifier.smk"
+include: "workflow/rules/postprocess.smk"
+include: "workflow/systems/bestie.smk"
+include: "workflow/rules/maskrcnn.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"results/{DATASET}/summary.csv",
+        f"results/{DATASET}/report.html",
+        results,

@@ -1,0 +1,378 @@
+"""Self-refinement and inference of BESTIE against a pixel-by-pixel version, by hand, and invariants."""
+
+import bestie_reference as reference
+import numpy as np
+import pytest
+import torch
+
+from wsis_steps.bestie.centers import CenterRule
+from wsis_steps.bestie.grouping import heat_maps, pad_tables, pseudo_instances, semantic_components, targets
+from wsis_steps.bestie.refinement import (
+    draw_centers,
+    instances_from_outputs,
+    instances_from_points,
+    refine,
+    refine_with_points,
+    render_targets,
+)
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA"))]
+
+
+def inputs(scenes, device="cpu"):
+    """Arguments of `refine` for a batch of scenes."""
+    found = [semantic_components(scene[0], scene[4]) for scene in scenes]
+    arrays = {
+        "semantic": np.stack([scene[1] for scene in scenes]),
+        "centers": np.stack([scene[2] for scene in scenes]),
+        "offsets": np.stack([scene[3] for scene in scenes]),
+        "components": np.stack([part.map for part in found]),
+        "table": pad_tables([part.table for part in found]),
+    }
+    return {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+
+
+def probability(logits):
+    return torch.from_numpy(logits).softmax(dim=0).numpy()
+
+
+def blank(shape=(60, 240)):
+    """A scene of one class: a component of 40 x 220 pixels from (10, 10), no heat, and offsets of 50 px."""
+    semantic = np.zeros(shape, np.uint8)
+    semantic[10:50, 10:230] = 1
+    logits = np.zeros((2, *shape), np.float32)  # probability 0.5
+    return semantic, logits, np.zeros((1, *shape), np.float32), np.full((2, *shape), 50, np.float32), np.ones(1, bool)
+
+
+def assert_same(made, expected):
+    for mine, literal in zip(made, expected, strict=True):
+        assert mine.dtype == torch.float32
+        np.testing.assert_allclose(mine.cpu().numpy(), literal, atol=2e-6)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("offsets", ["noisy", "specks"])
+@pytest.mark.parametrize(("window", "gap"), [(41, 100), (9, 15)])
+@pytest.mark.parametrize("seed", [0, 4, 8])
+def test_refined_labels_are_those_of_the_literal_rule(seed, window, gap, offsets, device):
+    scenes = [reference.scene(s, offsets=offsets) for s in range(seed, seed + 3)]
+    made = refine(**inputs(scenes, device), rule=CenterRule(window=window, cluster_distance=gap))
+    for b, (semantic, logits, heat, way, tags, _) in enumerate(scenes):
+        expected = reference.refine(
+            semantic, probability(logits), heat, way, np.flatnonzero(tags), window=window, gap=gap
+        )
+        assert_same([part[b] for part in made], expected)
+
+
+def test_random_scenes_reach_every_branch_of_the_rule():
+    seen = dict.fromkeys(("peaks", "clusters alone", "clusters beside peaks", "none", "too many", "several"), 0)
+    for offsets, seed in [(o, s) for o in ("noisy", "specks") for s in (0, 1, 2, 4, 5, 6)]:
+        semantic, _, heat, way, tags, _ = reference.scene(seed, offsets=offsets)
+        for category in np.flatnonzero(tags):
+            for pixels in reference.components(semantic == category + 1, 50):
+                peaks = reference.peaks(heat[category], pixels, 0.3, 9)
+                centers, _, parts = reference.divide(heat[category], way, pixels, 0.3, 9, 3, 15)
+                count = sum(map(bool, parts))
+                seen["peaks"] += bool(peaks)
+                seen["clusters alone"] += not peaks and bool(centers)
+                seen["clusters beside peaks"] += bool(peaks) and len(centers) > len(peaks)
+                seen["none"] += not centers
+                seen["too many"] += count > 5
+                seen["several"] += 1 < count <= 5
+    assert min(seen.values()) >= 2, seen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_class_agnostic_centers_serve_all_classes(seed):
+    semantic, logits, heat, way, tags, _ = reference.scene(seed)
+    scene = semantic, logits, heat.max(axis=0, keepdims=True), way, tags
+    made = refine(**inputs([scene]))
+    expected = reference.refine(semantic, probability(logits), scene[2], way, np.flatnonzero(tags))
+    assert_same([part[0] for part in made], expected)
+
+
+def test_other_rules_are_followed():
+    scenes = [reference.scene(s) for s in range(4)]
+    rule = CenterRule(window=9, cluster_tolerance=0)
+    made = refine(**inputs(scenes), threshold=0.15, rule=rule, max_instances=100, sigma=3)
+    for b, (semantic, logits, heat, way, tags, _) in enumerate(scenes):
+        expected = reference.refine(
+            semantic, probability(logits), heat, way, np.flatnonzero(tags), 0.15, 9, 0, sigma=3, most=100
+        )
+        assert_same([part[b] for part in made], expected)
+
+
+def test_a_peak_gives_its_heat_times_the_probability():
+    scene = blank()
+    scene[2][0, 30, 100] = 0.8
+    made = refine(**inputs([scene]))
+    inside = torch.from_numpy(scene[0] > 0)
+    assert torch.allclose(made.weight[0], 0.4 * inside)
+    assert made.centers[0, 0, 30, 100] == 1
+    assert made.offsets[0, :, 12, 20].tolist() == [18, 80]
+
+
+def test_weight_is_at_most_one():
+    scene = blank()
+    scene[2][0, 30, 100] = 5
+    assert refine(**inputs([scene])).weight.max() == 1
+
+
+def test_an_instance_without_its_peak_gets_the_centroid_and_the_probability():
+    scene = blank()
+    scene[2][0, 30, 100] = scene[2][0, 30, 150] = 0.8
+    scene[3][:] = 0
+    scene[3][1, :, 100] = 80  # the peak's own column points beyond the other peak
+    left = refine(**inputs([scene]))
+    assert left.centers[0, 0, 29, 119] == 1  # centroid of rows 10-49, columns 10-229, truncated
+    assert left.weight[0, 30, 20] == pytest.approx(0.5) and left.weight[0, 30, 200] == pytest.approx(0.4)
+    assert left.offsets[0, :, 30, 20].tolist() == [-1, 99]
+
+
+def test_a_component_without_a_center_is_not_labelled():
+    assert not any(part.any() for part in refine(**inputs([blank()])))
+
+
+@pytest.mark.parametrize(("count", "labelled"), [(5, True), (6, False)])
+def test_components_of_too_many_instances_are_not_labelled(count, labelled):
+    scene = blank()
+    scene[3][:] = 0
+    scene[2][0, 30, 15 : 15 + 35 * count : 35] = 0.9
+    made = refine(**inputs([scene]), rule=CenterRule(window=5))
+    assert bool(made.weight.any()) == bool(made.centers.any()) == labelled
+
+
+def test_an_empty_instance_does_not_count():
+    scene = blank()
+    scene[3][:] = 0
+    scene[2][0, 30, 15 : 15 + 40 * 5 : 40] = 0.9
+    scene[2][0, 48, 228] = 0.9
+    scene[3][1, :, 195:] = -45  # whatever is near the sixth goes to the fifth
+    assert refine(**inputs([scene]), rule=CenterRule(window=5)).weight.any()
+
+
+@pytest.mark.parametrize(("distance", "kept"), [(20, 1), (21, 2)])
+def test_peaks_suppress_lower_ones_within_the_window_of_their_component(distance, kept):
+    scene = blank()
+    scene[2][0, 30, 100], scene[2][0, 30, 100 + distance] = 0.9, 0.8
+    scene[3][:] = 0
+    made = refine(**inputs([scene]))
+    assert (made.centers == 1).sum() == kept
+    scene[0][:, 110] = 0  # two components
+    assert (refine(**inputs([scene])).centers == 1).sum() == 2
+
+
+BLOBS = {  # areas of rows of short offsets
+    18: [4, 5, 5, 4],
+    19: [3, 5, 5, 5, 1],
+    23: [4, 5, 5, 5, 4],
+    24: [4, 5, 5, 5, 5],
+}
+
+
+def add_blob(way, top, left, rows):
+    for y, length in enumerate(rows):
+        way[:, top + y, left : left + length] = 0
+
+
+@pytest.mark.parametrize(("area", "found"), [(18, False), (19, True), (23, True), (24, False)])
+def test_clusters_have_an_area_close_to_21(area, found):
+    scene = blank()
+    scene[2][:] = 0.06
+    add_blob(scene[3], 20, 60, BLOBS[area])
+    made = refine(**inputs([scene]))
+    assert bool(made.weight.any()) == found
+    if found:
+        assert made.weight.max() == pytest.approx(0.5)  # heat 1 times probability 0.5
+
+
+@pytest.mark.parametrize(("heat", "found"), [(0.05, False), (0.051, True)])
+def test_clusters_need_some_heat(heat, found):
+    scene = blank()
+    scene[2][:] = heat
+    add_blob(scene[3], 20, 60, BLOBS[23])
+    assert bool(refine(**inputs([scene])).weight.any()) == found
+
+
+def test_a_long_thin_cluster_is_one_cluster():
+    scene = blank()
+    scene[2][:] = 0.06
+    add_blob(scene[3], 20, 60, [23])
+    made = refine(**inputs([scene]))
+    assert made.centers[0, 0, 20, 71] == 1
+    scene[3][:, 20, 59] = scene[3][:, 21, 59] = 0  # 25 pixels, the last round a corner
+    assert not refine(**inputs([scene])).weight.any()
+
+
+def test_clusters_do_not_join_over_corners_or_across_classes():
+    semantic, logits, heat, way, _ = blank()
+    semantic[:, 120:][semantic[:, 120:] > 0] = 2
+    logits = np.zeros((3, *semantic.shape), np.float32)
+    heat = np.full((2, *semantic.shape), 0.06, np.float32)
+    add_blob(way, 20, 109, [11, 10])  # 21 pixels up to the border
+    add_blob(way, 20, 120, [11, 11])  # 22 pixels from the border
+    add_blob(way, 30, 60, [20])
+    add_blob(way, 31, 80, [19])
+    made = refine(**inputs([(semantic, logits, heat, way, np.ones(2, bool))]))
+    assert (made.centers == 1).sum(dim=(0, 2, 3)).tolist() == [3, 1]
+
+
+@pytest.mark.parametrize(("distance", "kept"), [(100, 1), (101, 2)])
+def test_clusters_beside_peaks_must_be_far_from_them(distance, kept):
+    scene = blank()
+    scene[2][:] = 0.06
+    scene[2][0, 20, 60] = 0.9
+    blob = scene[3][:, 18:23, 58 + distance : 63 + distance]
+    blob[:] = 0
+    blob[:, ::4, ::4] = 50  # without its corners the square has 21 pixels, around (20, 60 + distance)
+    made = refine(**inputs([scene]))
+    assert (made.centers == 1).sum() == kept
+
+
+def test_outputs_of_half_precision_and_with_gradients_make_plain_labels():
+    batch = inputs([reference.scene(1)])
+    for name in ("semantic", "centers", "offsets"):
+        batch[name] = batch[name].bfloat16().requires_grad_()
+    made = refine(**batch)
+    assert all(part.dtype == torch.float32 and not part.requires_grad for part in made)
+    assert made.weight.any()
+
+
+def test_images_of_a_batch_do_not_touch_each_other():
+    scenes = [reference.scene(s) for s in range(5)]
+    together = refine(**inputs(scenes))
+    for b, scene in enumerate(scenes):
+        alone = refine(**inputs([scene]))
+        assert all(torch.equal(part[b], single[0]) for part, single in zip(together, alone, strict=True))
+
+
+def test_labels_stay_inside_components():
+    batch = inputs([reference.scene(s) for s in range(6)])
+    made = refine(**batch)
+    outside = batch["components"] == 0
+    assert not made.weight[outside].any() and not made.offsets.abs().sum(dim=1)[outside].any()
+    assert made.weight.min() >= 0 and made.weight.max() <= 1
+
+
+def test_a_batch_without_components_gives_empty_labels():
+    scene = list(blank())
+    scene[0] = np.zeros_like(scene[0])
+    made = refine(**inputs([tuple(scene)]))
+    assert made.centers.shape == (1, 1, 60, 240) and not any(part.any() for part in made)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("with_points", [False, True])
+def test_rendered_targets_are_the_targets_of_each_image(with_points, device):
+    scenes = [reference.scene(s) for s in range(4)]
+    found = [pseudo_instances(s[0], np.array([(*p, 1) for p in s[5]]), s[4]) for s in scenes]
+    tables = [np.column_stack([f.categories, f.centers]) for f in found]
+    points = [np.array(s[5]) for s in scenes] if with_points else None
+    weights = np.random.default_rng(0).random((4, 9)).astype(np.float32)
+    arrays = np.stack([f.instance_map for f in found]), pad_tables(tables), weights[:, : max(map(len, tables))]
+    extra = torch.from_numpy(pad_tables([p[:, [2, 0, 1]] for p in points])).to(device) if with_points else None
+    made = render_targets(*(torch.from_numpy(a).to(device) for a in arrays), 4, extra)
+    for b, f in enumerate(found):
+        own = points[b] if with_points else None
+        assert_same(
+            [part[b] for part in made],
+            targets(f.instance_map, f.categories, f.centers, weights[b, : f.accepted], 4, own),
+        )
+
+
+def test_drawn_centers_are_the_heat_maps_of_each_image():
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.integers(0, n, 30) for n in (2, 3, 50, 70)])
+    heat = draw_centers(torch.from_numpy(points), (2, 3, 50, 70), sigma=4)
+    for b in range(2):
+        own = points[points[:, 0] == b][:, [3, 2, 1]]
+        np.testing.assert_array_equal(heat[b].numpy(), heat_maps(own, 3, (50, 70), sigma=4))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("seed", range(3))
+def test_given_points_divide_their_class(seed, device):
+    scenes = [reference.scene(s) for s in (seed, seed + 10)]
+    points = torch.from_numpy(pad_tables([np.array(s[5])[:, [2, 0, 1]] for s in scenes])).to(device)
+    stack = [torch.from_numpy(np.stack([s[i] for s in scenes])).to(device) for i in (3, 0)]
+    made = refine_with_points(offsets=stack[0], semantic=stack[1], points=points)
+    assert made.centers is None
+    for b, (semantic, _, _, way, _, given) in enumerate(scenes):
+        assert_same([made.offsets[b], made.weight[b]], reference.refine_with_points(semantic, way, given))
+
+
+def as_set(instances):
+    """Instances as {(pixels, category): score}."""
+    pixels = [
+        frozenset(zip(*np.nonzero(instances.instance_map == k), strict=True))
+        for k in range(1, len(instances.scores) + 1)
+    ]
+    assert instances.instance_map.max() == len(pixels) == len(instances.categories)
+    return {
+        (part, int(c)): s for part, c, s in zip(pixels, instances.categories, instances.scores.tolist(), strict=True)
+    }
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("offsets", ["noisy", "specks"])
+@pytest.mark.parametrize("seed", range(5))
+def test_predicted_instances_are_those_of_the_literal_rule(seed, offsets, device):
+    _, logits, heat, way, _, _ = reference.scene(seed, offsets=offsets)
+    outputs = [torch.from_numpy(part).to(device) for part in (probability(logits), heat, way)]
+    found = as_set(instances_from_outputs(**dict(zip(("probability", "centers", "offsets"), outputs, strict=True))))
+    expected = {part[:2]: part[2] for part in reference.instances(probability(logits), heat, way)}
+    assert found == pytest.approx(expected, abs=1e-5) and len(expected) > 1
+
+
+def test_tags_rule_classes_out_at_inference():
+    _, logits, heat, way, tags, _ = reference.scene(2)
+    tags = tags & (np.arange(4) == np.flatnonzero(tags)[0])
+    own = probability(logits) * np.append(True, tags)[:, None, None]
+    made = instances_from_outputs(
+        probability=torch.from_numpy(probability(logits)),
+        centers=torch.from_numpy(heat),
+        offsets=torch.from_numpy(way),
+        tags=torch.from_numpy(tags),
+    )
+    expected = {part[:2]: part[2] for part in reference.instances(own, heat, way)}
+    assert as_set(made) == pytest.approx(expected, abs=1e-5) and set(made.categories) == set(np.flatnonzero(tags))
+
+
+def test_a_component_without_a_center_is_one_predicted_instance():
+    semantic, logits, heat, way, _ = blank()
+    logits[1] = np.where(semantic, 1, -1)
+    heat[:] = 0.07
+    found = instances_from_outputs(
+        probability=torch.from_numpy(probability(logits)), centers=torch.from_numpy(heat), offsets=torch.from_numpy(way)
+    )
+    assert np.array_equal(found.instance_map, semantic)
+    assert found.scores == pytest.approx(0.07 * np.e / (1 + np.e))
+
+
+def test_a_picture_of_background_has_no_instances():
+    found = instances_from_outputs(
+        probability=torch.tensor([0.9, 0.1])[:, None, None].expand(2, 30, 40),
+        centers=torch.ones(1, 30, 40),
+        offsets=torch.zeros(2, 30, 40),
+    )
+    assert not found.instance_map.any() and len(found.categories) == len(found.scores) == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_given_points_make_the_predicted_instances(seed):
+    _, logits, _, way, tags, points = reference.scene(seed)
+    own = probability(logits) * np.append(True, tags)[:, None, None]
+    with_points = np.isin(np.arange(5) - 1, [-1, *(p[2] for p in points)])
+    semantic = (own * with_points[:, None, None]).argmax(axis=0)
+    made = instances_from_points(
+        probability=torch.from_numpy(probability(logits)),
+        offsets=torch.from_numpy(way),
+        points=torch.tensor([(c, x, y) for x, y, c in points]),
+    )
+    expected = {}
+    for category in {p[2] for p in points}:
+        centers = [(y, x) for x, y, c in points if c == category]
+        pixels = list(zip(*np.nonzero(semantic == category + 1), strict=True))
+        for part in filter(None, reference.assign(way, pixels, centers)):
+            expected[frozenset(part), int(category)] = float(np.mean([own[category + 1][p] for p in part]))
+    assert as_set(made) == pytest.approx(expected, abs=1e-5)

@@ -1,0 +1,46 @@
+import pytest
+
+from wsis_steps.evaluation.published import PUBLISHED, published_value
+from wsis_steps.evaluation.summary_table import HEADINGS
+
+
+@pytest.mark.parametrize(
+    ("dataset", "run", "stage", "metric", "value"),
+    [
+        ("voc2012", "bestie", "predictions_direct", "mask_ap50", 0.418),
+        ("voc2012", "bestie", "predictions", "mask_ap50", 0.510),
+        ("voc2012", "bestie_points", "predictions", "mask_ap50", 0.561),
+        ("voc2012", "bestie_points", "predictions_direct", "mask_ap75", 0.263),
+        ("voc2012", "supervised", "predictions", "mask_ap25", 0.767),
+        ("voc2012", "bestie_cam", "predictions_direct", "mask_ap50", 0.347),
+        ("voc2012", "bestie_no_iag", "predictions_direct", "mask_ap50", 0.278),
+        ("voc2012", "bestie_no_refinement", "predictions_direct", "mask_ap50", 0.392),
+        ("voc2012", "annotation_consistency", "predictions", "mask_ap70", 0.302),
+        ("voc2012", "community_learning", "predictions", "abo", 0.438),
+        ("voc2012", "community_learning", "predictions_mcg", "mask_ap75", 0.123),
+        ("voc2012", "learning_to_segment", "semantic", "miou", 0.516),
+        ("coco2017", "bestie", "predictions", "coco_ap", 0.143),
+        ("coco2017", "bestie_points", "predictions", "coco_ap75", 0.164),
+    ],
+)
+def test_figures_of_the_papers(dataset, run, stage, metric, value):
+    assert published_value(dataset, run, stage, "val", metric) == value
+
+
+def test_what_no_paper_prints_is_none():
+    assert published_value("shapes", "bestie", "predictions", "val", "mask_ap50") is None
+    assert published_value("voc2012", "bestie", "predictions", "val", "abo") is None
+    assert published_value("voc2012", "bestie", "predictions", "train", "mask_ap50") is None
+
+
+def test_figures_are_fractions_of_known_metrics_with_a_source():
+    for result in PUBLISHED.values():
+        assert result.source
+        assert set(result.values) <= set(HEADINGS)
+        assert all(0 < value < 1 for value in result.values.values())
+
+
+def test_stricter_overlap_never_scores_higher():
+    for result in PUBLISHED.values():
+        figures = [value for name, value in result.values.items() if name.startswith("mask_ap")]
+        assert figures == sorted(figures, reverse=True)

@@ -1,0 +1,24 @@
+# Semantic maps that follow the picture's edges.
+
+
+rule postprocess_refine_with_crf:
+    input:
+        images=f"{DATA}/images.h5",
+        maps=result("classifier_infer", "classifier/train.h5"),
+    output:
+        semantic="results/{dataset}/{run}/semantic/train.h5",
+    wildcard_constraints:
+        run=RUNS.owners("postprocess_refine_with_crf"),
+    params:
+        settings=settings("postprocess_refine_with_crf"),
+        code=code("postprocess.refine_with_crf"),
+    log:
+        "logs/{dataset}/{run}/postprocess_refine_with_crf.log",
+    benchmark:
+        "benchmarks/{dataset}/{run}/postprocess_refine_with_crf.tsv"
+    conda:
+        "../../envs/light.yaml"
+    threads: 16
+    shell:
+        "python -m wsis_steps.postprocess.refine_with_crf --images {input.images} --maps {input.maps}"
+        " --semantic {output.semantic} " + COMMON

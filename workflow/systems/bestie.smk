@@ -1,0 +1,88 @@
+# BESTIE: cues and semantic maps -> pseudo labels (round00) -> network -> refined labels (round01, ...) and
+# predictions of each round. A round trains on the labels of the round before.
+
+
+rule bestie_label:
+    input:
+        images=f"{DATA}/images.h5",
+        semantic=semantic,
+        peaks=cues,
+    output:
+        labels="results/{dataset}/{run}/labels/round00.h5",
+        counts="results/{dataset}/{run}/labels/counts.json",
+    wildcard_constraints:
+        run=RUNS.owners("bestie_label"),
+    params:
+        settings=settings("bestie_label"),
+        code=code("bestie.label"),
+        peaks=lambda wildcards, input: f"--peaks {input.peaks}" if input.peaks else "",
+    log:
+        "logs/{dataset}/{run}/bestie_label.log",
+    benchmark:
+        "benchmarks/{dataset}/{run}/bestie_label.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 8
+    shell:
+        "python -m wsis_steps.bestie.label --images {input.images} --semantic {input.semantic} {params.peaks}"
+        " --labels {output.labels} --counts {output.counts} " + COMMON
+
+
+rule bestie_train:
+    input:
+        images=f"{DATA}/images.h5",
+        semantic=semantic,
+        labels=round_labels,
+        pretrained=own_classifier("bestie_train"),
+    output:
+        model="results/{dataset}/{run}/bestie/round{round}/model.pt",
+        metrics="results/{dataset}/{run}/bestie/round{round}/metrics.jsonl",
+    wildcard_constraints:
+        run=RUNS.owners("bestie_train"),
+    params:
+        settings=settings("bestie_train"),
+        code=code("bestie.train"),
+        work="work/{dataset}/{run}/bestie_train_round{round}",
+        pretrained=lambda wildcards, input: f"--pretrained {input.pretrained}" if input.pretrained else "",
+    log:
+        "logs/{dataset}/{run}/bestie_train_round{round}.log",
+    benchmark:
+        "benchmarks/{dataset}/{run}/bestie_train_round{round}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 16
+    resources:
+        gpu=1,
+        mem_mb=24000,
+    shell:
+        "python -m wsis_steps.bestie.train --images {input.images} --semantic {input.semantic}"
+        " --labels {input.labels} {params.pretrained} --model {output.model} --metrics {output.metrics}"
+        " --work {params.work} " + COMMON
+
+
+rule bestie_infer:
+    input:
+        images=f"{DATA}/images.h5",
+        model=trained_in_round,
+    output:
+        labels="results/{dataset}/{run}/labels/round{round}.h5",
+        predictions="results/{dataset}/{run}/predictions/round{round}.h5",
+    wildcard_constraints:
+        run=RUNS.owners("bestie_infer"),
+        round="(?!00)[0-9]{2}",
+    params:
+        settings=settings("bestie_infer"),
+        code=code("bestie.infer"),
+    log:
+        "logs/{dataset}/{run}/bestie_infer_round{round}.log",
+    benchmark:
+        "benchmarks/{dataset}/{run}/bestie_infer_round{round}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=16000,
+    shell:
+        "python -m wsis_steps.bestie.infer --images {input.images} --model {input.model}"
+        " --labels {output.labels} --predictions {output.predictions} " + COMMON

@@ -1,0 +1,232 @@
+"""Where the instances of a batch have their centers, as the network's center maps and offset maps show them.
+
+On any device, without gradients, and without a loop over pixels, instances or classes: everything works on
+one flat list of the pixels that lie in components. Facts: BESTIE (CVPR 2022), supplement section 1, and the
+released code.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CLUSTERED = 1.0  # heat given to clustered centers
+
+
+@dataclass(frozen=True)
+class CenterRule:
+    """What makes a center (BESTIE supplement, section 1; released code). Settings with these attributes do as well.
+
+    window: pixels, odd; side of the square in which a peak is highest;
+    cluster_radius: pixels; shorter offsets mark the surroundings of a center;
+    cluster_area, cluster_tolerance: pixels; clusters of an area strictly within the tolerance are centers, none if
+    the tolerance is 0;
+    cluster_distance: pixels; beside peaks, only clusters further away than that count;
+    cluster_value: heat that there must be more of at a cluster's center.
+    """
+
+    window: int = 41
+    cluster_radius: float = 2.5
+    cluster_area: int = 21
+    cluster_tolerance: int = 3
+    cluster_distance: float = 100.0
+    cluster_value: float = 0.05
+
+
+class Pixels(NamedTuple):
+    """The pixels that lie in a component, in raster order.
+
+    component_map: int32 (B, H, W), 0 = none, k = row k - 1 of the image's table of `rows` rows; for each
+    pixel, int64 (n,): its index in the flattened map, image, y, x, and its component's number image * rows +
+    k - 1.
+    """
+
+    component_map: Tensor
+    rows: int
+    index: Tensor
+    image: Tensor
+    y: Tensor
+    x: Tensor
+    component: Tensor
+
+    def select(self, rows: Tensor) -> "Pixels":
+        """The pixels in the given rows of the list."""
+        chosen = (part.index_select(0, rows) for part in self[2:])
+        return Pixels(self.component_map, self.rows, *chosen)
+
+    def read(self, maps: Tensor, channel: Tensor | int = 0) -> Tensor:
+        """What (B, C, H, W) maps hold at every pixel, in one channel or in one of the pixel's own: float32 (n,)."""
+        size = self.component_map[0].numel()
+        flat, at = maps.reshape(-1), self.index + self.image * ((maps.shape[1] - 1) * size)
+        if isinstance(channel, int):
+            flat = flat[channel * size :]
+        else:
+            at += channel * size
+        return flat.index_select(0, at).float()
+
+    def component_at(self, index: Tensor) -> Tensor:
+        """Component numbers, int64, at pixels given by their index in the flattened map."""
+        image = index // self.component_map[0].numel()
+        return self.component_map.view(-1).take(index) + (image * self.rows - 1)
+
+
+class Centers(NamedTuple):
+    """Centers in order of their component: its number, and y and x; all int64 (k,)."""
+
+    component: Tensor
+    y: Tensor
+    x: Tensor
+
+
+def list_pixels(component_map: Tensor, rows: int) -> Pixels:
+    """Lists the pixels of int32 (B, H, W) maps of the components that a table of `rows` rows an image describes."""
+    component_map = component_map.contiguous()
+    _, height, width = component_map.shape
+    index = component_map.view(-1).nonzero()[:, 0]
+    row = index // width
+    image = row // height
+    component = component_map.view(-1).index_select(0, index) + (image * rows - 1)
+    return Pixels(component_map, rows, index, image, row - image * height, index - row * width, component)
+
+
+def _highest(pixels: Pixels, heat: Tensor, candidates: Tensor, radius: int) -> Tensor:
+    """Which candidate pixels are exceeded by no pixel of their component in a square of 2 radius + 1 pixels."""
+    _, height, width = pixels.component_map.shape
+    component = pixels.component_map.view(-1)
+    side = torch.arange(-radius, radius + 1, device=heat.device)
+    kept = [candidates.new_zeros(0, dtype=torch.bool)]
+    for part in candidates.split(max(1, 2**22 // side.numel() ** 2)):  # bounds the memory, whatever the heat
+        row, column = part // width, part % width
+        top = row - row % height
+        rows = torch.minimum(torch.maximum(row[:, None] + side, top[:, None]), top[:, None] + height - 1)
+        columns = (column[:, None] + side).clamp(0, width - 1)
+        around = rows[:, :, None] * width + columns[:, None, :]
+        higher = heat.take(around) > heat.take(part)[:, None, None]
+        same = component.take(around) == component.take(part)[:, None, None]
+        kept.append(~(higher & same).flatten(1).any(dim=1))
+    return torch.cat(kept)
+
+
+def _peaks(pixels: Pixels, heat: Tensor, value: Tensor, threshold: float, window: int) -> Tensor:
+    """Indices of the pixels above the threshold that are highest in the window within their component.
+
+    Smaller windows go first: being highest there is necessary, and leaves few pixels for the large window.
+    """
+    candidates = pixels.index[value > threshold]
+    last = window // 2
+    for radius in (*(r for r in (1, 4) if r < last), last):
+        candidates = candidates[_highest(pixels, heat, candidates, radius)]
+    return candidates
+
+
+def _sweep(run: Tensor, dim: int, side: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Joins every `side` neighbours along a dimension, which gets side - 1 shorter, by doubling."""
+    joined = 1
+    while joined < side:
+        step = min(joined, side - joined)
+        kept = run.shape[dim] - step
+        run = join(run.narrow(dim, 0, kept), run.narrow(dim, step, kept))
+        joined += step
+    return run
+
+
+def _in_squares(kind: Tensor, side: int) -> Tensor:
+    """Which pixels of a uint8 (B, H, W) map lie in a square of `side` pixels of one value other than 0: bool."""
+    if min(kind.shape[1:]) < side:
+        return torch.zeros_like(kind, dtype=torch.bool)
+    for dim in (1, 2):
+        kind = _sweep(kind, dim, side, lambda a, b: a * (a == b))
+    covered = F.pad(kind > 0, (side - 1,) * 4)
+    for dim in (1, 2):
+        covered = _sweep(covered, dim, side, torch.logical_or)
+    return covered
+
+
+def _link(kind: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
+    """How chosen pixels hang together in a (B, H, W) map.
+
+    nodes: int64 (n,), indices in the flattened map. First, for each node, its 4-neighbours of the same kind
+    among the nodes: int64 (4, n), the node itself where there is none. Second, whether a neighbour of the
+    same kind is no node: bool (n,).
+    """
+    _, height, width = kind.shape
+    kind = kind.view(-1)
+    own = torch.arange(len(nodes), device=nodes.device)
+    number = torch.full(kind.shape, -1, dtype=torch.int32, device=nodes.device)
+    number[nodes] = own.int()
+    column, row = nodes % width, nodes // width % height
+    steps = ((column > 0, -1), (column < width - 1, 1), (row > 0, -width), (row < height - 1, width))
+    around = torch.stack([torch.where(there, nodes + step, nodes) for there, step in steps])
+    same = kind.take(around) == kind.take(nodes)
+    neighbour = number.take(around).long()
+    return torch.where(same & (neighbour >= 0), neighbour, own), (same & (neighbour < 0)).any(dim=0)
+
+
+def _clusters(pixels: Pixels, heat: Tensor, offsets: Tensor, categories: Tensor, rule: CenterRule) -> Tensor:
+    """Indices of the centers that the offsets show: of the 4-connected blobs of short offsets within a component, of
+    the right area, the truncated centroid, if it lies in the component and has heat.
+
+    Labels spread from pixel to pixel for as many rounds as the largest wanted blob has pixels, after which every
+    wanted blob carries one label and borders on no other: whatever is larger is not finished, and shows it.
+    Pixels in squares too large for a wanted blob are left out beforehand, for speed only.
+    """
+    _, height, width = pixels.component_map.shape
+    largest = rule.cluster_area + math.ceil(rule.cluster_tolerance) - 1
+    short = pixels.read(offsets, 0).square() + pixels.read(offsets, 1).square() < rule.cluster_radius**2
+    # components that touch differ in class, so that the class tells their pixels apart
+    kind = torch.zeros_like(pixels.component_map, dtype=torch.uint8)
+    kind.view(-1).scatter_(0, pixels.index, (categories + 1).byte().index_select(0, pixels.component) * short)
+    nodes = ((kind > 0) & ~_in_squares(kind, math.isqrt(largest) + 1)).view(-1).nonzero()[:, 0]
+    link, too_large = _link(kind, nodes)
+    label = torch.arange(len(nodes), device=nodes.device)
+    for _ in range(largest - 1):
+        label = torch.minimum(label, label.take(link).amin(dim=0))
+    too_large |= (label.take(link) != label).any(dim=0)
+    row = nodes // width
+    parts = torch.stack([torch.ones_like(row), row % height, nodes % width, too_large.long()])
+    area, y, x, unfinished = torch.zeros_like(parts).index_add_(1, label, parts)
+    wanted = ((area - rule.cluster_area).abs() < rule.cluster_tolerance) & (unfinished == 0)
+    first, area = nodes[wanted], area[wanted]
+    at = (first // (height * width) * height + y[wanted] // area) * width + x[wanted] // area
+    component = pixels.component_map.view(-1)
+    return at[(component.take(at) == component.take(first)) & (heat.take(at) > rule.cluster_value)]
+
+
+def _far(pixels: Pixels, clusters: Tensor, peaks: Tensor, distance: float) -> Tensor:
+    """Which clustered centers are more than a distance away from every peak of their component: bool."""
+    width = pixels.component_map.shape[2]
+    gap_y = (clusters // width)[:, None] - peaks // width
+    gap_x = (clusters % width)[:, None] - peaks % width
+    same = pixels.component_at(clusters)[:, None] == pixels.component_at(peaks)
+    return ~(same & (gap_y**2 + gap_x**2 <= distance**2)).any(dim=1)
+
+
+def find_centers(
+    pixels: Pixels, centers: Tensor, offsets: Tensor, categories: Tensor, threshold: float, rule: CenterRule
+) -> tuple[Centers, Tensor]:
+    """The centers in every component, and the heat of each listed pixel's own class, float32 (n,).
+
+    centers: (B, C, H, W) heat, or (B, 1, H, W) for all classes; offsets: (B, 2, H, W), channel 0 = y, pixels;
+    categories: int64 (B * rows,), of the components by their number.
+    Peaks are centers: pixels of heat above `threshold` that is the highest within their component in the window. So
+    are clusters of short offsets where a component has no peak nearby; in the heat that is returned they stand at 1.
+    """
+    _, height, width = pixels.component_map.shape
+    channel = categories.index_select(0, pixels.component) if centers.shape[1] > 1 else 0
+    value = pixels.read(centers, channel)
+    heat = torch.full((pixels.component_map.numel(),), -math.inf, device=value.device)
+    heat.scatter_(0, pixels.index, value)
+    found = peaks = _peaks(pixels, heat, value, threshold, rule.window)
+    if rule.cluster_tolerance > 0:
+        clusters = _clusters(pixels, heat, offsets, categories, rule)
+        clusters = clusters[_far(pixels, clusters, peaks, rule.cluster_distance)]
+        found = torch.cat([peaks, clusters])
+        heat[clusters] = CLUSTERED
+        value = heat.index_select(0, pixels.index)
+    component, order = pixels.component_at(found).sort(stable=True)
+    found = found[order]
+    return Centers(component, found // width % height, found % width), value

@@ -1,0 +1,113 @@
+"""Segments instances with a trained network: labels for the next stage, and predictions.
+
+in   images       images.h5
+     model        of bestie_train
+out  labels       instances of the training images; classes limited to the tags, or guided by the points
+     predictions  instances of the evaluation images, from the picture alone
+
+BESTIE (CVPR 2022), inference; released code. Offsets are scaled with the maps when those are resized to the image.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from wsis_steps.bestie.network import InstanceNetwork, build_network
+from wsis_steps.bestie.refinement import instances_from_outputs, instances_from_points
+from wsis_steps.config import BestieInfer, BestieTrain
+from wsis_steps.core.device import autocast, choose_device
+from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
+from wsis_steps.core.masks import describe, encode, split
+from wsis_steps.core.models import load_model
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import ImageInstances, Images, write_instances
+
+STEP = Step("bestie_infer", BestieInfer, inputs=("images", "model"), outputs=("labels", "predictions"))
+BATCH = 8  # pictures at once; changes nothing but speed
+
+
+def prepare(multiple: int):
+    """A function that resizes an RGB picture so that its sides are the next multiples, to a uint8 tensor."""
+
+    def resize(picture: np.ndarray) -> torch.Tensor:
+        height, width = picture.shape[:2]
+        return to_tensor(
+            fit(height, width, -(-height // multiple) * multiple, -(-width // multiple) * multiple).picture(picture)
+        )
+
+    return resize
+
+
+def predict(
+    model: InstanceNetwork, pictures: torch.Tensor, flip: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Class probabilities (b, 1 + C, h, w), centers and offsets of uint8 pictures; flip averages the first two."""
+    normalised = model.backbone.normalise(pictures)
+    outputs = {name: value.float() for name, value in model(normalised).items()}
+    probability, centers = outputs["semantic"].softmax(dim=1), outputs["centers"]
+    if flip:
+        mirrored = {name: value.float().flip(-1) for name, value in model(normalised.flip(-1)).items()}
+        probability = (probability + mirrored["semantic"].softmax(dim=1)) / 2
+        centers = (centers + mirrored["centers"]) / 2
+    return probability, centers, outputs["offsets"]
+
+
+def resize_outputs(outputs: tuple[torch.Tensor, ...], height: int, width: int) -> tuple[torch.Tensor, ...]:
+    """Probability, centers and offsets of one image (without batch axis) at the image's own size."""
+    probability, centers, offsets = outputs
+    if offsets.shape[-2:] != (height, width):
+        probability, centers, offsets = (
+            functional.interpolate(part[None], (height, width), mode="bilinear")[0] for part in outputs
+        )
+        scale = torch.tensor([height, width], device=offsets.device) / torch.tensor(
+            outputs[2].shape[-2:], device=offsets.device
+        )
+        offsets = offsets * scale[:, None, None]
+    return probability, centers, offsets
+
+
+def segment(job: Job, images: Images, model: InstanceNetwork, split_name: str, device) -> list[ImageInstances]:
+    """Instances of every image of a split, in its order."""
+    settings: BestieInfer = job.settings
+    members = images.members(split_name)
+    found = []
+    batches = read_ahead(Pictures(images, members), members, prepare(settings.size_multiple), job.threads, BATCH)
+    for indices, pictures in job.progress(batches, total=-(-len(members) // BATCH), unit="batch"):
+        with torch.inference_mode(), autocast(device):
+            outputs = predict(model, pictures.to(device), settings.flip)
+        for k, i in enumerate(indices):
+            size = int(images.heights[i]), int(images.widths[i])
+            probability, centers, offsets = resize_outputs(tuple(part[k] for part in outputs), *size)
+            tags = torch.from_numpy(images.tags[i]).to(device) if split_name == "train" else None
+            if split_name == "train" and settings.supervision == "points":
+                points = torch.from_numpy(np.rint(images.points[i][:, [2, 0, 1]]).astype(np.int64)).to(device)
+                instances = instances_from_points(probability=probability, offsets=offsets, points=points, tags=tags)
+            else:
+                instances = instances_from_outputs(
+                    probability=probability, centers=centers, offsets=offsets, tags=tags,
+                    threshold=settings.threshold, rule=settings, min_area=settings.min_area,
+                )  # fmt: skip
+            rles = encode(split(instances.instance_map, len(instances.categories)))
+            found.append(describe(rles, instances.categories, scores=instances.scores))
+    return found
+
+
+def main(job: Job) -> None:
+    device = choose_device(job.threads)
+    images = Images(job.inputs["images"])
+    trained = load_model(job.inputs["model"], "bestie_train")
+    training = BestieTrain.model_validate(trained.settings)
+    model = build_network(training.backbone, len(trained.class_names), not training.class_wise_centers)
+    model.load_state_dict(trained.state)
+    model.to(device).eval()
+    for split_name, output in (("train", "labels"), ("val", "predictions")):
+        found = segment(job, images, model, split_name, device)
+        members = images.members(split_name)
+        provenance = job.provenance(trained.class_names, trained.supervision)
+        ids = [images.ids[i] for i in members]
+        heights, widths = images.heights[members], images.widths[members]
+        write_instances(job.outputs[output], provenance, ids, heights, widths, found)
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,78 @@
+"""Makes the first pseudo labels: components of the semantic map that hold exactly one cue are instances.
+
+in   images    images.h5: tags and, under point supervision, the points
+     semantic  semantic maps of the training images
+     peaks     cues of classifier_find_peaks; left out under point supervision
+out  labels    instances of the training images; object pixels that no instance took are ignored regions
+     counts    JSON: components accepted, empty, ambiguous and small, instances per image
+
+BESTIE (CVPR 2022), semantic knowledge transfer; supplement, listing 4.
+"""
+
+import json
+from collections import Counter
+
+import numpy as np
+
+from wsis_steps.bestie.grouping import PseudoLabels, pseudo_instances
+from wsis_steps.config import BestieLabel
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.masks import describe, encode, split
+from wsis_steps.core.pool import fork_map
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import ImageInstances, Images, Maps, Points, write_instances
+
+STEP = Step(
+    "bestie_label",
+    BestieLabel,
+    inputs=("images", "semantic"),
+    optional=("peaks",),
+    outputs=("labels", "counts"),
+)
+
+
+def to_instances(found: PseudoLabels, semantic: np.ndarray) -> ImageInstances:
+    """Accepted components as instances; other object or unsure pixels are the ignored region."""
+    left = (semantic > 0) & (found.instance_map == 0)
+    ignore = encode(left[None])[0] if left.any() else None
+    rles = encode(split(found.instance_map, found.accepted))
+    return describe(rles, found.categories, ignore=ignore)
+
+
+def summarise(found: list[PseudoLabels]) -> dict:
+    """Counts over all images as JSON values."""
+    kinds = ("accepted", "empty", "ambiguous", "small")
+    per_image = Counter(labels.accepted for labels in found)
+    return {
+        **{kind: sum(getattr(labels, kind) for labels in found) for kind in kinds},
+        "images": len(found),
+        "images_by_instances": {str(count): per_image[count] for count in sorted(per_image)},
+    }
+
+
+def main(job: Job) -> None:
+    images, semantic = Images(job.inputs["images"]), Maps(job.inputs["semantic"])
+    points = job.settings.supervision == "points"
+    if not points and job.inputs["peaks"] is None:
+        raise InputError("bestie_label needs --peaks, unless supervision is 'points'.")
+    peaks = None if points else Points(job.inputs["peaks"])
+
+    def label(i: int) -> tuple[PseudoLabels, ImageInstances]:
+        own = images.index[semantic.ids[i]]
+        cues = np.pad(images.points[own], ((0, 0), (0, 1)), constant_values=1) if points else peaks.read(i)
+        labels = semantic.semantic(i)
+        found = pseudo_instances(labels, cues, images.tags[own], job.settings.min_area)
+        return found, to_instances(found, labels)
+
+    results = list(job.progress(fork_map(label, range(len(semantic)), job.threads), len(semantic)))
+    supervision = {*semantic.supervision, *(["points"] if points else peaks.supervision)}
+    if points and not any(len(images.points[images.index[identity]]) for identity in semantic.ids):
+        raise InputError(f"{images.path} has no points, which supervision: points needs.")
+    found, labels = zip(*results, strict=True)
+    provenance = job.provenance(semantic.class_names, supervision)
+    write_instances(job.outputs["labels"], provenance, semantic.ids, semantic.heights, semantic.widths, labels)
+    job.outputs["counts"].write_text(json.dumps(summarise(found), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,95 @@
+"""The objective of the instance network: semantic, center and offset terms with instance-aware guidance.
+
+BESTIE (CVPR 2022), supplement, listing 6; released code for the confidence weights, the hard pixels and the
+mean of pseudo and refined terms.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wsis_steps.bestie.grouping import Targets
+
+UNSURE = 255
+
+
+def _precise(maps: Tensor) -> Tensor:
+    """Half precision as float32: sums over many pixels would lose too much."""
+    return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
+
+
+def semantic_loss(logits: Tensor, semantic: Tensor, hard_pixels: float = 0.2) -> Tensor:
+    """Cross entropy of the hardest pixels of a batch.
+
+    logits: (B, 1 + C, H, W); semantic: uint8 (B, H, W), 0 background, 1 + category, 255 unsure. The mean goes
+    over the share `hard_pixels` (0 to 1) of all pixels that have the largest losses, where unsure pixels have
+    loss 0; with 1 it is plain cross entropy, the mean over pixels that are not unsure.
+    """
+    losses = F.cross_entropy(_precise(logits), semantic.long(), ignore_index=UNSURE, reduction="none")
+    if hard_pixels >= 1:
+        return losses.sum() / (semantic != UNSURE).sum().clamp(min=1)
+    count = max(1, int(hard_pixels * losses.numel()))
+    return losses.flatten().topk(count, sorted=False).values.mean()
+
+
+def center_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Sum over pixels of weight times squared error, summed over classes, by the number of pixels of weight >
+    0.
+
+    predicted, target: (B, C, H, W); weight: (B, H, W). 0 where no pixel has weight.
+    """
+    return _guided((predicted - target).square().sum(dim=1), weight)
+
+
+def offset_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """As `center_loss`, of absolute errors in pixels; predicted, target: (B, 2, H, W)."""
+    return _guided((predicted - target).abs().sum(dim=1), weight)
+
+
+def _guided(errors: Tensor, weight: Tensor) -> Tensor:
+    return (errors * weight).sum() / (weight > 0).sum().clamp(min=1)
+
+
+def objective(
+    outputs: Mapping[str, Tensor],
+    semantic: Tensor,
+    pseudo: Targets,
+    refined: Targets | None = None,
+    *,
+    instance_aware_guidance: bool = True,
+    hard_pixels: float = 0.2,
+    semantic_weight: float = 1.0,
+    center_weight: float = 200.0,
+    offset_weight: float = 0.01,
+) -> dict[str, Tensor]:
+    """Weighted terms `semantic`, `center` and `offset` of the loss of a batch, and their sum `total`;
+    scalars.
+
+    outputs: `semantic` (B, 1 + C, H, W) logits, `centers` (B, C or 1, H, W), `offsets` (B, 2, H, W) in
+    pixels, of any floating type; semantic: uint8 (B, H, W); pseudo, refined: targets as tensors with a batch
+    axis. Center and offset terms are the mean of those for the pseudo and for the refined labels. Where there
+    are no refined labels (refinement off), or none of the centers (supervision with points), the pseudo
+    labels count twice.
+
+    Instance-aware guidance off (an ablation): every pixel has weight 1 in both terms, so that what is not
+    labelled is taught to have no center and offset 0, instead of nothing. The terms stay sums over channels
+    by the number of pixels, so that only the region differs; the released code's unguided losses also divide
+    by the channels.
+    """
+    centers, offsets = _precise(outputs["centers"]), _precise(outputs["offsets"])
+    labels = [pseudo] if refined is None else [pseudo, refined]
+    with_centers = [pseudo if targets.centers is None else targets for targets in labels]
+
+    def weight(targets: Targets) -> Tensor:
+        return targets.weight if instance_aware_guidance else torch.ones_like(targets.weight)
+
+    center = sum(center_loss(centers, targets.centers, weight(targets)) for targets in with_centers)
+    offset = sum(offset_loss(offsets, targets.offsets, weight(targets)) for targets in labels)
+    terms = {
+        "semantic": semantic_weight * semantic_loss(outputs["semantic"], semantic, hard_pixels),
+        "center": center_weight * center / len(labels),
+        "offset": offset_weight * offset / len(labels),
+    }
+    return {**terms, "total": sum(terms.values())}

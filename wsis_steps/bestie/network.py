@@ -1,0 +1,272 @@
+"""The instance network: semantic logits, center heat and offsets of every pixel, on one of four encoders.
+
+hrnet_w48 and resnet50 are the paper's (BESTIE, CVPR 2022; released code); mobilenet_v2 and small are for
+small machines and small images.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsis_steps.core.backbones import Backbone, build_backbone, load_weights, read_state_dict
+from wsis_steps.core.errors import InputError, nearest
+
+log = logging.getLogger(__name__)
+
+NAMES = ("hrnet_w48", "resnet50", "mobilenet_v2", "small")
+OUTPUTS = ("semantic", "centers", "offsets")
+OFFSET_UNIT = 16  # pixels; what an output of 1 means in the two networks that are trained for few steps
+
+# entries of timm's file for the classifier, and for the coarser outputs of the last module
+_UNUSED = (
+    *("incre_modules.", "downsamp_modules.", "final_layer.", "classifier."),
+    *(f"stage4.2.fuse_layers.{branch}." for branch in (1, 2, 3)),
+)
+
+
+def _block(before: int, after: int, kernel: int = 3, dilation: int = 1, groups: int = 1) -> nn.Sequential:
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(before, after, kernel, padding=padding, dilation=dilation, groups=groups, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _separable(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(_block(before, before, 5, groups=before), _block(before, after, 1))
+
+
+def _resized(maps: Tensor, like: Tensor, align: bool = False) -> Tensor:
+    return F.interpolate(maps, like.shape[-2:], mode="bilinear", align_corners=align)
+
+
+class HighResolution(Backbone):
+    """timm's HRNet-W48 up to the branch of stride 4, the only level: 48 channels.
+
+    The layers that would make the coarser outputs of the last module are left out, as nothing would train
+    them.
+    """
+
+    def __init__(self) -> None:
+        # feature_location "" gives the four branches themselves; timm's default adds layers of its classifier
+        network = timm.create_model("hrnet_w48", pretrained=False, features_only=True, feature_location="")
+        network.stage4[-1].fuse_layers = network.stage4[-1].fuse_layers[:1]
+        layers = {name: layer for name, layer in network.named_children() if not isinstance(layer, nn.Identity)}
+        super().__init__("hrnet_w48", layers, [], (48,), (4,), "imagenet")
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """One (B, 48, H / 4, W / 4) map of (B, 3, H, W) normalised images; H and W are multiples of 32."""
+        stem = self.act1(self.bn1(self.conv1(images)))
+        stem = self.layer1(self.act2(self.bn2(self.conv2(stem))))
+        branches = self.stage2([transition(stem) for transition in self.transition1])
+        for transitions, stage in ((self.transition2, self.stage3), (self.transition3, self.stage4)):
+            # a stage adds one branch, made from the coarsest so far
+            old = [transition(branch) for transition, branch in zip(transitions, branches, strict=False)]
+            branches = stage([*old, transitions[-1](branches[-1])])
+        return branches[:1]
+
+
+class PlainHeads(nn.Module):
+    """HRNet's heads: each one 3x3 convolution to 256 channels, ReLU and a 1x1 convolution."""
+
+    def __init__(self, backbone: Backbone, widths: dict[str, int]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict({name: _head(backbone.channels[0], 256, width) for name, width in widths.items()})
+
+    def forward(self, levels: list[Tensor]) -> dict[str, Tensor]:
+        """Outputs by name at the resolution of the finest level."""
+        return {name: head(levels[0]) for name, head in self.heads.items()}
+
+
+def _head(before: int, hidden: int, after: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(before, hidden, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(hidden, after, 1))
+
+
+class Pyramid(nn.Module):
+    """Context of a coarse map: a 1x1 and three dilated 3x3 convolutions and the image mean, joined to 256 channels."""
+
+    def __init__(self, before: int, width: int = 256) -> None:
+        super().__init__()
+        dilated = [_block(before, width, 3, dilation) for dilation in (3, 6, 9)]
+        self.branches = nn.ModuleList([_block(before, width, 1), *dilated])
+        self.mean = _block(before, width, 1)
+        self.join = nn.Sequential(_block(5 * width, width, 1), nn.Dropout(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, before, H, W) to (B, 256, H, W)."""
+        parts = [branch(x) for branch in self.branches]
+        mean = self.mean(x.mean(dim=(2, 3), keepdim=True)).expand_as(parts[0])
+        return self.join(torch.cat([*parts, mean], dim=1))
+
+
+class ContextDecoder(nn.Module):
+    """A branch of Panoptic-DeepLab: context of the coarsest level, joined with one finer level after the other."""
+
+    def __init__(self, channels: tuple[int, ...], sides: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        *finer, coarsest = channels
+        self.context = Pyramid(coarsest)
+        self.sides = nn.ModuleList(_block(c, s, 1) for c, s in zip(reversed(finer), sides, strict=True))
+        inputs = (256, *[width] * (len(sides) - 1))
+        self.joins = nn.ModuleList(_separable(c + s, width) for c, s in zip(inputs, sides, strict=True))
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        """(B, width, H, W) at the resolution of the finest level."""
+        x = self.context(levels[-1])
+        for level, side, join in zip(reversed(levels[:-1]), self.sides, self.joins, strict=True):
+            x = join(torch.cat([_resized(x, level, align=True), side(level)], dim=1))
+        return x
+
+
+class DualDecoder(nn.Module):
+    """Panoptic-DeepLab on ResNet levels: one decoder for the semantic map, one for centers and offsets."""
+
+    def __init__(self, backbone: Backbone, widths: dict[str, int]) -> None:
+        super().__init__()
+        self.semantic = ContextDecoder(backbone.channels, (128, 64, 32), 256)
+        self.instance = ContextDecoder(backbone.channels, (64, 32, 16), 128)
+        hidden = {"semantic": (256, 256), "centers": (128, 128), "offsets": (128, 32)}
+        self.heads = nn.ModuleDict(
+            {n: nn.Sequential(_separable(*hidden[n]), nn.Conv2d(hidden[n][1], w, 1)) for n, w in widths.items()}
+        )
+
+    def forward(self, levels: list[Tensor]) -> dict[str, Tensor]:
+        """Outputs by name at the resolution of the finest level."""
+        semantic, instance = self.semantic(levels), self.instance(levels)
+        return {n: head(semantic if n == "semantic" else instance) for n, head in self.heads.items()}
+
+
+class SkipDecoder(nn.Module):
+    """Coarse to fine: upsample, add the projected finer level, 3x3 convolution; then three small heads."""
+
+    def __init__(self, backbone: Backbone, widths: dict[str, int], first: int) -> None:
+        super().__init__()
+        self.first = first  # finest level in use
+        channels = backbone.channels[first:]
+        inner = [min(128, 32 * 2**i) for i in range(len(channels))]
+        self.sides = nn.ModuleList(_block(c, i, 1) for c, i in zip(channels, inner, strict=True))
+        self.ups = nn.ModuleList(_block(a, b, 1) for a, b in zip(inner[1:], inner, strict=False))
+        self.joins = nn.ModuleList(_block(i, i) for i in inner)
+        self.heads = nn.ModuleDict({name: _head(inner[0], 32, width) for name, width in widths.items()})
+
+    def forward(self, levels: list[Tensor]) -> dict[str, Tensor]:
+        """Outputs by name at the resolution of the finest level in use; offsets in pixels."""
+        *finer, coarsest = (side(level) for side, level in zip(self.sides, levels[self.first :], strict=True))
+        x = self.joins[-1](coarsest)
+        for side, up, join in zip(reversed(finer), reversed(self.ups), reversed(self.joins[:-1]), strict=True):
+            x = join(side + _resized(up(x), side))
+        outputs = {name: head(x) for name, head in self.heads.items()}
+        outputs["offsets"] = outputs["offsets"] * OFFSET_UNIT
+        return outputs
+
+
+class InstanceNetwork(nn.Module):
+    """A backbone and a decoder.
+
+    Attributes: backbone, whose `normalise` makes the input and which alone has pretrained weights; decoder.
+    """
+
+    def __init__(self, backbone: Backbone, decoder: nn.Module, align_corners: bool) -> None:
+        super().__init__()
+        self.backbone, self.decoder, self.align_corners = backbone, decoder, align_corners
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Outputs at the size of the images, which may be any.
+
+        images: float (B, 3, H, W), normalised. Returns `semantic`, (B, 1 + C, H, W) logits with background
+        first; `centers`, (B, C or 1, H, W) heat without a final activation; `offsets`, (B, 2, H, W), channel
+        0 = y, pixels.
+        """
+        height, width = images.shape[-2:]
+        # a 0 after normalisation is the mean colour
+        padded = F.pad(images, (0, -width % 32, 0, -height % 32))
+        outputs = self.decoder(self.backbone(padded))
+        full = {name: _resized(maps, padded, self.align_corners) for name, maps in outputs.items()}
+        return {name: maps[..., :height, :width] for name, maps in full.items()}
+
+
+def build_network(name: str, class_count: int, class_agnostic_centers: bool = False) -> InstanceNetwork:
+    """An instance network with random weights; `load_backbone` fills its backbone.
+
+    name: hrnet_w48, resnet50, mobilenet_v2 or small; class_count: classes without background;
+    class_agnostic_centers: one center map for all classes in place of one for each. Convolutions outside the
+    backbone start from a normal distribution of standard deviation 0.001 in the paper's networks, as
+    released, and of He's in the other two, but for their last one.
+
+    Raises InputError for an unknown name.
+    """
+    if name not in NAMES:
+        raise InputError(f"unknown instance network '{name}', {nearest(name, NAMES)}")
+    widths = dict(zip(OUTPUTS, (1 + class_count, 1 if class_agnostic_centers else class_count, 2), strict=True))
+    backbone = HighResolution() if name == "hrnet_w48" else build_backbone(name)
+    if name == "hrnet_w48":
+        decoder = PlainHeads(backbone, widths)
+    elif name == "resnet50":
+        decoder = DualDecoder(backbone, widths)
+    else:
+        decoder = SkipDecoder(backbone, widths, first=0 if name == "small" else 1)
+    paper = name in ("hrnet_w48", "resnet50")
+    _initialise(decoder, 0.001 if paper else None)
+    if paper:
+        for module in decoder.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 0.01
+    return InstanceNetwork(backbone, decoder, align_corners=name == "resnet50")
+
+
+def _initialise(decoder: nn.Module, deviation: float | None) -> None:
+    """Normal weights of a standard deviation, or He's; 0.001 in the last layers: outputs start near 0."""
+    for module in decoder.modules():
+        if isinstance(module, nn.Conv2d):
+            if deviation is None:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            else:
+                nn.init.normal_(module.weight, std=deviation)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for head in decoder.heads.values():
+        nn.init.normal_(head[-1].weight, std=0.001)
+
+
+def load_backbone(network: InstanceNetwork, weights: str) -> None:
+    """Fills the network's backbone: `core.backbones.load_weights`, and for hrnet_w48 also timm's ImageNet
+    file.
+
+    weights: imagenet, none, or the path of a state dict. For hrnet_w48, imagenet is hrnet_w48_imagenet.pth in
+    data/weights, or in the folder that the environment variable WSIS_WEIGHTS names.
+
+    Raises InputError where the file is missing or unreadable, or its entries are not this backbone's.
+    """
+    backbone = network.backbone
+    if not isinstance(backbone, HighResolution) or weights == "none":
+        load_weights(backbone, weights)
+        return
+    path = Path(weights)
+    if weights == "imagenet":
+        path = Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / "hrnet_w48_imagenet.pth"
+        if not path.is_file():
+            source = timm.get_pretrained_cfg("hrnet_w48").hf_hub_id
+            raise InputError(
+                f"no ImageNet weights for hrnet_w48: download pytorch_model.bin of https://huggingface.co/{source} "
+                f"and save it as {path}"
+            )
+    if not path.is_file():
+        raise InputError(f"weights '{weights}': no such file; {nearest(weights, ['imagenet', 'none'])}")
+    state = read_state_dict(path)
+    if any(key.startswith("backbone.") for key in state):  # saved by a step of this package
+        load_weights(backbone, str(path))
+        return
+    own = backbone.state_dict()
+    state = {key: value for key, value in state.items() if not key.startswith(_UNUSED)}
+    missing = [key for key in own if key not in state and key not in ("mean", "std")]
+    wrong = [key for key, value in state.items() if key not in own or own[key].shape != value.shape]
+    if missing or wrong:
+        raise InputError(f"{path} is not timm's hrnet_w48: its entry '{(missing or wrong)[0]}' is missing or differs")
+    backbone.load_state_dict(own | state)
+    log.info("backbone hrnet_w48 starts from %s", path)

@@ -1,0 +1,317 @@
+"""Labels and instances from the outputs of the network, for a whole batch on any device, without gradients.
+
+`refine` makes the self-refined labels of a training step, `refine_with_points` those of supervision with
+points, `instances_from_outputs` the instances of an image at inference. Facts: BESTIE (CVPR 2022), supplement
+section 1, and the released code.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wsis_steps.bestie.centers import CLUSTERED, CenterRule, Centers, Pixels, find_centers, list_pixels
+from wsis_steps.bestie.grouping import MIN_AREA, SIGMA, Targets, gaussian_window, semantic_components
+
+RULE = CenterRule()  # of the paper
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Instances of one image.
+
+    instance_map: int32 (H, W), 0 = none, k = row k - 1 of categories, int64 (n,), and scores, float32 (n,) in
+    [0, 1].
+    """
+
+    instance_map: np.ndarray
+    categories: np.ndarray
+    scores: np.ndarray
+
+
+def _zeros(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Float32 zeros; on the CPU from NumPy, whose large pages make big maps ten times cheaper to touch."""
+    if device.type == "cpu":
+        return torch.from_numpy(np.zeros(shape, dtype=np.float32))
+    return torch.zeros(shape, device=device)
+
+
+@torch.no_grad()
+def draw_centers(points: Tensor, shape: tuple[int, int, int, int], sigma: float = SIGMA) -> Tensor:
+    """Gaussians of height 1 at points, combined by maximum: float32 maps of `shape` (B, C, H, W).
+
+    points: int64 (n, 4), rows image, channel, y, x, inside the maps. The same windows as
+    `grouping.heat_maps`.
+    """
+    heat = _zeros(shape, points.device)
+    _, channels, height, width = shape
+    dy, dx, values = (torch.from_numpy(part).to(points.device) for part in gaussian_window(sigma))
+    image, channel, y, x = points.T[:, :, None]
+    y, x = y + dy, x + dx
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    index = ((image * channels + channel) * height + y) * width + x
+    index, values = torch.where(inside, index, 0), torch.where(inside, values, 0)  # heat 0 changes nothing
+    heat.view(-1).scatter_reduce_(0, index.flatten(), values.flatten(), "amax")
+    return heat
+
+
+def _write(pixels: Pixels, place: Tensor, y: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Offset maps (B, 2, H, W) from each pixel to its instance's center, and weight maps (B, H, W).
+
+    place: (n,), row of each pixel in the instances' y, x and weight; where the weight is negative all stays
+    0.
+    """
+    images, height, width = pixels.component_map.shape
+    offsets = _zeros((images, 2, height, width), place.device)
+    weights = _zeros((images, height, width), place.device)
+    used = (weight >= 0).float().index_select(0, place)
+    at = pixels.index + pixels.image * (height * width)
+    for channel, (center, pixel) in enumerate(((y, pixels.y), (x, pixels.x))):
+        way = (center.index_select(0, place) - pixel) * used
+        offsets.view(-1)[channel * height * width :].scatter_(0, at, way)
+    weights.view(-1).scatter_(0, pixels.index, weight.clamp(min=0).float().index_select(0, place))
+    return offsets, weights
+
+
+@torch.no_grad()
+def render_targets(
+    instance_map: Tensor,
+    table: Tensor,
+    weights: Tensor,
+    channels: int,
+    points: Tensor | None = None,
+    sigma: float = SIGMA,
+) -> Targets:
+    """`grouping.targets` of a batch, on the device: workers then hand over tables in place of heat maps.
+
+    instance_map: int32 (B, H, W), 0 = none, k = row k - 1 of the image's table and weights; table: int (B, M,
+    3), rows category, x, y, padded with -1; weights: float (B, M); channels: number of classes, or 1 for one
+    map of all; points: int (B, N, 3), like the table, centers that take the place of the table's in the heat
+    maps.
+    """
+    images, height, width = instance_map.shape
+    pixels = list_pixels(instance_map, table.shape[1])
+    rows = table.reshape(-1, 3).long()
+    offsets, weight = _write(pixels, pixels.component, rows[:, 2], rows[:, 1], weights.reshape(-1))
+    given = (table if points is None else points).long()
+    category, x, y = given.unbind(-1)
+    image = torch.arange(images, device=given.device)[:, None].expand_as(category)
+    seen = (category >= 0) & (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    centers = torch.stack([image, category.clamp(max=channels - 1), y, x], dim=-1)[seen]
+    return Targets(draw_centers(centers, (images, channels, height, width), sigma), offsets, weight)
+
+
+def _assign(pixels: Pixels, offsets: Tensor, centers: Centers, components: int) -> tuple[Tensor, Tensor]:
+    """Gives each pixel to the center of its component nearest to where its offset points; the first, if
+    several are.
+
+    Returns the rows of the pixels whose component has a center, and for each of these the row of its center.
+    """
+    count = torch.bincount(centers.component, minlength=components)
+    start = count.cumsum(0) - count
+    kept = (count > 0).index_select(0, pixels.component).nonzero()[:, 0]
+    component = pixels.component.index_select(0, kept)
+    place = start.index_select(0, component)
+    rest = (count > 1).index_select(0, component).nonzero()[:, 0]
+    if not len(rest):
+        return kept, place
+    several = pixels.select(kept.index_select(0, rest))
+    to_y = several.y + several.read(offsets, 0)
+    to_x = several.x + several.read(offsets, 1)
+    first, centers_here = place.index_select(0, rest), count.index_select(0, several.component)
+    chosen, nearest = first, torch.full_like(to_y, torch.inf)
+    for slot in range(int(count.max())):
+        row = first + slot * (slot < centers_here)  # back to the first, which wins nothing twice, where none is left
+        distance = (to_y - centers.y.index_select(0, row)) ** 2 + (to_x - centers.x.index_select(0, row)) ** 2
+        chosen = torch.where(distance < nearest, row, chosen)
+        nearest = torch.minimum(nearest, distance)
+    return kept, place.index_copy(0, rest, chosen)
+
+
+def _mean(values: Tensor, place: Tensor, count: int) -> Tensor:
+    """Means of the values in each of `count` places, float32; 0 where there is none."""
+    total = torch.zeros(count, dtype=torch.float64, device=values.device).scatter_add_(0, place, values.double())
+    return (total / torch.bincount(place, minlength=count).clamp(min=1)).float()
+
+
+def _highest(values: Tensor, place: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The highest value in each of `count` places (-inf where there is none), and the first row that has it."""
+    top = torch.full((count,), -torch.inf, device=values.device).scatter_reduce_(0, place, values, "amax")
+    rows = (values == top.index_select(0, place)).nonzero()[:, 0]
+    first = torch.full((count,), max(len(values) - 1, 0), dtype=torch.int64, device=values.device)
+    return top, first.scatter_reduce_(0, place.index_select(0, rows), rows, "amin")
+
+
+def _own_probability(pixels: Pixels, logits: Tensor, categories: Tensor) -> Tensor:
+    """Softmax probability, float32 (n,), of each pixel's component's class, from (B, 1 + C, H, W) logits."""
+    size = pixels.component_map[0].numel()
+    own = pixels.read(logits, (categories + 1).index_select(0, pixels.component))
+    at = pixels.index + pixels.image * (size * (logits.shape[1] - 1))
+    flat, total = logits.reshape(-1), torch.zeros_like(own)
+    for channel in range(logits.shape[1]):  # one class after the other, as memory costs the most time
+        total += flat[channel * size :].index_select(0, at).float().sub_(own).exp_()
+    return 1 / total
+
+
+@torch.no_grad()
+def refine(
+    *,
+    semantic: Tensor,
+    centers: Tensor,
+    offsets: Tensor,
+    components: Tensor,
+    table: Tensor,
+    threshold: float = 0.3,
+    rule: CenterRule = RULE,
+    max_instances: int = 5,
+    sigma: float = SIGMA,
+) -> Targets:
+    """Self-refined labels: instances that the network sees within the components of the given semantic maps.
+
+    semantic, centers, offsets: float outputs of the network, (B, 1 + C, H, W) logits, (B, C, H, W) heat or
+    (B, 1, H, W) for all classes, (B, 2, H, W) pixels with channel 0 = y; components: int32 (B, H, W) and
+    table: int (B, M, 3) are `grouping.semantic_components` of the images' given maps, stacked and padded
+    (`pad_tables`).
+
+    In each component: peaks above `threshold` and clusters of short offsets are its centers (`find_centers`);
+    its pixels go to the nearest one; without a center, or with more than `max_instances` instances that got
+    a pixel, nothing is labelled. An instance's center is its pixel of most heat, and its weight that heat
+    times its mean class probability, at most 1; if the heat is below the threshold, the component's centroid
+    and the probability alone.
+
+    Returns float32 heat maps shaped like `centers`, offsets and weights in [0, 1].
+    """
+    images, _, height, width = offsets.shape
+    pixels = list_pixels(components, table.shape[1])
+    rows = table.reshape(-1, 3).long()
+    categories = rows[:, 0]
+    found, value = find_centers(pixels, centers, offsets, categories, threshold, rule)
+    kept, place = _assign(pixels, offsets, found, len(rows))
+    pixels, count = pixels.select(kept), len(found.component)
+    heat, at = _highest(value.index_select(0, kept), place, count)
+    probability = _mean(_own_probability(pixels, semantic, categories), place, count)
+    seen = heat > -torch.inf
+    instances = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
+    instances.scatter_add_(0, found.component, seen.long())
+    seen &= instances.index_select(0, found.component) <= max_instances
+    category, x, y = rows.index_select(0, found.component).unbind(1)
+    peaked = heat >= threshold
+    y = torch.where(peaked, pixels.y[at], y)
+    x = torch.where(peaked, pixels.x[at], x)
+    weight = torch.where(peaked, heat * probability, probability).clamp(0, 1)
+    new_offsets, weights = _write(pixels, place, y, x, torch.where(seen, weight, -1.0))
+    channel = category.clamp(max=centers.shape[1] - 1)
+    points = torch.stack([found.component // table.shape[1], channel, y, x], dim=1)[seen]
+    return Targets(draw_centers(points, (images, centers.shape[1], height, width), sigma), new_offsets, weights)
+
+
+def _class_groups(semantic: Tensor, points: Tensor) -> tuple[Pixels, Centers, int]:
+    """For supervision with points: all pixels of a class in an image are one group, the class's points its
+    centers.
+
+    semantic: uint8 (B, H, W), 0 background, 1 + category, 255 unsure; points: (B, N, 3), rows category, x, y,
+    padded with -1. Returns the pixels of all classes in groups image * 255 + category, the points by group,
+    and how many groups there could be.
+    """
+    groups = torch.where(semantic < 255, semantic, 0).int()
+    given = points.long()
+    image, row = (given[..., 0] >= 0).nonzero(as_tuple=True)
+    category, x, y = given[image, row].unbind(1)
+    group, order = (image * 255 + category).sort(stable=True)
+    return list_pixels(groups, 255), Centers(group, y[order], x[order]), 255 * len(semantic)
+
+
+@torch.no_grad()
+def refine_with_points(*, offsets: Tensor, semantic: Tensor, points: Tensor) -> Targets:
+    """Refined labels where each instance has a given point: only the offsets (and weights 1) are new.
+
+    offsets: (B, 2, H, W) output of the network, channel 0 = y, pixels; semantic: uint8 (B, H, W), the given
+    semantic map, 0 background, 1 + category, 255 unsure; points: int (B, N, 3), rows category, x, y, padded
+    with -1. Every pixel of a class that has points goes to the point nearest to where its offset points,
+    whatever component it is in. The centers are None: given points are not refined.
+    """
+    pixels, centers, groups = _class_groups(semantic, points)
+    kept, place = _assign(pixels, offsets, centers, groups)
+    weight = torch.ones_like(centers.y, dtype=torch.float32)
+    return Targets(None, *_write(pixels.select(kept), place, centers.y, centers.x, weight))
+
+
+def _collect(pixels: Pixels, place: Tensor, categories: Tensor, scores: Tensor) -> Instances:
+    """Instances of one image from each pixel's row in categories and scores; rows without a pixel are left out."""
+    used = torch.bincount(place, minlength=len(categories)) > 0
+    number = used.cumsum(0)
+    instance_map = torch.zeros_like(pixels.component_map[0], dtype=torch.int32)
+    instance_map.view(-1).scatter_(0, pixels.index, number.index_select(0, place).int())
+    return Instances(*(part.cpu().numpy() for part in (instance_map, categories[used], scores[used])))
+
+
+def _semantic(probability: Tensor, tags: Tensor | None) -> Tensor:
+    """The likeliest class of each pixel among background and the tagged classes: uint8 (H, W), 1 + category."""
+    if tags is None:
+        return probability.max(dim=0).indices.byte()  # several times faster than argmax
+    classes = F.pad(tags.bool(), (1, 0), value=True).nonzero()[:, 0]
+    return classes[probability[classes].max(dim=0).indices].byte()
+
+
+@torch.no_grad()
+def instances_from_outputs(
+    *,
+    probability: Tensor,
+    centers: Tensor,
+    offsets: Tensor,
+    tags: Tensor | None = None,
+    threshold: float = 0.1,
+    rule: CenterRule = RULE,
+    min_area: int = MIN_AREA,
+) -> Instances:
+    """Instances of one image from the network's outputs alone, or with the help of its tags.
+
+    probability: float (1 + C, H, W) softmax; centers: (C, H, W) heat, or (1, H, W) for all classes; offsets:
+    (2, H, W), channel 0 = y, pixels of these maps; tags: bool (C,), without which every class is possible.
+
+    Components of the likeliest class, of `min_area` pixels or more, are divided as in `refine`, but with no
+    limit on the number of instances; one without any center is one instance. Score = highest heat in the
+    instance times its mean class probability; heat of 1 or more, as of a clustered center, is replaced by
+    that probability. In [0, 1].
+    """
+    semantic = _semantic(probability, tags)
+    found = semantic_components(semantic.cpu().numpy(), np.ones(len(probability) - 1, dtype=bool), min_area)
+    rows = torch.from_numpy(found.table).to(offsets.device).long()
+    pixels = list_pixels(torch.from_numpy(found.map).to(offsets.device)[None], max(len(rows), 1))
+    categories = rows[:, 0]
+    offsets = offsets[None]
+    found, value = find_centers(pixels, centers[None], offsets, categories, threshold, rule)
+    without = torch.bincount(found.component, minlength=len(rows)) == 0
+    component, order = torch.cat([found.component, without.nonzero()[:, 0]]).sort(stable=True)
+    y, x = torch.cat([found.y, rows[without, 2]])[order], torch.cat([found.x, rows[without, 1]])[order]
+    kept, place = _assign(pixels, offsets, Centers(component, y, x), len(rows))
+    pixels = pixels.select(kept)
+    heat, _ = _highest(value.index_select(0, kept), place, len(component))
+    category = categories.index_select(0, component)
+    own = pixels.read(probability[None], (category + 1).index_select(0, place))
+    mean = _mean(own, place, len(component))
+    scores = (torch.where(heat >= CLUSTERED, mean, heat) * mean).clamp(0, 1)
+    return _collect(pixels, place, category, scores)
+
+
+@torch.no_grad()
+def instances_from_points(
+    *, probability: Tensor, offsets: Tensor, points: Tensor, tags: Tensor | None = None
+) -> Instances:
+    """Instances of one image with given points: pixels of the likeliest class go to the class's points.
+
+    probability: float (1 + C, H, W) softmax; offsets: (2, H, W), channel 0 = y, pixels; points: int (n, 3),
+    rows category, x, y; tags: bool (C,), by default the classes that have a point. Score = mean class
+    probability.
+    """
+    points = points.long()
+    if tags is None:
+        tags = torch.zeros(len(probability) - 1, dtype=torch.bool, device=points.device)
+        tags[points[:, 0]] = True
+    pixels, centers, groups = _class_groups(_semantic(probability, tags)[None], points[None])
+    kept, place = _assign(pixels, offsets[None], centers, groups)
+    pixels = pixels.select(kept)
+    own = pixels.read(probability[None], (centers.component + 1).index_select(0, place))
+    return _collect(pixels, place, centers.component, _mean(own, place, len(centers.y)))

@@ -1,0 +1,107 @@
+"""What the instance network trains on: augmented pictures with semantic maps, labelled instances and points."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, default_collate
+
+from wsis_steps.bestie.grouping import pad_tables, semantic_components
+from wsis_steps.config import BestieTrain
+from wsis_steps.core.images import Geometry, Pictures, distort, random_crop, to_tensor
+from wsis_steps.core.masks import paint
+from wsis_steps.core.store import Images, Instances, Maps
+
+UNSURE = 255
+SIDES = 32  # resized sides are 1 more than a multiple of this (released code)
+
+
+class TrainingSamples(Dataset):
+    """A sample is a dict: picture uint8 (3, crop, crop); semantic uint8 (crop, crop); instance_map and
+    component_map int32 (crop, crop); instance_table, component_table and points int32 (n, 3) of category, x,
+    y; instance_weights float32 (n,).
+    """
+
+    def __init__(self, images: Images, semantic: Maps, labels: Instances, settings: BestieTrain) -> None:
+        self.images, self.semantic, self.labels, self.settings = images, semantic, labels, settings
+        self.members = np.array([images.index[identity] for identity in labels.ids])
+        self.semantic_members = [semantic.index[identity] for identity in labels.ids]
+        self.pictures = Pictures(images, self.members)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, key: tuple[int, int, int]) -> dict[str, Any]:
+        settings, (index, *place) = self.settings, key
+        rng = np.random.default_rng((settings.seed, *place))
+        i = self.members[index]
+        picture = self.pictures.read(i)
+        height, width = picture.shape[:2]
+        geometry = random_crop(rng, height, width, settings.crop, self._scale(rng, height, width), settings.turns)
+        picture = geometry.picture(picture)
+        semantic = geometry.labels(self.semantic.semantic(self.semantic_members[index]), fill=UNSURE)
+        components = semantic_components(semantic, self.images.tags[i], settings.min_area)
+        return {
+            "picture": to_tensor(distort(rng, picture) if settings.photometric else picture),
+            "semantic": torch.from_numpy(semantic),
+            "component_map": torch.from_numpy(components.map),
+            "component_table": components.table,
+            "points": _point_table(geometry, self.images.points[i]),
+            **self._instances(index, geometry, height, width),
+        }
+
+    def _scale(self, rng: np.random.Generator, height: int, width: int) -> tuple[float, float]:
+        """Factors on height and width: to the long side, both sides 1 mod 32, then random in steps of 0.1."""
+        low, high = self.settings.scale
+        steps = round((high - low) * 10) + 1
+        factor = low + 0.1 * rng.integers(steps)
+        if not self.settings.long_side:
+            return factor, factor
+        sides = np.array([height, width]) * self.settings.long_side / max(height, width)
+        resized = np.maximum(np.rint((sides - 1) / SIDES), 1) * SIDES + 1
+        return factor * resized[0] / height, factor * resized[1] / width
+
+    def _instances(self, index: int, geometry: Geometry, height: int, width: int) -> dict[str, Any]:
+        labels = self.labels.read(index)
+        instance_map = geometry.labels(paint(labels, height, width))
+        weights = labels.scores * (1 if labels.weights is None else labels.weights)
+        kept, table = instance_table(instance_map, labels.categories, self.settings.min_area)
+        number = np.zeros(len(labels) + 1, dtype=np.int32)
+        number[kept + 1] = np.arange(1, len(kept) + 1)
+        return {
+            "instance_map": torch.from_numpy(number[instance_map]),
+            "instance_table": table,
+            "instance_weights": weights[kept].astype(np.float32),
+        }
+
+
+def instance_table(instance_map: np.ndarray, categories: np.ndarray, min_area: int) -> tuple[np.ndarray, np.ndarray]:
+    """Instances with at least min_area pixels, int64 (k,), and their rows category, x, y of the centroid,
+    int32 (k, 3).
+
+    instance_map: int32 (h, w), k + 1 where instance k is; centroids are truncated (BESTIE, released code).
+    """
+    y, x = np.nonzero(instance_map)
+    owner = instance_map[y, x] - 1
+    areas = np.bincount(owner, minlength=len(categories))
+    kept = np.flatnonzero(areas >= min_area)
+    sums = [np.bincount(owner, along, minlength=len(categories))[kept] for along in (x, y)]
+    columns = [categories[kept], *(total / areas[kept] for total in sums)]
+    return kept, np.stack(columns, axis=1).astype(np.int32).reshape(-1, 3)
+
+
+def _point_table(geometry: Geometry, points: np.ndarray) -> np.ndarray:
+    moved = geometry.points(points.reshape(-1, 3))
+    return np.rint(moved[:, [2, 0, 1]]).astype(np.int32)
+
+
+def collate(samples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """A batch of samples; tables are padded with -1, weights with 0."""
+    ragged = ("component_table", "instance_table", "points", "instance_weights")
+    batch = default_collate([{k: v for k, v in sample.items() if k not in ragged} for sample in samples])
+    for name in ragged[:3]:
+        batch[name] = torch.from_numpy(pad_tables([sample[name] for sample in samples]))
+    weights = np.zeros(batch["instance_table"].shape[:2], dtype=np.float32)
+    for row, sample in zip(weights, samples, strict=True):
+        row[: len(sample["instance_weights"])] = sample["instance_weights"]
+    return {**batch, "instance_weights": torch.from_numpy(weights)}

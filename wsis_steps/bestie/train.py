@@ -1,0 +1,104 @@
+"""Trains the instance network of one round on its pseudo labels, refining them as it goes.
+
+in   images      images.h5: the training images, their tags and points
+     semantic    semantic maps of the training images
+     labels      instances of the training images: round00 of bestie_label, later rounds of bestie_infer
+     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+out  model       state dict of the network
+     metrics     JSON lines: the terms of the loss along the training
+
+BESTIE (CVPR 2022): network, objective with instance-aware guidance (supplement, listing 6), self-refinement with
+center clustering (supplement, section 1; released code).
+"""
+
+import torch
+from torch import nn
+
+from wsis_steps.bestie.grouping import Targets
+from wsis_steps.bestie.losses import objective
+from wsis_steps.bestie.network import build_network, load_backbone
+from wsis_steps.bestie.refinement import refine, refine_with_points, render_targets
+from wsis_steps.bestie.samples import TrainingSamples, collate
+from wsis_steps.config import BestieTrain
+from wsis_steps.core.device import choose_device
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.loop import build_optimizer, train
+from wsis_steps.core.models import save_model
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images, Instances, Maps
+
+STEP = Step(
+    "bestie_train",
+    BestieTrain,
+    inputs=("images", "semantic", "labels"),
+    optional=("pretrained",),
+    outputs=("model", "metrics"),
+)
+
+
+def refined_targets(outputs: dict[str, torch.Tensor], batch: dict[str, torch.Tensor], settings: BestieTrain) -> Targets:
+    """Self-refined labels of a batch from the network's own outputs, without gradient."""
+    detached = {name: value.detach().float() for name, value in outputs.items()}
+    if settings.supervision == "points":
+        return refine_with_points(offsets=detached["offsets"], semantic=batch["semantic"], points=batch["points"])
+    return refine(
+        **detached,
+        components=batch["component_map"],
+        table=batch["component_table"],
+        threshold=settings.refine_threshold,
+        rule=settings,
+        max_instances=settings.max_instances,
+        sigma=settings.sigma,
+    )
+
+
+def build_loss(settings: BestieTrain):
+    """The loss of a training step as a function of (model, batch, iteration)."""
+
+    def loss(model: nn.Module, batch: dict[str, torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
+        outputs = model(model.backbone.normalise(batch["picture"]))
+        pseudo = render_targets(
+            batch["instance_map"],
+            batch["instance_table"],
+            batch["instance_weights"],
+            outputs["centers"].shape[1],
+            batch["points"] if settings.supervision == "points" else None,
+            settings.sigma,
+        )
+        refining = settings.refinement and iteration > settings.refine_from
+        return objective(
+            outputs,
+            batch["semantic"],
+            pseudo,
+            refined_targets(outputs, batch, settings) if refining else None,
+            instance_aware_guidance=settings.instance_aware_guidance,
+            hard_pixels=settings.hard_pixels,
+            semantic_weight=settings.semantic_weight,
+            center_weight=settings.center_weight,
+            offset_weight=settings.offset_weight,
+        )
+
+    return loss
+
+
+def main(job: Job) -> None:
+    settings: BestieTrain = job.settings
+    device = choose_device(job.threads)
+    torch.manual_seed(settings.seed)
+    images, semantic, labels = (
+        Images(job.inputs["images"]), Maps(job.inputs["semantic"]), Instances(job.inputs["labels"])
+    )  # fmt: skip
+    if not sum(map(len, labels)):
+        raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")
+    dataset = TrainingSamples(images, semantic, labels, settings)
+    weights = str(job.inputs["pretrained"] or settings.weights)
+    model = build_network(settings.backbone, len(labels.class_names), not settings.class_wise_centers)
+    load_backbone(model, weights)
+    model.to(device)
+    optimizer = build_optimizer(settings, [{"params": list(model.parameters())}], momentum=0.9)
+    train(job, model, optimizer, dataset, build_loss(settings), settings.iterations, device, collate)
+    save_model(job.outputs["model"], model, job.provenance(labels.class_names, labels.supervision))
+
+
+if __name__ == "__main__":
+    STEP.run(main)

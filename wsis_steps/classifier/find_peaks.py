@@ -1,0 +1,50 @@
+"""Finds instance cues: the local maxima of the activation maps.
+
+in   maps    activation maps of classifier_infer
+out  peaks   points: x, y, category, confidence
+
+BESTIE (CVPR 2022), released code, point extraction; threshold: supplement section 2.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from wsis_steps.classifier.network import find_peaks
+from wsis_steps.config import ClassifierFindPeaks
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Maps, write_points
+
+STEP = Step("classifier_find_peaks", ClassifierFindPeaks, inputs=("maps",), outputs=("peaks",))
+
+
+def peaks_of(maps: np.ndarray, categories: np.ndarray, height: int, width: int, settings: ClassifierFindPeaks):
+    """Peaks float32 (n, 4) of activation maps (k, h, w) at the image's size; category is the map's class."""
+    if not len(maps):
+        return np.zeros((0, 4), dtype=np.float32)
+    full = functional.interpolate(torch.from_numpy(maps)[None].float(), (height, width), mode="bilinear")
+    found = find_peaks(
+        full,
+        torch.ones(1, len(maps)),
+        settings.kernel,
+        settings.smoothing,
+        settings.top_k,
+        settings.threshold,
+    )[0].numpy()
+    found[:, 2] = categories[found[:, 2].astype(int)]
+    return found
+
+
+def main(job: Job) -> None:
+    torch.set_num_threads(job.threads)
+    maps = Maps(job.inputs["maps"])
+    peaks = []
+    for i in job.progress(range(len(maps))):
+        height, width = int(maps.heights[i]), int(maps.widths[i])
+        peaks.append(peaks_of(*maps.read(i), height, width, job.settings))
+    provenance = job.provenance(maps.class_names, maps.supervision)
+    write_points(job.outputs["peaks"], provenance, maps.ids, maps.heights, maps.widths, peaks)
+
+
+if __name__ == "__main__":
+    STEP.run(main)

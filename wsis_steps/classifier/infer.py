@@ -1,0 +1,65 @@
+"""Computes the activation maps of the training images, for the classes of their tags.
+
+in   images  images.h5: the training images and their tags
+     model   of classifier_train
+out  maps    activation maps, float16 0 to 1, at the image's size over `stride`
+
+BESTIE (CVPR 2022), released code, point extraction: maps of the image and its mirror, each divided by its maximum.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from wsis_steps.classifier.network import activation_maps, build_classifier
+from wsis_steps.config import ClassifierInfer, ClassifierTrain
+from wsis_steps.core.device import autocast, choose_device
+from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
+from wsis_steps.core.models import load_model
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images, Maps, MapsWriter, create
+
+STEP = Step("classifier_infer", ClassifierInfer, inputs=("images", "model"), outputs=("maps",))
+BATCH = 8  # pictures at once; changes nothing but speed
+
+
+def prepare(size: int):
+    """A function from an RGB picture to uint8 (3, size, size)."""
+
+    def resize(picture: np.ndarray) -> torch.Tensor:
+        height, width = picture.shape[:2]
+        return to_tensor(fit(height, width, size, size).picture(picture))
+
+    return resize
+
+
+def main(job: Job) -> None:
+    settings: ClassifierInfer = job.settings
+    device = choose_device(job.threads)
+    images = Images(job.inputs["images"])
+    trained = load_model(job.inputs["model"], "classifier_train")
+    model = build_classifier(ClassifierTrain.model_validate(trained.settings), len(trained.class_names))
+    model.load_state_dict(trained.state)
+    model.to(device).eval()
+    members = images.members("train")
+    sizes = np.stack([images.heights, images.widths], axis=1)
+    map_sizes = -(-sizes // settings.stride)  # rounded up
+    provenance = job.provenance(images.class_names, trained.supervision)
+    with create(job.outputs["maps"], Maps.schema, provenance) as file:
+        writer = MapsWriter(file, tuple(map_sizes[members].max(axis=0).tolist()), np.float16)
+        batches = read_ahead(Pictures(images, members), members, prepare(settings.size), job.threads, BATCH)
+        for indices, pictures in job.progress(batches, total=-(-len(members) // BATCH), unit="batch"):
+            tags = torch.from_numpy(images.tags[indices])
+            normalised = model.backbone.normalise(pictures.to(device))
+            with torch.inference_mode(), autocast(device):
+                maps = activation_maps(model, normalised, tags, None, settings.scales, settings.flip)
+            for k, i in enumerate(indices):
+                own = maps[k, tags[k].to(device)][None]
+                resized = functional.interpolate(own, tuple(map_sizes[i].tolist()), mode="bilinear")
+                categories = np.flatnonzero(images.tags[i])
+                writer.add(images.ids[i], *sizes[i], resized[0].cpu().half().numpy(), categories)
+        writer.close()
+
+
+if __name__ == "__main__":
+    STEP.run(main)

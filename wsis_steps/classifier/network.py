@@ -1,0 +1,246 @@
+"""The tag classifier of BESTIE: class activation maps shaped by peak attention, and the peaks found in them.
+
+BESTIE (CVPR 2022) supplement section 3, and its released code.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wsis_steps.config import ClassifierTrain
+from wsis_steps.core.backbones import Backbone, build_backbone, load_weights
+from wsis_steps.core.errors import InputError, nearest
+
+
+class PeakAttention(nn.Module):
+    """Peak attention module: a ReLU that also sets to zero what stays below alpha times the channel's peak.
+
+    The peak is taken per image and channel; a value equal to the threshold is kept. Gradients flow through
+    the kept entries only, none through the threshold. No parameters. BESTIE supp. section 3; released code.
+    """
+
+    def __init__(self, alpha: float):
+        super().__init__()
+        if not 0 <= alpha <= 1:
+            raise InputError(f"alpha of the peak attention is {alpha}; it must lie in 0..1")
+        self.alpha = alpha
+
+    def forward(self, features: Tensor) -> Tensor:
+        """B x K x H x W float to the same shape."""
+        features = features.relu()
+        thresholds = features.detach().amax(dim=(2, 3), keepdim=True) * self.alpha
+        return torch.where(features < thresholds, torch.zeros_like(features), features)
+
+    def extra_repr(self) -> str:
+        """What print(model) shows."""
+        return f"alpha={self.alpha}"
+
+
+class Classifier(nn.Module):
+    """A backbone, three 3 x 3 convolutions with peak attention, a 1 x 1 convolution to classes, mean pooling.
+
+    Args:
+        backbone: its coarsest level is classified (paper: vgg16 of output stride 8).
+        class_count: number of tags.
+        attention: `pam`, or `none` for plain ReLU (an ordinary class activation map).
+        alpha: threshold of the peak attention as a share of the peak (supp.: 0.5; released code: 0.7).
+        attention_layers: groups of layers that have peak attention in place of ReLU: 6 is the three
+            convolutions here, 4 and 5 the backbone's fourth and fifth level (supp. table 3: 6 alone is best).
+        head_width: channels of the three convolutions (paper: 512).
+
+    The head has batch normalisation where the backbone has it, since from random weights peak attention hardly
+    learns without; vgg16 has none, and neither has the paper's head.
+
+    Raises:
+        InputError: an unknown attention, or a group of layers that the backbone does not have.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        class_count: int,
+        attention: str = "pam",
+        alpha: float = 0.5,
+        attention_layers: tuple[int, ...] = (6,),
+        head_width: int = 512,
+    ):
+        super().__init__()
+        if attention not in ("pam", "none"):
+            raise InputError(f"unknown attention '{attention}', {nearest(attention, ['pam', 'none'])}")
+        attended = set(attention_layers) if attention == "pam" else set()
+        for group in attended - {6}:
+            _attend(backbone, group, alpha)
+        self.backbone = backbone
+        self.head = nn.Sequential()
+        normalised = any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
+        for before in (backbone.channels[-1], head_width, head_width):
+            self.head.append(nn.Conv2d(before, head_width, 3, padding=1))
+            if normalised:
+                self.head.append(nn.BatchNorm2d(head_width))
+            self.head.append(PeakAttention(alpha) if 6 in attended else nn.ReLU(inplace=True))
+        self.head.append(nn.Conv2d(head_width, class_count, 1))
+        for layer in self.head:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.normal_(layer.weight, std=math.sqrt(2 / (layer.kernel_size[0] ** 2 * layer.out_channels)))
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the tags, and the maps of which they are the mean.
+
+        Args:
+            images: B x 3 x H x W float, normalised.
+
+        Returns:
+            B x C logits and B x C x h x w raw activation maps (before any ReLU), h = H / output stride.
+        """
+        maps = self.head(self.backbone(images)[-1])
+        return maps.mean(dim=(2, 3)), maps
+
+    def parameter_groups(self, learning_rate: float, head_factor: float = 10) -> list[dict]:
+        """Groups for an optimiser: the head learns `head_factor` times as fast, biases twice as fast.
+
+        BESTIE released code: factors 1, 2, 10, 20 for the backbone's weights and biases and the head's.
+        """
+        groups = []
+        for module, factor in ((self.backbone, 1), (self.head, head_factor)):
+            named = list(module.named_parameters())
+            weights = [parameter for name, parameter in named if not name.endswith("bias")]
+            biases = [parameter for name, parameter in named if name.endswith("bias")]
+            groups.append({"params": weights, "lr": learning_rate * factor})
+            groups.append({"params": biases, "lr": learning_rate * factor * 2})
+        return groups
+
+
+def _attend(backbone: Backbone, group: int, alpha: float) -> None:
+    """Puts peak attention in place of every ReLU of a level of the backbone (counted from 1)."""
+    prefixes = backbone.levels[group - 1] if group in range(1, len(backbone.levels) + 1) else []
+    names = [
+        name
+        for name, module in backbone.named_modules()
+        if isinstance(module, nn.ReLU) and any(name == p or name.startswith(f"{p}.") for p in prefixes)
+    ]
+    if not names:
+        raise InputError(
+            f"attention_layers: backbone {backbone.name} has no layer group {group} with ReLU; valid: 6, "
+            f"and 4 and 5 with vgg16"
+        )
+    for name in names:
+        backbone.set_submodule(name, PeakAttention(alpha))
+
+
+@torch.no_grad()
+def activation_maps(
+    model: nn.Module,
+    images: Tensor,
+    tags: Tensor,
+    size: tuple[int, int] | None = None,
+    scales: tuple[float, ...] = (1.0,),
+    flip: bool = True,
+) -> Tensor:
+    """Normalised class activation maps of the classes that each image is tagged with.
+
+    Per scale, every map is passed through ReLU, resized and divided by its maximum, and is averaged with the
+    one of the mirrored image (BESTIE released code). With several scales, their sum is divided by its maximum
+    again (as IRN does).
+
+    Args:
+        model: a `Classifier`, or anything that returns (logits, maps), in evaluation mode.
+        images: B x 3 x H x W float, normalised, at scale 1 (BESTIE: 321 x 321 whatever the aspect).
+        tags: B x C, non-zero where the image has the class.
+        size: (height, width) of the result; that of `images` by default.
+        scales: factors on H and W.
+        flip: whether to average with the mirrored image.
+
+    Returns:
+        B x C x height x width float32 in 0..1; zero for classes that are not tagged.
+    """
+    size = tuple(size or images.shape[-2:])
+    present = tags.to(images.device) > 0
+    total = images.new_zeros((int(present.sum()), *size), dtype=torch.float32)
+    for scale in scales:
+        scaled = images if scale == 1 else _resize(images, [round(scale * n) for n in images.shape[-2:]])
+        maps = _normalise(_resize(model(scaled)[1].float().relu()[present][:, None], size)[:, 0])
+        if flip:
+            mirrored = model(scaled.flip(-1))[1].flip(-1)
+            maps = (maps + _normalise(_resize(mirrored.float().relu()[present][:, None], size)[:, 0])) / 2
+        total += maps
+    result = total.new_zeros((*present.shape, *size))
+    result[present] = total if len(scales) == 1 else _normalise(total)
+    return result
+
+
+def _resize(images: Tensor, size: list[int] | tuple[int, ...]) -> Tensor:
+    if not len(images):
+        return images.new_zeros((*images.shape[:2], *size))
+    return functional.interpolate(images, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def _normalise(maps: Tensor) -> Tensor:
+    return maps / (maps.amax(dim=(-2, -1), keepdim=True) + 1e-5)
+
+
+@torch.no_grad()
+def find_peaks(
+    activation_maps: Tensor,
+    tags: Tensor,
+    kernel: int = 15,
+    smoothing: int = 3,
+    top_k: int = 25,
+    threshold: float = 0.1,
+) -> list[Tensor]:
+    """Peaks of the smoothed activation maps of the tagged classes: cues of where instances are.
+
+    A peak equals the maximum of the window around it. Where several peaks with equal values share a window (a
+    plateau), the first in reading order is kept; the released code of BESTIE keeps them all.
+
+    Args:
+        activation_maps: B x C x H x W float, in 0..1 as `activation_maps` gives them.
+        tags: B x C, non-zero where the image has the class.
+        kernel: side of the window, odd, in pixels (BESTIE: 15).
+        smoothing: side of the average filter before, odd, zero beyond the border; 1 is none (BESTIE: 3).
+        top_k: most peaks kept for a class of an image, the highest (BESTIE: 25).
+        threshold: lowest value of a peak (BESTIE: 0.1). Zero is never a peak.
+
+    Returns:
+        Per image an n x 4 float32 tensor with rows (x, y, category, confidence): by category, then from high
+        to low confidence. x and y are pixel indices, the confidence is the smoothed value.
+    """
+    present = tags.to(activation_maps.device) > 0
+    image, category = present.nonzero(as_tuple=True)
+    maps = activation_maps[present].float()[:, None]
+    if not len(maps):
+        return [maps.new_zeros((0, 4)) for _ in present]
+    height, width = maps.shape[-2:]
+    maps = functional.avg_pool2d(maps, smoothing, stride=1, padding=smoothing // 2)
+    peaks = (maps == _window_maximum(maps, kernel)) & (maps > 0) & (maps >= threshold)
+    # peaks in one window have equal values, so a rank by position decides between them
+    ranks = torch.arange(height * width, 0, -1, device=maps.device, dtype=torch.float32)
+    ranks = ranks.view(height, width) * peaks
+    peaks &= ranks == _window_maximum(ranks, kernel)
+    values, places = (maps * peaks).flatten(1).topk(min(top_k, height * width), dim=1)
+    row, column = (values > 0).nonzero(as_tuple=True)
+    place = places[row, column]
+    table = torch.stack([place % width, place // width, category[row], values[row, column]], dim=1).float()
+    return list(table.split(torch.bincount(image[row], minlength=len(present)).tolist()))
+
+
+def _window_maximum(maps: Tensor, kernel: int) -> Tensor:
+    """Maximum of the square window around each pixel, by columns and then by rows (far fewer comparisons)."""
+    columns = functional.max_pool2d(maps, (kernel, 1), stride=1, padding=(kernel // 2, 0))
+    return functional.max_pool2d(columns, (1, kernel), stride=1, padding=(0, kernel // 2))
+
+
+def build_classifier(settings: ClassifierTrain, class_count: int, weights: str = "none") -> Classifier:
+    """The classifier that settings describe; `weights` fill its backbone (`load_weights`), the head is random."""
+    backbone = build_backbone(settings.backbone, settings.output_stride, settings.normalisation)
+    load_weights(backbone, weights)
+    return Classifier(
+        backbone,
+        class_count,
+        settings.attention,
+        settings.alpha,
+        settings.attention_layers,
+        settings.head_width,
+    )

@@ -1,0 +1,77 @@
+"""Trains the tag classifier whose activation maps locate objects.
+
+in   images   images.h5: the training images and their tags
+out  model    state dict of the classifier
+     metrics  JSON lines: mean loss and learning rate along the training
+
+BESTIE (CVPR 2022), supplement section 3: VGG-16, three convolutions with peak attention, multi-label soft margin
+loss. By hand: python -m wsis_steps.classifier.train --images images.h5 --model model.pt --metrics metrics.jsonl
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from wsis_steps.classifier.network import build_classifier
+from wsis_steps.config import ClassifierTrain
+from wsis_steps.core.device import choose_device
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.images import Pictures, jitter, random_crop, to_tensor
+from wsis_steps.core.loop import build_optimizer, train
+from wsis_steps.core.models import save_model
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images
+
+STEP = Step("classifier_train", ClassifierTrain, inputs=("images",), outputs=("model", "metrics"))
+
+
+class TaggedPictures(Dataset):
+    """Augmented training pictures uint8 (3, crop, crop) with their tags float32 (classes,)."""
+
+    def __init__(self, images: Images, settings: ClassifierTrain) -> None:
+        self.images, self.settings = images, settings
+        self.members = images.members("train")
+        self.pictures = Pictures(images, self.members)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        settings, (index, *place) = self.settings, key
+        rng = np.random.default_rng((settings.seed, *place))
+        i = self.members[index]
+        picture = self.pictures.read(i)
+        height, width = picture.shape[:2]
+        scale = (settings.resize / height, settings.resize / width)
+        geometry = random_crop(rng, height, width, settings.crop, scale, settings.turns)
+        picture = jitter(rng, geometry.picture(picture), settings.color_jitter)
+        return to_tensor(picture), torch.from_numpy(self.images.tags[i].astype(np.float32))
+
+
+def loss(model: nn.Module, batch: list[torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
+    """Multi-label soft margin: mean over classes of the binary cross entropy."""
+    pictures, tags = batch
+    logits, _ = model(model.backbone.normalise(pictures))
+    return {"total": functional.multilabel_soft_margin_loss(logits, tags)}
+
+
+def main(job: Job) -> None:
+    settings: ClassifierTrain = job.settings
+    device = choose_device(job.threads)
+    torch.manual_seed(settings.seed)
+    images = Images(job.inputs["images"])
+    dataset = TaggedPictures(images, settings)
+    if not images.tags[dataset.members].any():
+        raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
+    model = build_classifier(settings, len(images.class_names), settings.weights).to(device)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    optimizer = build_optimizer(settings, groups, momentum=0.9, nesterov=True)
+    iterations = max(settings.epochs * len(dataset) // settings.batch_size, 1)
+    train(job, model, optimizer, dataset, loss, iterations, device)
+    save_model(job.outputs["model"], model, job.provenance(images.class_names, ["tags"]))
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,20 @@
+"""What a user can get wrong, said in one sentence."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """Something that the user can put right: a key, a path, a broken file. Its text is one sentence for people.
+
+    A step prints it without a traceback and exits with status 2, leaving no partial output.
+    """
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """A clause that names the valid value nearest to `name`, or lists the valid ones where none is near."""
+    valid = sorted(map(str, valid))
+    close = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.5)
+    if close:
+        return f"the nearest is '{close[0]}'"
+    return "valid: " + ", ".join(valid) if valid else "there is no valid value"

@@ -1,0 +1,258 @@
+"""The training loop of every network: data order, mixed precision, schedule, checkpoints, resume, metrics.
+
+Every random number of iteration t depends on (seed, t) only: the loop seeds torch at each iteration, and a
+data set seeds its generator with (seed, t, place in the batch). So the position of the sampler is the iteration,
+and a run that was killed and resumed computes what one that was not would have.
+"""
+
+import json
+import logging
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from wsis_steps.config import Training, canonical
+from wsis_steps.core.device import autocast
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.step import Job, Meter, digest
+
+log = logging.getLogger("wsis")
+CHECKPOINT_SECONDS = 60.0
+METRIC_POINTS = 200  # lines in the metrics file of a whole training
+
+
+class Batches:
+    """Yields for each iteration from `start` the list of (index, iteration, place) that a data set gets.
+
+    Each pass over the `count` images has its own permutation; a batch may span two passes.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int, start: int, end: int) -> None:
+        self.count, self.batch_size, self.seed, self.start, self.end = count, batch_size, seed, start, end
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
+        epoch, order = -1, np.zeros(0, dtype=np.int64)
+        for iteration in range(self.start, self.end):
+            batch = []
+            for place in range(self.batch_size):
+                now, position = divmod(iteration * self.batch_size + place, self.count)
+                if now != epoch:
+                    epoch, order = now, np.random.default_rng((self.seed, now)).permutation(self.count)
+                batch.append((int(order[position]), iteration, place))
+            yield batch
+
+
+def rate(settings: Training, iteration: int, iterations: int) -> float:
+    """Factor on the learning rate at an iteration counted from 0."""
+    progress = iteration / iterations
+    factor = 1.0
+    if settings.schedule == "drop":
+        factor = 0.1 ** sum(progress >= at for at in settings.drop_at)
+    elif settings.schedule == "poly":
+        factor = (1 - progress) ** 0.9
+    elif settings.schedule == "one_cycle":
+        if progress < 0.25:
+            factor = 0.04 + 0.96 * (1 - math.cos(math.pi * progress / 0.25)) / 2
+        else:
+            factor = (1 + math.cos(math.pi * (progress - 0.25) / 0.75)) / 2
+    if iteration < settings.warm_up:
+        factor *= 0.001 + 0.999 * iteration / settings.warm_up
+    return factor
+
+
+def build_optimizer(settings: Training, groups: list[dict[str, Any]], momentum: float, nesterov: bool = False):
+    """torch optimiser over parameter groups; each may have its own `lr`."""
+    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, **common)
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer](groups, **common)
+
+
+class Sums:
+    """Means of the loss terms between metric points, kept on the device so that no iteration waits for it."""
+
+    def __init__(self, every: int, lines: list[dict]) -> None:
+        self.every, self.lines = every, lines
+        self.terms: dict[str, torch.Tensor] = {}
+        self.count = 0
+
+    def add(self, terms: dict[str, torch.Tensor]) -> None:
+        for name, value in terms.items():
+            self.terms[name] = self.terms[name] + value.detach() if name in self.terms else value.detach()
+        self.count += 1
+
+    def line(self, iteration: int, learning_rate: float) -> dict[str, float]:
+        """Closes the current mean as a line of the metrics; InputError where a term is not finite."""
+        means = {name: float(value) / self.count for name, value in self.terms.items()}
+        if not all(map(math.isfinite, means.values())):
+            text = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
+            raise InputError(
+                f"The loss is not finite by iteration {iteration} ({text}); lower the learning rate or look at the data."
+            )
+        self.terms, self.count = {}, 0
+        self.lines.append({"iteration": iteration, "learning_rate": learning_rate, **means})
+        return self.lines[-1]
+
+
+class Checkpoint:
+    """Model, optimiser, iteration and metrics in `job.work`, with the fingerprint of settings, code and inputs."""
+
+    def __init__(self, job: Job, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.model, self.optimizer = model, optimizer
+        self.path = job.work / "checkpoint.pt" if job.work else None
+        self.saved = time.monotonic()
+        parts = {name: digest(path) for name, path in job.inputs.items() if path}
+        self.fingerprint = canonical(
+            {"settings": job.settings.model_dump(mode="json"), "code": job.code, "inputs": parts}
+        )
+
+    def resume(self, device: torch.device) -> tuple[int, list[dict], dict[str, torch.Tensor], int]:
+        """Iteration to go on from with the metrics so far; 0 where there is no checkpoint that fits."""
+        if self.path is None or not self.path.exists():
+            return 0, [], {}, 0
+        try:
+            state = torch.load(self.path, map_location=device, weights_only=True)
+        except (RuntimeError, OSError, EOFError, ValueError) as error:
+            log.warning("checkpoint %s cannot be read (%s); starting anew", self.path, error)
+            return 0, [], {}, 0
+        if state["fingerprint"] != self.fingerprint:
+            aside = self.path.with_suffix(".other.pt")
+            self.path.replace(aside)
+            log.info("the checkpoint is of other settings, code or inputs; set aside as %s", aside)
+            return 0, [], {}, 0
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        log.info("resuming after iteration %d", state["iteration"])
+        return state["iteration"], json.loads(state["lines"]), state["terms"], state["count"]
+
+    def due(self) -> bool:
+        return self.path is not None and time.monotonic() - self.saved > CHECKPOINT_SECONDS
+
+    def save(self, iteration: int, sums: Sums) -> None:
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        torch.save(
+            {
+                "fingerprint": self.fingerprint,
+                "iteration": iteration,
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "lines": json.dumps(sums.lines),
+                "terms": sums.terms,
+                "count": sums.count,
+            },
+            partial,
+        )
+        partial.replace(self.path)
+        self.saved = time.monotonic()
+
+
+def train(
+    job: Job,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    dataset: Dataset,
+    loss: Callable[[nn.Module, Any, int], dict[str, torch.Tensor]],
+    iterations: int,
+    device: torch.device,
+    collate: Callable[[list], Any] | None = None,
+) -> None:
+    """Trains `model` in place, resuming from a checkpoint in `job.work` where one fits.
+
+    `dataset[(index, iteration, place)]` is a sample; loss(model, batch, iteration) gives the terms, of which
+    `total` is minimised. The output `metrics` receives the means of the terms as JSON lines.
+    Raises InputError with the terms where a loss is not finite.
+    """
+    settings: Training = job.settings
+    checkpoint = Checkpoint(job, model, optimizer)
+    bases = [group["lr"] for group in optimizer.param_groups]
+    start, lines, terms, count = checkpoint.resume(device)
+    sums = Sums(max(iterations // METRIC_POINTS, 1), lines)
+    sums.terms, sums.count = terms, count
+    batches = Batches(len(dataset), settings.batch_size, settings.seed, start, iterations)
+    loader = build_loader(dataset, batches, job.threads, device, collate)
+    bar = tqdm(total=iterations, initial=start, desc=job.name, unit="it", disable=not sys.stderr.isatty())
+    meter = Meter(iterations, "it", start)
+    model.train()
+    for done, batch in enumerate(loader, start=start + 1):
+        torch.manual_seed((settings.seed << 32) + done)
+        for group, base in zip(optimizer.param_groups, bases, strict=True):
+            group["lr"] = base * rate(settings, done - 1, iterations)
+        step_terms = advance(model, optimizer, loss, to_device(batch, device), done, device)
+        sums.add(step_terms)
+        bar.update()
+        if done % sums.every == 0 or done == iterations:
+            line = sums.line(done, optimizer.param_groups[0]["lr"])
+            bar.set_postfix(loss=f"{line['total']:.4g}")
+            meter.tell(done, f", loss {line['total']:.4g}")
+        if job.terminated or checkpoint.due() or done == iterations:
+            checkpoint.save(done, sums)
+        if job.terminated:
+            log.info("ended by a signal after iteration %d; the next call goes on from there", done)
+            sys.exit(143)
+    bar.close()
+    job.outputs["metrics"].write_text("".join(json.dumps(line) + "\n" for line in sums.lines))
+
+
+def advance(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: Callable[[nn.Module, Any, int], dict[str, torch.Tensor]],
+    batch: Any,
+    iteration: int,
+    device: torch.device,
+) -> dict[str, torch.Tensor]:
+    """One iteration of training; returns the terms of the loss."""
+    with autocast(device):
+        terms = loss(model, batch, iteration)
+    optimizer.zero_grad(set_to_none=True)
+    terms["total"].backward()
+    optimizer.step()
+    return terms
+
+
+def build_loader(
+    dataset: Dataset, batches: Batches, threads: int, device: torch.device, collate: Callable | None
+) -> DataLoader:
+    """Loads in worker processes beside a GPU; on the CPU one worker overlaps with the computation."""
+    workers = max(threads - 1, 1) if device.type == "cuda" else min(threads - 1, 1)
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=device.type == "cuda",
+        persistent_workers=False,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_start_worker,
+    )
+
+
+def _start_worker(_: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """Moves every tensor of a nested batch without waiting for the copy."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {name: to_device(value, device) for name, value in batch.items()}
+    if isinstance(batch, list | tuple):
+        return [to_device(value, device) for value in batch]
+    return batch

@@ -1,0 +1,67 @@
+"""Binary masks as COCO run-length codes."""
+
+import numpy as np
+from pycocotools import mask as coco
+
+from wsis_steps.core.store import ImageInstances
+
+
+def encode(masks: np.ndarray) -> list[dict]:
+    """COCO run-length codes (compressed bytes) of binary masks (n, h, w)."""
+    if len(masks) == 0:
+        return []
+    return coco.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8)))
+
+
+def decode(rles: list[dict], height: int, width: int) -> np.ndarray:
+    """uint8 (n, height, width) with values 0 and 1."""
+    if not rles:
+        return np.zeros((0, height, width), dtype=np.uint8)
+    return np.ascontiguousarray(coco.decode(rles).transpose(2, 0, 1))
+
+
+def split(instance_map: np.ndarray, count: int) -> np.ndarray:
+    """Binary masks uint8 (count, h, w) of a map that holds k + 1 where instance k is, else 0."""
+    return (instance_map[None] == np.arange(1, count + 1)[:, None, None]).astype(np.uint8)
+
+
+def paint(instances: ImageInstances, height: int, width: int) -> np.ndarray:
+    """Instance map int32 (height, width): k + 1 where instance k is, 0 elsewhere; small masks lie on top."""
+    painted = np.zeros((height, width), dtype=np.int32)
+    masks = decode(instances.rles, height, width).astype(bool)
+    for k in np.argsort(-instances.areas, kind="stable"):
+        painted[masks[k]] = k + 1
+    return painted
+
+
+def describe(
+    rles: list[dict],
+    categories: np.ndarray,
+    scores: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    crowd: np.ndarray | None = None,
+    ignore: dict | None = None,
+) -> ImageInstances:
+    """Completes run-length codes with their boxes and areas; empty masks are dropped.
+
+    categories (n,), scores (n,) default 1, weights (n,) default 1, crowd (n,) default False.
+    """
+    count = len(rles)
+    boxes = coco.toBbox(rles).reshape(-1, 4) if count else np.zeros((0, 4))
+    areas = coco.area(rles).astype(np.float64) if count else np.zeros(0)
+    boxes[:, 2:] += boxes[:, :2]  # COCO gives x, y, width, height
+    kept = np.flatnonzero(areas > 0)
+
+    def column(values: np.ndarray | None, default: float, dtype: type) -> np.ndarray:
+        return np.asarray(np.full(count, default) if values is None else values).astype(dtype)[kept]
+
+    return ImageInstances(
+        rles=[rles[k] for k in kept],
+        categories=column(categories, 0, np.int64),
+        scores=column(scores, 1, np.float32),
+        boxes=boxes[kept].astype(np.float32),
+        areas=areas[kept],
+        crowd=column(crowd, False, bool),
+        ignore=ignore,
+        weights=column(weights, 1, np.float32),
+    )

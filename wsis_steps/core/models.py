@@ -1,0 +1,50 @@
+"""Trained networks as files: the state dict with what made it; nothing in them is code."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wsis_steps.core.backbones import read_state_dict
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.store import SCHEMA_VERSION, Provenance
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A state dict, the settings (JSON values) of the step that trained it, and its classes and supervision."""
+
+    state: dict[str, torch.Tensor]
+    settings: dict[str, Any]
+    class_names: tuple[str, ...]
+    supervision: tuple[str, ...]
+
+
+def save_model(path: Path, model: nn.Module, provenance: Provenance) -> None:
+    """Writes {'model': state dict, 'schema': ..., 'provenance': JSON}."""
+    about = {
+        "schema": "model",
+        "schema_version": SCHEMA_VERSION,
+        "provenance": json.dumps(asdict(provenance)),
+    }
+    torch.save({"model": model.state_dict(), **about}, path)
+
+
+def load_model(path: Path, step: str) -> TrainedModel:
+    """Reads a model that `step` has trained; InputError where it is not one."""
+    state = read_state_dict(path)
+    about = torch.load(path, map_location="cpu", weights_only=True)
+    if about.get("schema") != "model" or about.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(f"{path} is no model of schema version {SCHEMA_VERSION}; delete the file and run again.")
+    provenance = json.loads(about["provenance"])
+    if provenance["step"] != step:
+        raise InputError(f"{path} was trained by {provenance['step']}, but a model of {step} is wanted here.")
+    return TrainedModel(
+        state,
+        json.loads(provenance["settings"]),
+        tuple(provenance["class_names"]),
+        tuple(provenance["supervision"]),
+    )

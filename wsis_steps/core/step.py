@@ -1,0 +1,296 @@
+"""What every step shares: its command line, log, progress, atomic outputs, provenance and errors.
+
+A step module ends so:
+
+    STEP = Step("classifier_train", ClassifierTrain, inputs=("images",), outputs=("model", "metrics"))
+
+    def main(job: Job) -> None: ...
+
+    if __name__ == "__main__":
+        STEP.run(main)
+
+and is called `python -m wsis_steps.classifier.train --images FILE --model FILE --settings JSON`.
+Exit status: 0 done, 2 something the user can put right (one sentence), 1 a fault of this program (traceback),
+143 ended by SIGTERM after saving a checkpoint.
+"""
+
+import argparse
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from tqdm import tqdm
+
+from wsis_steps.config import canonical, explain
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.store import Provenance
+
+log = logging.getLogger("wsis")
+Item = TypeVar("Item")
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+NO_ACCESS = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@dataclass
+class Job:
+    """One call of a step: what it may read, what it must write, and how.
+
+    `outputs` are temporary paths beside the real ones; they are renamed when `main` returns.
+    """
+
+    name: str
+    settings: Any
+    inputs: dict[str, Path | None]
+    outputs: dict[str, Path]
+    threads: int = 1
+    code: str = ""
+    work: Path | None = None
+    values: dict[str, str] = field(default_factory=dict)
+    terminated: bool = field(default=False, init=False)
+
+    def provenance(
+        self, class_names: Sequence[str] = (), supervision: Iterable[str] = (), **settings: Any
+    ) -> Provenance:
+        """Root attributes of an artifact made by this job."""
+        return Provenance(
+            step=self.name,
+            settings=canonical({**self.settings.model_dump(mode="json"), **settings}),
+            code=self.code,
+            commit=_commit(),
+            inputs={name: digest(path) for name, path in self.inputs.items() if path},
+            class_names=tuple(class_names),
+            supervision=tuple(sorted(set(supervision))),
+        )
+
+    def progress(self, items: Iterable[Item], total: int | None = None, unit: str = "image") -> Iterator[Item]:
+        """Passes items on and tells how far it is: a bar in a terminal, now and then a line elsewhere."""
+        total = len(items) if total is None else total  # type: ignore[arg-type]
+        if sys.stderr.isatty():
+            yield from tqdm(items, total=total, unit=unit, desc=self.name, leave=False)
+            return
+        meter = Meter(total, unit)
+        for done, item in enumerate(items, start=1):
+            yield item
+            meter.tell(done)
+
+
+class Meter:
+    """Says how far a job is at most every max(30 s, 2 %)."""
+
+    def __init__(self, total: int, unit: str, done: int = 0) -> None:
+        self.total, self.unit, self.done = max(total, 1), unit, done
+        self.started = self.told = time.monotonic()
+        self.at_start = self.told_at = done
+
+    def due(self, done: int) -> bool:
+        late = time.monotonic() - self.told >= 30
+        return late and done - self.told_at >= 0.02 * self.total
+
+    def tell(self, done: int, more: str = "") -> None:
+        if not self.due(done):
+            return
+        rate = (done - self.at_start) / (time.monotonic() - self.started)
+        left = (self.total - done) / max(rate, 1e-9)
+        log.info(
+            "%d of %d (%.0f %%), %.1f %s/s, %s left%s",
+            done, self.total, 100 * done / self.total, rate, self.unit, duration(left), more,
+        )  # fmt: skip
+        self.told, self.told_at = time.monotonic(), done
+
+
+@dataclass(frozen=True)
+class Step:
+    """The interface of a step: rule name, settings model, names of inputs and outputs.
+
+    Inputs in `optional` may be left out on the command line and are then None.
+    """
+
+    name: str
+    settings: type[BaseModel]
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()  # inputs that take any number of files
+    values: tuple[str, ...] = ()  # what the workflow says in text, not in a file
+
+    def run(self, main: Callable[[Job], None], arguments: Sequence[str] | None = None) -> None:
+        """Parses the command line, calls main and ends the process with the exit status of the outcome."""
+        options = self._parser(main).parse_args(arguments)
+        _start_log(options.log)
+        sys.exit(_guarded(lambda: self._execute(main, options)))
+
+    def _parser(self, main: Callable[[Job], None]) -> argparse.ArgumentParser:
+        module = sys.modules[main.__module__]
+        parser = argparse.ArgumentParser(
+            description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        for name in self.inputs + self.optional:
+            several = {"nargs": "*", "default": []} if name in self.several else {}
+            parser.add_argument(
+                f"--{name}",
+                type=Path,
+                metavar="FILE",
+                required=name in self.inputs,
+                help="input" if name in self.inputs else "input, may be left out",
+                **several,
+            )
+        for name in self.values:
+            parser.add_argument(f"--{name}", metavar="TEXT", required=True)
+        for name in self.outputs:
+            parser.add_argument(f"--{name}", type=Path, metavar="FILE", required=True, help="output")
+        parser.add_argument("--settings", default="{}", metavar="JSON", help="settings; the rest take defaults")
+        parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
+        parser.add_argument("--code", default="", help="fingerprint of the code, kept with the result")
+        parser.add_argument("--work", type=Path, metavar="FOLDER", help="where checkpoints are kept")
+        parser.add_argument("--log", type=Path, metavar="FILE", help="also write the log there")
+        return parser
+
+    def _execute(self, main: Callable[[Job], None], options: argparse.Namespace) -> None:
+        try:
+            settings = self.settings.model_validate_json(options.settings)
+        except ValidationError as error:
+            raise InputError(explain(error, self.settings, self.name)) from error
+        inputs = {name: getattr(options, name) for name in self.inputs + self.optional}
+        for path in inputs.values():
+            for one in path if isinstance(path, list) else [path]:
+                if one is not None and not one.exists():
+                    raise InputError(f"{one} does not exist.")
+        final = {name: getattr(options, name) for name in self.outputs}
+        partial = {name: path.with_name(f".{path.name}.partial") for name, path in final.items()}
+        values = {name: getattr(options, name) for name in self.values}
+        job = Job(self.name, settings, inputs, partial, options.threads, options.code, options.work, values)
+        signal.signal(signal.SIGTERM, lambda *_: _terminate(job))
+        started = time.monotonic()
+        log.info("%s, settings %s", self.name, canonical(settings.model_dump(mode="json")))
+        try:
+            for path in partial.values():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _remove(path)
+            main(job)
+            for name, path in final.items():
+                if path.is_dir():
+                    shutil.rmtree(path)  # a folder cannot be renamed over another
+                partial[name].replace(path)
+            if job.work is not None:
+                shutil.rmtree(job.work, ignore_errors=True)  # checkpoints of a finished job
+        finally:
+            for path in partial.values():
+                _remove(path)
+        size = sum(_size(path) for path in final.values())
+        made = ", ".join(map(str, final.values()))
+        log.info("wrote %s (%.1f MB) in %s", made, size / 1e6, duration(time.monotonic() - started))
+
+
+def _terminate(job: Job) -> None:
+    """A training loop saves a checkpoint first (it looks at `terminated`); anything else stops here."""
+    if job.terminated or job.work is None:
+        sys.exit(143)
+    job.terminated = True
+
+
+def _guarded(call: Callable[[], None]) -> int:
+    try:
+        call()
+    except InputError as error:
+        log.error("%s", error)
+        return 2
+    except OSError as error:
+        if error.errno not in NO_ROOM | NO_ACCESS and not _mentions_no_room(error):
+            log.exception("%s", error)
+            return 1
+        where = f" ({error.filename})" if error.filename else ""
+        reason = "no permission to write" if error.errno in NO_ACCESS else "no space left on the disk"
+        log.error("%s%s; nothing was kept of the unfinished output.", reason.capitalize(), where)
+        return 2
+    except MemoryError:
+        log.error("Out of memory; use a smaller batch or image size.")
+        return 2
+    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if _mentions_no_room(error):
+            log.error("No space left on the disk; nothing was kept of the unfinished output.")
+            return 2
+        log.exception("%s", error)
+        return 1
+    return 0
+
+
+def _mentions_no_room(error: BaseException) -> bool:
+    """HDF5 and torch report a full disk in their text only, the former while it closes the file."""
+    text = ""
+    while error is not None:
+        text, error = f"{text} {error}", error.__context__
+    return any(f"errno = {number}" in text for number in NO_ROOM) or "file write failed" in text
+
+
+def _start_log(path: Path | None) -> None:
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    with contextlib.suppress(OSError):  # a log that cannot be written must not stop the work
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.FileHandler(path, mode="w"))
+    logging.basicConfig(
+        level=logging.INFO,
+        handlers=handlers,
+        force=True,
+        datefmt="%H:%M:%S",
+        format="%(asctime)s %(message)s",
+    )
+    logging.captureWarnings(True)
+
+
+def duration(seconds: float) -> str:
+    """'42 s', '3 min 5 s' or '2 h 10 min'."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def digest(path: Path | Sequence[Path]) -> str:
+    """BLAKE2 of a file's size and content; of files over 64 MB 64 evenly spaced blocks stand for the content."""
+    if not isinstance(path, Path):
+        return hashlib.blake2b("".join(map(digest, path)).encode(), digest_size=16).hexdigest()
+    if path.is_dir():
+        return hashlib.blake2b(str(sorted(p.name for p in path.iterdir())).encode(), digest_size=16).hexdigest()
+    size, block = path.stat().st_size, 1 << 20
+    state = hashlib.blake2b(str(size).encode(), digest_size=16)
+    with path.open("rb") as file:
+        if size <= 64 * block:
+            state.update(file.read())
+        else:
+            for k in range(64):
+                file.seek((size - block) * k // 63)
+                state.update(file.read(block))
+    return state.hexdigest()
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    return sum(p.stat().st_size for p in path.rglob("*")) if path.is_dir() else path.stat().st_size

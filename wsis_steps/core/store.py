@@ -1,0 +1,424 @@
+"""The HDF5 contracts of the workflow: images, points, maps and instances.
+
+Every artifact is flat: one table of images (`id`, `height`, `width`, `first`) and tables of rows; the rows of
+image i are `first[i]:first[i + 1]`. There is no group per image. The root attributes say what made the file
+(see `Provenance`). Readers open a file lazily in each process, so they may cross a fork.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from wsis_steps.core.errors import InputError
+
+SCHEMA_VERSION = 1
+SEMANTIC = 255  # the category of a row of `Maps` that is a whole label map, not one class
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made an artifact; written to its root attributes.
+
+    `supervision` names what went in: `tags`, `points`, `boxes`, `masks` (true masks), `masks_seen` (through a
+    part trained elsewhere on masks or drawn boundaries). `inputs` maps input names to digests.
+    """
+
+    step: str
+    settings: str
+    code: str
+    commit: str
+    inputs: dict[str, str] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    supervision: tuple[str, ...] = ()
+
+
+@contextmanager
+def create(path: Path, schema: str, provenance: Provenance) -> Iterator[h5py.File]:
+    """Opens a new artifact of `schema` for one writer and signs it with its provenance."""
+    with h5py.File(path, "w") as file:
+        file.attrs["schema"] = schema
+        file.attrs["schema_version"] = SCHEMA_VERSION
+        for key, value in asdict(provenance).items():
+            file.attrs[key] = value if isinstance(value, str) else json.dumps(value)
+        yield file
+
+
+class Artifact:
+    """Reading side of every contract: opens lazily, checks the schema, gives the table of images.
+
+    Raises InputError where the file is missing, is not whole, or is of another schema or version.
+    """
+
+    schema = ""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        self._process = -1
+        self.attributes = dict(self.file.attrs)
+        self.class_names: tuple[str, ...] = tuple(json.loads(self.attributes["class_names"]))
+        self.supervision: tuple[str, ...] = tuple(json.loads(self.attributes["supervision"]))
+
+    @property
+    def file(self) -> h5py.File:
+        """The open file of this process."""
+        if self._process != os.getpid():
+            self._file = self._open()
+            self._process = os.getpid()
+        return self._file
+
+    def _open(self) -> h5py.File:
+        if not self.path.exists():
+            raise InputError(f"{self.path} does not exist; the step that makes it has not run.")
+        try:
+            file = h5py.File(self.path, "r")
+        except OSError as error:
+            raise InputError(f"{self.path} is truncated or no HDF5 file; delete it and run again.") from error
+        found, version = file.attrs.get("schema"), file.attrs.get("schema_version")
+        if found != self.schema:
+            raise InputError(f"{self.path} holds '{found}', but '{self.schema}' is wanted here.")
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"{self.path} has schema version {version} of '{found}', this program reads version "
+                f"{SCHEMA_VERSION}; delete the file and run again."
+            )
+        return file
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_file": None, "_process": -1}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        return list(self.file["image/id"].asstr()[:])
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return {identity: i for i, identity in enumerate(self.ids)}
+
+    @cached_property
+    def heights(self) -> np.ndarray:
+        return self.file["image/height"][:]
+
+    @cached_property
+    def widths(self) -> np.ndarray:
+        return self.file["image/width"][:]
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """Row numbers, int64 (images + 1,): image i owns rows first[i] to first[i + 1]."""
+        return self.file["image/first"][:]
+
+    def rows(self, i: int) -> slice:
+        return slice(int(self.first[i]), int(self.first[i + 1]))
+
+
+def write_image_table(
+    file: h5py.File, ids: Sequence[str], heights: Sequence[int], widths: Sequence[int], counts: Sequence[int]
+) -> None:
+    """Writes `image/{id,height,width,first}`; counts are rows per image."""
+    file.create_dataset("image/id", data=np.array(ids, dtype=object), dtype=h5py.string_dtype())
+    file.create_dataset("image/height", data=np.asarray(heights, dtype=np.int32))
+    file.create_dataset("image/width", data=np.asarray(widths, dtype=np.int32))
+    file.create_dataset("image/first", data=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+
+def write_bytes(file: h5py.File, name: str, chunks: Sequence[bytes]) -> None:
+    """Writes byte strings as one uint8 array `name/bytes` and int64 `name/offsets`."""
+    offsets = np.concatenate([[0], np.cumsum([len(chunk) for chunk in chunks])]).astype(np.int64)
+    file.create_dataset(f"{name}/bytes", data=np.frombuffer(b"".join(chunks), dtype=np.uint8))
+    file.create_dataset(f"{name}/offsets", data=offsets)
+
+
+# ---- images ----
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """The weak annotation of one image: tags (categories), points (n, 3) x, y, category, boxes (n, 5)."""
+
+    tags: np.ndarray
+    points: np.ndarray
+    boxes: np.ndarray
+
+
+class Images(Artifact):
+    """`images.h5`: encoded pictures with their weak annotations and the split of each (`train` or `val`)."""
+
+    schema = "images"
+
+    @cached_property
+    def splits(self) -> np.ndarray:
+        return self.file["image/split"].asstr()[:]
+
+    def members(self, split: str) -> np.ndarray:
+        """Indices of the images of a split, int64, in the order of the list that was imported."""
+        return np.flatnonzero(self.splits == split)
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        return self.file["picture/offsets"][:]
+
+    def encoded(self, i: int) -> np.ndarray:
+        """The JPEG or PNG bytes of image i as uint8."""
+        return self.file["picture/bytes"][self._offsets[i] : self._offsets[i + 1]]
+
+    @cached_property
+    def tags(self) -> np.ndarray:
+        """bool (images, classes)."""
+        tags = np.zeros((len(self), len(self.class_names)), dtype=bool)
+        tags[self.file["tags/image"][:], self.file["tags/category"][:]] = True
+        return tags
+
+    @cached_property
+    def points(self) -> list[np.ndarray]:
+        """Per image float32 (n, 3): x, y, category."""
+        return self._per_image("points", 3)
+
+    @cached_property
+    def boxes(self) -> list[np.ndarray]:
+        """Per image float32 (n, 5): x1, y1, x2, y2, category."""
+        return self._per_image("boxes", 5)
+
+    def _per_image(self, name: str, width: int) -> list[np.ndarray]:
+        owner, rows = self.file[f"{name}/image"][:], self.file[f"{name}/rows"][:].reshape(-1, width)
+        return np.split(rows, np.searchsorted(owner, np.arange(1, len(self))))
+
+
+class ImagesWriter:
+    """Appends pictures one by one to `images.h5`; `close` writes the tables."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self.file = file
+        self.bytes = file.create_dataset(
+            "picture/bytes", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(1 << 18,)
+        )
+        self.offsets, self.table, self.annotations = [0], [], []
+
+    def add(self, identity: str, split: str, data: bytes, height: int, width: int, annotation: Annotation) -> None:
+        end = self.offsets[-1] + len(data)
+        self.bytes.resize((end,))
+        self.bytes[self.offsets[-1] : end] = np.frombuffer(data, dtype=np.uint8)
+        self.offsets.append(end)
+        self.table.append((identity, split, height, width))
+        self.annotations.append(annotation)
+
+    def close(self) -> None:
+        ids, splits, heights, widths = zip(*self.table, strict=True)
+        write_image_table(self.file, ids, heights, widths, [1] * len(ids))
+        self.file.create_dataset("image/split", data=np.array(splits, dtype=object), dtype=h5py.string_dtype())
+        self.file.create_dataset("picture/offsets", data=np.array(self.offsets, dtype=np.int64))
+        for name, width in (("tags", 1), ("points", 3), ("boxes", 5)):
+            parts = [np.asarray(getattr(a, name), np.float32).reshape(-1, width) for a in self.annotations]
+            owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+            rows = np.concatenate(parts)
+            self.file.create_dataset(f"{name}/image", data=owner.astype(np.int64))
+            if name == "tags":
+                self.file.create_dataset("tags/category", data=rows[:, 0].astype(np.int64))
+            else:
+                self.file.create_dataset(f"{name}/rows", data=rows)
+
+
+# ---- points ----
+
+
+class Points(Artifact):
+    """Located cues of images (`peaks.h5`): rows x, y (pixels), category, confidence (0 to 1), float32."""
+
+    schema = "points"
+
+    def read(self, i: int) -> np.ndarray:
+        """float32 (n, 4) of image i."""
+        return self._all[self.rows(i)]
+
+    @cached_property
+    def _all(self) -> np.ndarray:
+        return self.file["points"][:].reshape(-1, 4)
+
+
+def write_points(
+    path: Path,
+    provenance: Provenance,
+    ids: Sequence[str],
+    heights: Sequence[int],
+    widths: Sequence[int],
+    points: Sequence[np.ndarray],
+) -> None:
+    """Writes one (n, 4) float32 array of x, y, category, confidence per image."""
+    with create(path, Points.schema, provenance) as file:
+        write_image_table(file, ids, heights, widths, [len(p) for p in points])
+        rows = np.concatenate([np.asarray(p, np.float32).reshape(-1, 4) for p in points])
+        file.create_dataset("points", data=rows)
+
+
+# ---- maps ----
+
+
+class Maps(Artifact):
+    """Activation maps (float16, only the classes an image has) or semantic label maps (uint8, one an image).
+
+    Maps are padded to the largest size in the file, one chunk a map, shuffled and gzipped: the padding costs
+    next to nothing on disk.
+    """
+
+    schema = "maps"
+
+    def read(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Maps (k, h, w) as stored and their categories int64 (k,) of image i."""
+        rows = self.rows(i)
+        height, width = self._sizes[i]
+        return self.file["maps"][rows, :height, :width], self._categories[rows]
+
+    def semantic(self, i: int) -> np.ndarray:
+        """The label map of image i, uint8 (h, w): 0 background, 1 + category, 255 unsure."""
+        return self.read(i)[0][0]
+
+    @cached_property
+    def _categories(self) -> np.ndarray:
+        return self.file["category"][:].astype(np.int64)
+
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        return self.file["image/map_size"][:]
+
+
+class MapsWriter:
+    """Appends the maps of one image after another; `close` writes the tables.
+
+    `largest` is the (height, width) that no map exceeds.
+    """
+
+    def __init__(self, file: h5py.File, largest: tuple[int, int], dtype: type) -> None:
+        self.file = file
+        self.maps = file.create_dataset(
+            "maps",
+            shape=(0, *largest),
+            maxshape=(None, *largest),
+            chunks=(1, *largest),
+            dtype=dtype,
+            shuffle=True,
+            compression="gzip",
+            compression_opts=1,
+        )
+        self.table, self.sizes, self.categories = [], [], []
+
+    def add(
+        self,
+        identity: str,
+        height: int,
+        width: int,
+        maps: np.ndarray,
+        categories: Sequence[int] = (SEMANTIC,),
+    ) -> None:
+        """Adds maps (k, h, w) of the image whose own size is (height, width)."""
+        start, (count, rows, columns) = len(self.maps), maps.shape
+        self.maps.resize(start + count, axis=0)
+        if count:
+            self.maps[start:, :rows, :columns] = maps
+        self.table.append((identity, height, width, count))
+        self.sizes.append((rows, columns))
+        self.categories.extend(int(category) for category in categories)
+
+    def close(self) -> None:
+        ids, heights, widths, counts = zip(*self.table, strict=True)
+        write_image_table(self.file, ids, heights, widths, counts)
+        self.file.create_dataset("image/map_size", data=np.array(self.sizes, dtype=np.int32))
+        self.file.create_dataset("category", data=np.array(self.categories, dtype=np.uint8))
+
+
+# ---- instances ----
+
+
+@dataclass(frozen=True)
+class ImageInstances:
+    """The instances of one image: labels, predictions or truth.
+
+    rles: COCO run-length masks (compressed bytes); categories int64 (n,); scores float32 (n,) 0 to 1;
+    boxes float32 (n, 4) xyxy; areas float64 (n,) pixels; crowd bool (n,); ignore: the pixels that count
+    neither way, or None; weights float32 (n,) in training, None = all 1.
+    """
+
+    rles: list[dict]
+    categories: np.ndarray
+    scores: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    crowd: np.ndarray
+    ignore: dict | None = None
+    weights: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.rles)
+
+
+class Instances(Artifact):
+    """Labels, predictions or truth of a list of images: one flat table over all instances."""
+
+    schema = "instances"
+
+    def read(self, i: int) -> ImageInstances:
+        rows = self.rows(i)
+        size = [int(self.heights[i]), int(self.widths[i])]
+        ignore = self._ignore[0][self._ignore[1][i] : self._ignore[1][i + 1]].tobytes()
+        data, offsets = self._masks
+        return ImageInstances(
+            rles=[
+                {"size": size, "counts": data[offsets[r] : offsets[r + 1]].tobytes()}
+                for r in range(rows.start, rows.stop)
+            ],
+            ignore={"size": size, "counts": ignore} if ignore else None,
+            **{name: column[rows] for name, column in self._columns.items()},
+        )
+
+    def __iter__(self) -> Iterator[ImageInstances]:
+        return (self.read(i) for i in range(len(self)))
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {name: self.file[f"instance/{name}"][:] for name in _COLUMNS}
+
+    @cached_property
+    def _masks(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.file["mask/bytes"][:], self.file["mask/offsets"][:]
+
+    @cached_property
+    def _ignore(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.file["ignore/bytes"][:], self.file["ignore/offsets"][:]
+
+
+_COLUMNS = {
+    "categories": np.int64,
+    "scores": np.float32,
+    "weights": np.float32,
+    "boxes": np.float32,
+    "areas": np.float64,
+    "crowd": bool,
+}
+
+
+def write_instances(
+    path: Path,
+    provenance: Provenance,
+    ids: Sequence[str],
+    heights: Sequence[int],
+    widths: Sequence[int],
+    images: Sequence[ImageInstances],
+) -> None:
+    """Writes the instances of the images, in their order."""
+    with create(path, Instances.schema, provenance) as file:
+        write_image_table(file, ids, heights, widths, [len(image) for image in images])
+        for name, dtype in _COLUMNS.items():
+            parts = [np.ones(len(image)) if getattr(image, name) is None else getattr(image, name) for image in images]
+            column = np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
+            file.create_dataset(f"instance/{name}", data=column.reshape(-1, 4) if name == "boxes" else column)
+        write_bytes(file, "mask", [rle["counts"] for image in images for rle in image.rles])
+        write_bytes(file, "ignore", [image.ignore["counts"] if image.ignore else b"" for image in images])

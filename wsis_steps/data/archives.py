@@ -1,0 +1,265 @@
+"""The official archives of VOC 2012, SBD and COCO 2017: where they are, how large, and how to fetch them
+safely.
+
+The checksums and sizes are not published by all of the providers; they are those that torchvision and other
+public loaders verify.
+"""
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import os
+import shutil
+import tarfile
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from wsis_steps.core.errors import InputError
+
+_BLOCK = 1 << 20
+_TIMEOUT = 60  # seconds without a byte
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to download. `size` in bytes; `makes` are the paths under the target folder that it unpacks to
+    (its other members are left out)."""
+
+    file: str
+    url: str
+    size: int
+    md5: str
+    makes: tuple[str, ...]
+
+
+_COCO = "http://images.cocodataset.org"
+ARCHIVES = {
+    "voc": (
+        Archive(
+            "VOCtrainval_11-May-2012.tar",
+            "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+            1_999_639_040,
+            "6cd6e144f989b92b3379bac3b3de84fd",
+            ("VOCdevkit/VOC2012",),
+        ),
+    ),
+    "sbd": (
+        Archive(
+            "benchmark.tgz",
+            "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
+            1_419_539_633,
+            "82b4d87ceb2ed10f6038a1cba92111cb",
+            ("benchmark_RELEASE/dataset",),
+        ),
+    ),
+    "coco": (
+        Archive(
+            "annotations_trainval2017.zip",
+            f"{_COCO}/annotations/annotations_trainval2017.zip",
+            252_907_541,
+            "f4bbac642086de4f52a3fdda2de5fa2c",
+            ("annotations/instances_train2017.json", "annotations/instances_val2017.json"),
+        ),
+        Archive(
+            "val2017.zip",
+            f"{_COCO}/zips/val2017.zip",
+            815_585_330,
+            "442b8da7639aecaf257c1dceb8ba8c80",
+            ("val2017",),
+        ),
+        Archive(
+            "train2017.zip",
+            f"{_COCO}/zips/train2017.zip",
+            19_336_861_798,
+            "cced6f7f71b7629ddf16f17bbcfab6b2",
+            ("train2017",),
+        ),
+    ),
+}
+_TITLES = {"voc": "PASCAL VOC 2012", "sbd": "SBD", "coco": "COCO 2017"}
+
+
+def _amount(size: int) -> str:
+    """A size in the largest decimal unit that leaves a figure before the point."""
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def is_complete(archive: Archive, folder: Path) -> bool:
+    """Whether everything the archive makes is there; each part is put in place whole."""
+    return all((folder / path).exists() for path in archive.makes)
+
+
+def missing_message(kind: str, root: Path | str) -> str:
+    """One sentence for data of `kind` that are not at `root`: what to download, how large it is, and where to
+    put it. Of kinds without official archives (folder) it just says that `root` is not there."""
+    root = Path(root)
+    if kind not in ARCHIVES:
+        return f"The folder {root} does not exist."
+    absent = [archive for archive in ARCHIVES[kind] if not is_complete(archive, root)] or ARCHIVES[kind]
+    files = " and ".join(f"{archive.url} ({_amount(archive.size)})" for archive in absent)
+    places = ", ".join(str(root / path) for archive in absent for path in archive.makes)
+    return f"{_TITLES[kind]} is not in {root}: download {files} and unpack it there, so that there is {places}."
+
+
+def _full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(f"{folder} has {_amount(free)} free, but {_amount(needed)} are needed.")
+
+
+def _copy_body(response, path: Path, start: int, total: int, report: Callable[[int, int], None]) -> None:
+    """Appends the response's body to `path`, which holds `start` bytes, up to `total`."""
+    with path.open("ab") as file:
+        file.truncate(start)
+        done = start
+        while block := response.read(_BLOCK):
+            file.write(block)
+            done += len(block)
+            report(done, total)
+            if done > total:
+                break
+
+
+def _fetch(archive: Archive, url: str, part: Path, report: Callable[[int, int], None]) -> None:
+    """Completes `part` from `url`, from where an earlier call stopped. Raises `InputError`."""
+    start = part.stat().st_size if part.exists() else 0
+    if start == archive.size:
+        return
+    start = start if start < archive.size else 0
+    again = f"run again to go on from there, or put the file at {part.with_suffix('')}"
+    try:
+        request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+            # A server that knows no ranges sends the whole file with status 200.
+            _copy_body(response, part, start if response.status == 206 else 0, archive.size, report)
+    except urllib.error.HTTPError as error:
+        raise InputError(f"{url} answers {error.code} {error.reason}; give another address.") from None
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        done = part.stat().st_size if part.exists() else 0
+        reason = getattr(error, "reason", None) or error or type(error).__name__
+        raise InputError(
+            f"{url} cannot be fetched ({reason}) beyond {_amount(done)} of {_amount(archive.size)}; {again}."
+        ) from None
+    except ValueError:
+        raise InputError(f"'{url}' is not an address to download from; give one that begins with https://.") from None
+    done = part.stat().st_size
+    if done < archive.size:
+        raise InputError(f"{url} stopped at {_amount(done)} of {_amount(archive.size)}; {again}.")
+
+
+def _verify(archive: Archive, path: Path, source: str) -> None:
+    """Raises `InputError` where the file, which came from `source`, is not the official one."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "md5").hexdigest()
+    if size != archive.size or digest != archive.md5:
+        raise InputError(
+            f"{source} is not the official {archive.file}: it has {size} bytes and md5 {digest} instead of "
+            f"{archive.size} and {archive.md5}; remove it or give another address."
+        )
+
+
+def _check_name(archive: Path, name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise InputError(f"{archive} has a member '{name}' that would land outside its folder; nothing was unpacked.")
+    return str(path)
+
+
+def _wanted(name: str, makes: tuple[str, ...]) -> bool:
+    return any(name == path or name.startswith(path + "/") for path in makes)
+
+
+def _extract(archive: Path, makes: tuple[str, ...], to: Path) -> None:
+    """Unpacks the members under `makes` into `to`. Links, devices and names outside `to` are refused."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as content:
+            names = [name for name in content.namelist() if _wanted(_check_name(archive, name), makes)]
+            content.extractall(to, names)
+        return
+    with tarfile.open(archive) as content:
+        members = []
+        for member in content:
+            wanted = _wanted(_check_name(archive, member.name), makes)
+            if wanted and not (member.isfile() or member.isdir()):
+                raise InputError(f"{archive} has a member '{member.name}' that is no plain file; nothing was unpacked.")
+            if wanted:
+                member.mode = 0o755 if member.isdir() else 0o644
+                members.append(member)
+        content.extractall(to, members)
+
+
+def _unpack(archive: Path, makes: tuple[str, ...], to: Path) -> None:
+    """Unpacks beside the target and moves each part into place whole. Raises `InputError`."""
+    staging = to / f".{archive.name}.unpacking"
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        staging.mkdir(parents=True)
+        _extract(archive, makes, staging)
+        absent = next((path for path in makes if not (staging / path).exists()), None)
+        if absent:
+            raise InputError(f"{archive} does not hold {absent}.")
+        for path in (p for p in makes if not (to / p).exists()):
+            (to / path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(staging / path, to / path)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{archive} cannot be unpacked: {error}.") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def download(
+    archive: Archive,
+    to: Path | str,
+    url_override: str | None = None,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Fetches an archive into folder `to`, checks it and unpacks it; returns at once where that was done
+    before.
+
+    A transfer that broke off goes on where it stopped. An archive placed in `to` by hand is used and kept; a
+    downloaded one is removed when unpacked. `url_override` is a mirror of the same file. `report(done,
+    total)` is called about once a megabyte. Raises `InputError` for no network, a wrong file and a full disk.
+    """
+    to, url = Path(to), url_override or archive.url
+    if is_complete(archive, to):
+        return
+    file = to / archive.file
+    placed = file.exists()
+    part = file.with_name(file.name + ".part")
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        fetched = archive.size if placed else min(part.stat().st_size, archive.size) if part.exists() else 0
+        # All of these hold compressed pictures, so the unpacked files are about as large as the archive.
+        _check_room(to, 2 * archive.size - fetched)
+        if placed:
+            _verify(archive, file, str(file))
+        else:
+            _fetch(archive, url, part, report)
+            try:
+                _verify(archive, part, url)
+            except InputError:
+                part.unlink()  # going on from a wrong file would never end well
+                raise
+            os.replace(part, file)
+        _unpack(file, archive.makes, to)
+        if not placed:
+            with contextlib.suppress(FileNotFoundError):
+                file.unlink()
+    except OSError as error:
+        if _full(error):
+            raise InputError(f"The disk of {to} is full; make room and run again to go on.") from None
+        raise InputError(f"{error.filename or to} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,32 @@
+"""Draws the generated data set `shapes` as a VOC tree.
+
+out  tree  folder with JPEGImages, Annotations, ImageSets, SegmentationClass and SegmentationObject
+
+Six classes told apart by outline, pattern and, in part, hue; see wsis_steps/data/shapes.py.
+"""
+
+from concurrent.futures import ProcessPoolExecutor
+
+from wsis_steps.config import DataDrawShapes
+from wsis_steps.core.step import Job, Step
+from wsis_steps.data.shapes import draw_voc_tree
+
+STEP = Step("data_draw_shapes", DataDrawShapes, outputs=("tree",))
+
+
+def main(job: Job) -> None:
+    settings: DataDrawShapes = job.settings
+    with ProcessPoolExecutor(job.threads) as pool:
+        draw_voc_tree(
+            job.outputs["tree"],
+            settings.image_size,
+            settings.train,
+            settings.val,
+            settings.seed,
+            settings.difficulty,
+            mapper=pool.map,
+        )
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,167 @@
+"""Imports one's own pictures: a folder with a tags.csv, optionally a points.csv, and no masks.
+
+tags.csv:    image,tags[,split]   `image` is a path inside the folder; `tags` are class names, none or more,
+                                  between semicolons or else spaces; `split` is train or val
+points.csv:  image,x,y,class      a pixel inside one instance; (0, 0) is the middle of the first pixel
+
+The header line names the columns in any order; without one they are in the order above.
+"""
+
+import csv
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from wsis_steps.core.errors import InputError, nearest
+from wsis_steps.data.archives import missing_message
+from wsis_steps.data.pictures import SUFFIXES, picture_size
+from wsis_steps.data.records import SPLITS, Dataset, ImageRecord, Problems, check_ids, no_truth
+
+
+@dataclass
+class _Row:
+    where: str
+    image: str
+    tags: list[str]
+    split: str
+
+
+def _read_table(path: Path, columns: tuple[str, ...], needed: int) -> list[tuple[str, dict[str, str]]]:
+    """The rows of a CSV file as ('file:line', column -> text); the first `needed` of `columns` must exist."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, skipinitialspace=True)
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a CSV file in UTF-8: {error}.") from None
+    header = [cell.lower() for cell in rows[0][1]] if rows else []
+    if set(columns[:needed]) <= set(header):
+        return [(f"{path}:{n}", dict(zip(header, row, strict=False))) for n, row in rows[1:]]
+    if columns[0] in header:
+        missing = next(column for column in columns[:needed] if column not in header)
+        raise InputError(f"{path}:1 has no column '{missing}'; {nearest(missing, header)}")
+    return [(f"{path}:{n}", dict(zip(columns, row, strict=False))) for n, row in rows]
+
+
+def _split_tags(text: str) -> list[str]:
+    return [tag.strip() for tag in text.split(";") if tag.strip()] if ";" in text else text.split()
+
+
+def _read_rows(path: Path, files: set[str], problems: Problems) -> list[_Row]:
+    """The rows of tags.csv whose image exists; notes the others, repeated images and unknown splits."""
+    rows: dict[str, _Row] = {}
+    for where, cells in _read_table(path, ("image", "tags", "split"), 2):
+        image = str(PurePosixPath(cells["image"].replace("\\", "/")))
+        row = _Row(where, image, _split_tags(cells.get("tags", "")), cells.get("split", "").lower())
+        if image in rows:
+            problems.add(f"{where}: image '{image}' is also in {rows[image].where}.")
+        elif image not in files:
+            problems.add(f"{where}: there is no image '{image}' in {path.parent}; {_near(image, files)}")
+        elif row.split not in ("", *SPLITS):
+            problems.add(f"{where}: split '{row.split}' is not train or val.")
+        else:
+            rows[image] = row
+    if not rows and not problems.sentences:
+        problems.add(f"{path} lists no image.")
+    return list(rows.values())
+
+
+def _near(image: str, files: Collection[str]) -> str:
+    """The file with the nearest name; of thousands that are not near, only the number."""
+    close = get_close_matches(image, files, n=1, cutoff=0.5)
+    return nearest(image, close) if close else f"it has {len(files)} others."
+
+
+def _assign_splits(rows: list[_Row], val_share: float) -> None:
+    """Fills in absent splits: the `val_share` whose names hash last go to val, whatever the order of the
+    rows."""
+    rows = sorted((row for row in rows if not row.split), key=lambda r: hashlib.sha256(r.image.encode()).hexdigest())
+    train = len(rows) - round(val_share * len(rows))
+    for place, row in enumerate(rows):
+        row.split = "train" if place < train else "val"
+
+
+def _read_points(
+    path: Path, root: Path, rows: dict[str, _Row], class_names: list[str], problems: Problems
+) -> dict[str, list[tuple[float, float, int]]]:
+    """image -> (x, y, category). Notes points of unknown images or classes, off the picture, or against the
+    tags."""
+    points: dict[str, list] = {}
+    for where, cells in _read_table(path, ("image", "x", "y", "class"), 4):
+        image, name = str(PurePosixPath(cells["image"].replace("\\", "/"))), cells.get("class", "")
+        try:
+            x, y = float(cells["x"]), float(cells["y"])
+        except (KeyError, ValueError):
+            problems.add(f"{where}: x and y must be numbers.")
+            continue
+        if image not in rows:
+            problems.add(f"{where}: image '{image}' is not in the tag file; {_near(image, rows)}")
+        elif name not in class_names:
+            problems.add(f"{where}: there is no class '{name}'; {nearest(name, class_names)}")
+        elif name not in rows[image].tags:
+            problems.add(f"{where}: image '{image}' has a point of '{name}' but is not tagged with it.")
+        else:
+            height, width = picture_size(root / image)
+            if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
+                problems.add(f"{where}: point {x:g},{y:g} lies outside '{image}', which is {width}x{height}.")
+                continue
+            points.setdefault(image, []).append((x, y, class_names.index(name)))
+    return points
+
+
+def read_folder(
+    root: Path | str,
+    val_share: float = 0.2,
+    class_names: list[str] | None = None,
+) -> Dataset:
+    """Imports the pictures of `root` that its tags.csv names, with the points of points.csv where there is
+    one.
+
+    Rows without a split are divided by the hash of the file name: the share `val_share` (0 to 1) goes to val.
+    Classes are the tags in alphabetical order unless `class_names` fixes them. There are no masks, so `truth`
+    gives None. Raises one `InputError` that names up to 20 bad lines.
+    """
+    root, problems = Path(root), Problems()
+    tags_csv = root / "tags.csv"
+    if not root.is_dir():
+        raise InputError(missing_message("folder", root))
+    if not 0 <= val_share < 1:
+        raise InputError(f"val_share is {val_share}; it must be at least 0 and below 1.")
+    files = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.suffix.lower() in SUFFIXES}
+    rows = _read_rows(tags_csv, files, problems)
+    class_names = list(class_names or sorted({tag for row in rows for tag in row.tags}))
+    for row in rows:
+        for tag in sorted(set(row.tags) - set(class_names)):
+            problems.add(f"{row.where}: there is no class '{tag}'; {nearest(tag, class_names)}")
+    if rows and not class_names:
+        problems.add(f"{tags_csv} gives no image a tag.")
+    _assign_splits(rows, val_share)
+    if rows and not any(row.split == "train" for row in rows):
+        problems.add(f"{tags_csv} puts every image in val, so there is none to train on.")
+    by_image = {row.image: row for row in rows}
+    points_csv = root / "points.csv"
+    points = _read_points(points_csv, root, by_image, class_names, problems) if points_csv.exists() else {}
+    records = [
+        ImageRecord(
+            id=str(PurePosixPath(row.image).with_suffix("")).replace("/", "_"),
+            split=row.split,
+            path=root / row.image,
+            tags=tuple(sorted({class_names.index(tag) for tag in row.tags if tag in class_names})),
+            points=np.array(points.get(row.image, []), np.float32).reshape(-1, 3),
+        )
+        for row in rows
+    ]
+    check_ids(records, problems)
+    problems.raise_any(f"The images in {root}")
+    counts = {
+        "images_without_tags": sum(1 for record in records if not record.tags),
+        "pictures_without_a_row": len(files) - len(rows),
+        "points": sum(len(record.points) for record in records),
+    }
+    return Dataset(class_names, records, no_truth, counts)

@@ -1,0 +1,54 @@
+"""Takes semantic maps that were made elsewhere: a folder of PNG files, as other methods publish them.
+
+in   images    images.h5: the training images
+out  semantic  semantic maps, uint8: 0 background, 1 and up the classes, 255 unsure
+"""
+
+import cv2
+import numpy as np
+
+from wsis_steps.config import DataImportSemantic
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images, Maps, MapsWriter, create
+from wsis_steps.data.records import Problems
+from wsis_steps.data.voc_masks import read_index_png
+
+STEP = Step("data_import_semantic", DataImportSemantic, inputs=("images",), outputs=("semantic",))
+
+
+def read_map(images: Images, i: int, job: Job) -> np.ndarray:
+    """The map of image i as uint8 (height, width); InputError where it is missing or does not fit."""
+    path = job.settings.folder / f"{images.ids[i]}.png"
+    labels = read_index_png(path)
+    size = (int(images.heights[i]), int(images.widths[i]))
+    if labels.shape != size:
+        raise InputError(f"{path} is {labels.shape[1]}x{labels.shape[0]} pixels, its image {size[1]}x{size[0]}.")
+    known = np.append(np.arange(len(images.class_names) + 1), 255)
+    unknown = np.setdiff1d(cv2.calcHist([labels], [0], None, [256], [0, 256]).nonzero()[0], known)
+    if len(unknown):
+        raise InputError(f"{path} holds value {unknown[0]}, but there are {len(images.class_names)} classes.")
+    return labels
+
+
+def main(job: Job) -> None:
+    images = Images(job.inputs["images"])
+    if job.settings.folder is None or not job.settings.folder.is_dir():
+        raise InputError(f"data_import_semantic.folder is {job.settings.folder}, which is no folder of PNG maps.")
+    members = images.members("train")
+    largest = (int(images.heights[members].max()), int(images.widths[members].max()))
+    problems = Problems()
+    # maps from elsewhere may have been made with anything, so tables say that masks may have been seen
+    provenance = job.provenance(images.class_names, ["tags", "masks_seen"])
+    with create(job.outputs["semantic"], Maps.schema, provenance) as file:
+        writer = MapsWriter(file, largest, np.uint8)
+        for i in job.progress(members):
+            with problems.catch():
+                labels = read_map(images, i, job)
+                writer.add(images.ids[i], *labels.shape, labels[None])
+        problems.raise_any(f"The folder {job.settings.folder}")
+        writer.close()
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,136 @@
+"""Loading any picture right: whatever the file, the result is uint8 RGB as a person would see it.
+
+Rules: EXIF rotation is applied; transparency is laid on white, as a page would show it; 16-bit samples keep
+their high byte; palettes, grey, 1-bit, CMYK and Adobe's inverted CMYK become RGB. Anything that does not
+decode to its end raises `InputError` naming the file, for a half picture would train silently.
+"""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from wsis_steps.core.errors import InputError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+_ORIENTATION = 0x0112  # the EXIF tag
+# How the picture must be turned for each EXIF orientation; 1 is upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow's decoders raise for broken files, found by cutting and flipping bytes of every format above.
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+def _open(source: Path | io.BytesIO, path: Path) -> Image.Image:
+    try:
+        return Image.open(source)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path} is not a picture in a known format (jpg, png, bmp, tif, webp).") from None
+    except _BROKEN as error:
+        raise InputError(f"{path} cannot be read as a picture: {error}.") from None
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation 1..8; 1 where there is none or the EXIF block is broken (viewers ignore it
+    too)."""
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except _BROKEN:
+        return 1
+    return value if value in _TURNS else 1
+
+
+def _sixteen_to_eight(picture: Image.Image, path: Path) -> np.ndarray:
+    """The high byte of a one-channel picture of 16-bit samples, uint8 HxW (Pillow does so itself for RGB)."""
+    samples = np.asarray(picture)
+    if samples.dtype.kind == "f" or samples.min() < 0 or samples.max() > 65535:
+        raise InputError(f"{path} has {picture.mode} samples outside 0..65535; save it with 8 or 16 bits a channel.")
+    return (samples.astype(np.uint32) >> 8).astype(np.uint8)
+
+
+def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
+    """The decoded picture as mode RGB."""
+    if picture.mode in ("F", "I") or picture.mode.startswith("I;16"):
+        picture = Image.fromarray(_sixteen_to_eight(picture, path))
+    if picture.has_transparency_data:
+        # Alpha on white, rounded to the nearest level.
+        layer = picture.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _decode(picture: Image.Image, path: Path) -> np.ndarray:
+    try:
+        picture.load()
+        turn = _TURNS.get(_orientation(picture))
+        rgb = _to_rgb(picture, path)
+        rgb = rgb if turn is None else rgb.transpose(turn)
+    except _BROKEN as error:
+        raise InputError(f"{path} is cut short or damaged: {error}.") from None
+    return np.array(rgb)
+
+
+def load_image(path: Path | str) -> np.ndarray:
+    """The picture as uint8 RGB HxWx3, upright.
+
+    Raises `InputError` for a missing, unknown, truncated or damaged file and for float or 32-bit samples.
+    """
+    path = Path(path)
+    with _open(path, path) as picture:
+        return _decode(picture, path)
+
+
+def picture_size(path: Path | str) -> tuple[int, int]:
+    """Height and width of the upright picture in pixels, from the file's header alone (about 0.1 ms)."""
+    path = Path(path)
+    with _open(path, path) as picture:
+        width, height = picture.size
+        return (width, height) if _orientation(picture) >= 5 else (height, width)
+
+
+def encoded(path: Path | str) -> tuple[bytes, int, int]:
+    """A file image of the picture that any decoder reads alike, its height and its width in pixels.
+
+    The original bytes where the file is an upright 8-bit RGB or grey JPEG (a grey one is decoded to RGB by
+    the reader); else a lossless PNG of `load_image`. The picture is decoded once to its end either way, so
+    that a truncated file raises `InputError` here and not in a training loop.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    with _open(io.BytesIO(content), path) as picture:
+        plain = picture.format in ("JPEG", "MPO") and picture.mode in ("RGB", "L") and _orientation(picture) == 1
+        rgb = _decode(picture, path)
+    if not plain:
+        content = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
+    return content, rgb.shape[0], rgb.shape[1]

@@ -1,0 +1,49 @@
+"""Scores predicted instances of the evaluation images against the true masks.
+
+in   truth        true instances
+     predictions  predicted instances with scores
+out  figures      JSON: mean over classes and value per class of every metric
+
+Mask AP at 0.25, 0.5, 0.7, 0.75 as chainercv has it, average best overlap, COCO AP, box AP50.
+"""
+
+from wsis_steps.config import EvaluationScoreInstances
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Instances
+from wsis_steps.evaluation.average_precision import box_ap50, mask_ap
+from wsis_steps.evaluation.best_overlap import average_best_overlap
+from wsis_steps.evaluation.coco_scores import coco_ap
+from wsis_steps.evaluation.figures import check_same_images, write_figures
+from wsis_steps.evaluation.overlaps import overlap_table
+
+STEP = Step(
+    "evaluation_score_instances",
+    EvaluationScoreInstances,
+    inputs=("truth", "predictions"),
+    outputs=("figures",),
+)
+
+
+def main(job: Job) -> None:
+    settings: EvaluationScoreInstances = job.settings
+    truth, predictions = Instances(job.inputs["truth"]), Instances(job.inputs["predictions"])
+    check_same_images(truth, predictions)
+    count = len(truth.class_names)
+    table = overlap_table(predictions, truth, count, settings.void)
+    metrics = {
+        **mask_ap(table, settings.matching),
+        "abo": average_best_overlap(table),
+        "abo_any_class": average_best_overlap(table, class_aware=False),
+        **coco_ap(predictions, truth, count),
+        "box_ap50": box_ap50(table),
+    }
+    counts = {
+        "images": len(truth),
+        "truths": len(table.truth_images),
+        "predictions": len(table.prediction_images),
+    }
+    write_figures(job.outputs["figures"], "val", predictions, metrics, job.provenance(), counts)
+
+
+if __name__ == "__main__":
+    STEP.run(main)

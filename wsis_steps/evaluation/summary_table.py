@@ -1,0 +1,117 @@
+"""The summary of all runs as a Markdown table that also reads well in a terminal."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from wsis_steps.core.errors import InputError
+from wsis_steps.evaluation.published import published_value
+
+COLUMNS = ("run", "system", "supervision", "stage", "split", "metric", "value")
+HEADINGS = {
+    "mask_ap25": "AP25",
+    "mask_ap50": "AP50",
+    "mask_ap70": "AP70",
+    "mask_ap75": "AP75",
+    "abo": "ABO",
+    "coco_ap": "COCO AP",
+    "coco_ap50": "COCO AP50",
+    "coco_ap75": "COCO AP75",
+    "box_ap50": "box AP50",
+    "corloc": "CorLoc",
+    "miou": "mIoU",
+}
+_SEED = re.compile(r"(.+)_seed\d+")
+_KEY = ["name", "seeded", "stage", "split"]
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Reads `summary.csv`. Raises InputError where the file is missing, empty or lacks one of `COLUMNS`."""
+    try:
+        # Only a value may be missing: a run or a supervision called "none" or "NA" stays text.
+        names = dict.fromkeys(COLUMNS[:-1], str)
+        rows = pd.read_csv(path, dtype=names, keep_default_na=False, na_values={"value": ["", "nan", "NaN"]})
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; the step that makes it has not run.") from error
+    except pd.errors.EmptyDataError as error:
+        raise InputError(f"{path} is empty.") from error
+    missing = [name for name in COLUMNS if name not in rows.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column {missing[0]}; it has {', '.join(rows.columns)}.")
+    return rows
+
+
+def _base_name(run: str) -> str:
+    found = _SEED.fullmatch(run)
+    return found[1] if found else run
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    """Adds `name` (the run without its seed) and `seeded`; checks that no figure is given twice."""
+    twice = rows[rows.duplicated(["run", "stage", "split", "metric"])]
+    if len(twice):
+        first = twice.iloc[0]
+        raise InputError(f"the summary gives {first.metric} of {first.run}, {first.stage}, {first.split} twice.")
+    return rows.assign(
+        name=rows["run"].map(_base_name),
+        seeded=rows["run"].str.fullmatch(_SEED.pattern),
+        value=rows["value"].astype(float),
+    )
+
+
+def _cell(values: pd.Series, paper: float | None) -> str:
+    """Percent with one decimal: mean, ± standard deviation over seeds, the paper's figure in brackets."""
+    values = values.dropna() * 100
+    if values.empty:
+        return "-"
+    text = f"{values.mean():.1f}"
+    if len(values) > 1:
+        text += f" ± {values.std(ddof=1):.1f}"
+    return text if paper is None else f"{text} ({paper * 100:.1f})"
+
+
+def _aligned(header: list[str], lines: list[list[str]], text_columns: int) -> str:
+    """Markdown with padded cells: the first columns are text, the others numbers, to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    rules = ["-" * width if k < text_columns else "-" * (width - 1) + ":" for k, width in enumerate(widths)]
+
+    def padded(row: list[str]) -> list[str]:
+        text = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        numbers = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        return text[:text_columns] + numbers[text_columns:]
+
+    rows = (padded(header), rules, *map(padded, lines))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def summary_table(rows: pd.DataFrame, dataset: str) -> str:
+    """Markdown text: a line per run, stage and split, the main metrics in percent, and foot notes.
+
+    rows: `COLUMNS`, value a fraction from 0 to 1 or NaN. dataset: its name under `results/`; where a paper
+    prints a figure for it, that stands in brackets. Runs `<name>_seed<k>` become one line with mean and
+    sample standard deviation. A dagger marks lines whose supervision names masks (`masks`, `masks_seen`).
+    Metrics that `HEADINGS` does not list are left out. Raises InputError where a figure is given twice.
+    """
+    rows = _named(rows[rows["metric"].isin(HEADINGS)])
+    metrics = [metric for metric in HEADINGS if (rows["metric"] == metric).any()]
+    with_split = rows["split"].nunique() > 1
+    lines, any_paper = [], False
+    for (name, seeded, stage, split), line in rows.groupby(_KEY, sort=False):
+        seeds = line["run"].nunique()
+        run = f"{name} ({seeds} seed{'s' * (seeds > 1)})" if seeded else name
+        if line["supervision"].str.contains("masks").any():
+            run += " †"
+        values = [line.loc[line["metric"] == metric, "value"] for metric in metrics]
+        paper = [published_value(dataset, name, stage, split, metric) for metric in metrics]
+        any_paper |= any(p is not None and v.notna().any() for v, p in zip(values, paper, strict=True))
+        text = [run, " / ".join(line["supervision"].unique()), stage] + [split] * with_split
+        lines.append(text + [_cell(v, p) for v, p in zip(values, paper, strict=True)])
+    header = ["run", "supervision", "stage"] + ["split"] * with_split
+    table = _aligned(header + [HEADINGS[metric] for metric in metrics], lines, len(header))
+    notes = ["In percent; ± is the standard deviation over seeds." if rows["seeded"].any() else "In percent."]
+    if any_paper:
+        notes.append("In brackets: the figure that the paper prints.")
+    if rows["supervision"].str.contains("masks").any():
+        notes.append("† masks went in, as supervision or through a part trained elsewhere on masks or contours.")
+    return table + "\n\n" + "\n".join(notes) + "\n"

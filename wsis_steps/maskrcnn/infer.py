@@ -1,0 +1,54 @@
+"""Predicts instances of the evaluation images.
+
+in   images       images.h5: the evaluation images
+     model        of maskrcnn_train
+out  predictions  instances with scores
+"""
+
+import torch
+
+from wsis_steps.config import MaskrcnnInfer, MaskrcnnTrain
+from wsis_steps.core.device import autocast, choose_device
+from wsis_steps.core.images import Pictures, read_ahead, to_tensor
+from wsis_steps.core.masks import describe, encode
+from wsis_steps.core.models import load_model
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import ImageInstances, Images, write_instances
+from wsis_steps.maskrcnn.network import build_from_settings
+
+STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",))
+BATCH = 4  # pictures at once; changes nothing but speed
+MASK_THRESHOLD = 0.5  # Mask R-CNN, section 3.1: masks are binarised at 0.5
+
+
+def to_instances(output: dict[str, torch.Tensor]) -> ImageInstances:
+    """Detections of torchvision's Mask R-CNN as instances."""
+    masks = (output["masks"][:, 0] >= MASK_THRESHOLD).to(torch.uint8).cpu().numpy()
+    categories = output["labels"].cpu().numpy() - 1
+    return describe(encode(masks), categories, scores=output["scores"].float().cpu().numpy())
+
+
+def main(job: Job) -> None:
+    settings: MaskrcnnInfer = job.settings
+    device = choose_device(job.threads)
+    images = Images(job.inputs["images"])
+    trained = load_model(job.inputs["model"], "maskrcnn_train")
+    training = MaskrcnnTrain.model_validate(trained.settings)
+    model = build_from_settings(training, len(trained.class_names), "none", settings)
+    model.load_state_dict(trained.state)
+    model.to(device).eval()
+    members = images.members("val")
+    found: list[ImageInstances] = []
+    batches = read_ahead(Pictures(images, members), members, to_tensor, job.threads, BATCH)
+    for _, pictures in job.progress(batches, total=-(-len(members) // BATCH), unit="batch"):
+        with torch.inference_mode(), autocast(device):
+            outputs = model([picture.to(device).float() / 255 for picture in pictures])
+        found += map(to_instances, outputs)
+    provenance = job.provenance(trained.class_names, trained.supervision)
+    ids = [images.ids[i] for i in members]
+    heights, widths = images.heights[members], images.widths[members]
+    write_instances(job.outputs["predictions"], provenance, ids, heights, widths, found)
+
+
+if __name__ == "__main__":
+    STEP.run(main)

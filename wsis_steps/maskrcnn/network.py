@@ -1,0 +1,400 @@
+"""Mask R-CNN that learns from pseudo labels: instances carry weights, and regions may be left open.
+
+The network and its inference are torchvision's; new are the backbones of this package below its feature
+pyramid, and training losses that take weights and ignored regions. The paper runs are set up as the author of
+IRN did it (512 px, 512 RoIs, 2000 and 1000 proposals); BESTIE names no recipe of its own.
+
+A target, one per image, is a dict of tensors:
+    boxes    n x 4 float32, x1 y1 x2 y2 in pixels, x2 and y2 one past the last pixel; n may be 0
+    labels   n int64, 1 + category (0 is the background)
+    masks    n x H x W uint8, 0 or 1
+    weights  n float32 >= 0, optional: factors on the losses of what is matched to the instance, 1 if absent
+    ignore   H x W bool, optional: boxes that lie mostly in here never count as background
+    iscrowd  n bool, optional: such instances are not learnt, their masks join `ignore`
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.roi_heads import RoIHeads, project_masks_on_boxes
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, box_iou
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+
+from wsis_steps.config import MaskrcnnInfer, MaskrcnnTrain
+from wsis_steps.core.backbones import Backbone, build_backbone, load_weights, read_state_dict
+from wsis_steps.core.errors import InputError
+
+IGNORED_SHARE = 0.5  # a box with more of its area than this in an ignored region is no background
+BOX_BETA = 1 / 9  # where the smooth L1 loss of boxes turns linear, as in torchvision
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of the network and of its samples; by default those of the paper runs.
+
+    For images of about 100 px on a CPU: the images' own size, fpn_channels 64, anchor_scale 3, proposals 128
+    before and 64 after NMS, rois 32, box_width 128, mask_width 64, mask_layers 2, frozen_levels 0.
+
+    Attributes:
+        min_size, max_size: length in pixels that the short side is resized to, unless the long one exceeds.
+        anchor_scale: side of the anchors over the stride of their level, at aspects 0.5, 1 and 2.
+        proposals_before_nms: kept per level, in training and in evaluation.
+        proposals_after_nms: kept per image, in training and in evaluation.
+        rois: sampled per image in training, at most a quarter of them matched to instances.
+        box_width, mask_width, mask_layers: of the two fully connected and the mask head's 3 x 3 layers.
+        frozen_levels: levels of a pretrained backbone, from the finest, that are not trained.
+        score_threshold, detections: lowest score and highest number of the detections of an image.
+    """
+
+    min_size: int = 512
+    max_size: int = 800
+    fpn_channels: int = 256
+    anchor_scale: float = 8
+    proposals_before_nms: tuple[int, int] = (2000, 1000)
+    proposals_after_nms: tuple[int, int] = (2000, 1000)
+    rois: int = 512
+    box_width: int = 1024
+    mask_width: int = 256
+    mask_layers: int = 4
+    frozen_levels: int = 1
+    score_threshold: float = 0.05
+    detections: int = 100
+
+
+def build_maskrcnn(
+    backbone: str, class_count: int, weights: str = "imagenet", normalisation: str = "imagenet", **scale
+) -> GeneralizedRCNN:
+    """A Mask R-CNN with a feature pyramid on the backbone's levels of stride 4 and more.
+
+    It is called like torchvision's: model(images, targets) gives a dict of five losses in training, and
+    model(images) a list of dicts with boxes, labels (1 + category), scores and masks (n x 1 x H x W in 0..1)
+    in evaluation. Images are a list of 3 x H x W float RGB in 0..1; the network resizes and normalises them.
+    Batch normalisation is fixed with pretrained weights, and trained with none.
+
+    Args:
+        backbone: a name that `build_backbone` knows.
+        class_count: number of classes without background.
+        weights: what the backbone starts from (`load_weights`); `none` also to load a whole model afterwards.
+        normalisation: of the pixels, where the weights do not bring it (`build_backbone`).
+        scale: fields of `Scale`.
+
+    Raises:
+        InputError: as `build_backbone`, `load_weights` and `refuse_mask_weights`.
+    """
+    scale = Scale(**scale)
+    refuse_mask_weights(weights)
+    body = build_backbone(backbone, normalisation=normalisation)
+    load_weights(body, weights)
+    if weights != "none":
+        body.fix_norm()
+        for name in [name for names in body.levels[: scale.frozen_levels] for name in names]:
+            body.get_submodule(name).requires_grad_(False)
+    pyramid = FeaturePyramid(body, scale.fpn_channels)
+    transform = Transform(scale.min_size, scale.max_size, body)
+    return GeneralizedRCNN(pyramid, _proposer(pyramid, scale), _heads(pyramid, class_count, scale), transform)
+
+
+def _proposer(pyramid: "FeaturePyramid", scale: Scale) -> "WeightedProposalNetwork":
+    sizes = tuple((scale.anchor_scale * stride,) for stride in pyramid.strides)
+    anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
+    modes = ("training", "testing")
+    return WeightedProposalNetwork(
+        anchors,
+        RPNHead(scale.fpn_channels, anchors.num_anchors_per_location()[0]),
+        fg_iou_thresh=0.7,
+        bg_iou_thresh=0.3,
+        batch_size_per_image=256,
+        positive_fraction=0.5,
+        pre_nms_top_n=dict(zip(modes, scale.proposals_before_nms, strict=True)),
+        post_nms_top_n=dict(zip(modes, scale.proposals_after_nms, strict=True)),
+        nms_thresh=0.7,
+    )
+
+
+def _heads(pyramid: "FeaturePyramid", class_count: int, scale: Scale) -> "WeightedRoIHeads":
+    levels = [str(i) for i in range(len(pyramid.strides) - 1)]  # without the one that is pooled from another
+    width = scale.mask_width
+    return WeightedRoIHeads(
+        box_roi_pool=MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
+        box_head=TwoMLPHead(scale.fpn_channels * 7 * 7, scale.box_width),
+        box_predictor=FastRCNNPredictor(scale.box_width, class_count + 1),
+        fg_iou_thresh=0.5,
+        bg_iou_thresh=0.5,
+        batch_size_per_image=scale.rois,
+        positive_fraction=0.25,
+        bbox_reg_weights=None,
+        score_thresh=scale.score_threshold,
+        nms_thresh=0.5,
+        detections_per_img=scale.detections,
+        mask_roi_pool=MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2),
+        mask_head=MaskRCNNHeads(scale.fpn_channels, (width,) * scale.mask_layers, 1),
+        mask_predictor=MaskRCNNPredictor(width, width, class_count + 1),
+    )
+
+
+def refuse_mask_weights(weights: str) -> None:
+    """Stops weights that have learnt from masks from entering a weakly supervised run.
+
+    Args:
+        weights: imagenet, none, the name of published weights, or a path.
+
+    Raises:
+        InputError: the file's name speaks of COCO or Mask R-CNN, or it holds a mask head.
+    """
+    name = Path(weights).stem.lower().replace("-", "").replace("_", "")
+    reason = next((word for word in ("coco", "maskrcnn") if word in name), None)
+    if reason is None and Path(weights).is_file():
+        masked = ("roi_heads.mask", "roi_head.mask", "mask_head", "mask_fcn", "mask_predictor")
+        reason = next((key for key in read_state_dict(weights) if any(part in key for part in masked)), None)
+    if reason is not None:
+        raise InputError(
+            f"weights '{weights}' have seen masks ('{reason}'), which weak supervision rules out; "
+            "valid: imagenet, none, or a file of the tag classifier"
+        )
+
+
+class FeaturePyramid(nn.Module):
+    """Feature pyramid on the backbone's levels of stride 4 and more, and a coarser one pooled from the last.
+
+    Attributes:
+        out_channels: of every level.
+        strides: per level, fine to coarse.
+    """
+
+    def __init__(self, body: Backbone, channels: int):
+        super().__init__()
+        self.body = body
+        self.first = next(i for i, stride in enumerate(body.strides) if stride >= 4)
+        self.fpn = FeaturePyramidNetwork(list(body.channels[self.first :]), channels, LastLevelMaxPool())
+        self.out_channels = channels
+        self.strides = (*body.strides[self.first :], 2 * body.strides[-1])
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """B x 3 x H x W normalised float to maps '0', '1', ... and 'pool', each B x channels x h x w."""
+        maps = self.body(images)[self.first :]
+        return self.fpn(OrderedDict((str(i), level) for i, level in enumerate(maps)))
+
+
+class Transform(GeneralizedRCNNTransform):
+    """torchvision's resizing and normalisation, which also resizes ignored regions and sets crowds aside.
+
+    Mean and standard deviation are the backbone's; as buffers they are saved and loaded with the model.
+    """
+
+    def __init__(self, min_size: int, max_size: int, body: Backbone):
+        super().__init__(min_size, max_size, [], [])
+        del self.image_mean, self.image_std
+        self.register_buffer("image_mean", body.mean.clone())
+        self.register_buffer("image_std", body.std.clone())
+
+    def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """As torchvision's, for one 3 x H x W image and its target."""
+        if target is not None and "iscrowd" in target:
+            target = _set_crowds_aside(target)
+        image, target = super().resize(image, target)
+        if target is not None and "ignore" in target:
+            region = target["ignore"][None, None].float()
+            target["ignore"] = functional.interpolate(region, size=image.shape[-2:])[0, 0] > 0.5
+        return image, target
+
+
+def _set_crowds_aside(target: dict[str, Tensor]) -> dict[str, Tensor]:
+    crowd = target["iscrowd"].bool()
+    region = (target["masks"][crowd] > 0).any(dim=0)
+    single = {key: target[key][~crowd] for key in ("boxes", "labels", "masks", "weights") if key in target}
+    return {**target, **single, "iscrowd": crowd[~crowd], "ignore": region | target.get("ignore", region)}
+
+
+class WeightedProposalNetwork(RegionProposalNetwork):
+    """torchvision's proposal network with weights of instances and with ignored regions."""
+
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Per image the anchors' labels and boxes to regress to.
+
+        Labels are float32: 0 background, -1 not used, otherwise 1 + weight of the matched instance. The
+        sampler takes what is at least 1 for an object, so the weight reaches `compute_loss` by the usual way.
+        """
+        labels, matched_boxes = [], []
+        for boxes, target in zip(anchors, targets, strict=True):
+            matched = _match(self.proposal_matcher, boxes, target["boxes"])
+            label = torch.where(matched >= 0, 1 + _instance_weights(target, matched), 0)
+            label[matched == self.proposal_matcher.BETWEEN_THRESHOLDS] = -1
+            if "ignore" in target:
+                label[(label == 0) & (ignored_share(boxes, target["ignore"]) > IGNORED_SHARE)] = -1
+            labels.append(label)
+            # without an instance a row is needed all the same; no positive anchor will read it
+            instances = target["boxes"] if len(target["boxes"]) else boxes[:1]
+            matched_boxes.append(instances[matched.clamp(min=0)])
+        return labels, matched_boxes
+
+    def compute_loss(
+        self,
+        objectness: Tensor,
+        pred_bbox_deltas: Tensor,
+        labels: list[Tensor],
+        regression_targets: list[Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """(objectness loss, box loss): sums of weighted losses over the number of sampled anchors."""
+        positive, negative = (torch.cat(chosen).bool() for chosen in self.fg_bg_sampler(labels))
+        sampled = positive | negative
+        label = torch.cat(labels)
+        count = max(int(sampled.sum()), 1)
+        weights = torch.where(positive, label - 1, 1)
+        objectness_losses = functional.binary_cross_entropy_with_logits(
+            objectness.flatten()[sampled], positive[sampled].to(objectness.dtype), reduction="none"
+        )
+        box_losses = functional.smooth_l1_loss(
+            pred_bbox_deltas[positive],
+            torch.cat(regression_targets)[positive],
+            beta=BOX_BETA,
+            reduction="none",
+        )
+        return (
+            (objectness_losses * weights[sampled]).sum() / count,
+            (box_losses.sum(dim=1) * weights[positive]).sum() / count,
+        )
+
+
+class WeightedRoIHeads(RoIHeads):
+    """torchvision's box and mask heads with weights of instances and with ignored regions."""
+
+    def forward(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]] | None = None,
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        """Detections in evaluation, losses in training, as torchvision's."""
+        if not self.training:
+            return super().forward(features, proposals, image_shapes)
+        proposals = [self._without_ignored(*pair) for pair in zip(proposals, targets, strict=True)]
+        proposals, matched, labels, regression_targets = self.select_training_samples(proposals, targets)
+        weights = [
+            _instance_weights(target, torch.where(label > 0, index, -1))
+            for target, index, label in zip(targets, matched, labels, strict=True)
+        ]
+        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
+        class_loss, box_loss = box_losses(
+            logits, deltas, torch.cat(labels), torch.cat(regression_targets), torch.cat(weights)
+        )
+        positive = [label > 0 for label in labels]
+        boxes, matched, labels, weights = (
+            [values[chosen] for values, chosen in zip(lists, positive, strict=True)]
+            for lists in (proposals, matched, labels, weights)
+        )
+        mask_logits = self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, image_shapes)))
+        size = mask_logits.shape[-1]
+        mask_targets = torch.cat(
+            [
+                project_masks_on_boxes(target["masks"], box, index, size)
+                for target, box, index in zip(targets, boxes, matched, strict=True)
+            ]
+        )
+        loss = mask_loss(mask_logits, mask_targets, torch.cat(labels), torch.cat(weights))
+        return [], {"loss_classifier": class_loss, "loss_box_reg": box_loss, "loss_mask": loss}
+
+    def _without_ignored(self, proposals: Tensor, target: dict[str, Tensor]) -> Tensor:
+        """The proposals that match an instance or lie mostly outside the ignored region."""
+        if "ignore" not in target:
+            return proposals
+        matches = _match(self.proposal_matcher, proposals, target["boxes"]) >= 0
+        return proposals[matches | (ignored_share(proposals, target["ignore"]) <= IGNORED_SHARE)]
+
+
+def box_losses(
+    logits: Tensor, deltas: Tensor, labels: Tensor, regression_targets: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Weighted Fast R-CNN losses: sums over the RoIs, over their number.
+
+    Args:
+        logits: n x (1 + C), deltas: n x 4(1 + C).
+        labels: n int64, 0 background; regression_targets: n x 4; weights: n.
+
+    Returns:
+        (classification loss, box loss), equal to torchvision's where all weights are 1.
+    """
+    count = max(len(labels), 1)
+    positive = (labels > 0).nonzero()[:, 0]
+    class_losses = functional.cross_entropy(logits, labels, reduction="none")
+    regression_losses = functional.smooth_l1_loss(
+        deltas.unflatten(1, (-1, 4))[positive, labels[positive]],
+        regression_targets[positive],
+        beta=BOX_BETA,
+        reduction="none",
+    )
+    return (
+        (class_losses * weights).sum() / count,
+        (regression_losses.sum(dim=1) * weights[positive]).sum() / count,
+    )
+
+
+def mask_loss(logits: Tensor, targets: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Weighted binary cross entropy of the masks of the right class, mean over pixels and RoIs.
+
+    Args:
+        logits: n x (1 + C) x M x M; targets: n x M x M in 0..1; labels: n int64 >= 1; weights: n.
+    """
+    rows = torch.arange(len(labels), device=labels.device)
+    losses = functional.binary_cross_entropy_with_logits(logits[rows, labels], targets, reduction="none")
+    return (losses.mean(dim=(1, 2)) * weights).sum() / max(len(labels), 1)
+
+
+def ignored_share(boxes: Tensor, region: Tensor) -> Tensor:
+    """Share of each box, as far as it is inside the image, that lies in a region; by one integral image.
+
+    Args:
+        boxes: n x 4 float, x1 y1 x2 y2, rounded to whole pixels here.
+        region: H x W bool.
+
+    Returns:
+        n float32 in 0..1; 0 for boxes outside the image.
+    """
+    height, width = region.shape
+    integral = functional.pad(region.to(torch.int32).cumsum(0).cumsum(1), (1, 0, 1, 0))
+    corners = boxes.round().long()
+    x1, x2 = corners[:, 0::2].clamp(0, width).unbind(1)
+    y1, y2 = corners[:, 1::2].clamp(0, height).unbind(1)
+    inside = integral[y2, x2] - integral[y1, x2] - integral[y2, x1] + integral[y1, x1]
+    return inside.float() / ((x2 - x1) * (y2 - y1)).clamp(min=1)
+
+
+def _match(matcher, boxes: Tensor, instances: Tensor) -> Tensor:
+    """Per box the index of its instance, or a negative code of the matcher (background, or in between)."""
+    if not len(instances):
+        return torch.full((len(boxes),), matcher.BELOW_LOW_THRESHOLD, device=boxes.device)
+    return matcher(box_iou(instances, boxes))
+
+
+def _instance_weights(target: dict[str, Tensor], matched: Tensor) -> Tensor:
+    """float32 weight of the instance that each box is matched to; 1 where the index is negative."""
+    weights = target.get("weights")
+    if weights is None:
+        return torch.ones(len(matched), device=matched.device)
+    return functional.pad(weights.float(), (0, 1), value=1.0)[matched.clamp(min=-1)]
+
+
+def build_from_settings(
+    settings: MaskrcnnTrain, class_count: int, weights: str = "none", inference: MaskrcnnInfer | None = None
+) -> GeneralizedRCNN:
+    """The network that training settings describe, at the sizes and thresholds of `inference` where given."""
+    names = {field.name for field in fields(Scale)}
+    scale = {name: value for name, value in settings.model_dump().items() if name in names}
+    if inference is not None:
+        scale |= {name: value for name, value in inference.model_dump().items() if name in names}
+    network = build_maskrcnn(settings.backbone, class_count, weights, settings.normalisation, **scale)
+    if inference is not None:
+        network.roi_heads.nms_thresh = inference.nms
+    return network

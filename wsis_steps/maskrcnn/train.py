@@ -1,0 +1,119 @@
+"""Trains Mask R-CNN on the labels of any run.
+
+in   images      images.h5: the training images
+     labels      instances of the training images: pseudo labels, or the true masks for the run `supervised`
+     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+out  model       state dict of the detector
+     metrics     JSON lines: the loss terms along the training
+
+Schedule and sizes: the IRN author's recipe for pseudo labels. Labels weigh by score and weight; ignored regions and
+crowds are neither object nor background.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from wsis_steps.config import MaskrcnnTrain
+from wsis_steps.core.device import choose_device
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.images import Geometry, Pictures, flip_and_turn, to_tensor
+from wsis_steps.core.loop import build_optimizer, train
+from wsis_steps.core.masks import decode
+from wsis_steps.core.models import save_model
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import ImageInstances, Images, Instances
+from wsis_steps.maskrcnn.network import build_from_settings
+
+STEP = Step(
+    "maskrcnn_train",
+    MaskrcnnTrain,
+    inputs=("images", "labels"),
+    optional=("pretrained",),
+    outputs=("model", "metrics"),
+)
+
+
+class LabelledPictures(Dataset):
+    """Pictures uint8 (3, h, w) with their targets, as `network.py` describes them."""
+
+    def __init__(self, images: Images, labels: Instances, settings: MaskrcnnTrain) -> None:
+        self.labels, self.settings = labels, settings
+        self.members = np.array([images.index[identity] for identity in labels.ids])
+        self.pictures = Pictures(images, self.members)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        index, *place = key
+        rng = np.random.default_rng((self.settings.seed, *place))
+        picture = self.pictures.read(self.members[index])
+        geometry = flip_and_turn(rng, *picture.shape[:2], self.settings.turns)
+        target = build_target(self.labels.read(index), *picture.shape[:2], self.settings, geometry)
+        return to_tensor(geometry.picture(picture)), target
+
+
+def build_target(
+    instances: ImageInstances, height: int, width: int, settings: MaskrcnnTrain, geometry: Geometry
+) -> dict[str, torch.Tensor]:
+    """Target tensors of an image after a lossless turn; weak labels and crowds join the ignored region."""
+    masks = decode(instances.rles, height, width)
+    strength = instances.scores * (1 if instances.weights is None else instances.weights)
+    weak = (strength < settings.minimal_score) | instances.crowd
+    ignore = masks[weak].any(axis=0) if weak.any() else np.zeros((height, width), dtype=bool)
+    if instances.ignore:
+        ignore = ignore | (decode([instances.ignore], height, width)[0] > 0)
+    turned = np.zeros((int((~weak).sum()), geometry.height, geometry.width), dtype=np.uint8)
+    for k, mask in enumerate(masks[~weak]):
+        turned[k] = geometry.labels(mask)
+    weights = strength[~weak] if settings.use_scores else np.ones(len(turned))
+    return {
+        "boxes": torch.from_numpy(box_of(turned).astype(np.float32)),
+        "labels": torch.from_numpy(instances.categories[~weak] + 1),
+        "masks": torch.from_numpy(turned),
+        "weights": torch.from_numpy(weights.astype(np.float32)),
+        "ignore": torch.from_numpy(geometry.labels(ignore.astype(np.uint8)) > 0),
+    }
+
+
+def box_of(masks: np.ndarray) -> np.ndarray:
+    """Boxes (n, 4) xyxy of masks (n, h, w), none of them empty; x2 and y2 are one past the last pixel."""
+    columns, rows = masks.any(axis=1), masks.any(axis=2)
+    x1, y1 = columns.argmax(axis=1), rows.argmax(axis=1)
+    x2 = columns.shape[1] - columns[:, ::-1].argmax(axis=1)
+    y2 = rows.shape[1] - rows[:, ::-1].argmax(axis=1)
+    return np.stack([x1, y1, x2, y2], axis=1)
+
+
+def loss(model: nn.Module, batch: list, iteration: int) -> dict[str, torch.Tensor]:
+    """The five losses of Mask R-CNN and their sum."""
+    pictures, targets = batch
+    terms = model([picture.float() / 255 for picture in pictures], targets)
+    return {**terms, "total": sum(terms.values())}
+
+
+def collate(samples: list) -> list:
+    """Lists of pictures and of targets."""
+    return [list(part) for part in zip(*samples, strict=True)]
+
+
+def main(job: Job) -> None:
+    settings: MaskrcnnTrain = job.settings
+    device = choose_device(job.threads)
+    torch.manual_seed(settings.seed)
+    images, labels = Images(job.inputs["images"]), Instances(job.inputs["labels"])
+    dataset = LabelledPictures(images, labels, settings)
+    if not sum(map(len, labels)):
+        raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")
+    weights = str(job.inputs["pretrained"] or settings.weights)
+    model = build_from_settings(settings, len(labels.class_names), weights).to(device)
+    parameters = [{"params": [p for p in model.parameters() if p.requires_grad]}]
+    optimizer = build_optimizer(settings, parameters, momentum=0.9)
+    train(job, model, optimizer, dataset, loss, settings.iterations, device, collate)
+    save_model(job.outputs["model"], model, job.provenance(labels.class_names, labels.supervision))
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,75 @@
+"""Makes semantic maps from activation maps: two dense CRFs, and 255 where they leave a pixel open.
+
+in   images    images.h5
+     maps      activation maps of classifier_infer
+out  semantic  semantic maps, uint8: 0 background, 1 + category, 255 unsure
+
+IRN (CVPR 2019), step cam_to_ir_label: argmax of the maps against a constant, once with a high one (surely object)
+and once with a low one (surely background), each refined by a CRF; object where the first says so, background
+where both say background, else unsure.
+"""
+
+import cv2
+import numpy as np
+from pydensecrf.densecrf import DenseCRF2D
+from pydensecrf.utils import unary_from_labels
+
+from wsis_steps.config import PostprocessRefineWithCrf
+from wsis_steps.core.images import Pictures
+from wsis_steps.core.pool import fork_map
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images, Maps, MapsWriter, create
+
+STEP = Step("postprocess_refine_with_crf", PostprocessRefineWithCrf, inputs=("images", "maps"), outputs=("semantic",))
+
+
+def crf_labels(picture: np.ndarray, labels: np.ndarray, count: int, settings: PostprocessRefineWithCrf) -> np.ndarray:
+    """MAP labels int64 (h, w) of a dense CRF whose unary trusts `labels` (values below count) by `certainty`."""
+    height, width = labels.shape
+    crf = DenseCRF2D(width, height, count)
+    crf.setUnaryEnergy(unary_from_labels(labels, count, gt_prob=settings.certainty, zero_unsure=False))
+    crf.addPairwiseGaussian(sxy=settings.gaussian_sxy, compat=settings.gaussian_weight)
+    crf.addPairwiseBilateral(
+        sxy=settings.bilateral_sxy,
+        srgb=settings.bilateral_srgb,
+        rgbim=np.ascontiguousarray(picture),
+        compat=settings.bilateral_weight,
+    )
+    return np.argmax(crf.inference(settings.iterations), axis=0).reshape(height, width)
+
+
+def refine(
+    picture: np.ndarray, maps: np.ndarray, categories: np.ndarray, settings: PostprocessRefineWithCrf
+) -> np.ndarray:
+    """Semantic map uint8 (h, w) from activation maps (k, any size) of an image's classes."""
+    height, width = picture.shape[:2]
+    if not len(maps):
+        return np.zeros((height, width), dtype=np.uint8)
+    full = np.stack([cv2.resize(m.astype(np.float32), (width, height)) for m in maps])
+    found = []
+    for constant in (settings.foreground, settings.background):
+        labels = np.argmax(np.concatenate([np.full((1, height, width), constant, np.float32), full]), axis=0)
+        found.append(crf_labels(picture, labels, len(maps) + 1, settings) if labels.any() else labels)
+    sure, possible = found
+    values = np.concatenate([[0], categories + 1]).astype(np.uint8)
+    return np.where(sure > 0, values[sure], np.where(possible > 0, 255, 0)).astype(np.uint8)
+
+
+def main(job: Job) -> None:
+    images, maps = Images(job.inputs["images"]), Maps(job.inputs["maps"])
+    largest = (int(maps.heights.max()), int(maps.widths.max()))
+    pictures = Pictures(images, np.zeros(0, dtype=np.int64))
+
+    def refine_image(i: int) -> np.ndarray:
+        return refine(pictures.read(images.index[maps.ids[i]]), *maps.read(i), job.settings)
+
+    with create(job.outputs["semantic"], Maps.schema, job.provenance(maps.class_names, maps.supervision)) as file:
+        writer = MapsWriter(file, largest, np.uint8)
+        refined = fork_map(refine_image, range(len(maps)), job.threads)
+        for identity, labels in zip(maps.ids, job.progress(refined, len(maps)), strict=True):
+            writer.add(identity, *labels.shape, labels[None])
+        writer.close()
+
+
+if __name__ == "__main__":
+    STEP.run(main)
