@@ -95,9 +95,7 @@ def test_half_normalisation_is_bytes_less_128_over_128():
 def test_imagenet_normalisation_is_torchvision_s():
     images = torch.rand(2, 3, 5, 7)
     mean, std = build_backbone("small").normalisation
-    expected = torchvision.transforms.functional.normalize(
-        images, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    )
+    expected = torchvision.transforms.functional.normalize(images, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     torch.testing.assert_close(torchvision.transforms.functional.normalize(images, mean, std), expected)
     torch.testing.assert_close(build_backbone("small").normalise(255 * images), expected)
 
@@ -131,9 +129,7 @@ def test_real_weights_load_by_path_and_by_the_word_imagenet(monkeypatch):
 def test_missing_imagenet_weights_say_what_to_download_and_where_to_put_it(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WSIS_WEIGHTS", raising=False)
-    with pytest.raises(
-        InputError, match=r"vgg16-\w+\.pth from https://.* as data/weights/vgg16_imagenet\.pth"
-    ):
+    with pytest.raises(InputError, match=r"vgg16-\w+\.pth from https://.* as data/weights/vgg16_imagenet\.pth"):
         load_weights(build_backbone("vgg16"), "imagenet")
     with pytest.raises(InputError, match="small has no ImageNet weights"):
         load_weights(build_backbone("small"), "imagenet")

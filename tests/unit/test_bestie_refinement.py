@@ -148,7 +148,8 @@ def test_an_empty_instance_does_not_count():
     scene[2][0, 30, 15 : 15 + 40 * 5 : 40] = 0.9
     scene[2][0, 48, 228] = 0.9
     scene[3][1, :, 195:] = -45  # whatever is near the sixth goes to the fifth
-    assert refine(**inputs([scene]), rule=CenterRule(window=5)).weight.any()
+    made = refine(**inputs([scene]), rule=CenterRule(window=5))
+    assert made.weight.any() and (made.centers == 1).sum() == 5
 
 
 @pytest.mark.parametrize(("distance", "kept"), [(20, 1), (21, 2)])
@@ -202,6 +203,40 @@ def test_a_long_thin_cluster_is_one_cluster():
     assert made.centers[0, 0, 20, 71] == 1
     scene[3][:, 20, 59] = scene[3][:, 21, 59] = 0  # 25 pixels, the last round a corner
     assert not refine(**inputs([scene])).weight.any()
+
+
+def test_of_a_large_cluster_no_part_is_taken():
+    scene = blank()
+    scene[2][:] = 0.06
+    scene[3][:, 20, 60:200] = 0  # one pixel high, so that labels need longest to get through
+    scene[3][:, 30:45, 60:200] = 0
+    scene[3][:, 29, 80:101] = 0  # 21 pixels on top of a wide cluster
+    assert not refine(**inputs([scene])).weight.any()
+
+
+def test_clusters_do_not_join_over_the_border_of_the_image():
+    scene = blank()
+    scene[0][:] = 1
+    scene[2][:] = 0.06
+    add_blob(scene[3], 20, 229, [11, 11])  # 22 pixels at the right border
+    add_blob(scene[3], 21, 0, [3])
+    add_blob(scene[3], 0, 100, [21])
+    add_blob(scene[3], 59, 100, [19])
+    made = refine(**inputs([scene, scene]))
+    assert (made.centers == 1).sum(dim=(1, 2, 3)).tolist() == [3, 3]
+
+
+def test_a_cluster_around_another_component_has_no_center():
+    scene = blank()
+    scene[2][:] = 0.06
+    scene[0][20:23, 57:64] = 2
+    scene[3][:, 19, 56:65] = scene[3][:, 23, 56:65] = scene[3][:, 20:23, 56] = 0  # 21 pixels, open to the right
+    both = scene[0], np.zeros((3, 60, 240), np.float32), np.repeat(scene[2], 2, axis=0), scene[3], np.ones(2, bool)
+    batch = inputs([both])
+    assert not refine(**batch).weight.any()
+    whole = semantic_components(scene[0], np.ones(2, bool), min_area=1)
+    batch["components"], batch["table"] = torch.from_numpy(whole.map)[None], torch.from_numpy(whole.table)[None]
+    assert not refine(**batch).weight.any()
 
 
 def test_clusters_do_not_join_over_corners_or_across_classes():

@@ -8,13 +8,8 @@ from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from wsis_steps.core.backbones import build_backbone, load_weights
 from wsis_steps.core.errors import InputError
-from wsis_steps.maskrcnn.network import (
-    box_losses,
-    build_maskrcnn,
-    ignored_share,
-    mask_loss,
-    refuse_mask_weights,
-)
+from wsis_steps.maskrcnn.heads import box_losses, ignored_share, mask_loss
+from wsis_steps.maskrcnn.network import build_maskrcnn, refuse_mask_weights
 
 SMALL = {
     "min_size": 96,
@@ -234,9 +229,7 @@ def test_objectness_in_an_ignored_region_gets_no_gradient_and_elsewhere_it_does(
         [level.retain_grad() for level in outputs[0]]
 
     model.rpn.head.register_forward_hook(keep)
-    losses_of(model, images[:1], [target_of([(60, 10, 90, 40)], [1], ignore=region)])[
-        "loss_objectness"
-    ].backward()
+    losses_of(model, images[:1], [target_of([(60, 10, 90, 40)], [1], ignore=region)])["loss_objectness"].backward()
     finest = logits[0].grad[0]  # 3 anchors x 24 x 24, of stride 4 and side 4
     assert not finest[..., :11].any()
     assert finest[..., 13:].any()
@@ -336,9 +329,7 @@ def test_weights_of_a_tag_classifier_enter_with_their_normalisation(tmp_path):
 
 def test_a_saved_model_comes_back_whole_into_one_built_from_none(tmp_path):
     saved_backbone = build_backbone("small", normalisation="half")
-    torch.save(
-        {f"backbone.{k}": v for k, v in saved_backbone.state_dict().items()}, tmp_path / "classifier.pt"
-    )
+    torch.save({f"backbone.{k}": v for k, v in saved_backbone.state_dict().items()}, tmp_path / "classifier.pt")
     model = build_maskrcnn("small", 3, weights=str(tmp_path / "classifier.pt"), **SMALL).eval()
     again = small_maskrcnn().eval()
     again.load_state_dict(model.state_dict())
@@ -349,9 +340,7 @@ def test_a_saved_model_comes_back_whole_into_one_built_from_none(tmp_path):
     torch.testing.assert_close(ours["0"], theirs["0"])
 
 
-@pytest.mark.parametrize(
-    "name", ["maskrcnn_resnet50_fpn", "models/mask_rcnn_r50.pth", "COCO_V1", "yolo-coco.pt"]
-)
+@pytest.mark.parametrize("name", ["maskrcnn_resnet50_fpn", "models/mask_rcnn_r50.pth", "COCO_V1", "yolo-coco.pt"])
 def test_names_that_speak_of_masks_are_refused(name):
     with pytest.raises(InputError, match="have seen masks"):
         refuse_mask_weights(name)
