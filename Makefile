@@ -5,7 +5,7 @@ UV_VERSION := 0.9.30
 CORES ?= all
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lint bench ablations lock setup clean
+.PHONY: demo test lint bench docs ablations voc2012 coco2017 lock setup
 
 demo: setup
 	snakemake --cores $(CORES)
@@ -29,7 +29,19 @@ lint: setup
 	snakemake --lint
 
 bench: setup
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m bench.run
+
+# What each part of BESTIE brings, on the generated data set.
+ablations: setup
+	snakemake --configfile config.yaml workflow/presets/shapes_ablations.yaml --cores $(CORES)
+	@echo && cat results/shapes_ablations/summary.md
+
+# Official archives, checked, to data/; WSIS_MIRROR=<address> takes the same files from elsewhere.
+voc2012 coco2017: setup
+	snakemake --configfile workflow/presets/$@.yaml --cores 1 data_download_archives
+
+docs: setup
+	$(BIN)/python -m wsis_steps.settings_reference > docs/settings.md
 
 lock:
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 # The package is used where it lies, from any working directory.
 sys.path.insert(0, str(workflow.basedir))
-os.environ["PYTHONPATH"] = os.pathsep.join([str(workflow.basedir), os.environ.get("PYTHONPATH", "")])
+os.environ.update(PYTHONPATH=str(workflow.basedir))
 
 from wsis_steps.config import load
 from wsis_steps.core.errors import InputError
@@ -23,8 +23,6 @@ RUNS = Runs(CONFIGURATION)
 DATASET = CONFIGURATION.dataset
 DATA = f"results/{DATASET}/shared/data"
 TRUTH = RUNS.values("shared", "data_import_dataset").truth
-# What every step's command line ends in.
-COMMON = "--settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 wildcard_constraints:
@@ -97,7 +95,7 @@ def source(wildcards):
         return f"results/{DATASET}/shared/source"
     root = chosen.root or Path()
     lists = [root / f"ImageSets/Segmentation/{name}.txt" for name in (chosen.train_list, chosen.val_list)]
-    lists += [root / "tags.csv", *root.glob("annotations/instances_*.json")]
+    lists += [root / "tags.csv", root / "points.csv", *root.glob("annotations/instances_*.json")]
     return [str(path) for path in lists if path.is_file()]
 
 
@@ -127,26 +125,31 @@ def summaries():
     return [(*row, f"results/{DATASET}/{path}") for *row, path in rows]
 
 
+def shown():
+    """Rows of run, stage, file of all that the report shows, those of a run in the order in which it makes them."""
+    rows = []
+    for name, run in RUNS.runs.items():
+
+        def made(stage, step, path, rounds=0):
+            if step in RUNS.steps(name):
+                rows.append((name, stage, f"results/{DATASET}/{RUNS.owner(name, step, rounds)}/{path}"))
+
+        made("classifier", "classifier_train", "classifier/metrics.jsonl")
+        made("activation maps", "classifier_infer", "classifier/train.h5")
+        made("cues", "classifier_find_peaks", "classifier/peaks.h5")
+        if run.supervision == "points" and "bestie_label" in RUNS.steps(name):
+            rows.append((name, "points", f"{DATA}/images.h5"))
+        made("semantic", SEMANTIC_STEPS[run.semantic], "semantic/train.h5")
+        made("labels/round00", "bestie_label", "labels/round00.h5")
+        for number in range(1, run.rounds + 1):
+            made(f"bestie/round{number - 1:02d}", "bestie_train", f"bestie/round{number - 1:02d}/metrics.jsonl", number)
+            made(f"labels/round{number:02d}", "bestie_infer", f"labels/round{number:02d}.h5", number)
+        made("predictions_direct", "bestie_infer", f"predictions/round{run.rounds:02d}.h5", run.rounds)
+        made("maskrcnn", "maskrcnn_train", "maskrcnn/metrics.jsonl")
+        made("predictions", "maskrcnn_infer", "predictions/val.h5")
+    return rows
+
+
 def results(wildcards):
-    """What a run without truth still makes: its last labels and predictions."""
-    paths = []
-    for name, run in RUNS.runs.items():
-        if "maskrcnn_infer" in RUNS.steps(name):
-            paths.append(f"{RUNS.owner(name, 'maskrcnn_infer')}/predictions/val.h5")
-        if run.system != "supervised":
-            owner = RUNS.owner(name, "bestie_infer", run.rounds)
-            paths += [RUNS.labels(name, run.rounds), f"{owner}/predictions/round{run.rounds:02d}.h5"]
-    return [f"results/{DATASET}/{path}" for path in dict.fromkeys(paths)]
-
-
-def metrics(wildcards):
-    """The loss curves of all training steps."""
-    paths = []
-    for name, run in RUNS.runs.items():
-        for step in sorted(RUNS.steps(name) & {"classifier_train", "maskrcnn_train"}):
-            paths.append(f"{RUNS.owner(name, step)}/{step.removesuffix('_train')}/metrics.jsonl")
-        if "bestie_train" in RUNS.steps(name):
-            for number in range(run.rounds):
-                owner = RUNS.owner(name, "bestie_train", number + 1)
-                paths.append(f"{owner}/bestie/round{number:02d}/metrics.jsonl")
-    return [f"results/{DATASET}/{path}" for path in dict.fromkeys(paths)]
+    """The files of `shown()`: what a run without truth still makes, too."""
+    return list(dict.fromkeys(path for *_, path in shown()))

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from wsis_steps.core.errors import InputError, nearest
 
@@ -40,6 +40,13 @@ class DataDrawShapes(Settings):
     """Seed of every picture."""
 
 
+class DataDownloadArchives(Settings):
+    """Official archives that are fetched into data/, for `make voc2012` and `make coco2017`."""
+
+    archives: tuple[Literal["voc", "sbd", "coco"], ...] = ()
+    """voc: VOC 2012, 2.0 GB; sbd: the masks of trainaug, 1.4 GB; coco: COCO 2017, 20.4 GB."""
+
+
 class DataImportDataset(Settings):
     """Where the data come from and how they are read."""
 
@@ -58,9 +65,17 @@ class DataImportDataset(Settings):
     class_names: tuple[str, ...] | None = None
     """Order of the classes; by default taken from the data."""
     truth: tuple[Split, ...] = ("train", "val")
-    """Splits whose true masks are read, for evaluation and for the run `supervised` only."""
+    """Splits whose true masks are read, for evaluation and for the run `supervised` only; a folder has none."""
     val_share: Fraction = 0.2
     """Folder only: share of the images kept for evaluation where `tags.csv` has no split column."""
+
+    @model_validator(mode="after")
+    def _folder_has_no_masks(self) -> "DataImportDataset":
+        if self.format == "folder":
+            if self.truth and "truth" in self.model_fields_set:
+                raise ValueError("format folder has no masks, so truth must be []")
+            self.truth = ()
+        return self
 
 
 class Training(Settings):
@@ -92,6 +107,7 @@ class ClassifierTrain(Training):
     """Tag classifier with peak attention (BESTIE supplement, section 3; released code)."""
 
     backbone: Literal["small", "mobilenet_v2", "resnet50", "vgg16"] = "vgg16"
+    """Feature extractor; paper vgg16."""
     attention: Literal["pam", "none"] = "pam"
     """none gives plain class activation maps."""
     alpha: Fraction = 0.5
@@ -105,6 +121,7 @@ class ClassifierTrain(Training):
     head_factor: Annotated[float, Field(gt=0)] = 10.0
     """The head learns this many times as fast as the backbone."""
     epochs: Positive = 15
+    """Passes over the training images."""
     batch_size: Positive = 5
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """Of the backbone's weights; biases learn twice as fast."""
@@ -158,14 +175,17 @@ class PostprocessRefineWithCrf(Settings):
     certainty: Fraction = 0.7
     """Probability given to the label that enters the CRF."""
     iterations: Positive = 10
+    """Of mean-field inference."""
     gaussian_sxy: Annotated[float, Field(gt=0)] = 3.0
     """Pixels; smoothness kernel."""
     gaussian_weight: Annotated[float, Field(ge=0)] = 3.0
+    """Of the smoothness kernel."""
     bilateral_sxy: Annotated[float, Field(gt=0)] = 50.0
     """Pixels; appearance kernel."""
     bilateral_srgb: Annotated[float, Field(gt=0)] = 5.0
     """Grey levels; appearance kernel."""
     bilateral_weight: Annotated[float, Field(ge=0)] = 10.0
+    """Of the appearance kernel."""
 
 
 class DataImportSemantic(Settings):
@@ -209,7 +229,9 @@ class BestieTrain(Training, CenterFinding):
     """The instance network, with self-refinement (BESTIE; supplement, listings 4 to 6)."""
 
     backbone: Literal["small", "mobilenet_v2", "resnet50", "hrnet_w48"] = "hrnet_w48"
+    """Feature extractor and, with it, the decoder; paper hrnet_w48 and resnet50."""
     iterations: Positive = 50_000
+    """Steps of the optimiser."""
     batch_size: Positive = 16
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
@@ -242,8 +264,11 @@ class BestieTrain(Training, CenterFinding):
     hard_pixels: Annotated[float, Field(gt=0, le=1)] = 0.2
     """Share of pixels with the largest semantic loss that count; 1 is plain cross entropy."""
     semantic_weight: Annotated[float, Field(ge=0)] = 1.0
+    """Of the semantic term in the loss."""
     center_weight: Annotated[float, Field(ge=0)] = 200.0
+    """Of the center term in the loss."""
     offset_weight: Annotated[float, Field(ge=0)] = 0.01
+    """Of the offset term in the loss."""
 
 
 class BestieInfer(CenterFinding):
@@ -255,13 +280,17 @@ class BestieInfer(CenterFinding):
     """Average semantic and center maps with the mirrored image; released: off for tags, on for points."""
     size_multiple: Positive = 32
     """Images are resized to the next multiple."""
+    sure_background: Fraction = 0.0
+    """In labels, pixels without an instance whose background probability is lower are ignored; paper: 0, none."""
 
 
 class MaskrcnnTrain(Training):
     """Mask R-CNN on any labels (values: the IRN author's recipe for pseudo labels)."""
 
     backbone: Literal["small", "mobilenet_v2", "resnet50"] = "resnet50"
+    """Feature extractor below the feature pyramid."""
     iterations: Positive = 18_000
+    """Steps of the optimiser."""
     batch_size: Positive = 4
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
@@ -302,8 +331,11 @@ class MaskrcnnInfer(Settings):
     """Predictions of the evaluation images."""
 
     min_size: Positive = 512
+    """Shorter side in pixels."""
     max_size: Positive = 800
+    """Longer side in pixels at most."""
     score_threshold: Fraction = 0.05
+    """Detections with a lower score are left out."""
     nms: Fraction = 0.5
     """Box overlap above which the weaker detection goes."""
     detections: Positive = 100
@@ -340,6 +372,7 @@ class ReportRenderReport(Settings):
 
 STEPS: dict[str, type[Settings]] = {
     "data_draw_shapes": DataDrawShapes,
+    "data_download_archives": DataDownloadArchives,
     "data_import_dataset": DataImportDataset,
     "data_import_semantic": DataImportSemantic,
     "classifier_train": ClassifierTrain,
@@ -386,9 +419,14 @@ class Configuration(Settings):
     seeds: tuple[int, ...] = (0,)
     """With more than one, every run is repeated as <run>_seed<k>."""
     runs: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Run]
-    """Runs by name."""
+    """Runs by name. One that is null is left out: so a second --configfile drops a run of the first."""
     steps: dict[str, dict[str, Any]] = {}
     """Settings of steps for all runs."""
+
+    @field_validator("runs", mode="before")
+    @classmethod
+    def _drop_null(cls, runs: Any) -> Any:
+        return {name: run for name, run in runs.items() if run is not None} if isinstance(runs, dict) else runs
 
     @model_validator(mode="after")
     def _check(self) -> "Configuration":

@@ -208,9 +208,9 @@ def test_a_long_thin_cluster_is_one_cluster():
 def test_of_a_large_cluster_no_part_is_taken():
     scene = blank()
     scene[2][:] = 0.06
-    scene[3][:, 20, 60:200] = 0  # one pixel high, so that labels need longest to get through
-    scene[3][:, 30:45, 60:200] = 0
-    scene[3][:, 29, 80:101] = 0  # 21 pixels on top of a wide cluster
+    scene[3][:, 12, 60:200] = 0  # one pixel high, so that labels need longest to get through
+    scene[3][:, 40:48, 60:200] = 0
+    scene[3][:, 19:40, 100] = 0  # 21 pixels in a column on top of a wide cluster
     assert not refine(**inputs([scene])).weight.any()
 
 

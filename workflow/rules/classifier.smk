@@ -7,25 +7,26 @@ rule classifier_train:
     output:
         model="results/{dataset}/{run}/classifier/model.pt",
         metrics="results/{dataset}/{run}/classifier/metrics.jsonl",
-    wildcard_constraints:
-        run=RUNS.owners("classifier_train"),
-    params:
-        settings=settings("classifier_train"),
-        code=code("classifier.train"),
-        work="work/{dataset}/{run}/classifier_train",
     log:
         "logs/{dataset}/{run}/classifier_train.log",
     benchmark:
         "benchmarks/{dataset}/{run}/classifier_train.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("classifier_train"),
     conda:
         "../../envs/torch.yaml"
     threads: 8
     resources:
         gpu=1,
         mem_mb=16000,
+    params:
+        settings=settings("classifier_train"),
+        code=code("classifier.train"),
+        work="work/{dataset}/{run}/classifier_train",
     shell:
         "python -m wsis_steps.classifier.train --images {input.images} --model {output.model}"
-        " --metrics {output.metrics} --work {params.work} " + COMMON
+        " --metrics {output.metrics} --work {params.work}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule classifier_infer:
@@ -34,24 +35,25 @@ rule classifier_infer:
         model=result("classifier_train", "classifier/model.pt"),
     output:
         maps="results/{dataset}/{run}/classifier/train.h5",
-    wildcard_constraints:
-        run=RUNS.owners("classifier_infer"),
-    params:
-        settings=settings("classifier_infer"),
-        code=code("classifier.infer"),
     log:
         "logs/{dataset}/{run}/classifier_infer.log",
     benchmark:
         "benchmarks/{dataset}/{run}/classifier_infer.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("classifier_infer"),
     conda:
         "../../envs/torch.yaml"
     threads: 8
     resources:
         gpu=1,
         mem_mb=16000,
+    params:
+        settings=settings("classifier_infer"),
+        code=code("classifier.infer"),
     shell:
         "python -m wsis_steps.classifier.infer --images {input.images} --model {input.model}"
-        " --maps {output.maps} " + COMMON
+        " --maps {output.maps}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule classifier_find_peaks:
@@ -59,18 +61,19 @@ rule classifier_find_peaks:
         maps=result("classifier_infer", "classifier/train.h5"),
     output:
         peaks="results/{dataset}/{run}/classifier/peaks.h5",
-    wildcard_constraints:
-        run=RUNS.owners("classifier_find_peaks"),
-    params:
-        settings=settings("classifier_find_peaks"),
-        code=code("classifier.find_peaks"),
     log:
         "logs/{dataset}/{run}/classifier_find_peaks.log",
     benchmark:
         "benchmarks/{dataset}/{run}/classifier_find_peaks.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("classifier_find_peaks"),
     conda:
         "../../envs/torch.yaml"
     threads: 4
+    params:
+        settings=settings("classifier_find_peaks"),
+        code=code("classifier.find_peaks"),
     shell:
         "python -m wsis_steps.classifier.find_peaks --maps {input.maps}"
-        " --peaks {output.peaks} " + COMMON
+        " --peaks {output.peaks}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

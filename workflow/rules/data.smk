@@ -4,9 +4,6 @@
 rule data_draw_shapes:
     output:
         tree=directory("results/{dataset}/shared/source"),
-    params:
-        settings=settings("data_draw_shapes"),
-        code=code("data.draw_shapes"),
     log:
         "logs/{dataset}/shared/data_draw_shapes.log",
     benchmark:
@@ -14,8 +11,30 @@ rule data_draw_shapes:
     conda:
         "../../envs/light.yaml"
     threads: 4
+    params:
+        settings=settings("data_draw_shapes"),
+        code=code("data.draw_shapes"),
     shell:
-        "python -m wsis_steps.data.draw_shapes --tree {output.tree} " + COMMON
+        "python -m wsis_steps.data.draw_shapes --tree {output.tree}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule data_download_archives:  # asked for by name: make voc2012, make coco2017
+    output:
+        record=f"data/{DATASET}.downloaded.json",
+    log:
+        f"logs/{DATASET}/shared/data_download_archives.log",
+    benchmark:
+        f"benchmarks/{DATASET}/shared/data_download_archives.tsv"
+    conda:
+        "../../envs/light.yaml"
+    params:
+        settings=settings("data_download_archives"),
+        code=code("data.download_archives"),
+        to=lambda wildcards, output: Path(output.record).parent,
+    shell:
+        "python -m wsis_steps.data.download_archives --to {params.to} --record {output.record}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule data_import_dataset:
@@ -26,9 +45,6 @@ rule data_import_dataset:
         instances_train="results/{dataset}/shared/data/instances_train.h5",
         instances_val="results/{dataset}/shared/data/instances_val.h5",
         summary="results/{dataset}/shared/data/summary.json",
-    params:
-        settings=settings("data_import_dataset"),
-        code=code("data.import_dataset"),
     log:
         "logs/{dataset}/shared/data_import_dataset.log",
     benchmark:
@@ -36,10 +52,14 @@ rule data_import_dataset:
     conda:
         "../../envs/light.yaml"
     threads: 8
+    params:
+        settings=settings("data_import_dataset"),
+        code=code("data.import_dataset"),
     shell:
         "python -m wsis_steps.data.import_dataset --source {input.source} --images {output.images}"
         " --instances_train {output.instances_train} --instances_val {output.instances_val}"
-        " --summary {output.summary} " + COMMON
+        " --summary {output.summary}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule data_import_semantic:
@@ -47,16 +67,17 @@ rule data_import_semantic:
         images=f"{DATA}/images.h5",
     output:
         semantic="results/{dataset}/{run}/semantic/train.h5",
-    wildcard_constraints:
-        run=RUNS.owners("data_import_semantic"),
-    params:
-        settings=settings("data_import_semantic"),
-        code=code("data.import_semantic"),
     log:
         "logs/{dataset}/{run}/data_import_semantic.log",
     benchmark:
         "benchmarks/{dataset}/{run}/data_import_semantic.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("data_import_semantic"),
     conda:
         "../../envs/light.yaml"
+    params:
+        settings=settings("data_import_semantic"),
+        code=code("data.import_semantic"),
     shell:
-        "python -m wsis_steps.data.import_semantic --images {input.images} --semantic {output.semantic} " + COMMON
+        "python -m wsis_steps.data.import_semantic --images {input.images} --semantic {output.semantic}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

@@ -7,18 +7,19 @@ rule evaluation_score_instances:
         predictions="results/{dataset}/{run}/predictions/{name}.h5",
     output:
         figures="results/{dataset}/{run}/evaluation/predictions_{name}.json",
-    params:
-        settings=settings("evaluation_score_instances"),
-        code=code("evaluation.score_instances"),
     log:
         "logs/{dataset}/{run}/evaluation_score_instances_{name}.log",
     benchmark:
         "benchmarks/{dataset}/{run}/evaluation_score_instances_{name}.tsv"
     conda:
         "../../envs/light.yaml"
+    params:
+        settings=settings("evaluation_score_instances"),
+        code=code("evaluation.score_instances"),
     shell:
         "python -m wsis_steps.evaluation.score_instances --truth {input.truth}"
-        " --predictions {input.predictions} --figures {output.figures} " + COMMON
+        " --predictions {input.predictions} --figures {output.figures}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule evaluation_score_labels:
@@ -27,18 +28,19 @@ rule evaluation_score_labels:
         labels="results/{dataset}/{run}/labels/round{round}.h5",
     output:
         figures="results/{dataset}/{run}/evaluation/labels_round{round}.json",
-    params:
-        settings=settings("evaluation_score_labels"),
-        code=code("evaluation.score_labels"),
     log:
         "logs/{dataset}/{run}/evaluation_score_labels_round{round}.log",
     benchmark:
         "benchmarks/{dataset}/{run}/evaluation_score_labels_round{round}.tsv"
     conda:
         "../../envs/light.yaml"
+    params:
+        settings=settings("evaluation_score_labels"),
+        code=code("evaluation.score_labels"),
     shell:
         "python -m wsis_steps.evaluation.score_labels --truth {input.truth} --labels {input.labels}"
-        " --figures {output.figures} " + COMMON
+        " --figures {output.figures}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule evaluation_score_semantics:
@@ -47,18 +49,19 @@ rule evaluation_score_semantics:
         semantic="results/{dataset}/{run}/semantic/train.h5",
     output:
         figures="results/{dataset}/{run}/evaluation/semantic.json",
-    params:
-        settings=settings("evaluation_score_semantics"),
-        code=code("evaluation.score_semantics"),
     log:
         "logs/{dataset}/{run}/evaluation_score_semantics.log",
     benchmark:
         "benchmarks/{dataset}/{run}/evaluation_score_semantics.tsv"
     conda:
         "../../envs/light.yaml"
+    params:
+        settings=settings("evaluation_score_semantics"),
+        code=code("evaluation.score_semantics"),
     shell:
         "python -m wsis_steps.evaluation.score_semantics --truth {input.truth} --semantic {input.semantic}"
-        " --figures {output.figures} " + COMMON
+        " --figures {output.figures}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule evaluation_summarise:
@@ -67,16 +70,17 @@ rule evaluation_summarise:
     output:
         table="results/{dataset}/summary.csv",
         text="results/{dataset}/summary.md",
-    params:
-        settings=settings("evaluation_summarise"),
-        code=code("evaluation.summarise"),
-        rows=json.dumps({"dataset": DATASET, "rows": summaries()}),
     log:
         "logs/{dataset}/evaluation_summarise.log",
     benchmark:
         "benchmarks/{dataset}/evaluation_summarise.tsv"
     conda:
         "../../envs/light.yaml"
+    params:
+        settings=settings("evaluation_summarise"),
+        code=code("evaluation.summarise"),
+        rows=json.dumps({"dataset": DATASET, "rows": summaries()}),
     shell:
         "python -m wsis_steps.evaluation.summarise --figures {input.figures} --rows {params.rows:q}"
-        " --table {output.table} --text {output.text} " + COMMON
+        " --table {output.table} --text {output.text}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

@@ -7,18 +7,19 @@ rule postprocess_refine_with_crf:
         maps=result("classifier_infer", "classifier/train.h5"),
     output:
         semantic="results/{dataset}/{run}/semantic/train.h5",
-    wildcard_constraints:
-        run=RUNS.owners("postprocess_refine_with_crf"),
-    params:
-        settings=settings("postprocess_refine_with_crf"),
-        code=code("postprocess.refine_with_crf"),
     log:
         "logs/{dataset}/{run}/postprocess_refine_with_crf.log",
     benchmark:
         "benchmarks/{dataset}/{run}/postprocess_refine_with_crf.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("postprocess_refine_with_crf"),
     conda:
         "../../envs/light.yaml"
     threads: 16
+    params:
+        settings=settings("postprocess_refine_with_crf"),
+        code=code("postprocess.refine_with_crf"),
     shell:
         "python -m wsis_steps.postprocess.refine_with_crf --images {input.images} --maps {input.maps}"
-        " --semantic {output.semantic} " + COMMON
+        " --semantic {output.semantic}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

@@ -10,22 +10,23 @@ rule bestie_label:
     output:
         labels="results/{dataset}/{run}/labels/round00.h5",
         counts="results/{dataset}/{run}/labels/counts.json",
-    wildcard_constraints:
-        run=RUNS.owners("bestie_label"),
-    params:
-        settings=settings("bestie_label"),
-        code=code("bestie.label"),
-        peaks=lambda wildcards, input: f"--peaks {input.peaks}" if input.peaks else "",
     log:
         "logs/{dataset}/{run}/bestie_label.log",
     benchmark:
         "benchmarks/{dataset}/{run}/bestie_label.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("bestie_label"),
     conda:
         "../../envs/torch.yaml"
     threads: 8
+    params:
+        settings=settings("bestie_label"),
+        code=code("bestie.label"),
+        peaks=lambda wildcards, input: f"--peaks {input.peaks}" if input.peaks else "",
     shell:
         "python -m wsis_steps.bestie.label --images {input.images} --semantic {input.semantic} {params.peaks}"
-        " --labels {output.labels} --counts {output.counts} " + COMMON
+        " --labels {output.labels} --counts {output.counts}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule bestie_train:
@@ -37,27 +38,28 @@ rule bestie_train:
     output:
         model="results/{dataset}/{run}/bestie/round{round}/model.pt",
         metrics="results/{dataset}/{run}/bestie/round{round}/metrics.jsonl",
-    wildcard_constraints:
-        run=RUNS.owners("bestie_train"),
-    params:
-        settings=settings("bestie_train"),
-        code=code("bestie.train"),
-        work="work/{dataset}/{run}/bestie_train_round{round}",
-        pretrained=lambda wildcards, input: f"--pretrained {input.pretrained}" if input.pretrained else "",
     log:
         "logs/{dataset}/{run}/bestie_train_round{round}.log",
     benchmark:
         "benchmarks/{dataset}/{run}/bestie_train_round{round}.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("bestie_train"),
     conda:
         "../../envs/torch.yaml"
     threads: 16
     resources:
         gpu=1,
         mem_mb=24000,
+    params:
+        settings=settings("bestie_train"),
+        code=code("bestie.train"),
+        work="work/{dataset}/{run}/bestie_train_round{round}",
+        pretrained=lambda wildcards, input: f"--pretrained {input.pretrained}" if input.pretrained else "",
     shell:
         "python -m wsis_steps.bestie.train --images {input.images} --semantic {input.semantic}"
         " --labels {input.labels} {params.pretrained} --model {output.model} --metrics {output.metrics}"
-        " --work {params.work} " + COMMON
+        " --work {params.work}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule bestie_infer:
@@ -67,22 +69,23 @@ rule bestie_infer:
     output:
         labels="results/{dataset}/{run}/labels/round{round}.h5",
         predictions="results/{dataset}/{run}/predictions/round{round}.h5",
-    wildcard_constraints:
-        run=RUNS.owners("bestie_infer"),
-        round="(?!00)[0-9]{2}",
-    params:
-        settings=settings("bestie_infer"),
-        code=code("bestie.infer"),
     log:
         "logs/{dataset}/{run}/bestie_infer_round{round}.log",
     benchmark:
         "benchmarks/{dataset}/{run}/bestie_infer_round{round}.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("bestie_infer"),
+        round="(?!00)[0-9]{2}",
     conda:
         "../../envs/torch.yaml"
     threads: 8
     resources:
         gpu=1,
         mem_mb=16000,
+    params:
+        settings=settings("bestie_infer"),
+        code=code("bestie.infer"),
     shell:
         "python -m wsis_steps.bestie.infer --images {input.images} --model {input.model}"
-        " --labels {output.labels} --predictions {output.predictions} " + COMMON
+        " --labels {output.labels} --predictions {output.predictions}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

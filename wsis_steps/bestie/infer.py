@@ -15,6 +15,7 @@ from torch.nn import functional
 from wsis_steps.bestie.network import InstanceNetwork, build_network
 from wsis_steps.bestie.refinement import instances_from_outputs, instances_from_points
 from wsis_steps.config import BestieInfer, BestieTrain
+from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
 from wsis_steps.core.masks import describe, encode, split
@@ -88,7 +89,9 @@ def segment(job: Job, images: Images, model: InstanceNetwork, split_name: str, d
                     threshold=settings.threshold, rule=settings, min_area=settings.min_area,
                 )  # fmt: skip
             rles = encode(split(instances.instance_map, len(instances.categories)))
-            found.append(describe(rles, instances.categories, scores=instances.scores))
+            left = (probability[0].cpu().numpy() < settings.sure_background) & (instances.instance_map == 0)
+            ignore = encode(left[None])[0] if split_name == "train" and left.any() else None
+            found.append(describe(rles, instances.categories, scores=instances.scores, ignore=ignore))
     return found
 
 
@@ -96,6 +99,7 @@ def main(job: Job) -> None:
     device = choose_device(job.threads)
     images = Images(job.inputs["images"])
     trained = load_model(job.inputs["model"], "bestie_train")
+    check_same_classes(images, trained)
     training = BestieTrain.model_validate(trained.settings)
     model = build_network(training.backbone, len(trained.class_names), not training.class_wise_centers)
     model.load_state_dict(trained.state)

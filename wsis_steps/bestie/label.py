@@ -16,6 +16,7 @@ import numpy as np
 
 from wsis_steps.bestie.grouping import PseudoLabels, pseudo_instances
 from wsis_steps.config import BestieLabel
+from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import describe, encode, split
 from wsis_steps.core.pool import fork_map
@@ -56,17 +57,20 @@ def main(job: Job) -> None:
     if not points and job.inputs["peaks"] is None:
         raise InputError("bestie_label needs --peaks, unless supervision is 'points'.")
     peaks = None if points else Points(job.inputs["peaks"])
+    check_same_classes(images, semantic, *([] if points else [peaks]))
+    members = places(images, semantic)
+    cue_rows = None if points else places(peaks, semantic)
 
     def label(i: int) -> tuple[PseudoLabels, ImageInstances]:
-        own = images.index[semantic.ids[i]]
-        cues = np.pad(images.points[own], ((0, 0), (0, 1)), constant_values=1) if points else peaks.read(i)
+        own = members[i]
+        cues = np.pad(images.points[own], ((0, 0), (0, 1)), constant_values=1) if points else peaks.read(cue_rows[i])
         labels = semantic.semantic(i)
         found = pseudo_instances(labels, cues, images.tags[own], job.settings.min_area)
         return found, to_instances(found, labels)
 
     results = list(job.progress(fork_map(label, range(len(semantic)), job.threads), len(semantic)))
     supervision = {*semantic.supervision, *(["points"] if points else peaks.supervision)}
-    if points and not any(len(images.points[images.index[identity]]) for identity in semantic.ids):
+    if points and not any(len(images.points[own]) for own in members):
         raise InputError(f"{images.path} has no points, which supervision: points needs.")
     found, labels = zip(*results, strict=True)
     provenance = job.provenance(semantic.class_names, supervision)

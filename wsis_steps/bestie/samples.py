@@ -8,6 +8,7 @@ from torch.utils.data import Dataset, default_collate
 
 from wsis_steps.bestie.grouping import pad_tables, semantic_components
 from wsis_steps.config import BestieTrain
+from wsis_steps.core.agreement import places
 from wsis_steps.core.images import Geometry, Pictures, distort, random_crop, to_tensor
 from wsis_steps.core.masks import paint
 from wsis_steps.core.store import Images, Instances, Maps
@@ -24,8 +25,8 @@ class TrainingSamples(Dataset):
 
     def __init__(self, images: Images, semantic: Maps, labels: Instances, settings: BestieTrain) -> None:
         self.images, self.semantic, self.labels, self.settings = images, semantic, labels, settings
-        self.members = np.array([images.index[identity] for identity in labels.ids])
-        self.semantic_members = [semantic.index[identity] for identity in labels.ids]
+        self.members = places(images, labels)
+        self.semantic_members = places(semantic, labels)
         self.pictures = Pictures(images, self.members)
 
     def __len__(self) -> int:

@@ -20,6 +20,7 @@ from wsis_steps.bestie.network import build_network, load_backbone
 from wsis_steps.bestie.refinement import refine, refine_with_points, render_targets
 from wsis_steps.bestie.samples import TrainingSamples, collate
 from wsis_steps.config import BestieTrain
+from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.loop import build_optimizer, train
@@ -88,6 +89,7 @@ def main(job: Job) -> None:
     images, semantic, labels = (
         Images(job.inputs["images"]), Maps(job.inputs["semantic"]), Instances(job.inputs["labels"])
     )  # fmt: skip
+    check_same_classes(images, semantic, labels)
     if not sum(map(len, labels)):
         raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")
     dataset = TrainingSamples(images, semantic, labels, settings)

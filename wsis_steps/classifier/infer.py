@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from wsis_steps.classifier.network import activation_maps, build_classifier
 from wsis_steps.config import ClassifierInfer, ClassifierTrain
+from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
 from wsis_steps.core.models import load_model
@@ -38,6 +39,7 @@ def main(job: Job) -> None:
     device = choose_device(job.threads)
     images = Images(job.inputs["images"])
     trained = load_model(job.inputs["model"], "classifier_train")
+    check_same_classes(images, trained)
     model = build_classifier(ClassifierTrain.model_validate(trained.settings), len(trained.class_names))
     model.load_state_dict(trained.state)
     model.to(device).eval()

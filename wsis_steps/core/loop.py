@@ -3,15 +3,19 @@
 Every random number of iteration t depends on (seed, t) only: the loop seeds torch at each iteration, and a
 data set seeds its generator with (seed, t, place in the batch). So the position of the sampler is the iteration,
 and a run that was killed and resumed computes what one that was not would have.
+
+The environment variable WSIS_CHECKPOINT_SECONDS sets the time between checkpoints (60; 0 saves every iteration).
 """
 
 import json
 import logging
 import math
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -26,7 +30,6 @@ from wsis_steps.core.errors import InputError
 from wsis_steps.core.step import Job, Meter, digest
 
 log = logging.getLogger("wsis")
-CHECKPOINT_SECONDS = 60.0
 METRIC_POINTS = 200  # lines in the metrics file of a whole training
 
 
@@ -52,6 +55,15 @@ class Batches:
                     epoch, order = now, np.random.default_rng((self.seed, now)).permutation(self.count)
                 batch.append((int(order[position]), iteration, place))
             yield batch
+
+
+def checkpoint_seconds() -> float:
+    """Seconds between two checkpoints; InputError where WSIS_CHECKPOINT_SECONDS is no number."""
+    text = os.environ.get("WSIS_CHECKPOINT_SECONDS", "60")
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"WSIS_CHECKPOINT_SECONDS is '{text}', which is no number of seconds.") from error
 
 
 def rate(settings: Training, iteration: int, iterations: int) -> float:
@@ -95,15 +107,21 @@ class Sums:
 
     def line(self, iteration: int, learning_rate: float) -> dict[str, float]:
         """Closes the current mean as a line of the metrics; InputError where a term is not finite."""
+        means = self.means(iteration)
+        self.terms, self.count = {}, 0
+        self.lines.append({"iteration": iteration, "learning_rate": learning_rate, **means})
+        return self.lines[-1]
+
+    def means(self, iteration: int) -> dict[str, float]:
+        """Means of the terms since the last line; InputError where one is not finite."""
         means = {name: float(value) / self.count for name, value in self.terms.items()}
         if not all(map(math.isfinite, means.values())):
             text = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
             raise InputError(
-                f"The loss is not finite by iteration {iteration} ({text}); lower the learning rate or look at the data."
+                f"The loss is not finite by iteration {iteration} ({text}); "
+                "lower the learning rate or look at the data."
             )
-        self.terms, self.count = {}, 0
-        self.lines.append({"iteration": iteration, "learning_rate": learning_rate, **means})
-        return self.lines[-1]
+        return means
 
 
 class Checkpoint:
@@ -112,7 +130,7 @@ class Checkpoint:
     def __init__(self, job: Job, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.model, self.optimizer = model, optimizer
         self.path = job.work / "checkpoint.pt" if job.work else None
-        self.saved = time.monotonic()
+        self.saved, self.interval = time.monotonic(), checkpoint_seconds()
         parts = {name: digest(path) for name, path in job.inputs.items() if path}
         self.fingerprint = canonical(
             {"settings": job.settings.model_dump(mode="json"), "code": job.code, "inputs": parts}
@@ -124,7 +142,7 @@ class Checkpoint:
             return 0, [], {}, 0
         try:
             state = torch.load(self.path, map_location=device, weights_only=True)
-        except (RuntimeError, OSError, EOFError, ValueError) as error:
+        except (UnpicklingError, RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError) as error:
             log.warning("checkpoint %s cannot be read (%s); starting anew", self.path, error)
             return 0, [], {}, 0
         if state["fingerprint"] != self.fingerprint:
@@ -138,26 +156,29 @@ class Checkpoint:
         return state["iteration"], json.loads(state["lines"]), state["terms"], state["count"]
 
     def due(self) -> bool:
-        return self.path is not None and time.monotonic() - self.saved > CHECKPOINT_SECONDS
+        return self.path is not None and time.monotonic() - self.saved >= self.interval
 
     def save(self, iteration: int, sums: Sums) -> None:
         if self.path is None:
             return
+        sums.means(iteration)  # what has diverged is not worth going on from
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        state = {
+            "fingerprint": self.fingerprint,
+            "iteration": iteration,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "lines": json.dumps(sums.lines),
+            "terms": sums.terms,
+            "count": sums.count,
+        }
         partial = self.path.with_suffix(".partial")
-        torch.save(
-            {
-                "fingerprint": self.fingerprint,
-                "iteration": iteration,
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "lines": json.dumps(sums.lines),
-                "terms": sums.terms,
-                "count": sums.count,
-            },
-            partial,
-        )
-        partial.replace(self.path)
+        try:
+            with partial.open("wb") as file:  # a path would hide from torch's error that the disk is full
+                torch.save(state, file)
+            partial.replace(self.path)
+        finally:
+            partial.unlink(missing_ok=True)
         self.saved = time.monotonic()
 
 

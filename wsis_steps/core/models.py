@@ -17,6 +17,7 @@ from wsis_steps.core.store import SCHEMA_VERSION, Provenance
 class TrainedModel:
     """A state dict, the settings (JSON values) of the step that trained it, and its classes and supervision."""
 
+    path: Path
     state: dict[str, torch.Tensor]
     settings: dict[str, Any]
     class_names: tuple[str, ...]
@@ -30,7 +31,8 @@ def save_model(path: Path, model: nn.Module, provenance: Provenance) -> None:
         "schema_version": SCHEMA_VERSION,
         "provenance": json.dumps(asdict(provenance)),
     }
-    torch.save({"model": model.state_dict(), **about}, path)
+    with path.open("wb") as file:  # a path would hide from torch's error that the disk is full
+        torch.save({"model": model.state_dict(), **about}, file)
 
 
 def load_model(path: Path, step: str) -> TrainedModel:
@@ -43,6 +45,7 @@ def load_model(path: Path, step: str) -> TrainedModel:
     if provenance["step"] != step:
         raise InputError(f"{path} was trained by {provenance['step']}, but a model of {step} is wanted here.")
     return TrainedModel(
+        path,
         state,
         json.loads(provenance["settings"]),
         tuple(provenance["class_names"]),

@@ -11,13 +11,14 @@ A step module ends so:
 
 and is called `python -m wsis_steps.classifier.train --images FILE --model FILE --settings JSON`.
 Exit status: 0 done, 2 something the user can put right (one sentence), 1 a fault of this program (traceback),
-143 ended by SIGTERM after saving a checkpoint.
+130 ended by Ctrl-C, 143 ended by SIGTERM after saving a checkpoint.
 """
 
 import argparse
 import contextlib
 import errno
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -41,6 +42,7 @@ log = logging.getLogger("wsis")
 Item = TypeVar("Item")
 NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 NO_ACCESS = {errno.EROFS, errno.EACCES, errno.EPERM}
+WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 @dataclass
@@ -158,10 +160,9 @@ class Step:
         return parser
 
     def _execute(self, main: Callable[[Job], None], options: argparse.Namespace) -> None:
-        try:
-            settings = self.settings.model_validate_json(options.settings)
-        except ValidationError as error:
-            raise InputError(explain(error, self.settings, self.name)) from error
+        settings = self._read_settings(options.settings)
+        if options.threads < 1:
+            raise InputError(f"--threads is {options.threads}; it must be at least 1.")
         inputs = {name: getattr(options, name) for name in self.inputs + self.optional}
         for path in inputs.values():
             for one in path if isinstance(path, list) else [path]:
@@ -174,10 +175,10 @@ class Step:
         signal.signal(signal.SIGTERM, lambda *_: _terminate(job))
         started = time.monotonic()
         log.info("%s, settings %s", self.name, canonical(settings.model_dump(mode="json")))
+        for path in partial.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove(path)
         try:
-            for path in partial.values():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _remove(path)
             main(job)
             for name, path in final.items():
                 if path.is_dir():
@@ -191,6 +192,16 @@ class Step:
         size = sum(_size(path) for path in final.values())
         made = ", ".join(map(str, final.values()))
         log.info("wrote %s (%.1f MB) in %s", made, size / 1e6, duration(time.monotonic() - started))
+
+    def _read_settings(self, text: str) -> BaseModel:
+        try:
+            json.loads(text)
+        except ValueError as error:
+            raise InputError(f"--settings is no JSON: {error}.") from error
+        try:
+            return self.settings.model_validate_json(text)
+        except ValidationError as error:
+            raise InputError(explain(error, self.settings, self.name)) from error
 
 
 def _terminate(job: Job) -> None:
@@ -206,32 +217,46 @@ def _guarded(call: Callable[[], None]) -> int:
     except InputError as error:
         log.error("%s", error)
         return 2
-    except OSError as error:
-        if error.errno not in NO_ROOM | NO_ACCESS and not _mentions_no_room(error):
+    except KeyboardInterrupt:
+        log.error("Interrupted; nothing was kept of the unfinished output.")
+        return 130
+    except (
+        ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError,
+        RuntimeError, TypeError, ValueError,
+    ) as error:  # fmt: skip
+        sentence = _environment_fault(error)
+        if sentence is None:
             log.exception("%s", error)
             return 1
-        where = f" ({error.filename})" if error.filename else ""
-        reason = "no permission to write" if error.errno in NO_ACCESS else "no space left on the disk"
-        log.error("%s%s; nothing was kept of the unfinished output.", reason.capitalize(), where)
+        log.error("%s", sentence)
         return 2
-    except MemoryError:
-        log.error("Out of memory; use a smaller batch or image size.")
-        return 2
-    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        if _mentions_no_room(error):
-            log.error("No space left on the disk; nothing was kept of the unfinished output.")
-            return 2
-        log.exception("%s", error)
-        return 1
     return 0
 
 
-def _mentions_no_room(error: BaseException) -> bool:
-    """HDF5 and torch report a full disk in their text only, the former while it closes the file."""
-    text = ""
-    while error is not None:
-        text, error = f"{text} {error}", error.__context__
-    return any(f"errno = {number}" in text for number in NO_ROOM) or "file write failed" in text
+def _environment_fault(error: BaseException) -> str | None:
+    """A sentence where the machine, not this program, is at fault: disk, permission, path or memory; else None.
+
+    A library may hide a full disk behind an error of its own, so all that led to the error counts there.
+    """
+    chain, link = [], error
+    while link is not None:
+        chain, link = [*chain, link], link.__context__
+    chain = [link for link in chain if isinstance(link, OSError)]
+    names = [str(link.filename) for link in chain if link.filename]
+    where = f" ({names[0]})" if names else ""
+    text, number = str(error), getattr(error, "errno", None)
+    if any(link.errno in NO_ROOM for link in chain):
+        return f"No space left on the disk{where}; nothing was kept of the unfinished output."
+    if number in NO_ACCESS:
+        return f"No permission to read or write{where}; nothing was kept of the unfinished output."
+    if number in WRONG_PATH and names:
+        return f"{names[0]} cannot be used: {error.strerror}."
+    if "synchronously read data" in text:
+        return f"An input is damaged ({error}); delete the file that is, and run again."
+    memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if memory or "can't allocate memory" in text:
+        return "Out of memory; use a smaller batch or image size."
+    return None
 
 
 def _start_log(path: Path | None) -> None:

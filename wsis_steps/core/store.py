@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.output import OutputFile
 
 SCHEMA_VERSION = 1
 SEMANTIC = 255  # the category of a row of `Maps` that is a whole label map, not one class
@@ -40,14 +41,18 @@ class Provenance:
 
 
 @contextmanager
-def create(path: Path, schema: str, provenance: Provenance) -> Iterator[h5py.File]:
-    """Opens a new artifact of `schema` for one writer and signs it with its provenance."""
-    with h5py.File(path, "w") as file:
-        file.attrs["schema"] = schema
-        file.attrs["schema_version"] = SCHEMA_VERSION
-        for key, value in asdict(provenance).items():
-            file.attrs[key] = value if isinstance(value, str) else json.dumps(value)
-        yield file
+def create(path: Path, schema: str, provenance: Provenance) -> Iterator[OutputFile]:
+    """Opens a new artifact of `schema` for one writer and signs it with its provenance; OSError on a full disk."""
+    file = OutputFile(path)
+    try:
+        with file:
+            file.attrs["schema"] = schema
+            file.attrs["schema_version"] = SCHEMA_VERSION
+            for key, value in asdict(provenance).items():
+                file.attrs[key] = value if isinstance(value, str) else json.dumps(value)
+            yield file
+    finally:
+        file.check()
 
 
 class Artifact:
@@ -197,7 +202,7 @@ class Images(Artifact):
 class ImagesWriter:
     """Appends pictures one by one to `images.h5`; `close` writes the tables."""
 
-    def __init__(self, file: h5py.File) -> None:
+    def __init__(self, file: OutputFile) -> None:
         self.file = file
         self.bytes = file.create_dataset(
             "picture/bytes", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(1 << 18,)
@@ -205,6 +210,7 @@ class ImagesWriter:
         self.offsets, self.table, self.annotations = [0], [], []
 
     def add(self, identity: str, split: str, data: bytes, height: int, width: int, annotation: Annotation) -> None:
+        self.file.check()
         end = self.offsets[-1] + len(data)
         self.bytes.resize((end,))
         self.bytes[self.offsets[-1] : end] = np.frombuffer(data, dtype=np.uint8)
@@ -297,7 +303,7 @@ class MapsWriter:
     `largest` is the (height, width) that no map exceeds.
     """
 
-    def __init__(self, file: h5py.File, largest: tuple[int, int], dtype: type) -> None:
+    def __init__(self, file: OutputFile, largest: tuple[int, int], dtype: type) -> None:
         self.file = file
         self.maps = file.create_dataset(
             "maps",
@@ -320,6 +326,7 @@ class MapsWriter:
         categories: Sequence[int] = (SEMANTIC,),
     ) -> None:
         """Adds maps (k, h, w) of the image whose own size is (height, width)."""
+        self.file.check()
         start, (count, rows, columns) = len(self.maps), maps.shape
         self.maps.resize(start + count, axis=0)
         if count:

@@ -83,6 +83,7 @@ ARCHIVES = {
     ),
 }
 _TITLES = {"voc": "PASCAL VOC 2012", "sbd": "SBD", "coco": "COCO 2017"}
+_TARGETS = {"voc": "voc2012", "sbd": "voc2012", "coco": "coco2017"}  # of make, which download to data/
 
 
 def _amount(size: int) -> str:
@@ -104,10 +105,16 @@ def missing_message(kind: str, root: Path | str) -> str:
     root = Path(root)
     if kind not in ARCHIVES:
         return f"The folder {root} does not exist."
+    for made in (Path(path).parts for archive in ARCHIVES[kind] for path in archive.makes):
+        if root.parts[-len(made) :] == made:  # `root` is what unpacking makes
+            root = Path(*root.parts[: -len(made)])
     absent = [archive for archive in ARCHIVES[kind] if not is_complete(archive, root)] or ARCHIVES[kind]
     files = " and ".join(f"{archive.url} ({_amount(archive.size)})" for archive in absent)
     places = ", ".join(str(root / path) for archive in absent for path in archive.makes)
-    return f"{_TITLES[kind]} is not in {root}: download {files} and unpack it there, so that there is {places}."
+    return (
+        f"{_TITLES[kind]} is not in {root}: download {files} and unpack it there, so that there is {places}; "
+        f"`make {_TARGETS[kind]}` does that in data/."
+    )
 
 
 def _full(error: OSError) -> bool:

@@ -43,6 +43,8 @@ def read_dataset(job: Job, pool: Executor) -> Dataset:
     settings: DataImportDataset = job.settings
     if settings.format != "shapes" and settings.root is None:
         raise InputError(f"data_import_dataset.root is missing: format {settings.format} needs a folder.")
+    if settings.format == "shapes" and not job.inputs["source"]:
+        raise InputError("--source is missing: format shapes reads the folder that data_draw_shapes made.")
     root = job.inputs["source"][0] if settings.format == "shapes" else settings.root
     if not root.is_dir():
         raise InputError(missing_message(settings.format, root))

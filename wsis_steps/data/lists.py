@@ -64,6 +64,22 @@ def read_ids(path: Path, problems: Problems) -> list[tuple[str, str]]:
     return rows
 
 
+def augmented_ids(voc_lists: Path, sbd_dataset: Path) -> list[str]:
+    """The ids of trainaug, sorted: VOC's train and all of SBD, without VOC's val; 10,582 with the official lists.
+
+    voc_lists: VOC 2012's ImageSets/Segmentation; sbd_dataset: SBD's folder with train.txt and val.txt. Raises
+    `InputError` for a list that is missing, empty or holds an id twice.
+    """
+    problems = Problems()
+    train, val, *sbd = (
+        {name for name, _ in read_ids(folder / f"{split}.txt", problems)}
+        for folder in (voc_lists, sbd_dataset)
+        for split in ("train", "val")
+    )
+    problems.raise_any("trainaug")
+    return sorted(train.union(*sbd) - val)
+
+
 def _read_label_array(path: Path) -> dict[str, list[int]]:
     """id -> 0-based categories of a NumPy file that holds one dict of id -> 0/1 vector (IRN's
     cls_labels.npy)."""

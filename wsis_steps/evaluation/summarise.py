@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from wsis_steps.config import EvaluationSummarise
+from wsis_steps.core.errors import InputError
 from wsis_steps.core.step import Job, Step
 from wsis_steps.evaluation.summary_table import COLUMNS, summary_table
 
@@ -25,14 +26,24 @@ STEP = Step(
 )
 
 
+def read_figures(path: Path) -> tuple[str, str, dict[str, float | None]]:
+    """Supervision, split and metrics of an evaluation step's file; InputError where it is not one."""
+    try:
+        found = json.loads(path.read_text())
+        return "+".join(found["supervision"]), found["split"], dict(found["metrics"])
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; the step that makes it has not run.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} holds no figures ({error}); delete it and run again.") from None
+
+
 def main(job: Job) -> None:
     wanted = json.loads(job.values["rows"])
     rows = []
     for run, system, stage, path in wanted["rows"]:
-        found = json.loads(Path(path).read_text())
-        supervision = "+".join(found["supervision"])
-        for metric, value in found["metrics"].items():
-            rows.append((run, system, supervision, stage, found["split"], metric, value))
+        supervision, split, metrics = read_figures(Path(path))
+        for metric, value in metrics.items():
+            rows.append((run, system, supervision, stage, split, metric, value))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.to_csv(job.outputs["table"], index=False, float_format="%.6g")
     text = summary_table(table, wanted["dataset"])

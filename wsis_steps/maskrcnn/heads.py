@@ -173,7 +173,7 @@ def ignored_share(boxes: Tensor, region: Tensor) -> Tensor:
 
 def _match(matcher, boxes: Tensor, instances: Tensor) -> Tensor:
     """Per box the index of its instance, or a negative code of the matcher (background, or in between)."""
-    if not len(instances):
+    if not len(instances) or not len(boxes):
         return torch.full((len(boxes),), matcher.BELOW_LOW_THRESHOLD, device=boxes.device)
     return matcher(box_iou(instances, boxes))
 

@@ -8,6 +8,7 @@ out  predictions  instances with scores
 import torch
 
 from wsis_steps.config import MaskrcnnInfer, MaskrcnnTrain
+from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures, read_ahead, to_tensor
 from wsis_steps.core.masks import describe, encode
@@ -33,6 +34,7 @@ def main(job: Job) -> None:
     device = choose_device(job.threads)
     images = Images(job.inputs["images"])
     trained = load_model(job.inputs["model"], "maskrcnn_train")
+    check_same_classes(images, trained)
     training = MaskrcnnTrain.model_validate(trained.settings)
     model = build_from_settings(training, len(trained.class_names), "none", settings)
     model.load_state_dict(trained.state)

@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from wsis_steps.config import MaskrcnnTrain
+from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.images import Geometry, Pictures, flip_and_turn, to_tensor
@@ -40,7 +41,7 @@ class LabelledPictures(Dataset):
 
     def __init__(self, images: Images, labels: Instances, settings: MaskrcnnTrain) -> None:
         self.labels, self.settings = labels, settings
-        self.members = np.array([images.index[identity] for identity in labels.ids])
+        self.members = places(images, labels)
         self.pictures = Pictures(images, self.members)
 
     def __len__(self) -> int:
@@ -104,9 +105,10 @@ def main(job: Job) -> None:
     device = choose_device(job.threads)
     torch.manual_seed(settings.seed)
     images, labels = Images(job.inputs["images"]), Instances(job.inputs["labels"])
-    dataset = LabelledPictures(images, labels, settings)
+    check_same_classes(images, labels)
     if not sum(map(len, labels)):
         raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")
+    dataset = LabelledPictures(images, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_from_settings(settings, len(labels.class_names), weights).to(device)
     parameters = [{"params": [p for p in model.parameters() if p.requires_grad]}]

@@ -15,6 +15,7 @@ from pydensecrf.densecrf import DenseCRF2D
 from pydensecrf.utils import unary_from_labels
 
 from wsis_steps.config import PostprocessRefineWithCrf
+from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.images import Pictures
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
@@ -57,11 +58,13 @@ def refine(
 
 def main(job: Job) -> None:
     images, maps = Images(job.inputs["images"]), Maps(job.inputs["maps"])
+    check_same_classes(images, maps)
+    members = places(images, maps)
     largest = (int(maps.heights.max()), int(maps.widths.max()))
-    pictures = Pictures(images, np.zeros(0, dtype=np.int64))
+    pictures = Pictures(images, members)
 
     def refine_image(i: int) -> np.ndarray:
-        return refine(pictures.read(images.index[maps.ids[i]]), *maps.read(i), job.settings)
+        return refine(pictures.read(int(members[i])), *maps.read(i), job.settings)
 
     with create(job.outputs["semantic"], Maps.schema, job.provenance(maps.class_names, maps.supervision)) as file:
         writer = MapsWriter(file, largest, np.uint8)

@@ -1,0 +1,170 @@
+"""Renders the page a person opens: figures, loss curves, and what each run makes of the first images.
+
+in   images   images.h5
+     truth    true instances of the training and of the evaluation images; empty where there are none
+     summary  summary.csv: every figure
+     text     summary.md: the main figures in percent, beside the paper's
+     rows     JSON that names all other files: {"dataset": name, "figures": [[run, system, stage, file], ...] from the
+              evaluation steps, "results": [[run, stage, file], ...], the artifacts and metrics of each run in order}
+out  page     one HTML file that needs no other
+"""
+
+import json
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from wsis_steps.config import ReportRenderReport
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.images import Pictures
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Artifact, Images, Instances
+from wsis_steps.report.columns import columns_by_split, open_artifact, split_of
+from wsis_steps.report.curves import read_series, training_charts
+from wsis_steps.report.gallery import THRESHOLD, Column, Subject, card, class_chips, run_chips
+from wsis_steps.report.page import page, tools
+from wsis_steps.report.pictures import class_colors
+from wsis_steps.report.tables import all_figures_html, class_table, html_table, summary_html
+
+STEP = Step(
+    "report_render_report",
+    ReportRenderReport,
+    inputs=("images", "truth", "summary", "text"),
+    several=("truth",),
+    values=("rows",),
+    outputs=("page",),
+)
+Row = tuple[str, str, Path]  # run, stage, file
+FEW_CLASSES = 10  # a table by class of up to so many is unfolded at first
+SPLITS = {"val": "evaluation", "train": "training"}
+UNKNOWN = {
+    "val": "There are no true masks of the evaluation images: how good the predictions are cannot be known, only seen.",
+    "train": "There are no true masks of the training images: how good the pseudo labels are cannot be known.",
+}
+STAGES = (
+    "Stages: <b>semantic</b>, the semantic maps of the training images; <b>labels/round00</b>, the first pseudo "
+    "labels, and <b>round01</b> and on, what the network of the round before makes of the training images; "
+    "<b>predictions_direct</b>, that network on the evaluation images; <b>predictions</b>, a Mask R-CNN trained on "
+    "the last labels."
+)
+
+
+def read_truth(paths: list[Path], images: Images) -> dict[str, Instances]:
+    """The true instances by the split of their images; a split without truth is left out."""
+    opened = [truth for truth in map(Instances, paths) if len(truth)]
+    return {split_of(truth, images): truth for truth in opened}
+
+
+def lead(images: Images, runs: list[str], truth: dict[str, Instances]) -> str:
+    """What the page is about, in a few sentences of HTML."""
+    counts = " and ".join(f"{len(images.members(split)):,} {word}" for split, word in SPLITS.items())
+    names = ", ".join(map(escape, images.class_names))
+    text = f"<p>{counts} images of {len(images.class_names)} classes: {names}.</p>"
+    text += f"<p>Runs: {', '.join(map(escape, runs))}.</p>"
+    return text + "".join(f"<p><b>{UNKNOWN[split]}</b></p>" for split in SPLITS if split not in truth)
+
+
+def read_class_figures(path: Path, metric: str) -> dict[str, float | None]:
+    """A metric by class name from an evaluation step's file, empty where it has none; InputError where it is none."""
+    try:
+        return json.loads(path.read_text())["per_class"].get(metric, {})
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; the step that makes it has not run.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} holds no figures; delete it and run again.") from error
+
+
+def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...]) -> str:
+    """The summary, AP50 class by class and, folded away, every figure."""
+    table = pd.read_csv(job.inputs["summary"], dtype=str, keep_default_na=False)
+    if not len(table):
+        return "<p>None: figures need true masks to compare with.</p>"
+    table["value"] = pd.to_numeric(table["value"], errors="coerce")
+    text = summary_html(job.inputs["text"].read_text(encoding="utf-8"), "main figures in percent")
+    text += f'<p class="note">{STAGES}</p>'
+    columns = {}
+    for run, stage, path in rows:
+        if stage.startswith("predictions") and (values := read_class_figures(path, "mask_ap50")):
+            columns[run, stage] = values
+    if columns:
+        caption = "Mask AP50 of each class in percent, evaluation images"
+        opened = " open" if len(class_names) <= FEW_CLASSES else ""
+        by_class = class_table(columns, class_names, caption)
+        text += f"<details{opened}><summary>{caption}</summary>{by_class}</details>"
+    every = all_figures_html(table, "every figure as a fraction")
+    return f"{text}<details><summary>Every figure, as in summary.csv</summary>{every}</details>"
+
+
+def curves_html(rows: list[Row], runs: list[str]) -> str:
+    """Charts of every training step; runs that share a training share its line."""
+    owners: dict[tuple[str, Path], list[str]] = {}
+    for run, stage, path in rows:
+        owners.setdefault((stage, path), []).append(run)
+    stages: dict[str, list] = {}
+    for (stage, path), names in owners.items():
+        stages.setdefault(stage, []).append(read_series(path, ", ".join(names), runs.index(names[0])))
+    note = '<p class="note">Each point is the mean since the point before; across, iterations.</p>'
+    return note + "".join(training_charts(stage, series) for stage, series in stages.items())
+
+
+def gallery_html(images: Images, split: str, count: int, columns: list[Column]) -> str:
+    """The first `count` images of a split with all that the runs made of them."""
+    members = images.members(split)[:count]
+    pictures = Pictures(images, members)
+    cards = []
+    for i in members.tolist():
+        tags = tuple(images.tags[i].nonzero()[0].tolist())
+        subject = Subject(f"picture{i}", images.ids[i], pictures.read(i), tags)
+        cards.append(card(subject, columns, images.class_names))
+    total = len(images.members(split))
+    return f"<p>{len(cards)} of {total:,} images.</p>{''.join(cards)}"
+
+
+def origins_html(rows: list[Row], artifacts: dict[Path, Artifact]) -> str:
+    """Which step made each result of a run, with which settings and supervision."""
+    lines, told = [], set()
+    for run, stage, path in rows:
+        if path in told or isinstance(artifacts[path], Images):
+            continue
+        told.add(path)
+        attributes = artifacts[path].attributes
+        settings = json.loads(attributes["settings"])
+        values = ", ".join(f"{name}: {json.dumps(value)}" for name, value in settings.items())
+        supervision = " + ".join(artifacts[path].supervision) or "none"
+        cells = [run, stage, attributes["step"], supervision]
+        lines.append([*map(escape, cells), f"<code>{escape(values)}</code>"])
+    table = html_table(["run", "stage", "step", "supervision", "settings"], lines, 5, "how each result was made")
+    return f"<details><summary>Steps, supervision and settings</summary>{table}</details>"
+
+
+def main(job: Job) -> None:
+    wanted = json.loads(job.values["rows"])
+    rows = [(run, stage, Path(path)) for run, stage, path in wanted["results"]]
+    scores = [(run, stage, Path(path)) for run, _, stage, path in wanted["figures"]]
+    runs = list(dict.fromkeys(run for run, *_ in rows))
+    images = Images(job.inputs["images"])
+    truth = read_truth(job.inputs["truth"], images)
+    metrics = [row for row in rows if row[2].suffix == ".jsonl"]
+    made = [row for row in rows if row[2].suffix == ".h5"]
+    artifacts = {path: open_artifact(path) for _, _, path in made}
+    colors = class_colors(len(images.class_names))
+    columns = columns_by_split(made, runs, artifacts, images, truth, colors)
+    sections = [
+        ("figures", "Figures", figures_html(job, scores, images.class_names)),
+        ("losses", "Losses", curves_html(metrics, runs)),
+    ]
+    count = sum(min(len(images.members(split)), job.settings.images) for split in SPLITS)
+    bar = tools([("class", class_chips(images.class_names, colors)), ("run", run_chips(runs))], THRESHOLD, count)
+    galleries = "".join(
+        f"<h3>{word.capitalize()} images</h3>{gallery_html(images, split, job.settings.images, columns[split])}"
+        for split, word in SPLITS.items()
+    )
+    sections.append(("images", "Images", bar + galleries))
+    sections.append(("origins", "Origins", origins_html(made, artifacts)))
+    text = page(f"{wanted['dataset']}: instance masks from weak annotations", lead(images, runs, truth), sections)
+    job.outputs["page"].write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,61 @@
+"""Measures the limits that the project sets itself, each beside a baseline in the same run (make bench).
+
+    python -m bench.run                       all, about two minutes on two cores
+    python -m bench.run labels evaluation     some
+
+Prints a table and writes benchmarks/bench.json. Figures that other work on the machine can spoil: loading, workflow.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from bench import evaluation, labels, loading, workflow
+from bench.rows import Row, table
+from wsis_steps.core.errors import nearest
+
+ROOT = Path(__file__).parents[1]
+PARTS: dict[str, Callable[[Path], list[Row]]] = {
+    "labels": lambda folder: labels.measure(),
+    "evaluation": evaluation.measure,
+    "workflow": workflow.measure,
+    "loading": loading.measure,
+}
+
+
+def machine() -> dict[str, str | int]:
+    """What the figures depend on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cores": os.cpu_count() or 1,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
+    chosen = parser.parse_args().parts or list(PARTS)
+    if unknown := sorted(set(chosen) - set(PARTS)):
+        parser.error(f"there is no part '{unknown[0]}', {nearest(unknown[0], PARTS)}")
+    rows: list[Row] = []
+    for part in chosen:
+        print(f"{part} ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            rows += PARTS[part](Path(folder))
+    print(table(rows))
+    output = ROOT / "benchmarks/bench.json"
+    output.parent.mkdir(exist_ok=True)
+    output.write_text(json.dumps({"machine": machine(), "rows": [row.document() for row in rows]}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""How long Snakemake takes before the first job: a dry run of the voc2012 preset without the data set, and a second
+run that finds everything done.
+
+Baseline of both: a dry run of a Snakefile that has one empty rule, which is Snakemake's own start.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from bench.rows import Row
+
+ROOT = Path(__file__).parents[1]
+PRESET = ROOT / "workflow/presets/voc2012.yaml"
+REPEATS = 3
+
+
+def snakemake(folder: Path, *arguments: str) -> tuple[float, str]:
+    """Seconds and standard output of a call that works in `folder`."""
+    command = [sys.executable, "-m", "snakemake", "--directory", str(folder), "--cores", "1", *arguments]
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return time.perf_counter() - started, done.stdout + done.stderr
+
+
+def median(folder: Path, *arguments: str) -> tuple[float, str]:
+    """As `snakemake`: median time of a few calls, and what the last one said."""
+    calls = [snakemake(folder, *arguments) for _ in range(REPEATS)]
+    return float(np.median([seconds for seconds, _ in calls])), calls[-1][1]
+
+
+def pretend_done(folder: Path, *workflow: str) -> int:
+    """Puts an empty file in the place of every output and records all jobs as done; returns the number of files."""
+    _, text = snakemake(folder, *workflow, "--summary")
+    paths = [line.split("\t")[0] for line in text.splitlines() if line.startswith("results/")]
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    snakemake(folder, *workflow, "--touch")
+    return len(paths)
+
+
+def measure(folder: Path) -> list[Row]:
+    """All rows of this file; `folder` is for the workflow's working directory."""
+    empty = folder / "Snakefile"
+    empty.write_text("rule all:\n")
+    workflow = ("--snakefile", str(ROOT / "Snakefile"), "--configfile", str(PRESET))
+    baseline, _ = median(folder, "--snakefile", str(empty), "--dry-run")
+    dry, text = median(folder, *workflow, "--dry-run", "--quiet", "rules")
+    count = int(next(line.split()[1] for line in text.splitlines() if line.startswith("total")))
+    pretend_done(folder, *workflow)
+    second, text = median(folder, *workflow)
+    if "Nothing to be done" not in text:
+        raise RuntimeError(f"the second run still has something to do: {text[-2000:]}")
+    against = "an empty rule"
+    return [
+        Row(f"dry run, voc2012 ({count} jobs)", dry, "s", against, baseline, 10),
+        Row("second run, nothing to do", second, "s", against, baseline, 10),
+    ]

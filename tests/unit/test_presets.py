@@ -1,0 +1,79 @@
+"""The presets are valid, hold what they promise, and those that are laid over another file cannot drift from it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from wsis_steps.config import STEPS, load
+from wsis_steps.evaluation.published import PUBLISHED
+from wsis_steps.runs import Runs
+
+ROOT = Path(__file__).parents[2]
+PRESETS = ROOT / "workflow/presets"
+
+
+def _load(*paths: Path):
+    merged: dict = {}
+    for path in paths:  # as Snakemake merges several files after --configfile
+        update_config(merged, yaml.safe_load(path.read_text()))
+    return load(merged)
+
+
+LAID_OVER = {"voc2012_ablations": PRESETS / "voc2012.yaml", "shapes_ablations": ROOT / "config.yaml"}
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_preset_gives_every_run_its_steps(path):
+    below = [LAID_OVER[path.stem]] if path.stem in LAID_OVER else []
+    runs = Runs(_load(*below, path))
+    for run in runs.runs:
+        assert {step for step in runs.steps(run) if runs.settings(run, step)}
+
+
+def test_voc2012_has_the_papers_values_which_are_the_defaults():
+    configuration = _load(PRESETS / "voc2012.yaml")
+    for step, values in configuration.steps.items():
+        if step.startswith("data_"):
+            continue
+        default = STEPS[step]().model_dump(mode="json")
+        given = STEPS[step].model_validate(values).model_dump(mode="json")
+        assert _close(given, default), step
+
+
+def _close(a, b) -> bool:
+    """Equal, but for the last digits of fractions."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_close(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(_close, a, b))
+    return a == pytest.approx(b, rel=1e-6) if isinstance(a, float) else a == b
+
+
+def test_voc2012_and_its_ablations_have_the_names_under_which_the_papers_figures_stand():
+    runs = set(_load(PRESETS / "voc2012.yaml", PRESETS / "voc2012_ablations.yaml").runs)
+    bestie = {run for dataset, run, *_ in PUBLISHED if dataset == "voc2012" and run.startswith(("bestie", "superv"))}
+    assert bestie <= runs
+
+
+def test_an_ablation_shares_what_it_has_in_common():
+    runs = Runs(_load(PRESETS / "voc2012.yaml", PRESETS / "voc2012_ablations.yaml"))
+    assert runs.owner("bestie_no_iag", "bestie_label") == "bestie"
+    assert runs.owner("bestie_no_iag", "bestie_train", 1) == "bestie_no_iag"
+    assert runs.owner("bestie_alpha07", "classifier_train") == "bestie_alpha07"
+    assert runs.owner("bestie_points", "classifier_train") == "bestie"
+
+
+def test_shapes_ablations_are_config_yaml_with_other_runs():
+    below, found = _load(ROOT / "config.yaml"), _load(LAID_OVER["shapes_ablations"], PRESETS / "shapes_ablations.yaml")
+    assert found.steps == below.steps
+    names = ["bestie", "cam", "no_iag", "no_refinement", "class_agnostic_centers", "points"]
+    runs = {name if name == "bestie" else f"bestie_{name}" for name in names}
+    assert set(found.runs) == {f"{run}_seed{seed}" for run in runs for seed in range(3)}
+    assert not any(run.maskrcnn for run in found.runs.values())
+
+
+def test_a_run_that_is_null_is_left_out():
+    run = {"system": "bestie"}
+    assert set(load({"dataset": "x", "runs": {"a": run, "b": None}}).runs) == {"a"}

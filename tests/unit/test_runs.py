@@ -1,0 +1,144 @@
+"""Which steps a run needs and in whose folder its results lie."""
+
+import itertools
+
+import pytest
+
+from wsis_steps.config import load
+from wsis_steps.runs import Runs
+
+CLASSIFIER = {"classifier_train", "classifier_infer", "classifier_find_peaks"}
+
+
+def runs(steps=None, **chosen) -> Runs:
+    return Runs(load({"dataset": "d", "runs": chosen, "steps": steps or {}}))
+
+
+def bestie(**values) -> dict:
+    return {"system": "bestie", **values}
+
+
+def owners(found: Runs, name: str) -> dict[str, str]:
+    return {step: found.owner(name, step) for step in found.steps(name)}
+
+
+def test_a_run_needs_its_chain_of_steps():
+    found = runs(a=bestie(), b={"system": "supervised"}, c=bestie(maskrcnn=False))
+    chain = CLASSIFIER | {"postprocess_refine_with_crf", "bestie_label", "bestie_train", "bestie_infer"}
+    assert found.steps("a") == chain | {"maskrcnn_train", "maskrcnn_infer"}
+    assert found.steps("b") == {"maskrcnn_train", "maskrcnn_infer"}
+    assert found.steps("c") == chain
+
+
+def test_points_need_no_peaks_and_imported_maps_no_classifier():
+    found = runs(a=bestie(supervision="points"), b=bestie(supervision="points", semantic="imported"))
+    assert "classifier_find_peaks" not in found.steps("a") and "classifier_infer" in found.steps("a")
+    assert not CLASSIFIER & found.steps("b") and "data_import_semantic" in found.steps("b")
+
+
+def test_weights_of_the_classifier_need_it():
+    found = runs({"maskrcnn_train": {"weights": "classifier"}}, a={"system": "supervised"})
+    assert found.steps("a") == {"maskrcnn_train", "maskrcnn_infer", "classifier_train"}
+
+
+def test_settings_are_global_ones_with_the_overrides_of_the_run():
+    found = runs(
+        {"classifier_train": {"epochs": 7, "seed": 1}, "bestie_label": {"min_area": 9}},
+        a=bestie(seed=5, supervision="points", steps={"classifier_train": {"epochs": 8}}),
+        b=bestie(seed=5),
+    )
+    assert found.values("a", "classifier_train").epochs == 8 and found.values("b", "classifier_train").epochs == 7
+    assert found.values("shared", "classifier_train").epochs == 7
+    assert found.values("a", "bestie_train").seed == 5 and found.values("a", "classifier_train").seed == 1
+    assert found.values("a", "bestie_label").supervision == "points" and found.values("a", "bestie_label").min_area == 9
+    assert '"supervision":"tags"' in found.settings("b", "bestie_infer")
+
+
+def test_what_two_runs_configure_alike_lies_with_the_first():
+    found = runs(a=bestie(), b=bestie(), c=bestie(steps={"bestie_label": {"min_area": 7}}))
+    assert set(owners(found, "b").values()) == {"a"}
+    shared = CLASSIFIER | {"postprocess_refine_with_crf"}
+    for step, owner in owners(found, "c").items():
+        assert owner == ("a" if step in shared else "c")
+
+
+def test_all_that_follows_a_difference_differs():
+    found = runs(a=bestie(), b=bestie(steps={"classifier_train": {"epochs": 1}}))
+    assert set(owners(found, "b").values()) == {"b"}
+    found = runs(a=bestie(), b=bestie(steps={"maskrcnn_infer": {"nms": 0.3}}))
+    assert {step for step, owner in owners(found, "b").items() if owner == "b"} == {"maskrcnn_infer"}
+    found = runs(a=bestie(), b=bestie(seed=1))
+    assert found.owner("b", "classifier_train") == "b"
+
+
+def test_a_setting_written_out_at_its_default_is_no_difference():
+    found = runs(a=bestie(), b=bestie(steps={"classifier_train": {"epochs": 15}}))
+    assert set(owners(found, "b").values()) == {"a"}
+
+
+def test_a_global_setting_is_the_same_as_one_of_the_run():
+    found = runs({"bestie_label": {"min_area": 7}}, a=bestie(), b=bestie(steps={"bestie_label": {"min_area": 7}}))
+    assert set(owners(found, "b").values()) == {"a"}
+
+
+def test_rounds_are_shared_as_far_as_both_have_them():
+    found = runs(a=bestie(), b=bestie(rounds=3))
+    paths = [found.labels("b", number) for number in range(4)]
+    assert paths == ["a/labels/round00.h5", "a/labels/round01.h5", "b/labels/round02.h5", "b/labels/round03.h5"]
+    # Mask R-CNN trains on the last labels, which are others
+    assert found.owner("b", "maskrcnn_train") == "b" and found.owner("b", "bestie_label") == "a"
+
+
+def test_more_rounds_come_from_the_first_run_that_has_them():
+    found = runs(a=bestie(), b=bestie(rounds=2), c=bestie(rounds=2))
+    assert found.labels("c", 1).startswith("a/") and found.labels("c", 2).startswith("b/")
+    assert found.owner("c", "maskrcnn_infer") == "b"
+
+
+def test_another_system_shares_only_what_is_the_same():
+    weights = {"maskrcnn_train": {"weights": "classifier"}}
+    found = runs(weights, a=bestie(), b={"system": "supervised"})
+    assert found.owner("b", "classifier_train") == "a" and found.owner("b", "maskrcnn_train") == "b"
+
+
+def test_points_share_the_classifier_and_the_maps_but_not_the_labels():
+    found = runs(a=bestie(), b=bestie(supervision="points"))
+    own = {step for step, owner in owners(found, "b").items() if owner == "b"}
+    assert own == {"bestie_label", "bestie_train", "bestie_infer", "maskrcnn_train", "maskrcnn_infer"}
+
+
+CHOICES = {
+    "a": bestie(),
+    "b": bestie(rounds=2),
+    "c": bestie(supervision="points", maskrcnn=False),
+    "d": bestie(steps={"bestie_train": {"refinement": False}}),
+    "e": {"system": "supervised"},
+    "f": bestie(seed=3),
+}
+
+
+@pytest.mark.parametrize("added", ["b", "d", "e", "f"])
+def test_adding_a_run_moves_no_result_of_the_others(added):
+    others = {name: run for name, run in CHOICES.items() if name != added}
+    before, after = runs(**others), runs(**others, **{added: CHOICES[added]})
+    for name in others:
+        assert owners(before, name) == owners(after, name)
+        for number in range(before.runs[name].rounds + 1):
+            if before.runs[name].system == "bestie":
+                assert before.labels(name, number) == after.labels(name, number)
+
+
+def test_an_owner_computes_what_it_owns():
+    for names in itertools.permutations("abcdf", 3):
+        found = runs(**{name: CHOICES[name] for name in names})
+        for name in names:
+            for step, owner in owners(found, name).items():
+                assert step in found.steps(owner) and found.settings(owner, step) == found.settings(name, step)
+                assert names.index(owner) <= names.index(name)
+                assert owner in found.owners(step).split("|")
+
+
+def test_a_step_that_no_run_needs_has_no_owner():
+    found = runs(b={"system": "supervised"})
+    assert found.owners("bestie_train") == "no_run" and found.owners("maskrcnn_train") == "b"
+    assert found.owner("shared", "data_import_dataset") == "shared"

@@ -1,0 +1,71 @@
+"""What the tests of the workflow work on: one valid artifact of each kind, and a finished run of tests/tiny.yaml.
+
+The run is made once for all tests and all of their processes. It was killed in the middle and run again, so that
+what every test finds is also what an interrupted run leaves.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+
+from artifacts import SIZE, write_images, write_labels, write_semantic  # noqa: E402
+from calls import call  # noqa: E402
+from mistakes import Place  # noqa: E402
+from tiny_settings import CLASSIFIER  # noqa: E402
+from tiny_workflow import Tiny, make  # noqa: E402
+
+from wsis_steps.data.shapes import draw_voc_tree  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """The folder of the finished run; the first process that asks makes it, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / "tiny.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "tiny/story.json").exists():
+            shutil.rmtree(shared / "tiny", ignore_errors=True)
+            story = make(shared / "tiny")
+            (shared / "tiny/story.json").write_text(json.dumps(story))
+    return shared / "tiny"
+
+
+@pytest.fixture(scope="session")
+def tiny(finished, tmp_path_factory) -> Tiny:
+    """The finished run in a copy of this process's own, with a copy of the code: both may be changed and put back."""
+    folder = tmp_path_factory.mktemp("tiny") / "own"
+    shutil.copytree(finished, folder, symlinks=True)
+    return Tiny(folder)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> SimpleNamespace:
+    """One valid artifact of each kind."""
+    folder = tmp_path_factory.mktemp("made")
+    images, labels = write_images(folder / "images.h5"), write_labels(folder / "labels.h5")
+    model, maps = folder / "classifier.pt", folder / "maps.h5"
+    write_semantic(folder / "semantic.h5")
+    done = [
+        call("classifier.train", CLASSIFIER, images=images, model=model, metrics=folder / "metrics"),
+        call("classifier.infer", {"size": SIZE, "stride": 2}, images=images, model=model, maps=maps),
+        call("classifier.find_peaks", maps=maps, peaks=folder / "peaks.h5"),
+    ]
+    assert [outcome.status for outcome in done] == [0, 0, 0]
+    draw_voc_tree(folder / "tree", size=48, train_images=4, val_images=2)
+    paths = {path.stem: path for path in folder.iterdir()}
+    return SimpleNamespace(**{**paths, "labels": labels, "tree": folder / "tree"})
+
+
+@pytest.fixture
+def place(made, tmp_path) -> Place:
+    shutil.copytree(made.tree, tmp_path / "tree")
+    return Place(made, tmp_path / "tree", tmp_path)

@@ -1,0 +1,14 @@
+"""Settings that let every step run in a moment on the pictures of `artifacts.py`."""
+
+CLASSIFIER = {
+    "backbone": "small", "weights": "none", "head_width": 8, "epochs": 4, "batch_size": 3, "resize": 32, "crop": 32,
+}  # fmt: skip
+BESTIE = {
+    "backbone": "small", "weights": "none", "iterations": 4, "batch_size": 2, "warm_up": 0, "long_side": 0,
+    "crop": 32, "min_area": 5, "window": 7, "sigma": 2,
+}  # fmt: skip
+MASKRCNN = {
+    "backbone": "small", "weights": "none", "iterations": 4, "batch_size": 2, "warm_up": 0, "min_size": 32,
+    "max_size": 32, "fpn_channels": 8, "anchor_scale": 3, "proposals_before_nms": [16, 16],
+    "proposals_after_nms": [8, 8], "rois": 8, "box_width": 8, "mask_width": 8, "mask_layers": 1, "frozen_levels": 0,
+}  # fmt: skip

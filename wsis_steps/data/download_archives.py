@@ -1,0 +1,88 @@
+"""Downloads official archives, checks them and unpacks them; not part of `rule all`.
+
+value  to      folder that receives VOCdevkit/VOC2012, benchmark_RELEASE/dataset (SBD), or COCO's
+               annotations, train2017 and val2017
+out    record  JSON: the archives with their addresses, sizes and checksums
+
+What is there already is not fetched again, and a transfer that broke off goes on where it stopped. With the
+environment variable WSIS_MIRROR=<address> the files come from <address>/<file name>, with the same sizes and
+checksums. An archive that was put into `to` by hand is used and kept. With VOC and SBD both there, the list
+trainaug.txt is written beside VOC's own lists.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from wsis_steps.config import DataDownloadArchives
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.step import Job, Meter, Step
+from wsis_steps.data.archives import ARCHIVES, Archive, download, is_complete
+from wsis_steps.data.lists import augmented_ids
+
+STEP = Step("data_download_archives", DataDownloadArchives, values=("to",), outputs=("record",))
+
+log = logging.getLogger("wsis")
+
+
+@contextmanager
+def telling(archive: Archive) -> Iterator[Callable[[int, int], None]]:
+    """A report(done, total) in bytes for `download`: a bar in a terminal, now and then a line elsewhere."""
+    meter = None
+    with tqdm(total=archive.size, desc=archive.file, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
+
+        def report(done: int, total: int) -> None:
+            nonlocal meter
+            meter = meter or Meter(total // 10**6, "MB", done // 10**6)  # a resumed transfer begins at its rest
+            bar.update(done - bar.n)
+            meter.tell(done // 10**6)
+
+        yield report
+
+
+def fetch(archive: Archive, to: Path, mirror: str | None) -> None:
+    """Puts the archive's content in place, from the mirror's address where one is given."""
+    if is_complete(archive, to):
+        log.info("%s: already unpacked in %s", archive.file, to)
+        return
+    url = f"{mirror.rstrip('/')}/{archive.file}" if mirror else None
+    log.info("%s: %.1f MB from %s", archive.file, archive.size / 1e6, url or archive.url)
+    with telling(archive) as report:
+        download(archive, to, url, report)
+    log.info("%s: checked and unpacked", archive.file)
+
+
+def write_augmented_list(to: Path) -> None:
+    """Writes VOC's trainaug.txt where it is not there yet."""
+    lists = to / "VOCdevkit/VOC2012/ImageSets/Segmentation"
+    path = lists / "trainaug.txt"
+    if path.exists():
+        return
+    ids = augmented_ids(lists, to / "benchmark_RELEASE/dataset")
+    partial = path.with_suffix(".partial")
+    partial.write_text("".join(f"{identity}\n" for identity in ids))
+    partial.replace(path)
+    log.info("wrote %s with %d images", path, len(ids))
+
+
+def main(job: Job) -> None:
+    kinds, to = job.settings.archives, Path(job.values["to"])
+    if not kinds:
+        raise InputError(f"data_download_archives.archives is empty; name some of {', '.join(ARCHIVES)}.")
+    archives = [archive for kind in kinds for archive in ARCHIVES[kind]]
+    for archive in archives:
+        fetch(archive, to, os.environ.get("WSIS_MIRROR"))
+    if {"voc", "sbd"} <= set(kinds):
+        write_augmented_list(to)
+    job.outputs["record"].write_text(json.dumps([asdict(archive) for archive in archives], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,119 @@
+"""Turns the results of runs into columns of a gallery; what a file shows follows from its contract, not its name."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from wsis_steps.core.agreement import check_same_classes, places
+from wsis_steps.core.store import Artifact, Images, Instances, Maps, Points
+from wsis_steps.report.gallery import Column
+from wsis_steps.report.pictures import Overlay, heat, instances_overlay, points_overlay, semantic_overlay
+
+READERS = {reader.schema: reader for reader in (Images, Points, Maps, Instances)}
+Part = tuple[str, Artifact]
+
+
+def open_artifact(path: Path) -> Artifact:
+    """Opens a file with the reader of its contract; InputError where it is missing, broken or of no known one."""
+    schema = ""
+    if path.exists() and h5py.is_hdf5(path):
+        with h5py.File(path, "r") as file:
+            schema = file.attrs.get("schema", "")
+    return READERS.get(schema, Instances)(path)
+
+
+def split_of(artifact: Artifact, images: Images) -> str:
+    """The split of the images of an artifact; InputError where they or its classes are not those of `images`."""
+    check_same_classes(images, artifact)
+    return str(images.splits[places(images, artifact)[0]])
+
+
+class Drawing:
+    """Draws the parts of one column: an artifact, or activation maps with the cues found in them."""
+
+    def __init__(self, parts: Sequence[Part], images: Images, colors: Sequence[str], scored: bool) -> None:
+        self.parts, self.images, self.colors, self.scored = [part for _, part in parts], images, colors, scored
+
+    def __call__(self, identity: str, picture: np.ndarray) -> Overlay | None:
+        """The overlay for an image; None where no part holds it."""
+        drawn = [self._draw(part, identity, picture) for part in self.parts if identity in part.index]
+        if not drawn:
+            return None
+        return Overlay(
+            "".join(overlay.svg for overlay in drawn),
+            drawn[-1].found,
+            next((overlay.background for overlay in drawn if overlay.background is not None), None),
+        )
+
+    def _draw(self, part: Artifact, identity: str, picture: np.ndarray) -> Overlay:
+        i, size, names = part.index[identity], picture.shape[:2], self.images.class_names
+        if isinstance(part, Instances):
+            return instances_overlay(part.read(i), *size, names, self.colors, self.scored)
+        if isinstance(part, Images | Points):
+            points = part.points[i] if isinstance(part, Images) else part.read(i)
+            return points_overlay(points, *size, names, self.colors)
+        if _is_semantic(part):
+            return semantic_overlay(part.semantic(i), names, self.colors)
+        maps, categories = part.read(i)
+        found = tuple((int(category), float(map_.max())) for category, map_ in zip(categories, maps, strict=True))
+        return Overlay("", found, heat(picture, maps, categories, self.colors))
+
+
+def _is_semantic(part: Artifact) -> bool:
+    return isinstance(part, Maps) and part.file["maps"].dtype == np.uint8
+
+
+def _together(rows: Sequence[tuple[str, Path]], artifacts: dict[Path, Artifact]) -> list[tuple[tuple[str, Path], ...]]:
+    """The rows of one run, in order; cues that follow activation maps are drawn on them."""
+    found: list[tuple[tuple[str, Path], ...]] = []
+    for row in rows:
+        before = artifacts[found[-1][0][1]] if found and len(found[-1]) == 1 else None
+        on_maps = isinstance(before, Maps) and not _is_semantic(before)
+        if on_maps and isinstance(artifacts[row[1]], Images | Points):
+            found[-1] += (row,)
+        else:
+            found.append((row,))
+    return found
+
+
+def columns_by_split(
+    rows: Sequence[tuple[str, str, Path]],
+    runs: Sequence[str],
+    artifacts: dict[Path, Artifact],
+    images: Images,
+    truth: dict[str, Instances],
+    colors: Sequence[str],
+) -> dict[str, list[Column]]:
+    """Columns for the training and for the evaluation images.
+
+    Args:
+        rows: run, stage and file, those of a run together and in the order in which they were made. A file that
+            several runs name is one column, which belongs to all of them.
+        runs: all runs; a run's place among them decides its color.
+        artifacts: the opened files of `rows`.
+        truth: true instances by split; a column comes first wherever there are some.
+        colors: one a class.
+
+    Returns:
+        `train` and `val` to columns. Only those of the evaluation images are scored.
+    """
+    found: dict[tuple[tuple[str, Path], ...], list[tuple[int, str]]] = {}
+    for run, group in groupby(rows, key=lambda row: row[0]):
+        for key in _together([(stage, path) for _, stage, path in group], artifacts):
+            found.setdefault(key, []).append((runs.index(run), run))
+    columns: dict[str, list[Column]] = {"train": [], "val": []}
+    for split, instances in truth.items():
+        if len(instances):
+            columns[split].append(Column((), "truth", Drawing([("truth", instances)], images, colors, False)))
+    for key, owners in found.items():
+        parts = [(stage, artifacts[path]) for stage, path in key]
+        first = parts[0][1]
+        # Points of the data set are cues of the training images, though its file holds all images.
+        split = "train" if isinstance(first, Images) else split_of(first, images)
+        caption = " with ".join(stage for stage, _ in parts)
+        scored = split == "val"
+        columns[split].append(Column(tuple(owners), caption, Drawing(parts, images, colors, scored), scored))
+    return columns

@@ -1,0 +1,154 @@
+"""Loss curves as SVG: drawn in the colors of the page, so they are readable on light and on dark."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.core.errors import InputError
+
+WIDTH, HEIGHT = 320, 170
+LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 22  # margins of the plotted area
+RUN_COLORS = ("#3b82f6", "#f07b16", "#1fa36a", "#d946a6", "#b08f00", "#8b5cf6", "#12a3b8", "#ef4444")
+DASHES = ("", "6 3", "2 3", "8 3 2 3")  # runs beyond the colors
+WIDE = 30.0  # ratio of the largest to the smallest value from which the scale is logarithmic
+
+
+@dataclass(frozen=True)
+class Series:
+    """The metrics of one training: who trained, and per term the values at `iterations` (n,)."""
+
+    name: str
+    place: int
+    iterations: np.ndarray
+    terms: dict[str, np.ndarray]
+
+
+def read_series(path: Path, name: str, place: int) -> Series:
+    """Reads a file of JSON lines, each with `iteration` and the means of the loss terms; keeps the losses.
+
+    `place` is the run's place among all runs and decides its color. Raises InputError where the file is missing or
+    a line is broken.
+    """
+    try:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        iterations = np.array([line.pop("iteration") for line in lines], dtype=np.int64)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; the step that makes it has not run.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is no file of metrics; delete it and run again.") from error
+    names = dict.fromkeys(term for line in lines for term in line if term != "learning_rate")
+    terms = {term: np.array([line.get(term, math.nan) for line in lines], dtype=np.float64) for term in names}
+    return Series(name, place, iterations, terms)
+
+
+def run_style(place: int) -> tuple[str, str]:
+    """Color and dash pattern of the run at `place`."""
+    count = len(RUN_COLORS)
+    return RUN_COLORS[place % count], DASHES[place // count % len(DASHES)]
+
+
+def swatch(place: int) -> str:
+    """A line in the color and dashes of the run at `place`."""
+    color, dash = run_style(place)
+    return (
+        f'<svg class="swatch" viewBox="0 0 20 6" aria-hidden="true">'
+        f'<path d="M1 3H19" stroke="{color}" stroke-dasharray="{dash}"/></svg>'
+    )
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten apart) from `low` to `high`, at most `most` of them."""
+    if not high > low:
+        return [low]
+    step = 10.0 ** math.floor(math.log10((high - low) / most))
+    step = next(step * factor for factor in (1, 2, 5, 10, 20) if (high - low) / (step * factor) <= most - 1)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [k * step for k in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten from `low` to `high`; between them 2 and 5 where there would be fewer than three."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        found = [f * 10.0**p for p in powers for f in factors if low <= f * 10.0**p <= high]
+        if len(found) >= 3:
+            break
+    return found[:: math.ceil(len(found) / 6)]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to pixels along one axis."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    logarithmic: bool = False
+
+    def __call__(self, values: np.ndarray | float) -> np.ndarray:
+        place, low, high = (np.log(v) if self.logarithmic else v for v in (values, self.low, self.high))
+        return self.start + (place - low) / max(high - low, 1e-12) * (self.end - self.start)
+
+
+def value_scale(values: np.ndarray) -> Scale:
+    """Vertical scale of all values of a chart: from zero, or logarithmic where they differ `WIDE`ly."""
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    if low > 0 and high / low > WIDE:
+        return Scale(low, high, HEIGHT - BOTTOM, TOP, True)
+    return Scale(min(low, 0.0), high if high > min(low, 0.0) else 1.0, HEIGHT - BOTTOM, TOP)
+
+
+def line_chart(term: str, all_series: Sequence[Series]) -> str:
+    """A chart of one loss term over the iterations, one line a run: an SVG element with text for screen readers."""
+    series = [s for s in all_series if term in s.terms and len(s.iterations)]
+    across = Scale(0, max((float(s.iterations.max()) for s in series), default=1.0), LEFT, WIDTH - RIGHT)
+    up = value_scale(np.concatenate([s.terms[term] for s in series]) if series else np.zeros(0))
+    parts = [f'<g class="axis">{_axes(across, up)}</g>']
+    said = []
+    for s in series:
+        kept = np.isfinite(s.terms[term])
+        x, y = across(s.iterations[kept]), up(s.terms[term][kept])
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
+        color, dash = run_style(s.place)
+        first, last = (f"{s.terms[term][kept][end]:.3g}" if kept.any() else "nothing" for end in (0, -1))
+        said.append(f"{s.name} from {first} to {last}")
+        parts.append(
+            f'<polyline points="{points}" stroke="{color}" stroke-dasharray="{dash}">'
+            f"<title>{escape(said[-1])}</title></polyline>"
+        )
+    label = escape(f"{term}: {'; '.join(said)}")
+    logarithmic = "logarithmic" if up.logarithmic else ""
+    return (
+        f'<figure class="chart"><figcaption>{escape(term)}<small>{logarithmic}</small></figcaption>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg></figure>'
+    )
+
+
+def _axes(across: Scale, up: Scale) -> str:
+    parts = []
+    for value in log_ticks(up.low, up.high) if up.logarithmic else ticks(up.low, up.high):
+        y = float(up(value))
+        parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<text x="{LEFT - 5}" y="{y + 3.5:.1f}" text-anchor="end">{value:.3g}</text>')
+    for value in ticks(across.low, across.high):
+        anchor = "end" if value >= across.high else "middle"
+        parts.append(
+            f'<text x="{float(across(value)):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{value:,.0f}</text>'
+        )
+    return "".join(parts)
+
+
+def training_charts(title: str, series: Sequence[Series]) -> str:
+    """The charts of one training step with their legend: `total` first, then its terms."""
+    terms = dict.fromkeys(term for s in series for term in s.terms)
+    ordered = sorted(terms, key=lambda term: term != "total")
+    charts = "".join(line_chart(term, series) for term in ordered)
+    names = "".join(f"<span>{swatch(s.place)}{escape(s.name)}</span>" for s in series)
+    return f'<h3>{escape(title)}</h3><div class="legend">{names}</div><div class="charts">{charts}</div>'

@@ -1,0 +1,78 @@
+"""Figures as HTML tables: the summary as it is printed, every figure, and one metric class by class."""
+
+import math
+import re
+from collections.abc import Sequence
+from html import escape
+
+import pandas as pd
+
+Row = Sequence[str]
+
+
+def html_table(header: Row, rows: Sequence[Row], text_columns: int, caption: str) -> str:
+    """A table that scrolls sideways where it is too wide; cells are HTML, the first columns text, the rest numbers."""
+
+    def line(row: Row, tag: str) -> str:
+        cells = [f"<{tag}>{cell}</{tag}>" for cell in row[:text_columns]]
+        cells += [f'<{tag} class="number">{cell}</{tag}>' for cell in row[text_columns:]]
+        return f"<tr>{''.join(cells)}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def summary_html(markdown: str, caption: str) -> str:
+    """The table of `summary.md` and the notes under it.
+
+    markdown: lines that begin with `|` are one table whose second line rules the columns (`---:` for numbers); the
+    other lines are notes. A table without rows gives the notes alone.
+    """
+    lines = markdown.splitlines()
+    table = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines if line.startswith("|")]
+    notes = "".join(f"<p class='note'>{escape(line)}</p>" for line in lines if line and not line.startswith("|"))
+    if len(table) < 3:
+        return notes
+    header, rules, *rows = ([escape(cell) for cell in line] for line in table)
+    text_columns = sum(not re.fullmatch(r"-+:", rule) for rule in rules)
+    quiet = [[re.sub(r"(\(.*\)|± [\d.]+)", r"<small>\1</small>", cell) for cell in row[text_columns:]] for row in rows]
+    rows = [row[:text_columns] + cells for row, cells in zip(rows, quiet, strict=True)]
+    return html_table(header, rows, text_columns, caption) + notes
+
+
+def all_figures_html(rows: pd.DataFrame, caption: str) -> str:
+    """Every figure of `summary.csv` as a fraction with four decimals: a line per run, stage and split.
+
+    rows: columns run, stage, split, metric (text) and value (float, NaN where there is none).
+    """
+    key = ["run", "stage", "split"]
+    metrics = list(dict.fromkeys(rows["metric"]))
+    lines = []
+    for names, line in rows.groupby(key, sort=False):
+        values = dict(zip(line["metric"], line["value"].astype(float), strict=True))
+        lines.append([*map(escape, names), *(_number(values.get(metric, math.nan)) for metric in metrics)])
+    return html_table([*key, *map(escape, metrics)], lines, len(key), caption)
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def class_table(
+    columns: dict[tuple[str, str], dict[str, float | None]], class_names: Sequence[str], caption: str
+) -> str:
+    """One metric class by class: run and stage to fractions by class name; a bar lies under each number."""
+    rows = []
+    for name in class_names:
+        cells = []
+        for values in columns.values():
+            value = values.get(name)
+            share = 0.0 if value is None else 100 * value
+            text = "-" if value is None else f"{share:.1f}"
+            cells.append(f'<span class="bar" style="--share:{share:.1f}%">{text}</span>')
+        rows.append([escape(name), *cells])
+    header = [f"{escape(run)}<br><small>{escape(stage)}</small>" for run, stage in columns]
+    return html_table(["class", *header], rows, 1, caption)
