@@ -8,13 +8,22 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from wsis_steps.core.errors import InputError, nearest
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"a window of {value} pixels has no middle; take {value - 1} or {value + 1}")
+    return value
+
+
+Window = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 Backbone = Literal["small", "mobilenet_v2", "resnet50", "vgg16", "hrnet_w48"]
 Split = Literal["train", "val"]
 
@@ -155,9 +164,9 @@ class ClassifierInfer(Settings):
 class ClassifierFindPeaks(Settings):
     """Instance cues: local maxima of the activation maps."""
 
-    kernel: Annotated[int, Field(ge=1, multiple_of=1)] = 15
+    kernel: Window = 15
     """Window in pixels in which a peak is the largest value."""
-    smoothing: Positive = 3
+    smoothing: Window = 3
     """Window in pixels of the mean filter before."""
     top_k: Positive = 25
     """Peaks kept per class and image."""
@@ -211,14 +220,14 @@ class BestieLabel(Grouping):
 class CenterFinding(Grouping):
     """Centers from center maps, completed by clusters of small offsets (BESTIE supplement, section 1)."""
 
-    window: Annotated[int, Field(ge=1)] = 41
+    window: Window = 41
     """Pixels; a center is the largest value of this window."""
     cluster_radius: Annotated[float, Field(gt=0)] = 2.5
     """Pixels; offsets shorter than this belong to a cluster."""
     cluster_area: Annotated[int, Field(ge=0)] = 21
     """Pixels; a cluster's area at that radius."""
     cluster_tolerance: Annotated[int, Field(ge=0)] = 3
-    """Pixels; clusters further off than this from cluster_area are not trusted."""
+    """Pixels; clusters this far or further from cluster_area are not trusted; 0 takes none."""
     cluster_distance: Annotated[float, Field(ge=0)] = 100.0
     """Pixels; a cluster becomes a center where no peak is nearer."""
     cluster_value: Fraction = 0.05

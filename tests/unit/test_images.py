@@ -108,6 +108,14 @@ def test_labels_stay_labels_and_outside_is_the_fill():
     assert (padded[:2] == 9).all() and (padded[8:] == 9).all()
 
 
+def test_a_scale_is_of_height_and_width_in_that_order():
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        geometry = random_crop(rng, HEIGHT, WIDTH, 32, (32 / HEIGHT, 32 / WIDTH))
+        corners = np.array([[0, 0], [WIDTH, HEIGHT]]) @ geometry.matrix[:, :2].T + geometry.matrix[:, 2]
+        np.testing.assert_allclose(np.sort(corners, axis=0), [[0, 0], [32, 32]], atol=1e-9)
+
+
 def test_fitting_covers_the_target_edge_to_edge():
     geometry = fit(10, 20, 30, 10)
     corners = np.array([[-0.5, -0.5], [19.5, 9.5]])  # of the picture, between pixels

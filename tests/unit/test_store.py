@@ -120,8 +120,8 @@ def test_points_come_back_image_by_image(tmp_path):
         np.testing.assert_array_equal(points.read(i), own.astype(np.float32))
 
 
-def _read_in_child(labels, queue):
-    queue.put(labels.read(1).rles)
+def _read_in_child(labels, before, queue):
+    queue.put((labels.read(1).rles, labels.file is before))
 
 
 def test_an_artifact_crosses_a_fork_and_a_pickle_and_opens_its_own_file(tmp_path):
@@ -129,9 +129,9 @@ def test_an_artifact_crosses_a_fork_and_a_pickle_and_opens_its_own_file(tmp_path
     expected = labels.read(1).rles  # opened before the fork
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    child = context.Process(target=_read_in_child, args=(labels, queue))
+    child = context.Process(target=_read_in_child, args=(labels, labels.file, queue))
     child.start()
-    assert queue.get(timeout=20) == expected
+    assert queue.get(timeout=20) == (expected, False)
     child.join()
     assert pickle.loads(pickle.dumps(labels)).read(1).rles == expected
 
@@ -144,31 +144,31 @@ def test_the_root_says_what_made_the_file(tmp_path):
     assert about["class_names"] == '["cat", "dog"]' and about["supervision"] == '["tags"]'
 
 
-def _refused(contract, path, *words):
+def check_refused(contract, path, *words):
     with pytest.raises(InputError) as caught:
         contract(path)
     text = str(caught.value)
     assert str(path) in text and all(word in text for word in words) and "\n" not in text
 
 
-def test_a_missing_a_foreign_and_a_truncated_file_are_refused(tmp_path):
-    _refused(Images, tmp_path / "absent.h5", "does not exist")
+def test_a_missing_a_foreign_and_a_truncated_file_arecheck_refused(tmp_path):
+    check_refused(Images, tmp_path / "absent.h5", "does not exist")
     (tmp_path / "text.h5").write_text("no HDF5")
-    _refused(Images, tmp_path / "text.h5", "truncated")
+    check_refused(Images, tmp_path / "text.h5", "truncated")
     whole = write_images(tmp_path / "i.h5").read_bytes()
     for share in (0.1, 0.5, 0.99):
         (tmp_path / "cut.h5").write_bytes(whole[: int(len(whole) * share)])
-        _refused(Images, tmp_path / "cut.h5", "truncated")
+        check_refused(Images, tmp_path / "cut.h5", "truncated")
 
 
-def test_another_kind_is_refused(tmp_path):
-    _refused(Images, write_labels(tmp_path / "l.h5"), "'instances'", "'images'")
+def test_another_kind_ischeck_refused(tmp_path):
+    check_refused(Images, write_labels(tmp_path / "l.h5"), "'instances'", "'images'")
 
 
-def test_another_version_is_refused(tmp_path):
+def test_another_version_ischeck_refused(tmp_path):
     with h5py.File(write_labels(tmp_path / "l.h5"), "a") as file:
         file.attrs["schema_version"] = 99
-    _refused(Instances, tmp_path / "l.h5", "version 99", "version 1")
+    check_refused(Instances, tmp_path / "l.h5", "version 99", "version 1")
 
 
 def test_helpers_of_these_tests_agree_with_themselves(tmp_path):

@@ -117,6 +117,10 @@ FILES = {
         lambda tiny: tiny.without("bestie/labels/round00.h5"),
         labels("bestie") | maskrcnn("bestie") | END,
     ),
+    "a result that was being written": (
+        lambda tiny: tiny.unfinished("bestie_points/bestie/round00/model.pt"),
+        training("bestie_points") | END,
+    ),
     "a last result that is gone": (lambda tiny: tiny.without("summary.csv"), END),
 }
 

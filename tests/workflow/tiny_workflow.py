@@ -1,5 +1,6 @@
 """Running the workflow as a user does: the snakemake command on a copy of the code, in a folder of its own."""
 
+import base64
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "tests/tiny.yaml"
-CODE = ("Snakefile", "workflow", "wsis_steps", "envs")
+CODE = ("Snakefile", "workflow", "profiles", "wsis_steps", "envs")
 # one thread a job: jobs this small gain nothing from more, and two run side by side
 COMMAND = ["snakemake", "--cores", "2", "--max-threads", "1"]
 
@@ -102,6 +103,17 @@ class Tiny:
             yield
         finally:
             aside.rename(file)
+
+    @contextmanager
+    def unfinished(self, path: str) -> Iterator[None]:
+        """A result that snakemake was about to sign when it was killed, for a while."""
+        name = base64.urlsafe_b64encode(f"results/tiny/{path}".encode()).decode()
+        mark = self.run / ".snakemake/incomplete" / name
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
 
     def configured(self, **changes) -> Path:
         """tests/tiny.yaml with some keys changed; those with dots lie deeper."""

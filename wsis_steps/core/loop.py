@@ -264,7 +264,8 @@ def build_loader(
 
 
 def _start_worker(_: int) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Leaves signals that reach the whole process group to the training, which saves first and ends its workers."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
