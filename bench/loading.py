@@ -26,10 +26,11 @@ from wsis_steps.bestie.network import build_network
 from wsis_steps.classifier import train as classifier_train
 from wsis_steps.classifier.network import build_classifier
 from wsis_steps.config import Training, canonical, load
+from wsis_steps.core.artifact import Provenance, create
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.loop import Batches, advance, build_loader, build_optimizer, to_device
 from wsis_steps.core.masks import paint
-from wsis_steps.core.store import Images, Instances, Maps, MapsWriter, Provenance, create
+from wsis_steps.core.store import Images, Instances, Maps, MapsWriter
 from wsis_steps.runs import Runs
 
 ROOT = Path(__file__).parents[1]

@@ -5,18 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from wsis_steps.core.artifact import Provenance, create
 from wsis_steps.core.masks import describe, encode
-from wsis_steps.core.store import (
-    Annotation,
-    ImageInstances,
-    Images,
-    ImagesWriter,
-    Maps,
-    MapsWriter,
-    Provenance,
-    create,
-    write_instances,
-)
+from wsis_steps.core.store import Annotation, ImageInstances, Images, ImagesWriter, Maps, MapsWriter, write_instances
 
 CLASSES = ("cat", "dog")
 SIZE = 32

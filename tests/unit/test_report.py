@@ -16,10 +16,11 @@ from artifacts import (
 )
 
 from wsis_steps.config import ReportRenderReport
+from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.step import Job
-from wsis_steps.core.store import Maps, MapsWriter, create, write_instances, write_points
+from wsis_steps.core.store import Maps, MapsWriter, write_instances, write_points
 from wsis_steps.report.render_report import main
 
 TRAIN, VAL, SHOWN = 4, 3, 2

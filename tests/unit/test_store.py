@@ -10,6 +10,7 @@ from artifacts import CLASSES, SIZE, nothing, picture, png, provenance, squares,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import decode, describe, encode
 from wsis_steps.core.store import (
@@ -22,7 +23,6 @@ from wsis_steps.core.store import (
     Maps,
     MapsWriter,
     Points,
-    create,
     write_instances,
     write_points,
 )

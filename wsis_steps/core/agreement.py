@@ -5,8 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
+from wsis_steps.core.artifact import Artifact
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.store import Artifact
 
 
 class Classed(Protocol):

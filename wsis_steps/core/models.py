@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from wsis_steps.core.artifact import SCHEMA_VERSION, Provenance
 from wsis_steps.core.backbones import read_state_dict
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.store import SCHEMA_VERSION, Provenance
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
 from wsis_steps.config import canonical, explain
+from wsis_steps.core.artifact import Provenance
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.store import Provenance
 
 log = logging.getLogger("wsis")
 Item = TypeVar("Item")

@@ -5,143 +5,18 @@ image i are `first[i]:first[i + 1]`. There is no group per image. The root attri
 (see `Provenance`). Readers open a file lazily in each process, so they may cross a fork.
 """
 
-import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from wsis_steps.core.errors import InputError
+from wsis_steps.core.artifact import Artifact, Provenance, create, write_bytes, write_image_table
 from wsis_steps.core.output import OutputFile
 
-SCHEMA_VERSION = 1
 SEMANTIC = 255  # the category of a row of `Maps` that is a whole label map, not one class
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What made an artifact; written to its root attributes.
-
-    `supervision` names what went in: `tags`, `points`, `boxes`, `masks` (true masks), `masks_seen` (through a
-    part trained elsewhere on masks or drawn boundaries). `inputs` maps input names to digests.
-    """
-
-    step: str
-    settings: str
-    code: str
-    commit: str
-    inputs: dict[str, str] = field(default_factory=dict)
-    class_names: tuple[str, ...] = ()
-    supervision: tuple[str, ...] = ()
-
-
-@contextmanager
-def create(path: Path, schema: str, provenance: Provenance) -> Iterator[OutputFile]:
-    """Opens a new artifact of `schema` for one writer and signs it with its provenance; OSError on a full disk."""
-    file = OutputFile(path)
-    try:
-        with file:
-            file.attrs["schema"] = schema
-            file.attrs["schema_version"] = SCHEMA_VERSION
-            for key, value in asdict(provenance).items():
-                file.attrs[key] = value if isinstance(value, str) else json.dumps(value)
-            yield file
-    finally:
-        file.check()
-
-
-class Artifact:
-    """Reading side of every contract: opens lazily, checks the schema, gives the table of images.
-
-    Raises InputError where the file is missing, is not whole, or is of another schema or version.
-    """
-
-    schema = ""
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self._file: h5py.File | None = None
-        self._process = -1
-        self.attributes = dict(self.file.attrs)
-        self.class_names: tuple[str, ...] = tuple(json.loads(self.attributes["class_names"]))
-        self.supervision: tuple[str, ...] = tuple(json.loads(self.attributes["supervision"]))
-
-    @property
-    def file(self) -> h5py.File:
-        """The open file of this process."""
-        if self._process != os.getpid():
-            self._file = self._open()
-            self._process = os.getpid()
-        return self._file
-
-    def _open(self) -> h5py.File:
-        if not self.path.exists():
-            raise InputError(f"{self.path} does not exist; the step that makes it has not run.")
-        try:
-            file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise InputError(f"{self.path} is truncated or no HDF5 file; delete it and run again.") from error
-        found, version = file.attrs.get("schema"), file.attrs.get("schema_version")
-        if found != self.schema:
-            raise InputError(f"{self.path} holds '{found}', but '{self.schema}' is wanted here.")
-        if version != SCHEMA_VERSION:
-            raise InputError(
-                f"{self.path} has schema version {version} of '{found}', this program reads version "
-                f"{SCHEMA_VERSION}; delete the file and run again."
-            )
-        return file
-
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_file": None, "_process": -1}
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @cached_property
-    def ids(self) -> list[str]:
-        return list(self.file["image/id"].asstr()[:])
-
-    @cached_property
-    def index(self) -> dict[str, int]:
-        return {identity: i for i, identity in enumerate(self.ids)}
-
-    @cached_property
-    def heights(self) -> np.ndarray:
-        return self.file["image/height"][:]
-
-    @cached_property
-    def widths(self) -> np.ndarray:
-        return self.file["image/width"][:]
-
-    @cached_property
-    def first(self) -> np.ndarray:
-        """Row numbers, int64 (images + 1,): image i owns rows first[i] to first[i + 1]."""
-        return self.file["image/first"][:]
-
-    def rows(self, i: int) -> slice:
-        return slice(int(self.first[i]), int(self.first[i + 1]))
-
-
-def write_image_table(
-    file: h5py.File, ids: Sequence[str], heights: Sequence[int], widths: Sequence[int], counts: Sequence[int]
-) -> None:
-    """Writes `image/{id,height,width,first}`; counts are rows per image."""
-    file.create_dataset("image/id", data=np.array(ids, dtype=object), dtype=h5py.string_dtype())
-    file.create_dataset("image/height", data=np.asarray(heights, dtype=np.int32))
-    file.create_dataset("image/width", data=np.asarray(widths, dtype=np.int32))
-    file.create_dataset("image/first", data=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
-
-
-def write_bytes(file: h5py.File, name: str, chunks: Sequence[bytes]) -> None:
-    """Writes byte strings as one uint8 array `name/bytes` and int64 `name/offsets`."""
-    offsets = np.concatenate([[0], np.cumsum([len(chunk) for chunk in chunks])]).astype(np.int64)
-    file.create_dataset(f"{name}/bytes", data=np.frombuffer(b"".join(chunks), dtype=np.uint8))
-    file.create_dataset(f"{name}/offsets", data=offsets)
 
 
 # ---- images ----

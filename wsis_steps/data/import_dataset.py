@@ -17,11 +17,12 @@ from functools import partial
 import numpy as np
 
 from wsis_steps.config import DataImportDataset
+from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import describe
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Annotation, ImageInstances, Images, ImagesWriter, create, write_instances
+from wsis_steps.core.store import Annotation, ImageInstances, Images, ImagesWriter, write_instances
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.coco import find_coco, read_coco
 from wsis_steps.data.folder import read_folder

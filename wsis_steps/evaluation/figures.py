@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from wsis_steps.core.artifact import Artifact, Provenance
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.store import Artifact, Instances, Provenance
+from wsis_steps.core.store import Instances
 from wsis_steps.evaluation.class_means import class_mean
 
 

@@ -16,10 +16,11 @@ from pydensecrf.utils import unary_from_labels
 
 from wsis_steps.config import PostprocessRefineWithCrf
 from wsis_steps.core.agreement import check_same_classes, places
+from wsis_steps.core.artifact import create
 from wsis_steps.core.images import Pictures
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images, Maps, MapsWriter, create
+from wsis_steps.core.store import Images, Maps, MapsWriter
 
 STEP = Step("postprocess_refine_with_crf", PostprocessRefineWithCrf, inputs=("images", "maps"), outputs=("semantic",))
 

@@ -8,7 +8,8 @@ import h5py
 import numpy as np
 
 from wsis_steps.core.agreement import check_same_classes, places
-from wsis_steps.core.store import Artifact, Images, Instances, Maps, Points
+from wsis_steps.core.artifact import Artifact
+from wsis_steps.core.store import Images, Instances, Maps, Points
 from wsis_steps.report.gallery import Column
 from wsis_steps.report.pictures import Overlay, heat, instances_overlay, points_overlay, semantic_overlay
 

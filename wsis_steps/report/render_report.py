@@ -16,10 +16,11 @@ from pathlib import Path
 import pandas as pd
 
 from wsis_steps.config import ReportRenderReport
+from wsis_steps.core.artifact import Artifact
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.images import Pictures
 from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Artifact, Images, Instances
+from wsis_steps.core.store import Images, Instances
 from wsis_steps.report.columns import columns_by_split, open_artifact, split_of
 from wsis_steps.report.curves import read_series, training_charts
 from wsis_steps.report.gallery import THRESHOLD, Column, Subject, card, class_chips, run_chips
