@@ -8,7 +8,6 @@ import logging
 import os
 from pathlib import Path
 
-import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,6 +53,8 @@ class HighResolution(Backbone):
     """
 
     def __init__(self) -> None:
+        import timm  # takes seconds, which only this network should cost
+
         # feature_location "" gives the four branches themselves; timm's default adds layers of its classifier
         network = timm.create_model("hrnet_w48", pretrained=False, features_only=True, feature_location="")
         network.stage4[-1].fuse_layers = network.stage4[-1].fuse_layers[:1]
@@ -251,6 +252,8 @@ def load_backbone(network: InstanceNetwork, weights: str) -> None:
     if weights == "imagenet":
         path = Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / "hrnet_w48_imagenet.pth"
         if not path.is_file():
+            import timm
+
             source = timm.get_pretrained_cfg("hrnet_w48").hf_hub_id
             raise InputError(
                 f"no ImageNet weights for hrnet_w48: download pytorch_model.bin of https://huggingface.co/{source} "

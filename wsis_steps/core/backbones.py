@@ -13,10 +13,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-import torchvision
 from torch import Tensor, nn
-from torchvision.models.vgg import cfgs as vgg_layouts
-from torchvision.models.vgg import make_layers as make_vgg_layers
 
 from wsis_steps.core.errors import InputError, nearest
 
@@ -205,11 +202,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-_OFFICIAL = {
-    "vgg16": torchvision.models.VGG16_Weights.IMAGENET1K_V1,
-    "resnet50": torchvision.models.ResNet50_Weights.IMAGENET1K_V1,
-    "mobilenet_v2": torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1,
-}
+# torchvision's names; it is imported where it is needed, since that takes seconds which every step would pay
+_OFFICIAL = {"vgg16": "VGG16_Weights", "resnet50": "ResNet50_Weights", "mobilenet_v2": "MobileNet_V2_Weights"}
 
 
 def _imagenet_path(name: str) -> Path:
@@ -217,7 +211,9 @@ def _imagenet_path(name: str) -> Path:
         raise InputError(f"backbone {name} has no ImageNet weights; write weights: none, or a path")
     path = Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / f"{name}_imagenet.pth"
     if not path.is_file():
-        url = _OFFICIAL[name].url
+        from torchvision.models import get_weight
+
+        url = get_weight(f"{_OFFICIAL[name]}.IMAGENET1K_V1").url
         raise InputError(
             f"no ImageNet weights for {name}: download torchvision's {url.rsplit('/', 1)[1]} from {url} "
             f"and save it as {path}"
@@ -229,7 +225,9 @@ _Parts = tuple[dict[str, nn.Module], list[list[str]], tuple[int, ...], tuple[int
 
 
 def _vgg16(output_stride: int) -> _Parts:
-    features = make_vgg_layers(vgg_layouts["D"], batch_norm=False)[:-1]  # the last pool leads to no level
+    from torchvision.models.vgg import cfgs, make_layers
+
+    features = make_layers(cfgs["D"], batch_norm=False)[:-1]  # the last pool leads to no level
     _initialise(features)
     _limit_stride(features, output_stride)
     levels = _cut(features, (4, 9, 16, 23, 30))
@@ -238,14 +236,18 @@ def _vgg16(output_stride: int) -> _Parts:
 
 def _resnet50(output_stride: int) -> _Parts:
     dilate = [False, output_stride <= 8, output_stride <= 16]
-    network = torchvision.models.resnet50(weights=None, replace_stride_with_dilation=dilate)
+    from torchvision.models import resnet50
+
+    network = resnet50(weights=None, replace_stride_with_dilation=dilate)
     levels = [["conv1", "bn1", "relu", "maxpool", "layer1"], ["layer2"], ["layer3"], ["layer4"]]
     layers = {name: getattr(network, name) for names in levels for name in names}
     return layers, levels, (256, 512, 1024, 2048), (4, 8, 16, 32)
 
 
 def _mobilenet_v2(output_stride: int) -> _Parts:
-    features = torchvision.models.mobilenet_v2(weights=None).features
+    from torchvision.models import mobilenet_v2
+
+    features = mobilenet_v2(weights=None).features
     _limit_stride(features, output_stride)
     levels = _cut(features, (2, 4, 7, 14, 19))
     return {"features": features}, levels, (16, 24, 32, 96, 1280), (2, 4, 8, 16, 32)
