@@ -7,8 +7,12 @@ export PATH := $(BIN):$(PATH)
 
 .PHONY: demo test lint bench docs ablations voc2012 coco2017 lock setup
 
+# Networks this small gain little from a second thread: after the classifier, which all wait for, jobs run side by side.
+SIDE_BY_SIDE := $(addsuffix =1,classifier_infer classifier_find_peaks postprocess_refine_with_crf bestie_label \
+    bestie_train bestie_infer maskrcnn_train maskrcnn_infer)
+
 demo: setup
-	snakemake --cores $(CORES)
+	snakemake --cores $(CORES) --set-threads $(SIDE_BY_SIDE)
 	@echo && cat results/shapes/summary.md && echo && echo "report: $(CURDIR)/results/shapes/report.html"
 
 setup: .venv/installed
