@@ -23,6 +23,12 @@ def _odd(value: int) -> int:
     return value
 
 
+def _no_classifier(weights: str) -> str:
+    if weights == "classifier":
+        raise ValueError("the classifier cannot start from itself; take imagenet, none or a path")
+    return weights
+
+
 Window = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 Backbone = Literal["small", "mobilenet_v2", "resnet50", "vgg16", "hrnet_w48"]
 Split = Literal["train", "val"]
@@ -117,6 +123,8 @@ class ClassifierTrain(Training):
 
     backbone: Literal["small", "mobilenet_v2", "resnet50", "vgg16"] = "vgg16"
     """Feature extractor; paper vgg16."""
+    weights: Annotated[str, AfterValidator(_no_classifier)] = "imagenet"
+    """Initial backbone: imagenet, none or a path."""
     attention: Literal["pam", "none"] = "pam"
     """none gives plain class activation maps."""
     alpha: Fraction = 0.5
@@ -401,6 +409,10 @@ STEPS: dict[str, type[Settings]] = {
 }
 
 
+# Steps whose results all runs share, or whose figures must be comparable between them.
+SHARED_STEPS = ("data_draw", "data_import_dataset", "data_download", "evaluation_", "report_")
+
+
 class Run(Settings):
     """A system with its overrides: one row of the table, one folder under results/<dataset>/."""
 
@@ -414,8 +426,8 @@ class Run(Settings):
     """What the system may see of the training images."""
     maskrcnn: bool = True
     """Train a Mask R-CNN on the last labels; without it the system's own predictions are the result."""
-    seed: int = 0
-    """Seed of every training step of the run."""
+    seed: Count | None = None
+    """Seed of every training step of the run; by default the configuration's."""
     steps: dict[str, dict[str, Any]] = {}
     """Settings that differ from the global ones, by step."""
 
@@ -425,7 +437,7 @@ class Configuration(Settings):
 
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     """Name of the data set: its folder under results/."""
-    seeds: tuple[int, ...] = (0,)
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1)] = (0,)
     """With more than one, every run is repeated as <run>_seed<k>."""
     runs: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Run]
     """Runs by name. One that is null is left out: so a second --configfile drops a run of the first."""
@@ -443,12 +455,16 @@ class Configuration(Settings):
             raise ValueError("runs is empty; name at least one run")
         if "shared" in self.runs:
             raise ValueError("runs: 'shared' is a reserved name")
+        if len(self.seeds) > 1 and any(run.seed is not None for run in self.runs.values()):
+            raise ValueError("runs: a run with its own seed cannot be repeated for several seeds; drop one of the two")
         sections = {"steps": self.steps}
         sections.update({f"runs.{name}.steps": run.steps for name, run in self.runs.items()})
         for where, steps in sections.items():
             for step, values in steps.items():
                 if step not in STEPS:
                     raise ValueError(f"{where}: there is no step '{step}', {nearest(step, STEPS)}")
+                if where != "steps" and step.startswith(SHARED_STEPS):
+                    raise ValueError(f"{where}.{step} would be the same for all runs; set it under the global 'steps'")
                 merged = {**(self.steps.get(step) or {}), **(values or {})}
                 try:
                     STEPS[step].model_validate(merged)
@@ -465,7 +481,8 @@ def load(values: dict[str, Any]) -> Configuration:
         raise InputError(explain(error, Configuration, "the configuration")) from error
     if len(configuration.seeds) == 1:
         runs = {
-            n: r.model_copy(update={"seed": r.seed or configuration.seeds[0]}) for n, r in configuration.runs.items()
+            name: run.model_copy(update={"seed": configuration.seeds[0] if run.seed is None else run.seed})
+            for name, run in configuration.runs.items()
         }
     else:
         runs = {

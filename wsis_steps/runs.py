@@ -79,6 +79,8 @@ class Runs:
             if step in self.steps(other)
             and chosen.rounds >= rounds
             and self.identity(other, step) == self.identity(run, step)
+            # from the second round on, a network trains on what bestie_infer made of the round before
+            and (rounds < 2 or self.identity(other, "bestie_infer") == self.identity(run, "bestie_infer"))
         )
 
     def owners(self, step: str) -> str:

@@ -119,3 +119,23 @@ def test_nearest_names_what_is_near_and_lists_the_rest():
 def test_canonical_text_is_equal_where_settings_are():
     assert canonical({"a": 1, "b": {"d": 2, "c": 3}}) == canonical({"b": {"c": 3, "d": 2}, "a": 1})
     assert re.fullmatch(r"\S+", canonical({"a": [1, 2], "b": None}))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"runs": {"a": {"system": "bestie", "steps": {"evaluation_score_instances": {}}}}}, "global 'steps'"),
+        ({"seeds": [1, 2], "runs": {"a": {"system": "bestie", "seed": 0}}}, "drop one of the two"),
+        ({"steps": {"classifier_train": {"weights": "classifier"}}}, "cannot start from itself"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(change, said):
+    with pytest.raises(InputError, match=said):
+        load({"dataset": "x", "runs": {"a": {"system": "bestie"}}, **change})
+
+
+def test_a_seed_of_zero_is_a_seed():
+    runs = load(
+        {"dataset": "x", "seeds": [7], "runs": {"a": {"system": "bestie", "seed": 0}, "b": {"system": "bestie"}}}
+    )
+    assert [run.seed for run in runs.runs.values()] == [0, 7]

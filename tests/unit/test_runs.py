@@ -142,3 +142,11 @@ def test_a_step_that_no_run_needs_has_no_owner():
     found = runs(b={"system": "supervised"})
     assert found.owners("bestie_train") == "no_run" and found.owners("maskrcnn_train") == "b"
     assert found.owner("shared", "data_import_dataset") == "shared"
+
+
+def test_a_second_round_is_shared_only_where_the_first_was_segmented_alike():
+    plain = {"system": "bestie", "rounds": 2}
+    strict = {**plain, "steps": {"bestie_infer": {"threshold": 0.5}}}
+    runs = Runs(load({"dataset": "x", "runs": {"a": plain, "b": strict}}))
+    assert runs.owner("b", "bestie_train", 1) == "a"
+    assert runs.owner("b", "bestie_train", 2) == "b"

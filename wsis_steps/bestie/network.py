@@ -52,14 +52,14 @@ class HighResolution(Backbone):
     them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, normalisation: str) -> None:
         import timm  # takes seconds, which only this network should cost
 
         # feature_location "" gives the four branches themselves; timm's default adds layers of its classifier
         network = timm.create_model("hrnet_w48", pretrained=False, features_only=True, feature_location="")
         network.stage4[-1].fuse_layers = network.stage4[-1].fuse_layers[:1]
         layers = {name: layer for name, layer in network.named_children() if not isinstance(layer, nn.Identity)}
-        super().__init__("hrnet_w48", layers, [], (48,), (4,), "imagenet")
+        super().__init__("hrnet_w48", layers, [], (48,), (4,), normalisation)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """One (B, 48, H / 4, W / 4) map of (B, 3, H, W) normalised images; H and W are multiples of 32."""
@@ -192,11 +192,14 @@ class InstanceNetwork(nn.Module):
         return {name: maps[..., :height, :width] for name, maps in full.items()}
 
 
-def build_network(name: str, class_count: int, class_agnostic_centers: bool = False) -> InstanceNetwork:
+def build_network(
+    name: str, class_count: int, class_agnostic_centers: bool = False, normalisation: str = "imagenet"
+) -> InstanceNetwork:
     """An instance network with random weights; `load_backbone` fills its backbone.
 
     name: hrnet_w48, resnet50, mobilenet_v2 or small; class_count: classes without background;
-    class_agnostic_centers: one center map for all classes in place of one for each. Convolutions outside the
+    class_agnostic_centers: one center map for all classes in place of one for each; normalisation: of the pixels,
+    where the weights do not bring it (`build_backbone`). Convolutions outside the
     backbone start from a normal distribution of standard deviation 0.001 in the paper's networks, as
     released, and of He's in the other two, but for their last one.
 
@@ -205,7 +208,9 @@ def build_network(name: str, class_count: int, class_agnostic_centers: bool = Fa
     if name not in NAMES:
         raise InputError(f"unknown instance network '{name}', {nearest(name, NAMES)}")
     widths = dict(zip(OUTPUTS, (1 + class_count, 1 if class_agnostic_centers else class_count, 2), strict=True))
-    backbone = HighResolution() if name == "hrnet_w48" else build_backbone(name)
+    backbone = (
+        HighResolution(normalisation) if name == "hrnet_w48" else build_backbone(name, normalisation=normalisation)
+    )
     if name == "hrnet_w48":
         decoder = PlainHeads(backbone, widths)
     elif name == "resnet50":

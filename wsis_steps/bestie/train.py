@@ -84,7 +84,7 @@ def build_loss(settings: BestieTrain):
 
 def main(job: Job) -> None:
     settings: BestieTrain = job.settings
-    device = choose_device(job.threads)
+    device = choose_device(job.threads, fixed_sizes=True)
     torch.manual_seed(settings.seed)
     images, semantic, labels = (
         Images(job.inputs["images"]), Maps(job.inputs["semantic"]), Instances(job.inputs["labels"])
@@ -94,7 +94,8 @@ def main(job: Job) -> None:
         raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")
     dataset = TrainingSamples(images, semantic, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
-    model = build_network(settings.backbone, len(labels.class_names), not settings.class_wise_centers)
+    class_count = len(labels.class_names)
+    model = build_network(settings.backbone, class_count, not settings.class_wise_centers, settings.normalisation)
     load_backbone(model, weights)
     model.to(device)
     optimizer = build_optimizer(settings, [{"params": list(model.parameters())}], momentum=0.9)

@@ -37,7 +37,7 @@ def prepare(size: int):
 
 def main(job: Job) -> None:
     settings: ClassifierInfer = job.settings
-    device = choose_device(job.threads)
+    device = choose_device(job.threads, fixed_sizes=True)
     images = Images(job.inputs["images"])
     trained = load_model(job.inputs["model"], "classifier_train")
     check_same_classes(images, trained)

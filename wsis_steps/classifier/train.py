@@ -54,12 +54,12 @@ def loss(model: nn.Module, batch: list[torch.Tensor], iteration: int) -> dict[st
     """Multi-label soft margin: mean over classes of the binary cross entropy."""
     pictures, tags = batch
     logits, _ = model(model.backbone.normalise(pictures))
-    return {"total": functional.multilabel_soft_margin_loss(logits, tags)}
+    return {"total": functional.multilabel_soft_margin_loss(logits.float(), tags)}
 
 
 def main(job: Job) -> None:
     settings: ClassifierTrain = job.settings
-    device = choose_device(job.threads)
+    device = choose_device(job.threads, fixed_sizes=True)
     torch.manual_seed(settings.seed)
     images = Images(job.inputs["images"])
     dataset = TaggedPictures(images, settings)

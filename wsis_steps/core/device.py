@@ -40,7 +40,7 @@ def lease(slots: int, folder: Path | None = None, wait: float = 1.0) -> int:
         time.sleep(wait)
 
 
-def choose_device(threads: int = 1) -> torch.device:
+def choose_device(threads: int = 1, fixed_sizes: bool = False) -> torch.device:
     """CUDA where there is one, else the CPU with `threads` threads; says which in the log."""
     torch.set_num_threads(threads)
     if not torch.cuda.is_available():
@@ -50,7 +50,7 @@ def choose_device(threads: int = 1) -> torch.device:
     number = lease(torch.cuda.device_count()) if leased else 0
     device = torch.device("cuda", number)
     torch.cuda.set_device(device)
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark = fixed_sizes  # measures kernels anew for every size it meets
     log.info("device %s (%s), precision %s", device, torch.cuda.get_device_name(device), precision(device))
     return device
 

@@ -17,7 +17,7 @@ from wsis_steps.core.errors import InputError
 from wsis_steps.core.store import Images
 
 cv2.setNumThreads(0)  # loading runs in worker processes; threads inside them only get in each other's way
-CACHE = 1 << 30  # bytes of decoded pictures kept in memory when a whole split fits
+CACHE = 1 << 28  # bytes of decoded pictures kept in memory when a whole split fits
 
 
 class Pictures:

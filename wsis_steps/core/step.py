@@ -215,7 +215,8 @@ def _guarded(call: Callable[[], None]) -> int:
     try:
         call()
     except InputError as error:
-        log.error("%s", error)
+        # torch wraps what a loading process raised in a traceback; the sentence is its end
+        log.error("%s", str(error).rsplit("InputError: ", 1)[-1].strip())
         return 2
     except KeyboardInterrupt:
         log.error("Interrupted; nothing was kept of the unfinished output.")

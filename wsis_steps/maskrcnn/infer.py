@@ -9,7 +9,7 @@ import torch
 
 from wsis_steps.config import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.device import autocast, choose_device
+from wsis_steps.core.device import choose_device
 from wsis_steps.core.images import Pictures, read_ahead, to_tensor
 from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.models import load_model
@@ -43,7 +43,7 @@ def main(job: Job) -> None:
     found: list[ImageInstances] = []
     batches = read_ahead(Pictures(images, members), members, to_tensor, job.threads, BATCH)
     for _, pictures in job.progress(batches, total=-(-len(members) // BATCH), unit="batch"):
-        with torch.inference_mode(), autocast(device):
+        with torch.inference_mode():
             outputs = model([picture.to(device).float() / 255 for picture in pictures])
         found += map(to_instances, outputs)
     provenance = job.provenance(trained.class_names, trained.supervision)

@@ -30,6 +30,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from wsis_steps.config import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.core.backbones import Backbone, build_backbone, load_weights, read_state_dict
+from wsis_steps.core.device import autocast
 from wsis_steps.core.errors import InputError
 from wsis_steps.maskrcnn.heads import WeightedProposalNetwork, WeightedRoIHeads
 
@@ -177,8 +178,10 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """B x 3 x H x W normalised float to maps '0', '1', ... and 'pool', each B x channels x h x w."""
-        maps = self.body(images)[self.first :]
-        return self.fpn(OrderedDict((str(i), level) for i, level in enumerate(maps)))
+        with autocast(images.device):  # what follows is geometry of boxes, which bfloat16 would shift by pixels
+            maps = self.body(images)[self.first :]
+            levels = self.fpn(OrderedDict((str(i), level) for i, level in enumerate(maps)))
+        return OrderedDict((name, level.float()) for name, level in levels.items())
 
 
 class Transform(GeneralizedRCNNTransform):

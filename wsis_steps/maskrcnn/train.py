@@ -91,7 +91,8 @@ def box_of(masks: np.ndarray) -> np.ndarray:
 def loss(model: nn.Module, batch: list, iteration: int) -> dict[str, torch.Tensor]:
     """The five losses of Mask R-CNN and their sum."""
     pictures, targets = batch
-    terms = model([picture.float() / 255 for picture in pictures], targets)
+    with torch.autocast(pictures[0].device.type, enabled=False):  # the network itself chooses what is mixed
+        terms = model([picture.float() / 255 for picture in pictures], targets)
     return {**terms, "total": sum(terms.values())}
 
 
