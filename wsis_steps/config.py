@@ -182,17 +182,11 @@ class ClassifierFindPeaks(Settings):
     """Smallest value of a peak; supplement 0.5, released code 0.7."""
 
 
-class PostprocessRefineWithCrf(Settings):
-    """Semantic maps from activation maps by two dense CRFs that must agree (after IRN's label step)."""
+class DenseCrf(Settings):
+    """A dense CRF: label smoothness and appearance kernels, mean-field inference."""
 
-    foreground: Fraction = 0.30
-    """Activation above which a pixel may be surely an object."""
-    background: Fraction = 0.05
-    """Activation below which a pixel may be surely background."""
-    certainty: Fraction = 0.7
-    """Probability given to the label that enters the CRF."""
-    iterations: Positive = 10
-    """Of mean-field inference."""
+    crf_iterations: Count = 10
+    """Of mean-field inference; 0 leaves the CRF out."""
     gaussian_sxy: Annotated[float, Field(gt=0)] = 3.0
     """Pixels; smoothness kernel."""
     gaussian_weight: Annotated[float, Field(ge=0)] = 3.0
@@ -203,6 +197,17 @@ class PostprocessRefineWithCrf(Settings):
     """Grey levels; appearance kernel."""
     bilateral_weight: Annotated[float, Field(ge=0)] = 10.0
     """Of the appearance kernel."""
+
+
+class PostprocessRefineWithCrf(DenseCrf):
+    """Semantic maps from activation maps by two dense CRFs that must agree (after IRN's label step)."""
+
+    foreground: Fraction = 0.30
+    """Activation above which a pixel may be surely an object."""
+    background: Fraction = 0.05
+    """Activation below which a pixel may be surely background."""
+    certainty: Fraction = 0.7
+    """Probability given to the label that enters the CRF."""
 
 
 class DataImportSemantic(Settings):
@@ -288,7 +293,7 @@ class BestieTrain(Training, CenterFinding):
     """Of the offset term in the loss."""
 
 
-class BestieInfer(CenterFinding):
+class BestieInfer(CenterFinding, DenseCrf):
     """Instances from the network's maps (BESTIE, inference)."""
 
     threshold: Fraction = 0.1
@@ -297,8 +302,10 @@ class BestieInfer(CenterFinding):
     """Average semantic and center maps with the mirrored image; released: off for tags, on for points."""
     size_multiple: Positive = 32
     """Images are resized to the next multiple."""
-    sure_background: Fraction = 0.0
-    """In labels, pixels without an instance whose background probability is lower are ignored; paper: 0, none."""
+    crf_iterations: Count = 0
+    """Of a dense CRF over the class probabilities, before they are grouped into instances; paper: 0, none."""
+    background_weight: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the background's probability in training images, whose tags say what must be there; paper: 1."""
 
 
 class MaskrcnnTrain(Training):

