@@ -81,9 +81,9 @@ def test_a_cue_counts_only_in_a_component_of_its_class():
     assert found.accepted == 2 and found.categories.tolist() == [0, 1]
 
 
-def test_a_cue_lies_in_the_pixel_that_its_coordinates_fall_into():
+def test_a_cue_lies_in_the_pixel_whose_middle_is_nearest():
     semantic = squares((2, 2, 1))
-    for x, y, accepted in ((9.9, 9.9, 1), (10.0, 5, 0), (2.0, 2.0, 1), (1.99, 5, 0), (-0.5, 5, 0), (60, 40, 0)):
+    for x, y, accepted in ((9.4, 9.4, 1), (9.6, 5, 0), (1.6, 2.0, 1), (1.4, 5, 0), (-0.6, 5, 0), (60, 40, 0)):
         assert pseudo_instances(semantic, np.array([[x, y, 0, 1]]), TAGS).accepted == accepted
 
 

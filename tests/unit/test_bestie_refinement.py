@@ -384,6 +384,17 @@ def test_a_component_without_a_center_is_one_predicted_instance():
     assert found.scores == pytest.approx(0.07 * np.e / (1 + np.e))
 
 
+def test_a_plateau_of_heat_is_one_center():
+    semantic, logits, heat, way, _ = blank()
+    logits[1] = np.where(semantic, 1, -1)
+    heat[0, 25:32, 60:70] = 0.8
+    way[0], way[1] = 28 - np.arange(60)[:, None], 64 - np.arange(240)
+    found = instances_from_outputs(
+        probability=torch.from_numpy(probability(logits)), centers=torch.from_numpy(heat), offsets=torch.from_numpy(way)
+    )
+    assert np.array_equal(found.instance_map, semantic)
+
+
 def test_a_picture_of_background_has_no_instances():
     found = instances_from_outputs(
         probability=torch.tensor([0.9, 0.1])[:, None, None].expand(2, 30, 40),

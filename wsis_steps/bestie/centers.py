@@ -94,7 +94,10 @@ def list_pixels(component_map: Tensor, rows: int) -> Pixels:
 
 
 def _highest(pixels: Pixels, heat: Tensor, candidates: Tensor, radius: int) -> Tensor:
-    """Which candidate pixels are exceeded by no pixel of their component in a square of 2 radius + 1 pixels."""
+    """Which candidate pixels are exceeded by no pixel of their component in a square of 2 radius + 1 pixels.
+
+    Of equal pixels the first in raster order exceeds the others, or every pixel of a plateau would be a center.
+    """
     _, height, width = pixels.component_map.shape
     component = pixels.component_map.view(-1)
     side = torch.arange(-radius, radius + 1, device=heat.device)
@@ -105,7 +108,8 @@ def _highest(pixels: Pixels, heat: Tensor, candidates: Tensor, radius: int) -> T
         rows = torch.minimum(torch.maximum(row[:, None] + side, top[:, None]), top[:, None] + height - 1)
         columns = (column[:, None] + side).clamp(0, width - 1)
         around = rows[:, :, None] * width + columns[:, None, :]
-        higher = heat.take(around) > heat.take(part)[:, None, None]
+        others, own = heat.take(around), heat.take(part)[:, None, None]
+        higher = (others > own) | ((others == own) & (around < part[:, None, None]))
         same = component.take(around) == component.take(part)[:, None, None]
         kept.append(~(higher & same).flatten(1).any(dim=1))
     return torch.cat(kept)

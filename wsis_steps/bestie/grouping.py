@@ -112,13 +112,13 @@ def pseudo_instances(
     """Takes every component that holds exactly one cue of its class for an instance (supp. listing 4).
 
     semantic: uint8 (H, W), 0 background, 1 + category, 255 unsure; cues: float (n, 4), rows x, y, category,
-    confidence; a cue counts for the pixel that it lies in, and not at all outside the image; tags: bool (C,).
+    confidence; a cue counts for the pixel that is nearest, and not at all outside the image; tags: bool (C,).
     A component with no cue or several is labelled neither as an instance nor as background.
     """
     components = semantic_components(semantic, tags, min_area)
     cues = np.asarray(cues, dtype=np.float64).reshape(-1, 4)
     height, width = semantic.shape
-    x, y, category = np.floor(cues[:, :3]).T.astype(np.int64)
+    x, y, category = np.rint(cues[:, :3]).T.astype(np.int64)
     inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
     owner = components.map[y[inside], x[inside]]
     categories = np.append(-1, components.table[:, 0])  # of component 0, which is none, and of the others

@@ -51,7 +51,7 @@ def main(job: Job) -> None:
     with create(job.outputs["maps"], Maps.schema, provenance) as file:
         writer = MapsWriter(file, tuple(map_sizes[members].max(axis=0).tolist()), np.float16)
         batches = read_ahead(Pictures(images, members), members, prepare(settings.size), job.threads, BATCH)
-        for indices, pictures in job.progress(batches, total=-(-len(members) // BATCH), unit="batch"):
+        for indices, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
             tags = torch.from_numpy(images.tags[indices])
             normalised = model.backbone.normalise(pictures.to(device))
             with torch.inference_mode(), autocast(device):

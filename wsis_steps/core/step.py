@@ -76,16 +76,27 @@ class Job:
             supervision=tuple(sorted(set(supervision))),
         )
 
-    def progress(self, items: Iterable[Item], total: int | None = None, unit: str = "image") -> Iterator[Item]:
-        """Passes items on and tells how far it is: a bar in a terminal, now and then a line elsewhere."""
+    def progress(
+        self,
+        items: Iterable[Item],
+        total: int | None = None,
+        unit: str = "image",
+        size: Callable[[Item], int] = lambda item: 1,
+    ) -> Iterator[Item]:
+        """Passes items on and tells how far it is: a bar in a terminal, now and then a line elsewhere.
+
+        size: how much an item counts of the total, as the number of images of a batch.
+        """
         total = len(items) if total is None else total  # type: ignore[arg-type]
-        if sys.stderr.isatty():
-            yield from tqdm(items, total=total, unit=unit, desc=self.name, leave=False)
-            return
-        meter = Meter(total, unit)
-        for done, item in enumerate(items, start=1):
-            yield item
-            meter.tell(done)
+        bar = tqdm(total=total, unit=unit, desc=self.name, leave=False, disable=not sys.stderr.isatty())
+        meter, done = Meter(total, unit), 0
+        with bar:
+            for item in items:
+                yield item
+                done += size(item)
+                bar.update(size(item))
+                if bar.disable:
+                    meter.tell(done)
 
 
 class Meter:

@@ -42,7 +42,7 @@ def main(job: Job) -> None:
     members = images.members("val")
     found: list[ImageInstances] = []
     batches = read_ahead(Pictures(images, members), members, to_tensor, job.threads, BATCH)
-    for _, pictures in job.progress(batches, total=-(-len(members) // BATCH), unit="batch"):
+    for _, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
         with torch.inference_mode():
             outputs = model([picture.to(device).float() / 255 for picture in pictures])
         found += map(to_instances, outputs)
