@@ -25,13 +25,14 @@ from wsis_steps.bestie import train as bestie_train
 from wsis_steps.bestie.network import build_network
 from wsis_steps.classifier import train as classifier_train
 from wsis_steps.classifier.network import build_classifier
-from wsis_steps.config import Training, canonical, load
+from wsis_steps.config import canonical, load
 from wsis_steps.core.artifact import Provenance, create
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.loop import Batches, advance, build_loader, build_optimizer, to_device
 from wsis_steps.core.masks import paint
 from wsis_steps.core.store import Images, Instances, Maps, MapsWriter
 from wsis_steps.runs import Runs
+from wsis_steps.settings.base import Training
 
 ROOT = Path(__file__).parents[1]
 IMAGES, TURNS = 96, 3  # pictures; pairs of blocks

@@ -5,7 +5,8 @@ What two runs configure alike, from the first step on, is computed once: in the 
 
 from functools import cache
 
-from wsis_steps.config import STEPS, Configuration, Run, canonical
+from wsis_steps.config import Configuration, Run, canonical
+from wsis_steps.settings import STEPS
 
 SEMANTIC_STEPS = {"activation_crf": "postprocess_refine_with_crf", "imported": "data_import_semantic"}
 

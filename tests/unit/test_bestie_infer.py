@@ -8,10 +8,10 @@ import torch
 from artifacts import picture, write_images
 
 from wsis_steps.bestie.infer import limit_to_tags, refine_ahead
-from wsis_steps.config import BestieInfer
 from wsis_steps.core.dense_crf import refine_probabilities
 from wsis_steps.core.images import Pictures
 from wsis_steps.core.store import Images
+from wsis_steps.settings.bestie import BestieInfer
 
 
 def test_only_tagged_classes_are_left_and_the_background_is_weighted():

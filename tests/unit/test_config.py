@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wsis_steps.config import STEPS, canonical, load
+from wsis_steps.config import canonical, load
 from wsis_steps.core.errors import InputError, nearest
 from wsis_steps.runs import Runs
+from wsis_steps.settings import STEPS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [ROOT / "config.yaml", *sorted(ROOT.glob("tests/*.yaml"))]  # presets have tests of their own

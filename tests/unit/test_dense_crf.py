@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsis_steps.config import DenseCrf
 from wsis_steps.core.dense_crf import refine_labels, refine_probabilities
+from wsis_steps.settings.base import DenseCrf
 
 HEIGHT, WIDTH, COUNT = 20, 26, 3
 SETTINGS = DenseCrf(bilateral_sxy=8, bilateral_srgb=20, crf_iterations=3)

@@ -40,7 +40,7 @@ def package(tmp_path, monkeypatch):
         (folder / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(module, "PACKAGE", "toy_steps")
-    monkeypatch.setattr(module, "LEFT_OUT", {"toy_steps.config"})
+    monkeypatch.setattr(module, "LEFT_OUT", ("toy_steps.config",))
 
     def edit(name="step", before="", after=""):
         path = folder / f"{name}.py"

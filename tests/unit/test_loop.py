@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import Dataset
 
-from wsis_steps.config import Training
 from wsis_steps.core import loop
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.loop import Batches, build_optimizer, rate, train
 from wsis_steps.core.step import Job
+from wsis_steps.settings.base import Training
 
 ITERATIONS = 12
 

@@ -6,9 +6,10 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from wsis_steps.config import STEPS, load
+from wsis_steps.config import load
 from wsis_steps.evaluation.published import PUBLISHED
 from wsis_steps.runs import Runs
+from wsis_steps.settings import STEPS
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"

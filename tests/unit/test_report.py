@@ -15,13 +15,13 @@ from artifacts import (
     write_semantic,
 )
 
-from wsis_steps.config import ReportRenderReport
 from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.step import Job
 from wsis_steps.core.store import Maps, MapsWriter, write_instances, write_points
 from wsis_steps.report.render_report import main
+from wsis_steps.settings.evaluation import ReportRenderReport
 
 TRAIN, VAL, SHOWN = 4, 3, 2
 FIGURES = (

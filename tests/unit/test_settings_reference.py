@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wsis_steps.config import STEPS, Configuration, Run
+from wsis_steps.config import Configuration, Run
+from wsis_steps.settings import STEPS
 from wsis_steps.settings_reference import settings_reference
 
 PAGE = Path(__file__).parents[2] / "docs/settings.md"

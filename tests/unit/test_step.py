@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from wsis_steps.config import Settings, canonical
+from wsis_steps.config import canonical
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.step import Job, Meter, Step, digest, duration
+from wsis_steps.settings.base import Settings
 
 
 class Values(Settings):

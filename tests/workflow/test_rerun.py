@@ -58,7 +58,7 @@ EDITS = {
                 "    settings: Training = job.settings\n",
                 "\n\n    settings: Training = (job.settings)\n",
             ),
-            ("config.py", "The generated data set.", "Drawn pictures."),
+            ("settings/data.py", "The generated data set.", "Drawn pictures."),
         ],
         set(),
     ),

@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from wsis_steps.bestie.network import InstanceNetwork, build_network
 from wsis_steps.bestie.refinement import instances_from_outputs, instances_from_points
-from wsis_steps.config import BestieInfer, BestieTrain
 from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.dense_crf import refine_probabilities
 from wsis_steps.core.device import autocast, choose_device
@@ -27,6 +26,7 @@ from wsis_steps.core.models import load_model
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
+from wsis_steps.settings.bestie import BestieInfer, BestieTrain
 
 STEP = Step("bestie_infer", BestieInfer, inputs=("images", "model"), outputs=("labels", "predictions"))
 BATCH = 8  # pictures at once; changes nothing but speed

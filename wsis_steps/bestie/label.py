@@ -15,13 +15,13 @@ from collections import Counter
 import numpy as np
 
 from wsis_steps.bestie.grouping import PseudoLabels, pseudo_instances
-from wsis_steps.config import BestieLabel
 from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import describe, encode, split
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, Maps, Points, write_instances
+from wsis_steps.settings.bestie import BestieLabel
 
 STEP = Step(
     "bestie_label",

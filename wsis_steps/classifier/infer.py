@@ -12,7 +12,6 @@ import torch
 from torch.nn import functional
 
 from wsis_steps.classifier.network import activation_maps, build_classifier
-from wsis_steps.config import ClassifierInfer, ClassifierTrain
 from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.artifact import create
 from wsis_steps.core.device import autocast, choose_device
@@ -20,6 +19,7 @@ from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
 from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
+from wsis_steps.settings.classifier import ClassifierInfer, ClassifierTrain
 
 STEP = Step("classifier_infer", ClassifierInfer, inputs=("images", "model"), outputs=("maps",))
 BATCH = 8  # pictures at once; changes nothing but speed

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsis_steps.config import ClassifierTrain
 from wsis_steps.core.backbones import Backbone, build_backbone, load_weights
 from wsis_steps.core.errors import InputError, nearest
+from wsis_steps.settings.classifier import ClassifierTrain
 
 
 class PeakAttention(nn.Module):

@@ -15,7 +15,6 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from wsis_steps.classifier.network import build_classifier
-from wsis_steps.config import ClassifierTrain
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.images import Pictures, jitter, random_crop, to_tensor
@@ -23,6 +22,7 @@ from wsis_steps.core.loop import build_optimizer, train
 from wsis_steps.core.models import save_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images
+from wsis_steps.settings.classifier import ClassifierTrain
 
 STEP = Step("classifier_train", ClassifierTrain, inputs=("images",), outputs=("model", "metrics"))
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydensecrf.densecrf import DenseCRF2D
 from pydensecrf.utils import unary_from_labels
 
-from wsis_steps.config import DenseCrf
+from wsis_steps.settings.base import DenseCrf
 
 LOWEST = 1e-4  # probability below which a class is not told from an impossible one; its logarithm stays finite
 

@@ -7,8 +7,8 @@ import importlib.util
 from pathlib import Path
 
 PACKAGE = "wsis_steps"
-# Its values reach a step as settings, which are a parameter of the rule; hashing it would tie all steps together.
-LEFT_OUT = {f"{PACKAGE}.config"}
+# Their values reach a step as settings, which are a parameter of the rule; hashing them would tie all steps together.
+LEFT_OUT = (f"{PACKAGE}.config", f"{PACKAGE}.settings")
 
 
 def fingerprint(module: str) -> str:
@@ -17,7 +17,7 @@ def fingerprint(module: str) -> str:
     while waiting:
         name = waiting.pop()
         reached.add(name)
-        waiting |= _parse(name)[1] - reached - LEFT_OUT
+        waiting |= {other for other in _parse(name)[1] - reached if not other.startswith(LEFT_OUT)}
     state = hashlib.blake2b(digest_size=8)
     for name in sorted(reached):
         state.update(f"{name}\n{_parse(name)[0]}\n".encode())

@@ -24,10 +24,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from wsis_steps.config import Training, canonical
+from wsis_steps.config import canonical
 from wsis_steps.core.device import autocast
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.step import Job, Meter, digest
+from wsis_steps.settings.base import Training
 
 log = logging.getLogger("wsis")
 METRIC_POINTS = 200  # lines in the metrics file of a whole training

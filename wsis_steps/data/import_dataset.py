@@ -16,7 +16,6 @@ from functools import partial
 
 import numpy as np
 
-from wsis_steps.config import DataImportDataset
 from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import describe
@@ -29,6 +28,7 @@ from wsis_steps.data.folder import read_folder
 from wsis_steps.data.pictures import encoded
 from wsis_steps.data.records import Dataset, ImageRecord, Problems
 from wsis_steps.data.voc import read_voc
+from wsis_steps.settings.data import DataImportDataset
 
 STEP = Step(
     "data_import_dataset",

@@ -7,13 +7,13 @@ out  semantic  semantic maps, uint8: 0 background, 1 and up the classes, 255 uns
 import cv2
 import numpy as np
 
-from wsis_steps.config import DataImportSemantic
 from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
 from wsis_steps.data.records import Problems
 from wsis_steps.data.voc_masks import read_index_png
+from wsis_steps.settings.data import DataImportSemantic
 
 STEP = Step("data_import_semantic", DataImportSemantic, inputs=("images",), outputs=("semantic",))
 

@@ -7,13 +7,13 @@ out  figures   JSON: mIoU with background, IoU per class
 
 import numpy as np
 
-from wsis_steps.config import EvaluationScoreSemantics
 from wsis_steps.core.masks import decode, paint
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Instances, Maps
 from wsis_steps.evaluation.class_means import class_mean
 from wsis_steps.evaluation.figures import check_same_images, write_figures
 from wsis_steps.evaluation.semantic_scores import VOID, class_ious, confusion_matrix
+from wsis_steps.settings.evaluation import EvaluationScoreSemantics
 
 STEP = Step(
     "evaluation_score_semantics",

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsis_steps.config import EvaluationSummarise
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.step import Job, Step
 from wsis_steps.evaluation.summary_table import COLUMNS, summary_table
+from wsis_steps.settings.evaluation import EvaluationSummarise
 
 STEP = Step(
     "evaluation_summarise",

@@ -7,7 +7,6 @@ out  predictions  instances with scores
 
 import torch
 
-from wsis_steps.config import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.images import Pictures, read_ahead, to_tensor
@@ -16,6 +15,7 @@ from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
 from wsis_steps.maskrcnn.network import build_from_settings
+from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
 
 STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",))
 BATCH = 4  # pictures at once; changes nothing but speed

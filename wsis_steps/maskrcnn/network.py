@@ -28,11 +28,11 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from wsis_steps.config import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.core.backbones import Backbone, build_backbone, load_weights, read_state_dict
 from wsis_steps.core.device import autocast
 from wsis_steps.core.errors import InputError
 from wsis_steps.maskrcnn.heads import WeightedProposalNetwork, WeightedRoIHeads
+from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
 
 
 @dataclass(frozen=True)

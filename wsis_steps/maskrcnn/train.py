@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from wsis_steps.config import MaskrcnnTrain
 from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
@@ -26,6 +25,7 @@ from wsis_steps.core.models import save_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, Instances
 from wsis_steps.maskrcnn.network import build_from_settings
+from wsis_steps.settings.maskrcnn import MaskrcnnTrain
 
 STEP = Step(
     "maskrcnn_train",

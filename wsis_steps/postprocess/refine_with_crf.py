@@ -12,7 +12,6 @@ where both say background, else unsure.
 import cv2
 import numpy as np
 
-from wsis_steps.config import PostprocessRefineWithCrf
 from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.artifact import create
 from wsis_steps.core.dense_crf import refine_labels
@@ -20,6 +19,7 @@ from wsis_steps.core.images import Pictures
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
+from wsis_steps.settings.postprocess import PostprocessRefineWithCrf
 
 STEP = Step("postprocess_refine_with_crf", PostprocessRefineWithCrf, inputs=("images", "maps"), outputs=("semantic",))
 

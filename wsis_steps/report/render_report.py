@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsis_steps.config import ReportRenderReport
 from wsis_steps.core.artifact import Artifact
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.images import Pictures
@@ -27,6 +26,7 @@ from wsis_steps.report.gallery import THRESHOLD, Column, Subject, card, class_ch
 from wsis_steps.report.page import page, tools
 from wsis_steps.report.pictures import class_colors
 from wsis_steps.report.tables import all_figures_html, class_table, html_table, summary_html
+from wsis_steps.settings.evaluation import ReportRenderReport
 
 STEP = Step(
     "report_render_report",

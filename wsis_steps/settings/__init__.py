@@ -1,0 +1,40 @@
+"""The settings of every step, a file for each folder of steps; imports no torch.
+
+Defaults are the papers' values. A step's section in `config.yaml` carries the step's name; a run may override
+any of them under its own `steps`. Devices, worker counts and log intervals are not settings.
+"""
+
+from wsis_steps.settings.base import Settings
+from wsis_steps.settings.bestie import BestieInfer, BestieLabel, BestieTrain
+from wsis_steps.settings.classifier import ClassifierFindPeaks, ClassifierInfer, ClassifierTrain
+from wsis_steps.settings.data import DataDownloadArchives, DataDrawShapes, DataImportDataset, DataImportSemantic
+from wsis_steps.settings.evaluation import (
+    EvaluationScoreInstances,
+    EvaluationScoreLabels,
+    EvaluationScoreSemantics,
+    EvaluationSummarise,
+    ReportRenderReport,
+)
+from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
+from wsis_steps.settings.postprocess import PostprocessRefineWithCrf
+
+STEPS: dict[str, type[Settings]] = {
+    "data_draw_shapes": DataDrawShapes,
+    "data_download_archives": DataDownloadArchives,
+    "data_import_dataset": DataImportDataset,
+    "data_import_semantic": DataImportSemantic,
+    "classifier_train": ClassifierTrain,
+    "classifier_infer": ClassifierInfer,
+    "classifier_find_peaks": ClassifierFindPeaks,
+    "postprocess_refine_with_crf": PostprocessRefineWithCrf,
+    "bestie_label": BestieLabel,
+    "bestie_train": BestieTrain,
+    "bestie_infer": BestieInfer,
+    "maskrcnn_train": MaskrcnnTrain,
+    "maskrcnn_infer": MaskrcnnInfer,
+    "evaluation_score_instances": EvaluationScoreInstances,
+    "evaluation_score_labels": EvaluationScoreLabels,
+    "evaluation_score_semantics": EvaluationScoreSemantics,
+    "evaluation_summarise": EvaluationSummarise,
+    "report_render_report": ReportRenderReport,
+}

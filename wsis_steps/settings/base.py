@@ -1,0 +1,67 @@
+"""What the settings of all steps are made of."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"a window of {value} pixels has no middle; take {value - 1} or {value + 1}")
+    return value
+
+
+Window = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+Split = Literal["train", "val"]
+
+
+class Settings(BaseModel):
+    """A section of the configuration: unknown keys are refused, values are not coerced silently."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Training(Settings):
+    """What every training step sets."""
+
+    seed: int = 0
+    """Set by the run."""
+    weights: str = "imagenet"
+    """Initial backbone: imagenet, none, classifier (this run's own) or a path."""
+    normalisation: Literal["imagenet", "half"] = "imagenet"
+    """How the pixels were normalised when the weights were made: mean and deviation, or (x - 128) / 128."""
+    batch_size: Positive = 16
+    """Images a step."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    """SGD has Nesterov momentum in the classifier only, as released."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Of the backbone's weights, or the peak of one_cycle."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """L2 (sgd, adam) or decoupled (adamw)."""
+    schedule: Literal["constant", "drop", "poly", "one_cycle"] = "constant"
+    """drop: x0.1 at each of drop_at; poly: (1 - t/T)^0.9; one_cycle: up in the first quarter, then cosine."""
+    drop_at: tuple[Fraction, ...] = ()
+    """Fractions of the training at which the learning rate drops tenfold."""
+    warm_up: Count = 0
+    """Iterations of linear warm-up from a thousandth of the learning rate."""
+
+
+class DenseCrf(Settings):
+    """A dense CRF: label smoothness and appearance kernels, mean-field inference."""
+
+    crf_iterations: Count = 10
+    """Of mean-field inference; 0 leaves the CRF out."""
+    gaussian_sxy: Annotated[float, Field(gt=0)] = 3.0
+    """Pixels; smoothness kernel."""
+    gaussian_weight: Annotated[float, Field(ge=0)] = 3.0
+    """Of the smoothness kernel."""
+    bilateral_sxy: Annotated[float, Field(gt=0)] = 50.0
+    """Pixels; appearance kernel."""
+    bilateral_srgb: Annotated[float, Field(gt=0)] = 5.0
+    """Grey levels; appearance kernel."""
+    bilateral_weight: Annotated[float, Field(ge=0)] = 10.0
+    """Of the appearance kernel."""

@@ -1,0 +1,68 @@
+"""Settings of the steps in data/."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from wsis_steps.settings.base import Fraction, Positive, Settings, Split
+
+
+class DataDrawShapes(Settings):
+    """The generated data set."""
+
+    image_size: Annotated[int, Field(ge=32, le=1024)] = 96
+    """Side of the square images in pixels."""
+    train: Positive = 480
+    """Number of training images."""
+    val: Positive = 120
+    """Number of evaluation images, drawn from other seeds."""
+    difficulty: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """Scales noise, blur, distractors and overlap; 0 is easy."""
+    seed: int = 0
+    """Seed of every picture."""
+
+
+class DataDownloadArchives(Settings):
+    """Official archives that are fetched into data/, for `make voc2012` and `make coco2017`."""
+
+    archives: tuple[Literal["voc", "sbd", "coco"], ...] = ()
+    """voc: VOC 2012, 2.0 GB; sbd: the masks of trainaug, 1.4 GB; coco: COCO 2017, 20.4 GB."""
+
+
+class DataImportDataset(Settings):
+    """Where the data come from and how they are read."""
+
+    format: Literal["shapes", "voc", "coco", "folder"] = "shapes"
+    """`shapes` is drawn by data_draw_shapes; the others are read from `root`."""
+    root: Path | None = None
+    """Folder of the data set: VOCdevkit/VOC2012, COCO with `annotations/`, or images with `tags.csv`."""
+    sbd_root: Path | None = None
+    """VOC only: the SBD `dataset` folder, whose masks complete trainaug."""
+    train_list: str = "train"
+    """VOC only: list in ImageSets/Segmentation, or a path, of the training images."""
+    val_list: str = "val"
+    """VOC only: list of the evaluation images."""
+    difficult: Literal["include", "exclude"] = "include"
+    """VOC only: whether objects marked difficult give tags."""
+    class_names: tuple[str, ...] | None = None
+    """Order of the classes; by default taken from the data."""
+    truth: tuple[Split, ...] = ("train", "val")
+    """Splits whose true masks are read, for evaluation and for the run `supervised` only; a folder has none."""
+    val_share: Fraction = 0.2
+    """Folder only: share of the images kept for evaluation where `tags.csv` has no split column."""
+
+    @model_validator(mode="after")
+    def _folder_has_no_masks(self) -> "DataImportDataset":
+        if self.format == "folder":
+            if self.truth and "truth" in self.model_fields_set:
+                raise ValueError("format folder has no masks, so truth must be []")
+            self.truth = ()
+        return self
+
+
+class DataImportSemantic(Settings):
+    """Semantic maps made elsewhere: a folder of PNG files named after the images."""
+
+    folder: Path | None = None
+    """Where the PNG files are; 0 background, 1 and up the classes, 255 unsure."""
