@@ -8,7 +8,7 @@ import torch
 from artifacts import picture, write_images
 
 from wsis_steps.bestie.infer import limit_to_tags, refine_ahead
-from wsis_steps.core.dense_crf import refine_probabilities
+from wsis_steps.core.dense_crf import DenseField
 from wsis_steps.core.images import Pictures
 from wsis_steps.core.store import Images
 from wsis_steps.settings.bestie import BestieInfer
@@ -32,7 +32,7 @@ def test_every_picture_is_refined_by_its_own_field_in_order(tmp_path, threads):
     job = SimpleNamespace(settings=settings, threads=threads)
     found = list(refine_ahead(job, pictures, iter(outputs)))
     for (i, probability), refined in zip(outputs, found, strict=True):
-        expected = refine_probabilities(picture(i), probability.numpy(), settings)
+        expected = DenseField(picture(i), 3, settings).refine_probabilities(probability.numpy())
         np.testing.assert_allclose(refined.numpy(), expected, atol=1e-5)
 
 

@@ -1,11 +1,10 @@
 """The dense CRF against mean-field inference with exact kernels, and in closed form."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsis_steps.core.dense_crf import refine_labels, refine_probabilities
+from wsis_steps.core.dense_crf import DenseField
 from wsis_steps.settings.base import DenseCrf
 
 HEIGHT, WIDTH, COUNT = 20, 26, 3
@@ -46,7 +45,7 @@ def mean_field(picture: np.ndarray, probabilities: np.ndarray, settings: DenseCr
 
 def test_equals_exact_mean_field_up_to_the_lattice():
     picture, probabilities = example()
-    found = refine_probabilities(picture, probabilities, SETTINGS)
+    found = DenseField(picture, COUNT, SETTINGS).refine_probabilities(probabilities)
     expected = mean_field(picture, probabilities, SETTINGS)
     assert np.abs(found - expected).mean() < 0.02
     assert (found.argmax(axis=0) == expected.argmax(axis=0)).mean() > 0.97
@@ -58,14 +57,19 @@ def test_equals_exact_mean_field_up_to_the_lattice():
 def test_without_kernels_the_probabilities_stay(seed):
     picture, probabilities = example(seed)
     settings = DenseCrf(gaussian_weight=0, bilateral_weight=0)
-    np.testing.assert_allclose(refine_probabilities(picture, probabilities, settings), probabilities, atol=2e-4)
+    found = DenseField(picture, COUNT, settings).refine_probabilities(probabilities)
+    np.testing.assert_allclose(found, probabilities, atol=2e-4)
 
 
-@pytest.mark.parametrize("classes, iterations", [(1, 10), (3, 0)])
-def test_one_class_or_no_iteration_changes_nothing(classes, iterations):
+def test_inferences_with_the_same_kernels_do_not_touch_each_other():
     picture, probabilities = example()
-    part = probabilities[:classes]
-    assert refine_probabilities(picture, part, DenseCrf(crf_iterations=iterations)) is part
+    _, others = example(1)
+    field = DenseField(picture, COUNT, SETTINGS)
+    first = field.refine_probabilities(probabilities)
+    kept = first.copy()
+    field.refine_probabilities(others)
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(field.refine_probabilities(probabilities), kept)
 
 
 def test_a_hole_in_a_flat_region_is_filled_and_an_edge_is_kept():
@@ -73,10 +77,10 @@ def test_a_hole_in_a_flat_region_is_filled_and_an_edge_is_kept():
     labels = np.repeat((np.arange(WIDTH) < WIDTH // 2)[None], HEIGHT, axis=0).astype(np.int64)
     truth = labels.copy()
     labels[8:10, 4:6] = 0
-    np.testing.assert_array_equal(refine_labels(picture, labels, 2, 0.8, SETTINGS), truth)
+    np.testing.assert_array_equal(DenseField(picture, 2, SETTINGS).refine_labels(labels, 0.8), truth)
 
 
 def test_impossible_classes_stay_finite():
     picture, probabilities = example()
     probabilities[0], probabilities[2] = 0, 1 - probabilities[1]
-    assert np.isfinite(refine_probabilities(picture, probabilities, SETTINGS)).all()
+    assert np.isfinite(DenseField(picture, COUNT, SETTINGS).refine_probabilities(probabilities)).all()

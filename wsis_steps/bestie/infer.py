@@ -18,7 +18,7 @@ from torch.nn import functional
 from wsis_steps.bestie.network import InstanceNetwork, build_network
 from wsis_steps.bestie.refinement import instances_from_outputs, instances_from_points
 from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.dense_crf import refine_probabilities
+from wsis_steps.core.dense_crf import DenseField
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
 from wsis_steps.core.masks import describe, encode, split
@@ -104,9 +104,11 @@ def refine_ahead(job: Job, pictures: Pictures, outputs: Iterator[tuple]) -> Iter
     def refine(item: tuple[int, np.ndarray]) -> np.ndarray:
         i, probability = item
         present = np.unique(probability.argmax(axis=0))
+        if len(present) == 1:
+            return probability
         part = probability[present] / probability[present].sum(axis=0)
         refined = np.zeros_like(probability)
-        refined[present] = refine_probabilities(pictures.read(i), part, job.settings)
+        refined[present] = DenseField(pictures.read(i), len(present), job.settings).refine_probabilities(part)
         return refined
 
     items = ((i, probability.cpu().numpy()) for i, probability, *_ in outputs)

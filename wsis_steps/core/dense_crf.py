@@ -13,32 +13,32 @@ from wsis_steps.settings.base import DenseCrf
 LOWEST = 1e-4  # probability below which a class is not told from an impossible one; its logarithm stays finite
 
 
-def refine_probabilities(picture: np.ndarray, probabilities: np.ndarray, settings: DenseCrf) -> np.ndarray:
-    """Marginals float32 (k, h, w) after mean-field inference.
+class DenseField:
+    """The kernels of a picture, which cost more than an inference and serve any number of them.
 
-    picture: uint8 (h, w, 3), RGB; probabilities: float (k, h, w), sum 1 over the k classes, of which there are 1 to
-    255. One class, or no iteration, is returned as it came.
+    picture: uint8 (h, w, 3), RGB; count: number of classes, 1 to 255.
     """
-    if len(probabilities) < 2 or not settings.crf_iterations:
-        return probabilities
-    return _marginals(picture, -np.log(np.clip(probabilities, LOWEST, 1)), settings)
 
+    def __init__(self, picture: np.ndarray, count: int, settings: DenseCrf) -> None:
+        self.height, self.width = picture.shape[:2]
+        self.count, self.iterations = count, settings.crf_iterations
+        self.field = DenseCRF2D(self.width, self.height, count)
+        self.field.addPairwiseGaussian(sxy=settings.gaussian_sxy, compat=settings.gaussian_weight)
+        self.field.addPairwiseBilateral(
+            sxy=settings.bilateral_sxy,
+            srgb=settings.bilateral_srgb,
+            rgbim=np.ascontiguousarray(picture),
+            compat=settings.bilateral_weight,
+        )
 
-def refine_labels(picture: np.ndarray, labels: np.ndarray, count: int, certainty: float, settings: DenseCrf):
-    """Likeliest labels int64 (h, w) where `labels` (h, w), values below count, are trusted by `certainty`."""
-    unary = unary_from_labels(labels, count, gt_prob=certainty, zero_unsure=False)
-    return _marginals(picture, unary.reshape(count, *labels.shape), settings).argmax(axis=0)
+    def refine_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
+        """Marginals float32 (count, h, w) after mean-field inference from float (count, h, w) that sum to 1."""
+        return self._infer(-np.log(np.clip(probabilities, LOWEST, 1)))
 
+    def refine_labels(self, labels: np.ndarray, certainty: float) -> np.ndarray:
+        """Likeliest labels int64 (h, w) where `labels` (h, w), values below count, are trusted by `certainty`."""
+        return self._infer(unary_from_labels(labels, self.count, certainty, zero_unsure=False)).argmax(axis=0)
 
-def _marginals(picture: np.ndarray, unary: np.ndarray, settings: DenseCrf) -> np.ndarray:
-    count, height, width = unary.shape
-    field = DenseCRF2D(width, height, count)
-    field.setUnaryEnergy(np.ascontiguousarray(unary.reshape(count, -1), dtype=np.float32))
-    field.addPairwiseGaussian(sxy=settings.gaussian_sxy, compat=settings.gaussian_weight)
-    field.addPairwiseBilateral(
-        sxy=settings.bilateral_sxy,
-        srgb=settings.bilateral_srgb,
-        rgbim=np.ascontiguousarray(picture),
-        compat=settings.bilateral_weight,
-    )
-    return np.asarray(field.inference(settings.crf_iterations)).reshape(count, height, width)
+    def _infer(self, unary: np.ndarray) -> np.ndarray:
+        self.field.setUnaryEnergy(np.ascontiguousarray(unary.reshape(self.count, -1), dtype=np.float32))
+        return np.array(self.field.inference(self.iterations)).reshape(self.count, self.height, self.width)

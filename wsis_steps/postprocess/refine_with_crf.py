@@ -14,7 +14,7 @@ import numpy as np
 
 from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.artifact import create
-from wsis_steps.core.dense_crf import refine_labels
+from wsis_steps.core.dense_crf import DenseField
 from wsis_steps.core.images import Pictures
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
@@ -32,12 +32,11 @@ def refine(
     if not len(maps):
         return np.zeros((height, width), dtype=np.uint8)
     full = np.stack([cv2.resize(m.astype(np.float32), (width, height)) for m in maps])
+    field = DenseField(picture, len(maps) + 1, settings)
     found = []
     for constant in (settings.foreground, settings.background):
         labels = np.argmax(np.concatenate([np.full((1, height, width), constant, np.float32), full]), axis=0)
-        if labels.any():
-            labels = refine_labels(picture, labels, len(maps) + 1, settings.certainty, settings)
-        found.append(labels)
+        found.append(field.refine_labels(labels, settings.certainty) if labels.any() else labels)
     sure, possible = found
     values = np.concatenate([[0], categories + 1]).astype(np.uint8)
     return np.where(sure > 0, values[sure], np.where(possible > 0, 255, 0)).astype(np.uint8)

@@ -54,7 +54,7 @@ class DenseCrf(Settings):
     """A dense CRF: label smoothness and appearance kernels, mean-field inference."""
 
     crf_iterations: Count = 10
-    """Of mean-field inference; 0 leaves the CRF out."""
+    """Of mean-field inference."""
     gaussian_sxy: Annotated[float, Field(gt=0)] = 3.0
     """Pixels; smoothness kernel."""
     gaussian_weight: Annotated[float, Field(ge=0)] = 3.0
