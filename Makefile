@@ -35,9 +35,9 @@ lint: setup
 bench: setup
 	$(BIN)/python -m bench.run
 
-# What each part of BESTIE brings, on the generated data set.
+# What each part of BESTIE brings, on the generated data set. Many small jobs: side by side they use the cores best.
 ablations: setup
-	snakemake --configfile config.yaml workflow/presets/shapes_ablations.yaml --cores $(CORES)
+	snakemake --configfile config.yaml workflow/presets/shapes_ablations.yaml --cores $(CORES) --max-threads 1
 	@echo && cat results/shapes_ablations/summary.md
 
 # Official archives, checked, to data/; WSIS_MIRROR=<address> takes the same files from elsewhere.

@@ -18,12 +18,11 @@ from torch.nn import functional
 from wsis_steps.bestie.network import InstanceNetwork, build_network
 from wsis_steps.bestie.refinement import instances_from_outputs, instances_from_points
 from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.dense_crf import DenseField
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
 from wsis_steps.core.masks import describe, encode, split
 from wsis_steps.core.models import load_model
-from wsis_steps.core.pool import fork_map
+from wsis_steps.core.probabilities import limit_to_tags, refine_ahead
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
 from wsis_steps.settings.bestie import BestieInfer, BestieTrain
@@ -72,13 +71,6 @@ def resize_outputs(outputs: tuple[torch.Tensor, ...], height: int, width: int) -
     return probability, centers, offsets
 
 
-def limit_to_tags(probability: torch.Tensor, tags: torch.Tensor, background_weight: float) -> torch.Tensor:
-    """Class probabilities (1 + C, h, w) given the tags bool (C,): other classes 0, the background weighted."""
-    factors = torch.cat([tags.new_full((1,), background_weight, dtype=torch.float32), tags.float()])
-    weighted = probability * factors[:, None, None]
-    return weighted / weighted.sum(dim=0)
-
-
 def compute_outputs(job: Job, pictures: Pictures, model: InstanceNetwork, split_name: str, device) -> Iterator[tuple]:
     """Image index, probability, centers and offsets of every image of a split, in its order, at its own size."""
     settings, images = job.settings, pictures.images
@@ -95,26 +87,6 @@ def compute_outputs(job: Job, pictures: Pictures, model: InstanceNetwork, split_
             yield i, probability, centers, offsets
 
 
-def refine_ahead(job: Job, pictures: Pictures, outputs: Iterator[tuple]) -> Iterator[torch.Tensor]:
-    """The probability of each of the outputs after a dense CRF over the classes that are likeliest somewhere."""
-    if not job.settings.crf_iterations:
-        yield from (probability for _, probability, *_ in outputs)
-        return
-
-    def refine(item: tuple[int, np.ndarray]) -> np.ndarray:
-        i, probability = item
-        present = np.unique(probability.argmax(axis=0))
-        if len(present) == 1:
-            return probability
-        part = probability[present] / probability[present].sum(axis=0)
-        refined = np.zeros_like(probability)
-        refined[present] = DenseField(pictures.read(i), len(present), job.settings).refine_probabilities(part)
-        return refined
-
-    items = ((i, probability.cpu().numpy()) for i, probability, *_ in outputs)
-    yield from map(torch.from_numpy, fork_map(refine, items, job.threads, chunk=1))
-
-
 def segment(job: Job, images: Images, model: InstanceNetwork, split_name: str, device) -> list[ImageInstances]:
     """Instances of every image of a split, in its order."""
     settings: BestieInfer = job.settings
@@ -122,7 +94,8 @@ def segment(job: Job, images: Images, model: InstanceNetwork, split_name: str, d
     members = images.members(split_name)
     pictures = Pictures(images, members)
     outputs, ahead = tee(compute_outputs(job, pictures, model, split_name, device))
-    both = zip(outputs, refine_ahead(job, pictures, ahead), strict=True)
+    probabilities = ((i, probability) for i, probability, *_ in ahead)
+    both = zip(outputs, refine_ahead(pictures, probabilities, settings, job.threads), strict=True)
     found = []
     for (i, _, centers, offsets), refined in job.progress(both, total=len(members)):
         probability = refined.to(device)
