@@ -179,7 +179,7 @@ def test_gaussian_has_the_released_window():
 
 
 def test_heat_is_cut_at_the_border_and_skips_points_outside():
-    heat = heat_maps(np.array([[0, 0, 0], [-1, 5, 0], [60, 5, 0], [59.7, 39.2, 1]]), 2, (40, 60), sigma=2.5)
+    heat = heat_maps(np.array([[0, 0, 0], [-1, 5, 0], [60, 5, 0], [59.4, 39.2, 1]]), 2, (40, 60), sigma=2.5)
     assert heat[0, 0, 0] == 1 and heat[1, 39, 59] == 1
     assert np.count_nonzero(heat[0]) == 9**2 and heat.shape == (2, 40, 60)  # radius 8
 

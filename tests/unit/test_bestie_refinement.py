@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsis_steps.bestie.centers import CenterRule
+from wsis_steps.bestie.centers import CenterRule, find_centers, list_pixels
 from wsis_steps.bestie.grouping import heat_maps, pad_tables, pseudo_instances, semantic_components, targets
 from wsis_steps.bestie.refinement import (
     draw_centers,
@@ -359,20 +359,6 @@ def test_predicted_instances_are_those_of_the_literal_rule(seed, offsets, device
     assert found == pytest.approx(expected, abs=1e-5) and len(expected) > 1
 
 
-def test_tags_rule_classes_out_at_inference():
-    _, logits, heat, way, tags, _ = reference.scene(2)
-    tags = tags & (np.arange(4) == np.flatnonzero(tags)[0])
-    own = probability(logits) * np.append(True, tags)[:, None, None]
-    made = instances_from_outputs(
-        probability=torch.from_numpy(probability(logits)),
-        centers=torch.from_numpy(heat),
-        offsets=torch.from_numpy(way),
-        tags=torch.from_numpy(tags),
-    )
-    expected = {part[:2]: part[2] for part in reference.instances(own, heat, way)}
-    assert as_set(made) == pytest.approx(expected, abs=1e-5) and set(made.categories) == set(np.flatnonzero(tags))
-
-
 def test_a_component_without_a_center_is_one_predicted_instance():
     semantic, logits, heat, way, _ = blank()
     logits[1] = np.where(semantic, 1, -1)
@@ -384,15 +370,37 @@ def test_a_component_without_a_center_is_one_predicted_instance():
     assert found.scores == pytest.approx(0.07 * np.e / (1 + np.e))
 
 
-def test_a_plateau_of_heat_is_one_center():
-    semantic, logits, heat, way, _ = blank()
-    logits[1] = np.where(semantic, 1, -1)
-    heat[0, 25:32, 60:70] = 0.8
-    way[0], way[1] = 28 - np.arange(60)[:, None], 64 - np.arange(240)
-    found = instances_from_outputs(
-        probability=torch.from_numpy(probability(logits)), centers=torch.from_numpy(heat), offsets=torch.from_numpy(way)
-    )
-    assert np.array_equal(found.instance_map, semantic)
+def centers_of(heat, components=None, window=9):
+    """Centers (image, y, x) of (B, H, W) heat in components that by default are the whole pictures."""
+    heat = torch.tensor(heat)
+    components = torch.ones_like(heat, dtype=torch.int32) if components is None else torch.tensor(components)
+    pixels = list_pixels(components, int(components.max()))
+    rows = torch.zeros(len(heat) * pixels.rows, dtype=torch.long)
+    rule = CenterRule(window=window, cluster_tolerance=0)
+    far = torch.full((len(heat), 2, *heat.shape[1:]), 50.0)
+    found, _ = find_centers(pixels, heat[:, None], far, rows, 0.3, rule)
+    images = torch.div(found.component, pixels.rows, rounding_mode="floor")
+    return [tuple(place) for place in torch.stack([images, found.y, found.x], dim=1).tolist()]
+
+
+def test_a_plateau_has_one_center_its_first_pixel():
+    heat = np.zeros((3, 20, 30), np.float32)
+    heat[0, 5:9, 6:12] = 0.8  # smaller than the window
+    heat[1, 0:3, 25:30] = 0.8  # at the border
+    heat[2, 4:6, 3:9] = heat[2, 14:16, 20:26] = 0.8  # two, further apart than the window
+    assert centers_of(heat) == [(0, 5, 6), (1, 0, 25), (2, 4, 3), (2, 14, 20)]
+
+
+def test_a_plateau_wider_than_the_window_has_one_center_too():
+    heat = np.zeros((1, 9, 60), np.float32)
+    heat[0, 4, 5:50] = 0.8
+    assert centers_of(heat) == [(0, 4, 5)]
+
+
+def test_equal_heat_in_touching_components_is_a_center_in_each():
+    heat = np.full((1, 8, 8), 0.8, np.float32)
+    components = np.repeat([[1] * 4 + [2] * 4], 8, axis=0)[None].astype(np.int32)
+    assert centers_of(heat, components, window=31) == [(0, 0, 0), (0, 0, 4)]
 
 
 def test_a_picture_of_background_has_no_instances():

@@ -1,7 +1,7 @@
 """The dense CRF against mean-field inference with exact kernels, and in closed form."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsis_steps.core.dense_crf import DenseField
@@ -53,11 +53,12 @@ def test_equals_exact_mean_field_up_to_the_lattice():
     assert changed > 0.2  # so the agreement is not that of an inference that does nothing
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_without_kernels_the_probabilities_stay(seed):
     picture, probabilities = example(seed)
-    settings = DenseCrf(gaussian_weight=0, bilateral_weight=0)
-    found = DenseField(picture, COUNT, settings).refine_probabilities(probabilities)
+    flat = DenseCrf(gaussian_weight=0, bilateral_weight=0)
+    found = DenseField(picture, COUNT, flat).refine_probabilities(probabilities)
     np.testing.assert_allclose(found, probabilities, atol=2e-4)
 
 

@@ -19,6 +19,8 @@ def main(x):
 ''',
     "nouns/middle": """from toy_steps import config
 from toy_steps.nouns import deep
+from toy_steps.settings.base import DEPTH
+from toy_steps.settings_extra import HEIGHT
 
 def double(x):
     return deep.TWO * x
@@ -27,6 +29,9 @@ def double(x):
     "nouns/__init__": "",
     "__init__": "",
     "config": "WIDTH = 1\n",
+    "settings/__init__": "",
+    "settings/base": "DEPTH = 1\n",
+    "settings_extra": "HEIGHT = 1\n",
     "other": "ONE = 1\n",
 }
 
@@ -35,12 +40,12 @@ def double(x):
 def package(tmp_path, monkeypatch):
     """A package of its own; gives a function that edits a module and returns the step's fingerprint."""
     folder = tmp_path / "toy_steps"
-    (folder / "nouns").mkdir(parents=True)
     for name, text in CODE.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(module, "PACKAGE", "toy_steps")
-    monkeypatch.setattr(module, "LEFT_OUT", ("toy_steps.config",))
+    monkeypatch.setattr(module, "LEFT_OUT", ("toy_steps.config", "toy_steps.settings"))
 
     def edit(name="step", before="", after=""):
         path = folder / f"{name}.py"
@@ -64,6 +69,7 @@ def package(tmp_path, monkeypatch):
         ("step", "double(x) + 1", "(double(x)\n            + 1)"),
         ("nouns/deep", "TWO = 2", "# two\nTWO    = 2"),
         ("config", "1", "2"),  # its values are parameters
+        ("settings/base", "1", "2"),
         ("other", "1", "2"),  # nobody imports it
     ],
 )
@@ -79,6 +85,7 @@ def test_an_edit_that_changes_no_code_that_runs_changes_nothing(package, name, b
         ("nouns/middle", "* x", "* x * x"),
         ("nouns/deep", "2", "3"),  # two imports away
         ("nouns/__init__", "", "SIDE = 1\n"),
+        ("settings_extra", "1", "2"),  # named like what is left out, but not in it
         ("step", "import numpy", "import scipy"),
     ],
 )

@@ -1,8 +1,12 @@
 """The map over worker processes: order, closures, errors, and no reading far ahead."""
 
 import os
+import signal
+import subprocess
+import sys
 from concurrent.futures.process import BrokenProcessPool
 
+import psutil
 import pytest
 
 from wsis_steps.core.errors import InputError
@@ -44,3 +48,20 @@ def test_items_are_read_only_some_chunks_ahead():
     assert next(results) == 0
     assert len(read) <= 2 * (4 * 2 + 2)
     results.close()
+
+
+def test_workers_end_when_their_parent_is_killed():
+    code = (
+        "import time\n"
+        "from wsis_steps.core.pool import fork_map\n"
+        "for result in fork_map(lambda n: time.sleep(0.01) or n, range(10**6), 2, chunk=1):\n"
+        "    print(result, flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
+        parent.stdout.readline()
+        workers = psutil.Process(parent.pid).children()
+        assert len(workers) == 2
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive

@@ -298,6 +298,17 @@ def test_progress_passes_items_on_and_tells_now_and_then(caplog, monkeypatch):
     assert 5 < len(lines) < 50 and all(" of 100 (" in line and "left" in line for line in lines)
 
 
+def test_progress_counts_what_is_in_a_batch(caplog, monkeypatch):
+    clock = iter(range(0, 10**6, 100))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(sys, "stderr", open(os.devnull, "w"))  # noqa: SIM115
+    job = Job("test_step", Values(), {}, {})
+    with caplog.at_level(logging.INFO, "wsis"):
+        list(job.progress([[1, 2, 3], [4], [5, 6, 7, 8]], 8, size=len))
+    told = [record.getMessage().split(" (")[0] for record in caplog.records]
+    assert told == ["3 of 8", "4 of 8", "8 of 8"]
+
+
 def test_a_line_needs_both_time_and_progress(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

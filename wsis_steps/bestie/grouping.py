@@ -154,12 +154,12 @@ def gaussian_window(sigma: float = SIGMA) -> tuple[np.ndarray, np.ndarray, np.nd
 def heat_maps(points: np.ndarray, channels: int, shape: tuple[int, int], sigma: float = SIGMA) -> np.ndarray:
     """Gaussians of height 1 at points, combined by maximum: float32 (channels, H, W).
 
-    points: (n, 3), rows x, y, channel; fractions of a pixel are dropped and points outside the image are
+    points: (n, 3), rows x, y, channel, to the nearest pixel; points outside the image are
     skipped.
     """
     height, width = shape
     heat = np.zeros((channels, height, width), dtype=np.float32)
-    x, y, channel = np.floor(np.asarray(points, dtype=np.float64).reshape(-1, 3)).T.astype(np.int64)
+    x, y, channel = np.rint(np.asarray(points, dtype=np.float64).reshape(-1, 3)).T.astype(np.int64)
     dy, _, values = gaussian_window(sigma)
     radius = int(dy[-1])
     window = values.reshape(2 * radius + 1, -1)

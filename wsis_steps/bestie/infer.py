@@ -6,10 +6,14 @@ out  labels       instances of the training images; classes limited to the tags,
      predictions  instances of the evaluation images, from the picture alone
 
 BESTIE (CVPR 2022), inference; released code. Offsets are scaled with the maps when those are resized to the image.
+Not in the paper, and off by default: the background's probability may be weighted down in training images, whose tags
+say what must be there, and a dense CRF may refine the class probabilities of both splits before they are grouped.
 """
 
+import math
+from collections import deque
 from collections.abc import Iterator
-from itertools import tee
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,14 +35,14 @@ STEP = Step("bestie_infer", BestieInfer, inputs=("images", "model"), outputs=("l
 BATCH = 8  # pictures at once; changes nothing but speed
 
 
-def prepare(multiple: int):
-    """A function that resizes an RGB picture so that its sides are the next multiples, to a uint8 tensor."""
+def prepare(long_side: int, multiple: int):
+    """A function from an RGB picture to a uint8 tensor: of its own size or `long_side`, in multiples."""
 
     def resize(picture: np.ndarray) -> torch.Tensor:
         height, width = picture.shape[:2]
-        return to_tensor(
-            fit(height, width, -(-height // multiple) * multiple, -(-width // multiple) * multiple).picture(picture)
-        )
+        factor = long_side / max(height, width) if long_side else 1
+        sides = [math.ceil(round(side * factor, 6) / multiple) * multiple for side in (height, width)]
+        return to_tensor(fit(height, width, *sides).picture(picture))
 
     return resize
 
@@ -71,10 +75,21 @@ def resize_outputs(outputs: tuple[torch.Tensor, ...], height: int, width: int) -
     return probability, centers, offsets
 
 
-def compute_outputs(job: Job, pictures: Pictures, model: InstanceNetwork, split_name: str, device) -> Iterator[tuple]:
-    """Image index, probability, centers and offsets of every image of a split, in its order, at its own size."""
+class Outputs(NamedTuple):
+    """The network's outputs for one image, at its size: probability (1 + C, h, w), centers, offsets (2, h, w)."""
+
+    image: int
+    probability: torch.Tensor
+    centers: torch.Tensor
+    offsets: torch.Tensor
+
+
+def compute_outputs(
+    job: Job, pictures: Pictures, model: InstanceNetwork, split_name: str, device: torch.device
+) -> Iterator[Outputs]:
+    """The outputs for every image of a split, in its order; classes of training images limited to their tags."""
     settings, images = job.settings, pictures.images
-    resized = prepare(settings.size_multiple)
+    resized = prepare(settings.long_side, settings.size_multiple)
     for indices, batch in read_ahead(pictures, images.members(split_name), resized, job.threads, BATCH):
         with torch.inference_mode(), autocast(device):
             outputs = predict(model, batch.to(device), settings.flip)
@@ -84,25 +99,31 @@ def compute_outputs(job: Job, pictures: Pictures, model: InstanceNetwork, split_
             if split_name == "train":
                 tags = torch.from_numpy(images.tags[i]).to(device)
                 probability = limit_to_tags(probability, tags, settings.background_weight)
-            yield i, probability, centers, offsets
+            yield Outputs(i, probability, centers, offsets)
 
 
-def segment(job: Job, images: Images, model: InstanceNetwork, split_name: str, device) -> list[ImageInstances]:
+def segment(
+    job: Job, images: Images, model: InstanceNetwork, split_name: str, device: torch.device
+) -> list[ImageInstances]:
     """Instances of every image of a split, in its order."""
     settings: BestieInfer = job.settings
     by_points = split_name == "train" and settings.supervision == "points"
     members = images.members(split_name)
     pictures = Pictures(images, members)
-    outputs, ahead = tee(compute_outputs(job, pictures, model, split_name, device))
-    probabilities = ((i, probability) for i, probability, *_ in ahead)
-    both = zip(outputs, refine_ahead(pictures, probabilities, settings, job.threads), strict=True)
+    waiting: deque[tuple[int, torch.Tensor, torch.Tensor]] = deque()  # for the CRF, which works ahead
+
+    def probabilities() -> Iterator[tuple[int, torch.Tensor]]:
+        for outputs in compute_outputs(job, pictures, model, split_name, device):
+            waiting.append((outputs.image, outputs.centers, outputs.offsets))
+            yield outputs.image, outputs.probability
+
     found = []
-    for (i, _, centers, offsets), refined in job.progress(both, total=len(members)):
-        probability = refined.to(device)
+    refined = refine_ahead(pictures, probabilities(), settings, max(job.threads - 1, 1))
+    for probability in job.progress(refined, total=len(members)):
+        i, centers, offsets = waiting.popleft()
         if by_points:
             points = torch.from_numpy(np.rint(images.points[i][:, [2, 0, 1]]).astype(np.int64)).to(device)
-            tags = torch.from_numpy(images.tags[i]).to(device)
-            instances = instances_from_points(probability=probability, offsets=offsets, points=points, tags=tags)
+            instances = instances_from_points(probability=probability, offsets=offsets, points=points)
         else:
             instances = instances_from_outputs(
                 probability=probability, centers=centers, offsets=offsets,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from wsis_steps.bestie.centers import CLUSTERED, CenterRule, Centers, Pixels, find_centers, list_pixels
@@ -247,36 +246,27 @@ def _collect(pixels: Pixels, place: Tensor, categories: Tensor, scores: Tensor) 
     return Instances(*(part.cpu().numpy() for part in (instance_map, categories[used], scores[used])))
 
 
-def _semantic(probability: Tensor, tags: Tensor | None) -> Tensor:
-    """The likeliest class of each pixel among background and the tagged classes: uint8 (H, W), 1 + category."""
-    if tags is None:
-        return probability.max(dim=0).indices.byte()  # several times faster than argmax
-    classes = F.pad(tags.bool(), (1, 0), value=True).nonzero()[:, 0]
-    return classes[probability[classes].max(dim=0).indices].byte()
-
-
 @torch.no_grad()
 def instances_from_outputs(
     *,
     probability: Tensor,
     centers: Tensor,
     offsets: Tensor,
-    tags: Tensor | None = None,
     threshold: float = 0.1,
     rule: CenterRule = RULE,
     min_area: int = MIN_AREA,
 ) -> Instances:
-    """Instances of one image from the network's outputs alone, or with the help of its tags.
+    """Instances of one image from the network's outputs.
 
-    probability: float (1 + C, H, W) softmax; centers: (C, H, W) heat, or (1, H, W) for all classes; offsets:
-    (2, H, W), channel 0 = y, pixels of these maps; tags: bool (C,), without which every class is possible.
+    probability: float (1 + C, H, W), softmax, 0 for classes that cannot be; centers: (C, H, W) heat, or (1, H, W) for
+    all classes; offsets: (2, H, W), channel 0 = y, pixels of these maps.
 
     Components of the likeliest class, of `min_area` pixels or more, are divided as in `refine`, but with no
     limit on the number of instances; one without any center is one instance. Score = highest heat in the
     instance times its mean class probability; heat of 1 or more, as of a clustered center, is replaced by
     that probability. In [0, 1].
     """
-    semantic = _semantic(probability, tags)
+    semantic = probability.max(dim=0).indices.byte()  # several times faster than argmax
     found = semantic_components(semantic.cpu().numpy(), np.ones(len(probability) - 1, dtype=bool), min_area)
     rows = torch.from_numpy(found.table).to(offsets.device).long()
     pixels = list_pixels(torch.from_numpy(found.map).to(offsets.device)[None], max(len(rows), 1))
@@ -297,20 +287,17 @@ def instances_from_outputs(
 
 
 @torch.no_grad()
-def instances_from_points(
-    *, probability: Tensor, offsets: Tensor, points: Tensor, tags: Tensor | None = None
-) -> Instances:
-    """Instances of one image with given points: pixels of the likeliest class go to the class's points.
+def instances_from_points(*, probability: Tensor, offsets: Tensor, points: Tensor) -> Instances:
+    """Instances of one image with given points: pixels of the likeliest class that has a point go to its points.
 
     probability: float (1 + C, H, W) softmax; offsets: (2, H, W), channel 0 = y, pixels; points: int (n, 3),
-    rows category, x, y; tags: bool (C,), by default the classes that have a point. Score = mean class
-    probability.
+    rows category, x, y. Score = mean class probability.
     """
     points = points.long()
-    if tags is None:
-        tags = torch.zeros(len(probability) - 1, dtype=torch.bool, device=points.device)
-        tags[points[:, 0]] = True
-    pixels, centers, groups = _class_groups(_semantic(probability, tags)[None], points[None])
+    possible = torch.zeros_like(probability[:, :1, :1])
+    possible[0] = possible[points[:, 0] + 1] = 1
+    semantic = (probability * possible).max(dim=0).indices.byte()
+    pixels, centers, groups = _class_groups(semantic[None], points[None])
     kept, place = _assign(pixels, offsets[None], centers, groups)
     pixels = pixels.select(kept)
     own = pixels.read(probability[None], (centers.component + 1).index_select(0, place))

@@ -14,7 +14,7 @@ LOWEST = 1e-4  # probability below which a class is not told from an impossible 
 
 
 class DenseField:
-    """The kernels of a picture, which cost more than an inference and serve any number of them.
+    """The kernels of a picture, which cost as much as several iterations and serve any number of inferences.
 
     picture: uint8 (h, w, 3), RGB; count: number of classes, 1 to 255.
     """

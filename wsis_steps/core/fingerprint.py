@@ -17,11 +17,15 @@ def fingerprint(module: str) -> str:
     while waiting:
         name = waiting.pop()
         reached.add(name)
-        waiting |= {other for other in _parse(name)[1] - reached if not other.startswith(LEFT_OUT)}
+        waiting |= {other for other in _parse(name)[1] - reached if not _left_out(other)}
     state = hashlib.blake2b(digest_size=8)
     for name in sorted(reached):
         state.update(f"{name}\n{_parse(name)[0]}\n".encode())
     return state.hexdigest()
+
+
+def _left_out(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in LEFT_OUT)
 
 
 @functools.cache

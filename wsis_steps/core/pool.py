@@ -1,7 +1,11 @@
 """A map over images in worker processes."""
 
+import ctypes
 import itertools
 import multiprocessing
+import os
+import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -13,9 +17,15 @@ _inherited: list[Callable[[Any], Any]] = []
 
 
 def fork_map(
-    function: Callable[[Item], Result], items: Iterable[Item], processes: int, chunk: int = 4
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    processes: int,
+    chunk: int = 4,
+    ahead: int | None = None,
 ) -> Iterator[Result]:
-    """Results of function(item) in order, computed in forked processes a few chunks ahead of the reader.
+    """Results of function(item) in order, computed in forked processes `ahead` chunks before the reader.
+
+    ahead: by default four times the processes; fewer where items or results are large.
 
     Workers inherit `function` with all that it refers to instead of unpickling it, so it may be a closure over
     opened artifacts or large tables. An exception of the function is raised here.
@@ -24,18 +34,29 @@ def fork_map(
         yield from map(function, items)
         return
     _inherited.append(function)
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("fork"))
+    ahead = 4 * processes if ahead is None else ahead
+    context = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(processes, context, initializer=_end_with, initargs=(os.getpid(),))
     try:
         waiting: deque = deque()
         for batch in _batched(items, chunk):
             waiting.append(pool.submit(_call, batch))
-            if len(waiting) > 4 * processes:
+            if len(waiting) > ahead:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
         _inherited.pop()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this worker with its parent: a killed one would leave it waiting, with the GPU lease it inherited."""
+    if sys.platform == "linux":
+        set_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def _batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

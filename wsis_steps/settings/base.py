@@ -53,7 +53,7 @@ class Training(Settings):
 class DenseCrf(Settings):
     """A dense CRF: label smoothness and appearance kernels, mean-field inference."""
 
-    crf_iterations: Count = 10
+    crf_iterations: Positive = 10
     """Of mean-field inference."""
     gaussian_sxy: Annotated[float, Field(gt=0)] = 3.0
     """Pixels; smoothness kernel."""

@@ -90,8 +90,10 @@ class BestieInfer(CenterFinding, DenseCrf):
     """Smallest center value of a peak."""
     flip: bool = False
     """Average semantic and center maps with the mirrored image; released: off for tags, on for points."""
+    long_side: Count = 0
+    """The longer side that the network sees; 0 keeps the image's own, as the paper does."""
     size_multiple: Positive = 32
-    """Images are resized to the next multiple."""
+    """Sides that the network sees are rounded up to a multiple of this."""
     crf_iterations: Count = 0
     """Of a dense CRF over the class probabilities, before they are grouped into instances; paper: 0, none."""
     background_weight: Annotated[float, Field(gt=0, le=1)] = 1.0

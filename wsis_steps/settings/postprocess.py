@@ -1,5 +1,9 @@
 """Settings of the steps in postprocess/."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from wsis_steps.settings.base import DenseCrf, Fraction
 
 
@@ -10,5 +14,5 @@ class PostprocessRefineWithCrf(DenseCrf):
     """Activation above which a pixel may be surely an object."""
     background: Fraction = 0.05
     """Activation below which a pixel may be surely background."""
-    certainty: Fraction = 0.7
+    certainty: Annotated[float, Field(gt=0, lt=1)] = 0.7
     """Probability given to the label that enters the CRF."""
