@@ -13,7 +13,7 @@ os.environ.update(PYTHONPATH=str(workflow.basedir))
 from wsis_steps.config import load
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.fingerprint import fingerprint
-from wsis_steps.runs import SEMANTIC_STEPS, Runs
+from wsis_steps.runs import Runs
 
 try:
     CONFIGURATION = load(config)
@@ -48,8 +48,12 @@ def result(step, path):
 
 def semantic(wildcards):
     """The semantic maps of a run's training images."""
-    step = SEMANTIC_STEPS[RUNS.runs[wildcards.run].semantic]
-    return result(step, "semantic/train.h5")(wildcards)
+    return result(RUNS.semantic_step(wildcards.run), "semantic/train.h5")(wildcards)
+
+
+def semantic_truth(wildcards):
+    """The true masks, for the upper bound of the semantic network only."""
+    return f"{DATA}/instances_train.h5" if RUNS.runs[wildcards.run].system == "supervised_semantic" else []
 
 
 def own_classifier(step):
@@ -101,56 +105,10 @@ def source(wildcards):
 
 
 def figures(wildcards):
-    """The evaluation files of all runs, as many as there is truth for: `summaries()` says what each is."""
-    return sorted({path for *_, path in summaries()})
-
-
-def summaries():
-    """Rows of run, system, stage, evaluation file for the table."""
-    rows = []
-    for name, run in RUNS.runs.items():
-        steps = RUNS.steps(name)
-        if "train" in TRUTH and run.system != "supervised":
-            owner = RUNS.owner(name, SEMANTIC_STEPS[run.semantic])
-            rows.append((name, run.system, "semantic", f"{owner}/evaluation/semantic.json"))
-            for number in range(run.rounds + 1):
-                path = RUNS.labels(name, number).replace("labels/", "evaluation/labels_").replace(".h5", ".json")
-                rows.append((name, run.system, f"labels/round{number:02d}", path))
-        if "val" in TRUTH and "bestie_infer" in steps:
-            owner = RUNS.owner(name, "bestie_infer", run.rounds)
-            path = f"{owner}/evaluation/predictions_round{run.rounds:02d}.json"
-            rows.append((name, run.system, "predictions_direct", path))
-        if "val" in TRUTH and "maskrcnn_infer" in steps:
-            path = f"{RUNS.owner(name, 'maskrcnn_infer')}/evaluation/predictions_val.json"
-            rows.append((name, run.system, "predictions", path))
-    return [(*row, f"results/{DATASET}/{path}") for *row, path in rows]
-
-
-def shown():
-    """Rows of run, stage, file of all that the report shows, those of a run in the order in which it makes them."""
-    rows = []
-    for name, run in RUNS.runs.items():
-
-        def made(stage, step, path, rounds=0):
-            if step in RUNS.steps(name):
-                rows.append((name, stage, f"results/{DATASET}/{RUNS.owner(name, step, rounds)}/{path}"))
-
-        made("classifier", "classifier_train", "classifier/metrics.jsonl")
-        made("activation maps", "classifier_infer", "classifier/train.h5")
-        made("cues", "classifier_find_peaks", "classifier/peaks.h5")
-        if run.supervision == "points" and "bestie_label" in RUNS.steps(name):
-            rows.append((name, "points", f"{DATA}/images.h5"))
-        made("semantic", SEMANTIC_STEPS[run.semantic], "semantic/train.h5")
-        made("labels/round00", "bestie_label", "labels/round00.h5")
-        for number in range(1, run.rounds + 1):
-            made(f"bestie/round{number - 1:02d}", "bestie_train", f"bestie/round{number - 1:02d}/metrics.jsonl", number)
-            made(f"labels/round{number:02d}", "bestie_infer", f"labels/round{number:02d}.h5", number)
-        made("predictions_direct", "bestie_infer", f"predictions/round{run.rounds:02d}.h5", run.rounds)
-        made("maskrcnn", "maskrcnn_train", "maskrcnn/metrics.jsonl")
-        made("predictions", "maskrcnn_infer", "predictions/val.h5")
-    return rows
+    """The evaluation files of all runs, as many as there is truth for."""
+    return sorted({path for *_, path in RUNS.figures(TRUTH)})
 
 
 def results(wildcards):
-    """The files of `shown()`: what a run without truth still makes, too."""
-    return list(dict.fromkeys(path for *_, path in shown()))
+    """What the report shows: what a run without truth still makes, too."""
+    return list(dict.fromkeys(path for *_, path in RUNS.shown()))

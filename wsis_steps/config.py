@@ -16,12 +16,13 @@ SHARED_STEPS = ("data_draw", "data_import_dataset", "data_download", "evaluation
 class Run(Settings):
     """A system with its overrides: one row of the table, one folder under results/<dataset>/."""
 
-    system: Literal["bestie", "supervised"]
-    """Which chain of steps: bestie, or supervised (Mask R-CNN on the true masks, the upper bound)."""
+    system: Literal["bestie", "learning_to_segment", "supervised", "supervised_semantic"]
+    """Which chain of steps; supervised (Mask R-CNN) and supervised_semantic (the network of learning_to_segment) train
+    on the true masks, as upper bounds."""
     rounds: Positive = 1
     """How often the system trains, each time on the labels that the last round refined."""
-    semantic: Literal["activation_crf", "imported"] = "activation_crf"
-    """Where semantic maps come from."""
+    semantic: Literal["activation_crf", "learning_to_segment", "imported"] = "activation_crf"
+    """Where BESTIE's semantic maps come from."""
     supervision: Literal["tags", "points"] = "tags"
     """What the system may see of the training images."""
     maskrcnn: bool = True

@@ -8,7 +8,12 @@ from functools import cache
 from wsis_steps.config import Configuration, Run, canonical
 from wsis_steps.settings import STEPS
 
-SEMANTIC_STEPS = {"activation_crf": "postprocess_refine_with_crf", "imported": "data_import_semantic"}
+SEMANTIC_STEPS = {
+    "activation_crf": "postprocess_refine_with_crf",
+    "learning_to_segment": "learning_to_segment_infer",
+    "imported": "data_import_semantic",
+}
+SEMANTIC_SYSTEMS = ("learning_to_segment", "supervised_semantic")  # those that end in semantic maps
 
 
 class Runs:
@@ -17,6 +22,7 @@ class Runs:
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self.runs: dict[str, Run] = configuration.runs
+        self.results = f"results/{configuration.dataset}"
         self.settings = cache(self._settings)
         self.steps = cache(self._steps)
         self.identity = cache(self._identity)
@@ -27,7 +33,10 @@ class Runs:
         if run in self.runs:
             chosen = self.runs[run]
             merged.update(chosen.steps.get(step) or {})
-            for name, value in (("seed", chosen.seed), ("supervision", chosen.supervision)):
+            supervision = chosen.supervision
+            if step == "learning_to_segment_train":  # points are of no use to it
+                supervision = "masks" if chosen.system == "supervised_semantic" else "tags"
+            for name, value in (("seed", chosen.seed), ("supervision", supervision)):
                 if name in STEPS[step].model_fields:
                     merged.setdefault(name, value)
         return STEPS[step].model_validate(merged)
@@ -38,11 +47,12 @@ class Runs:
     def needs(self, run: str, step: str) -> tuple[str, ...]:
         """The steps whose results a step of this run reads."""
         chosen = self.runs[run]
-        semantic = SEMANTIC_STEPS[chosen.semantic]
+        semantic = self.semantic_step(run)
         needed = {
             "classifier_infer": ("classifier_train",),
             "classifier_find_peaks": ("classifier_infer",),
             "postprocess_refine_with_crf": ("classifier_infer",),
+            "learning_to_segment_infer": ("learning_to_segment_train",),
             "bestie_label": (semantic,) if chosen.supervision == "points" else (semantic, "classifier_find_peaks"),
             "bestie_train": ("bestie_label", semantic),
             "bestie_infer": ("bestie_train",),
@@ -57,12 +67,19 @@ class Runs:
         """All steps that a run needs for its result."""
         chosen = self.runs[run]
         waiting = {"maskrcnn_infer"} if chosen.maskrcnn or chosen.system == "supervised" else {"bestie_infer"}
+        if chosen.system in SEMANTIC_SYSTEMS:
+            waiting = {"learning_to_segment_infer"}
         reached: set[str] = set()
         while waiting:
             step = waiting.pop()
             reached.add(step)
             waiting |= set(self.needs(run, step)) - reached
         return frozenset(reached)
+
+    def semantic_step(self, run: str) -> str:
+        """The step that makes a run's semantic maps."""
+        chosen = self.runs[run]
+        return "learning_to_segment_infer" if chosen.system in SEMANTIC_SYSTEMS else SEMANTIC_STEPS[chosen.semantic]
 
     def _identity(self, run: str, step: str) -> tuple:
         """Equal where a step computes the same: its settings and those of all it stands on."""
@@ -98,3 +115,56 @@ class Runs:
         """Path below results/<dataset>/ of the labels of a round of this run."""
         step = "bestie_label" if number == 0 else "bestie_infer"
         return f"{self.owner(run, step, max(number, 1))}/labels/round{number:02d}.h5"
+
+    def figures(self, truth: tuple[str, ...]) -> list[tuple[str, str, str, str]]:
+        """Rows of run, system, stage, evaluation file for the table; `truth`: the splits that have true masks."""
+        return [row for run in self.runs for row in self._figures(run, truth)]
+
+    def _figures(self, name: str, truth: tuple[str, ...]) -> list[tuple[str, str, str, str]]:
+        run, rows = self.runs[name], []
+
+        def scored(stage: str, split: str, step: str, path: str, rounds: int = 0) -> None:
+            if split in truth and step in self.steps(name):
+                folder = f"{self.results}/{self.owner(name, step, rounds)}/evaluation"
+                rows.append((name, run.system, stage, f"{folder}/{path}.json"))
+
+        if run.system in SEMANTIC_SYSTEMS:
+            scored("semantic", "val", "learning_to_segment_infer", "semantic_val")
+        if run.system != "supervised_semantic":
+            scored("semantic", "train", self.semantic_step(name), "semantic_train")
+        scored("labels/round00", "train", "bestie_label", "labels_round00")
+        for number in range(1, run.rounds + 1):
+            scored(f"labels/round{number:02d}", "train", "bestie_infer", f"labels_round{number:02d}", number)
+        scored("predictions_direct", "val", "bestie_infer", f"predictions_round{run.rounds:02d}", run.rounds)
+        scored("predictions", "val", "maskrcnn_infer", "predictions_val")
+        return rows
+
+    def shown(self) -> list[tuple[str, str, str]]:
+        """Rows of run, stage, file of all that the report shows, those of a run in the order in which it makes them."""
+        return [row for run in self.runs for row in self._shown(run)]
+
+    def _shown(self, name: str) -> list[tuple[str, str, str]]:
+        run, rows = self.runs[name], []
+
+        def made(stage: str, step: str, path: str, rounds: int = 0) -> None:
+            if step in self.steps(name):
+                rows.append((name, stage, f"{self.results}/{self.owner(name, step, rounds)}/{path}"))
+
+        made("classifier", "classifier_train", "classifier/metrics.jsonl")
+        made("activation maps", "classifier_infer", "classifier/train.h5")
+        made("cues", "classifier_find_peaks", "classifier/peaks.h5")
+        if run.supervision == "points" and "bestie_label" in self.steps(name):
+            rows.append((name, "points", f"{self.results}/shared/data/images.h5"))
+        made("learning_to_segment", "learning_to_segment_train", "learning_to_segment/metrics.jsonl")
+        made("semantic", self.semantic_step(name), "semantic/train.h5")
+        if run.system in SEMANTIC_SYSTEMS:
+            made("semantic", "learning_to_segment_infer", "semantic/val.h5")
+        made("labels/round00", "bestie_label", "labels/round00.h5")
+        for number in range(1, run.rounds + 1):
+            trained = f"bestie/round{number - 1:02d}"
+            made(trained, "bestie_train", f"{trained}/metrics.jsonl", number)
+            made(f"labels/round{number:02d}", "bestie_infer", f"labels/round{number:02d}.h5", number)
+        made("predictions_direct", "bestie_infer", f"predictions/round{run.rounds:02d}.h5", run.rounds)
+        made("maskrcnn", "maskrcnn_train", "maskrcnn/metrics.jsonl")
+        made("predictions", "maskrcnn_infer", "predictions/val.h5")
+        return rows

@@ -41,6 +41,43 @@ def test_weights_of_the_classifier_need_it():
     assert found.steps("a") == {"maskrcnn_train", "maskrcnn_infer", "classifier_train"}
 
 
+def test_the_semantic_network_is_a_system_and_a_source():
+    network = {"learning_to_segment_train", "learning_to_segment_infer"}
+    found = runs(
+        a={"system": "learning_to_segment"},
+        b=bestie(semantic="learning_to_segment", supervision="points"),
+        c={"system": "supervised_semantic"},
+    )
+    assert found.steps("a") == found.steps("c") == network
+    assert network < found.steps("b") and "classifier_infer" not in found.steps("b")
+    assert owners(found, "b")["learning_to_segment_infer"] == "a" and owners(found, "c")[min(network)] == "c"
+    assert found.values("b", "learning_to_segment_train").supervision == "tags"
+    assert found.values("c", "learning_to_segment_train").supervision == "masks"
+
+
+def test_figures_and_pictures_of_a_run_lie_where_they_are_computed():
+    found = runs(
+        a={"system": "learning_to_segment"}, b=bestie(semantic="learning_to_segment"), c={"system": "supervised"}
+    )
+    figures = [(run, stage, path.removeprefix("results/d/")) for run, _, stage, path in found.figures(("train", "val"))]
+    assert figures == [
+        ("a", "semantic", "a/evaluation/semantic_val.json"),
+        ("a", "semantic", "a/evaluation/semantic_train.json"),
+        ("b", "semantic", "a/evaluation/semantic_train.json"),
+        ("b", "labels/round00", "b/evaluation/labels_round00.json"),
+        ("b", "labels/round01", "b/evaluation/labels_round01.json"),
+        ("b", "predictions_direct", "b/evaluation/predictions_round01.json"),
+        ("b", "predictions", "b/evaluation/predictions_val.json"),
+        ("c", "predictions", "c/evaluation/predictions_val.json"),
+    ]
+    assert found.figures(()) == []
+    shown = [path.removeprefix("results/d/") for run, _, path in found.shown() if run in "ac"]
+    assert shown == [
+        *(f"a/{name}" for name in ("learning_to_segment/metrics.jsonl", "semantic/train.h5", "semantic/val.h5")),
+        *(f"c/{name}" for name in ("maskrcnn/metrics.jsonl", "predictions/val.h5")),
+    ]
+
+
 def test_settings_are_global_ones_with_the_overrides_of_the_run():
     found = runs(
         {"classifier_train": {"epochs": 7, "seed": 1}, "bestie_label": {"min_area": 9}},

@@ -7,7 +7,7 @@ import pytest
 from tiny_workflow import jobs
 
 END = {"evaluation_summarise", "report_render_report", "all"}
-SEMANTIC = {"postprocess_refine_with_crf bestie", "evaluation_score_semantics bestie"}
+SEMANTIC = {"postprocess_refine_with_crf bestie", "evaluation_score_semantics bestie train"}
 
 
 def maskrcnn(run: str) -> set[str]:
@@ -28,10 +28,17 @@ def labels(run: str) -> set[str]:
     return {f"bestie_label {run}", f"evaluation_score_labels {run} 00", *training(run)}
 
 
+def semantic_system(run: str, *splits: str) -> set[str]:
+    """The semantic network, and the splits of which its maps are scored."""
+    scores = {f"evaluation_score_semantics {run} {split}" for split in splits}
+    return {f"learning_to_segment_train {run}", f"learning_to_segment_infer {run}", *scores}
+
+
+NETWORKS = semantic_system("learning_to_segment", "train", "val") | semantic_system("supervised_semantic", "val")
 BOTH = labels("bestie") | labels("bestie_points") | maskrcnn("bestie")
 PEAKS = {"classifier_find_peaks bestie"} | labels("bestie") | maskrcnn("bestie")
 MAPS = {"classifier_infer bestie"} | SEMANTIC | PEAKS | BOTH
-CLASSIFIER = {"classifier_train bestie"} | MAPS | maskrcnn("supervised")
+CLASSIFIER = {"classifier_train bestie"} | MAPS | maskrcnn("supervised") | NETWORKS
 SCORES = {
     "evaluation_score_instances bestie round01",
     "evaluation_score_instances bestie val",
@@ -111,7 +118,7 @@ FILES = {
     "the time of a small file": (lambda tiny: tiny.touched("bestie/labels/round00.h5"), set()),  # equal checksums
     "the time of a file beyond 1 MB": (
         lambda tiny: tiny.touched("bestie/classifier/model.pt"),
-        (MAPS | maskrcnn("supervised") | END),
+        (MAPS | maskrcnn("supervised") | NETWORKS | END),
     ),
     "a result that is gone": (
         lambda tiny: tiny.without("bestie/labels/round00.h5"),

@@ -13,12 +13,13 @@ import pytest
 import torch
 from artifacts import write_images, write_labels, write_semantic
 from calls import call, files
-from tiny_settings import BESTIE, CLASSIFIER, MASKRCNN
+from tiny_settings import BESTIE, CLASSIFIER, LEARNING_TO_SEGMENT, MASKRCNN
 from tiny_workflow import ROOT
 
 ITERATIONS = 60
 STEPS = {
     "classifier.train": ({**CLASSIFIER, "epochs": 30}, ("images",)),
+    "learning_to_segment.train": ({**LEARNING_TO_SEGMENT, "iterations": ITERATIONS}, ("images",)),
     "bestie.train": ({**BESTIE, "iterations": ITERATIONS}, ("images", "semantic", "labels")),
     "maskrcnn.train": ({**MASKRCNN, "iterations": ITERATIONS}, ("images", "labels")),
 }
@@ -40,7 +41,7 @@ def paths(inputs: dict[str, Path], step: str, folder: Path) -> dict[str, Path]:
 
 
 # Two threads: one process loads the pictures, another trains. Results are equal for equal numbers of threads only.
-THREADS = {"classifier.train": 2, "bestie.train": 1, "maskrcnn.train": 1}
+THREADS = {"classifier.train": 2, "learning_to_segment.train": 1, "bestie.train": 1, "maskrcnn.train": 1}
 
 
 def start(step: str, arguments: dict[str, Path], log: Path) -> subprocess.Popen:

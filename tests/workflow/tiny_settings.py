@@ -12,3 +12,7 @@ MASKRCNN = {
     "max_size": 32, "fpn_channels": 8, "anchor_scale": 3, "proposals_before_nms": [16, 16],
     "proposals_after_nms": [8, 8], "rois": 8, "box_width": 8, "mask_width": 8, "mask_layers": 1, "frozen_levels": 0,
 }  # fmt: skip
+LEARNING_TO_SEGMENT = {
+    "backbone": "small", "weights": "none", "skip_width": 4, "decoder_width": 4, "iterations": 4, "batch_size": 2,
+    "resize": 32, "crop": 32,
+}  # fmt: skip

@@ -45,14 +45,14 @@ rule evaluation_score_labels:
 
 rule evaluation_score_semantics:
     input:
-        truth=f"{DATA}/instances_train.h5",
-        semantic="results/{dataset}/{run}/semantic/train.h5",
+        truth=f"{DATA}/instances_{{split}}.h5",
+        semantic="results/{dataset}/{run}/semantic/{split}.h5",
     output:
-        figures="results/{dataset}/{run}/evaluation/semantic.json",
+        figures="results/{dataset}/{run}/evaluation/semantic_{split}.json",
     log:
-        "logs/{dataset}/{run}/evaluation_score_semantics.log",
+        "logs/{dataset}/{run}/evaluation_score_semantics_{split}.log",
     benchmark:
-        "benchmarks/{dataset}/{run}/evaluation_score_semantics.tsv"
+        "benchmarks/{dataset}/{run}/evaluation_score_semantics_{split}.tsv"
     conda:
         "../../envs/light.yaml"
     params:
@@ -60,7 +60,7 @@ rule evaluation_score_semantics:
         code=code("evaluation.score_semantics"),
     shell:
         "python -m wsis_steps.evaluation.score_semantics --truth {input.truth} --semantic {input.semantic}"
-        " --figures {output.figures}"
+        " --split {wildcards.split} --figures {output.figures}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
@@ -79,7 +79,7 @@ rule evaluation_summarise:
     params:
         settings=settings("evaluation_summarise"),
         code=code("evaluation.summarise"),
-        rows=json.dumps({"dataset": DATASET, "rows": summaries()}),
+        rows=json.dumps({"dataset": DATASET, "rows": RUNS.figures(TRUTH)}),
     shell:
         "python -m wsis_steps.evaluation.summarise --figures {input.figures} --rows {params.rows:q}"
         " --table {output.table} --text {output.text}"

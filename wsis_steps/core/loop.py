@@ -73,6 +73,8 @@ def rate(settings: Training, iteration: int, iterations: int) -> float:
     factor = 1.0
     if settings.schedule == "drop":
         factor = 0.1 ** sum(progress >= at for at in settings.drop_at)
+    elif settings.schedule == "halve":
+        factor = 0.5 ** math.floor(10 * progress)
     elif settings.schedule == "poly":
         factor = (1 - progress) ** 0.9
     elif settings.schedule == "one_cycle":

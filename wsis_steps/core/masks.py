@@ -34,6 +34,15 @@ def paint(instances: ImageInstances, height: int, width: int) -> np.ndarray:
     return painted
 
 
+def true_labels(instances: ImageInstances, height: int, width: int) -> np.ndarray:
+    """Label map uint8 (height, width) of true instances: 0 background, 1 + category, 255 crowds and ignored pixels."""
+    values = np.concatenate([[0], np.where(instances.crowd, 255, instances.categories + 1)])
+    labels = values[paint(instances, height, width)].astype(np.uint8)
+    if instances.ignore:
+        labels[decode([instances.ignore], height, width)[0] > 0] = 255
+    return labels
+
+
 def describe(
     rles: list[dict],
     categories: np.ndarray,

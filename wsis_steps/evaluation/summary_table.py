@@ -21,6 +21,7 @@ HEADINGS = {
     "box_ap50": "box AP50",
     "corloc": "CorLoc",
     "miou": "mIoU",
+    "boundary_f": "boundary F",
 }
 _SEED = re.compile(r"(.+)_seed\d+")
 _KEY = ["name", "seeded", "stage", "split"]

@@ -15,6 +15,7 @@ from wsis_steps.settings.evaluation import (
     EvaluationSummarise,
     ReportRenderReport,
 )
+from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, LearningToSegmentTrain
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.settings.postprocess import PostprocessRefineWithCrf
 
@@ -27,6 +28,8 @@ STEPS: dict[str, type[Settings]] = {
     "classifier_infer": ClassifierInfer,
     "classifier_find_peaks": ClassifierFindPeaks,
     "postprocess_refine_with_crf": PostprocessRefineWithCrf,
+    "learning_to_segment_train": LearningToSegmentTrain,
+    "learning_to_segment_infer": LearningToSegmentInfer,
     "bestie_label": BestieLabel,
     "bestie_train": BestieTrain,
     "bestie_infer": BestieInfer,

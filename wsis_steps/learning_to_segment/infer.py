@@ -1,0 +1,94 @@
+"""Segments images by class with a trained network: training images with their tags, evaluation images without.
+
+in   images  images.h5
+     model   of learning_to_segment_train
+out  train   semantic maps of the training images, uint8: 0 background, 1 + category
+     val     semantic maps of the evaluation images
+
+Learning to segment with image-level supervision (WACV 2019), section 5: the predicted distribution alone, upsampled;
+with crf_iterations above 0 refined by a dense CRF (not in the paper).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from wsis_steps.core.agreement import check_same_classes
+from wsis_steps.core.artifact import create
+from wsis_steps.core.device import autocast, choose_device
+from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
+from wsis_steps.core.models import load_model
+from wsis_steps.core.probabilities import limit_to_tags, refine_ahead
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images, Maps, MapsWriter
+from wsis_steps.learning_to_segment.network import SemanticNetwork, build_semantic_network
+from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, LearningToSegmentTrain
+
+STEP = Step("learning_to_segment_infer", LearningToSegmentInfer, inputs=("images", "model"), outputs=("train", "val"))
+BATCH = 8  # pictures at once; changes nothing but speed
+
+
+def prepare(size: int):
+    """A function from an RGB picture to a uint8 tensor: (3, size, size), or the picture's own size where size is 0."""
+
+    def resize(picture: np.ndarray) -> torch.Tensor:
+        height, width = picture.shape[:2]
+        return to_tensor(fit(height, width, size or height, size or width).picture(picture))
+
+    return resize
+
+
+def predict(model: SemanticNetwork, pictures: torch.Tensor, flip: bool) -> torch.Tensor:
+    """Class probabilities (b, 1 + C, h / 4, w / 4) of uint8 pictures; flip averages with the mirrored ones."""
+    normalised = model.backbone.normalise(pictures)
+    probability = model(normalised).float().softmax(dim=1)
+    if flip:
+        mirrored = model(normalised.flip(-1)).float().softmax(dim=1)
+        # a width that is no multiple of four is padded on the right, so the mirror's cells are shifted a little
+        probability = (probability + mirrored.flip(-1)) / 2
+    return probability
+
+
+def compute_probabilities(
+    job: Job, pictures: Pictures, model: SemanticNetwork, split: str, device: torch.device
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Image index and class probabilities (1 + C, h, w) at the image's size, of every image of a split in order."""
+    settings, images = job.settings, pictures.images
+    for indices, batch in read_ahead(pictures, images.members(split), prepare(settings.size), job.threads, BATCH):
+        with torch.inference_mode(), autocast(device):
+            coarse = predict(model, batch.to(device), settings.flip)
+        for i, own in zip(indices, coarse, strict=True):
+            size = int(images.heights[i]), int(images.widths[i])
+            probability = functional.interpolate(own[None], size, mode="bilinear")[0]
+            if split == "train":
+                tags = torch.from_numpy(images.tags[i]).to(device)
+                probability = limit_to_tags(probability, tags, settings.background_weight)
+            yield i, probability
+
+
+def main(job: Job) -> None:
+    device = choose_device(job.threads)
+    images = Images(job.inputs["images"])
+    trained = load_model(job.inputs["model"], "learning_to_segment_train")
+    check_same_classes(images, trained)
+    model = build_semantic_network(LearningToSegmentTrain.model_validate(trained.settings), len(trained.class_names))
+    model.load_state_dict(trained.state)
+    model.to(device).eval()
+    for split in ("train", "val"):
+        members = images.members(split)
+        pictures = Pictures(images, members)
+        outputs = compute_probabilities(job, pictures, model, split, device)
+        refined = refine_ahead(pictures, outputs, job.settings, job.threads)
+        largest = images.heights[members].max(initial=1), images.widths[members].max(initial=1)
+        with create(job.outputs[split], Maps.schema, job.provenance(trained.class_names, trained.supervision)) as file:
+            writer = MapsWriter(file, tuple(map(int, largest)), np.uint8)
+            for i, probability in zip(members, job.progress(refined, len(members)), strict=True):
+                labels = probability.max(dim=0).indices.byte().cpu().numpy()
+                writer.add(images.ids[i], *labels.shape, labels[None])
+            writer.close()
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,272 @@
+"""The neighbourhood loss: every pixel's class probabilities should be those of the pixels near it and of its color.
+
+Learning to segment with image-level supervision (WACV 2019), sections 3.4 (Eq. 8, 10 to 12) and 3.5 (Prop. 3.1).
+Neighbours are weighted by a kernel of two parts (Eq. 11), as in the dense CRF of Krähenbühl and Koltun:
+
+    appearance  exp(-|color_i - color_j|^2 / (2 color^2) - |place_i - place_j|^2 / (2 position^2))
+    smoothness  exp(-|place_i - place_j|^2 / (2 position^2)), of another, much smaller position
+
+Places are counted in pixels of the map of probabilities, a quarter of the network's input; colors in levels of 255.
+The paper computes both sums approximately, on a lattice. Here they are exact up to rounding: the appearance kernel pair
+by pair, the smoothness kernel in a window.
+
+The appearance kernel is never held in memory. It is symmetric, and made anew in parts that fit a cache, each used for
+its rows and for its columns. Storing it would cost 39 MB for a picture of 56 x 56, and reading that back takes longer
+than to make it again. What a caller can keep for further use of the same pictures is a `Neighbourhood`.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from wsis_steps.core.errors import InputError, nearest
+
+MEANS = ("exponentiated", "weighted")
+NORMALISATIONS = ("per_kernel", "joint")
+GRADIENTS = ("stop", "full")
+LEAST_SIMILARITY = 2.0**-30  # of any two pixels' appearance: one like no other has the mean of all as its neighbour
+SMALLEST_SUM = 1e-30  # of similarities, so that a pixel without a valid neighbour has sums of 0 by it, not 0 / 0
+LOWEST_PROBABILITY = 1e-12  # of a class among the neighbours; its logarithm stays finite
+LOWEST_LOGARITHM = -1e3  # of a predicted probability, in place of -inf
+CACHE_PART, GPU_PART = 2**19, 2**26  # pairs of pixels at a time
+
+
+def _precise(maps: Tensor) -> Tensor:
+    """float64 as it is, anything else as float32: sums over many pixels would lose too much."""
+    return maps if maps.dtype == torch.float64 else maps.float()
+
+
+class AppearanceKernel:
+    """Sums over all pixels, weighted by likeness of color and place: `kernel(values)`.
+
+    pictures: (B, 3, h, w), colors from 0 to 255 of any type; float64 makes the kernel float64, all else float32.
+    color: in levels, position: in pixels, the theta of each. exclude_self: a pixel is not its own neighbour.
+
+    To each similarity 2^-30 is added, far below what rounding does to a sum that has a similar pixel in it.
+
+    float32 needs true float32 products: where torch may use TF32 for matrices (not its default), similarities are off
+    by a tenth.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self, pictures: Tensor, *, color: float = 13.0, position: float = 20.0, exclude_self: bool = True
+    ) -> None:
+        if pictures.ndim != 4 or pictures.shape[1] != 3:
+            raise InputError(f"pictures have the shape (images, 3, height, width), not {tuple(pictures.shape)}")
+        if min(color, position) <= 0:
+            raise InputError(f"color and position of the appearance kernel are above 0, not {color} and {position}")
+        self.exclude_self = exclude_self
+        count, _, *self.size = pictures.shape
+        colors = _precise(pictures).flatten(2) / color
+        y, x = (torch.arange(side, device=colors.device, dtype=colors.dtype) / position for side in self.size)
+        places = torch.stack(torch.meshgrid(y, x, indexing="ij")).flatten(1)
+        # Powers of 2 are four times as fast as those of e. Near 0 the squares below cancel with the least error.
+        features = torch.cat([colors, places.expand(count, -1, -1)], dim=1) * math.sqrt(math.log2(math.e))
+        features = features - features.mean(dim=2, keepdim=True)
+        brightness = features[:, :3].sum(dim=1) / math.sqrt(3)  # along an axis of length 1: at most the distance
+        brightness, self.order = brightness.sort(dim=1)
+        self.places = self.order.argsort(dim=1)
+        features = features.gather(2, self.order[:, None].expand_as(features))
+        squares, ones = features.square().sum(dim=1, keepdim=True) / 2, torch.ones_like(features[:, :1])
+        # -|f_i - f_j|^2 / 2 = f_i f_j - |f_i|^2 / 2 - |f_j|^2 / 2 as one product
+        self.left = torch.cat([features, squares, ones], dim=1).mT.contiguous()
+        self.right = torch.cat([features, -ones, -squares], dim=1)
+        self._divide(brightness)
+
+    def _divide(self, brightness: Tensor) -> None:
+        """Sets how many images and rows of their kernels are made at once, and the first column that each part needs.
+
+        Pixels lie in the order of brightness, so those too dark to be like a row's are the first ones. A GPU is not
+        asked which these are: it would have to finish all else first.
+        """
+        count, pixels = brightness.shape
+        on_cpu = brightness.device.type == "cpu"
+        part = CACHE_PART if on_cpu else GPU_PART
+        self.height = min(pixels, max(1, part // pixels))
+        self.images = min(count, max(1, part // pixels**2))
+        tops = brightness[:, :: self.height]
+        self.firsts = [[0] * tops.shape[1]] * count
+        if on_cpu:
+            reach = math.sqrt(-2 * math.log2(LEAST_SIMILARITY))
+            self.firsts = torch.searchsorted(brightness, tops.contiguous() - reach).tolist()
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Sums (B, C, h, w) of values (B, C, h, w) of the kernel's type, through which a gradient flows."""
+        return _AppearanceSums.apply(values, self)
+
+    def _sums(self, values: Tensor) -> Tensor:
+        """As `__call__`, without a gradient."""
+        count, pixels = self.order.shape
+        result = torch.empty_like(values)
+        buffer = values.new_empty(self.images * self.height * pixels)  # new memory each time would cost more than exp2
+        # Autocast leaves alone what writes to given memory, so all products stay in the kernel's precision.
+        for image in range(0, count, self.images):
+            images = slice(image, image + self.images)
+            order, places = (index[images, None].expand(-1, values.shape[1], -1) for index in (self.order, self.places))
+            given = values[images].flatten(2).gather(2, order)
+            sums = (LEAST_SIMILARITY * given.sum(dim=2, keepdim=True)).expand_as(given).contiguous()
+            if self.exclude_self:
+                sums.sub_(given, alpha=LEAST_SIMILARITY)
+            for top, first in zip(range(0, pixels, self.height), self.firsts[image], strict=True):
+                rows, before = slice(top, min(top + self.height, pixels)), slice(first, top)
+                columns = slice(first, rows.stop)
+                left, right = self.left[images, rows], self.right[images, :, columns]
+                shape = (*left.shape[:2], right.shape[2])
+                similarity = torch.bmm(left, right, out=buffer[: math.prod(shape)].view(shape)).exp2_()
+                if self.exclude_self:
+                    similarity[:, :, top - first :].diagonal(dim1=1, dim2=2).zero_()
+                sums[:, :, columns].baddbmm_(given[:, :, rows], similarity)
+                if top > first:  # the kernel is symmetric: these columns' rows need the same numbers
+                    sums[:, :, rows].baddbmm_(given[:, :, before], similarity[:, :, : top - first].mT)
+            result[images] = sums.gather(2, places).unflatten(2, self.size)
+        return result
+
+
+class _AppearanceSums(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, values: Tensor, kernel: AppearanceKernel) -> Tensor:
+        ctx.kernel = kernel
+        return kernel._sums(values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
+        return ctx.kernel._sums(gradient), None  # the kernel is symmetric
+
+
+class SmoothnessKernel:
+    """Sums over the pixels near by, weighted by distance: `kernel(values)`.
+
+    position: theta in pixels; pixels more than 4 theta away, rounded up, along an axis do not count (3 pixels for
+    0.75). exclude_self: a pixel is not its own neighbour.
+    """
+
+    def __init__(self, *, position: float = 0.75, exclude_self: bool = True) -> None:
+        if position <= 0:
+            raise InputError(f"position of the smoothness kernel is above 0, not {position}")
+        self.position, self.exclude_self = position, exclude_self
+        self.radius = math.ceil(4 * position)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Sums (B, C, h, w) of float values (B, C, h, w), through which a gradient flows."""
+        down, across = (self._along(side, values) for side in values.shape[2:])
+        with torch.autocast(values.device.type, enabled=False):
+            sums = down @ (values @ across)
+        return sums - values if self.exclude_self else sums
+
+    def _along(self, side: int, like: Tensor) -> Tensor:
+        """Weights (side, side) between the pixels of a line; one of so few windows is faster than a convolution."""
+        places = torch.arange(side, device=like.device, dtype=like.dtype)
+        distance = places[:, None] - places
+        return torch.exp(-(distance**2) / (2 * self.position**2)).where(distance.abs() <= self.radius, 0)
+
+
+class Neighbourhood:
+    """The pixels around each pixel of some pictures, and how much each of them counts (Eq. 11).
+
+    Args:
+        pictures: (B, 3, h, w), colors from 0 to 255 of any type, in the resolution of the probabilities; float64
+            makes all results float64, all else float32.
+        valid: bool (B, h, w), False where padded: such pixels are nobody's neighbours. None: all count.
+        mean: `weighted` (Eq. 10) or `exponentiated` (Eq. 12).
+        normalisation: `per_kernel` divides the sums of each kernel by its own weights and keeps the kernels'
+            weights: the exponent is appearance_weight times one mean plus smoothness_weight times the other. `joint`
+            divides the sum of both by the sum of all weights, as Eq. 10 and 12 are written; of the kernels' weights
+            only their ratio remains.
+        temperature: the exponent's factor where the normalisation is joint; 1 is Eq. 12, which for 21 classes lets
+            no probability exceed 0.12.
+        exclude_self: a pixel is not its own neighbour (paper).
+        appearance_weight, smoothness_weight: of the kernels, 0 or more.
+        appearance_color: in levels; appearance_position, smoothness_position: in pixels of the map. Defaults are the
+            CRF's, 80 and 3, by 4.
+
+    Raises InputError for shapes that do not fit, unknown options and kernels without extent or weight.
+    """
+
+    def __init__(
+        self,
+        pictures: Tensor,
+        valid: Tensor | None = None,
+        *,
+        mean: Literal["exponentiated", "weighted"] = "exponentiated",
+        normalisation: Literal["per_kernel", "joint"] = "per_kernel",
+        temperature: float = 1.0,
+        exclude_self: bool = True,
+        appearance_weight: float = 10.0,
+        appearance_color: float = 13.0,
+        appearance_position: float = 20.0,
+        smoothness_weight: float = 3.0,
+        smoothness_position: float = 0.75,
+    ) -> None:
+        _check("mean", mean, MEANS)
+        _check("normalisation", normalisation, NORMALISATIONS)
+        if min(appearance_weight, smoothness_weight) < 0 or appearance_weight + smoothness_weight <= 0:
+            raise InputError(
+                f"weights of the kernels are 0 or more and not both 0, not {appearance_weight} and {smoothness_weight}"
+            )
+        self.weights = appearance_weight, smoothness_weight
+        self.kernels = (
+            AppearanceKernel(pictures, color=appearance_color, position=appearance_position, exclude_self=exclude_self),
+            SmoothnessKernel(position=smoothness_position, exclude_self=exclude_self),
+        )
+        self.shape = (pictures.shape[0], *pictures.shape[2:])
+        if valid is not None and valid.shape != self.shape:
+            raise InputError(f"pictures of {self.shape} need valid pixels of that shape, not {tuple(valid.shape)}")
+        self.dtype = _precise(pictures[:0]).dtype
+        self.valid, self.mean, self.normalisation, self.temperature = valid, mean, normalisation, temperature
+
+    def log_distribution(self, probabilities: Tensor) -> Tensor:
+        """Logarithm of p_neighb, float (B, L, h, w), finite; a gradient flows through it.
+
+        probabilities: (B, L, h, w) of any floating type, sums of 1 over the L classes.
+        """
+        if (probabilities.shape[0], *probabilities.shape[2:]) != self.shape:
+            raise InputError(f"pictures of {self.shape} do not fit probabilities {tuple(probabilities.shape)}")
+        # Of ones, the sums are those of the weights.
+        values = torch.cat([probabilities, torch.ones_like(probabilities[:, :1])], dim=1).to(self.dtype)
+        if self.valid is not None:
+            values = values.where(self.valid[:, None], 0)
+        sums = [kernel(values) for kernel in self.kernels]
+        if self.normalisation == "joint":
+            mean = _ratio(sum(weight * part for weight, part in zip(self.weights, sums, strict=True)))
+            exponent = self.temperature * mean
+        else:
+            exponent = sum(weight * _ratio(part) for weight, part in zip(self.weights, sums, strict=True))
+            mean = exponent / sum(self.weights)
+        if self.mean == "weighted":
+            return mean.clamp(min=LOWEST_PROBABILITY).log()
+        return exponent.log_softmax(dim=1)
+
+
+def _ratio(sums: Tensor) -> Tensor:
+    return sums[:, :-1] / sums[:, -1:].clamp(min=SMALLEST_SUM)
+
+
+def _check(what: str, name: str, valid: tuple[str, ...]) -> None:
+    if name not in valid:
+        raise InputError(f"unknown {what} '{name}' of the neighbours, {nearest(name, valid)}")
+
+
+def neighbourhood_loss(
+    logits: Tensor, neighbourhood: Neighbourhood, gradient: Literal["stop", "full"] = "stop"
+) -> Tensor:
+    """KL(p || p_neighb) of the predicted probabilities p, its mean over the valid pixels of the batch (Eq. 8); scalar,
+    0 or more, to be minimised.
+
+    logits: (B, L, h, w) of any floating type, finite or -inf for an impossible class; where it is known which classes
+    can be present, the logits of these will do.
+    gradient: `stop` takes p_neighb as a constant, so that each pixel moves towards its neighbours; with `full` these
+    move too. 0 where no pixel is valid. Raises InputError as `Neighbourhood` does.
+    """
+    _check("gradient", gradient, GRADIENTS)
+    logarithm = logits.to(neighbourhood.dtype).log_softmax(dim=1).clamp(min=LOWEST_LOGARITHM)
+    probabilities = logarithm.exp()
+    target = neighbourhood.log_distribution(probabilities if gradient == "full" else probabilities.detach())
+    losses = (probabilities * (logarithm - target)).sum(dim=1)
+    if neighbourhood.valid is None:
+        return losses.mean()
+    return losses.where(neighbourhood.valid, 0).sum() / neighbourhood.valid.sum().clamp(min=1)

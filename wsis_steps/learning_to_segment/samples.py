@@ -1,0 +1,48 @@
+"""Training samples of the semantic network: augmented pictures, their tags and, for the upper bound, true labels."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from wsis_steps.core.agreement import places
+from wsis_steps.core.images import Pictures, distort, random_crop, to_tensor
+from wsis_steps.core.masks import true_labels
+from wsis_steps.core.store import Images, Instances
+from wsis_steps.settings.learning_to_segment import LearningToSegmentTrain
+
+UNSURE = 255
+
+
+class TaggedSamples(Dataset):
+    """A sample is a dict: picture uint8 (3, crop, crop); tags bool (C,); valid bool (crop, crop), False where padded;
+    with truth also labels uint8 (crop, crop): 0 background, 1 + category, 255 unsure.
+    """
+
+    def __init__(self, images: Images, truth: Instances | None, settings: LearningToSegmentTrain) -> None:
+        self.images, self.truth, self.settings = images, truth, settings
+        self.members = images.members("train") if truth is None else places(images, truth)
+        self.pictures = Pictures(images, self.members)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, key: tuple[int, int, int]) -> dict[str, Any]:
+        settings, (index, *place) = self.settings, key
+        rng = np.random.default_rng((settings.seed, *place))
+        i = self.members[index]
+        picture = self.pictures.read(i)
+        height, width = picture.shape[:2]
+        factor = settings.resize / min(height, width) * rng.uniform(*settings.scale)
+        geometry = random_crop(rng, height, width, settings.crop, (factor, factor), settings.turns)
+        moved = geometry.picture(picture)
+        sample = {
+            "picture": to_tensor(distort(rng, moved) if settings.photometric else moved),
+            "tags": torch.from_numpy(self.images.tags[i].astype(bool)),
+            "valid": torch.from_numpy(geometry.labels(np.ones((height, width), np.uint8)).astype(bool)),
+        }
+        if self.truth is not None:
+            labels = true_labels(self.truth.read(index), height, width)
+            sample["labels"] = torch.from_numpy(geometry.labels(labels, fill=UNSURE))
+        return sample

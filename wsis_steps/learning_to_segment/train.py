@@ -1,0 +1,120 @@
+"""Trains the semantic network from tags: its own predictions, corrected by the tags, are its labels.
+
+in   images      images.h5: the training images and their tags
+     truth       true instances of the training images: given, the network learns from them instead (upper bound)
+     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+out  model       state dict of the network
+     metrics     JSON lines: the terms of the loss along the training
+
+Learning to segment with image-level supervision (WACV 2019), section 3: pixel-label loss with the adaptive prior
+(Eq. 4 to 7), neighbourhood loss (Eq. 8 to 12), both averaged over pixels; section 5.3: schedule.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wsis_steps.core.agreement import check_same_classes
+from wsis_steps.core.device import choose_device
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.loop import build_optimizer, train
+from wsis_steps.core.models import save_model
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images, Instances
+from wsis_steps.learning_to_segment.adaptive_prior import adaptive_prior, estimate_pixel_labels, pixel_label_loss
+from wsis_steps.learning_to_segment.neighbourhood import Neighbourhood, neighbourhood_loss
+from wsis_steps.learning_to_segment.network import OUTPUT_STRIDE, build_semantic_network
+from wsis_steps.learning_to_segment.samples import UNSURE, TaggedSamples
+from wsis_steps.settings.learning_to_segment import LearningToSegmentTrain
+
+STEP = Step(
+    "learning_to_segment_train",
+    LearningToSegmentTrain,
+    inputs=("images",),
+    optional=("truth", "pretrained"),
+    outputs=("model", "metrics"),
+)
+
+
+def shrink(pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Pictures (B, 3, h, w) by their mean and valid (B, h, w) where all are, in the resolution of the output."""
+    small = functional.avg_pool2d(pictures.float(), OUTPUT_STRIDE, ceil_mode=True)
+    padded = functional.max_pool2d((~valid).float()[:, None], OUTPUT_STRIDE, ceil_mode=True)
+    return small, padded[:, 0] == 0
+
+
+def build_loss(settings: LearningToSegmentTrain, most_tags: int):
+    """The loss of a training step from tags, as a function of (model, batch, iteration).
+
+    most_tags: the most tags of an image, which bounds the classes among which the prior is sought.
+    """
+
+    def loss(model: nn.Module, batch: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
+        logits = model(model.backbone.normalise(batch["picture"])).float()
+        pictures, valid = shrink(batch["picture"], batch["valid"])
+        log_prior = adaptive_prior(
+            logits,
+            batch["tags"],
+            valid,
+            background_quota=settings.background_quota,
+            object_quota=settings.object_quota,
+            method=settings.prior,
+            most_tags=most_tags,
+        )
+        terms = {"pixel_label": pixel_label_loss(logits, estimate_pixel_labels(logits, log_prior), valid)}
+        if settings.neighbourhood_weight:
+            around = Neighbourhood(
+                pictures,
+                valid,
+                mean=settings.mean,
+                normalisation=settings.kernel_normalisation,
+                temperature=settings.temperature,
+                exclude_self=settings.exclude_self,
+                appearance_weight=settings.appearance_weight,
+                appearance_color=settings.appearance_color,
+                appearance_position=settings.appearance_position,
+                smoothness_weight=settings.smoothness_weight,
+                smoothness_position=settings.smoothness_position,
+            )
+            terms["neighbourhood"] = neighbourhood_loss(logits, around, settings.neighbourhood_gradient)
+        total = terms["pixel_label"] + settings.neighbourhood_weight * terms.get("neighbourhood", 0)
+        return {**terms, "total": total}
+
+    return loss
+
+
+def supervised_loss(model: nn.Module, batch: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
+    """Cross entropy with the true labels at the picture's resolution, for the upper bound."""
+    logits = model(model.backbone.normalise(batch["picture"])).float()
+    full = functional.interpolate(logits, scale_factor=OUTPUT_STRIDE, mode="bilinear")
+    height, width = batch["labels"].shape[1:]
+    labels = batch["labels"].long()
+    losses = functional.cross_entropy(full[:, :, :height, :width], labels, ignore_index=UNSURE, reduction="sum")
+    return {"total": losses / (labels != UNSURE).sum().clamp(min=1)}
+
+
+def main(job: Job) -> None:
+    settings: LearningToSegmentTrain = job.settings
+    device = choose_device(job.threads, fixed_sizes=True)
+    torch.manual_seed(settings.seed)
+    images = Images(job.inputs["images"])
+    truth = Instances(job.inputs["truth"]) if job.inputs["truth"] else None
+    if (truth is not None) != (settings.supervision == "masks"):
+        raise InputError("learning_to_segment_train takes --truth where supervision is 'masks', and only there.")
+    if truth is not None:
+        check_same_classes(images, truth)
+    dataset = TaggedSamples(images, truth, settings)
+    tags = images.tags[dataset.members]
+    if not tags.any():
+        raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
+    weights = str(job.inputs["pretrained"] or settings.weights)
+    model = build_semantic_network(settings, len(images.class_names), weights).to(device)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    optimizer = build_optimizer(settings, groups, momentum=0.9)
+    loss = supervised_loss if truth is not None else build_loss(settings, int(tags.sum(axis=1).max()))
+    train(job, model, optimizer, dataset, loss, settings.iterations, device)
+    save_model(job.outputs["model"], model, job.provenance(images.class_names, [settings.supervision]))
+
+
+if __name__ == "__main__":
+    STEP.run(main)
