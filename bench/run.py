@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from bench import evaluation, labels, loading, workflow
+from bench import evaluation, labels, loading, neighbourhood, workflow
 from bench.rows import Row, table
 from wsis_steps.core.errors import nearest
 
@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "labels": lambda folder: labels.measure(),
     "evaluation": evaluation.measure,
+    "neighbourhood": lambda folder: neighbourhood.measure(),
     "workflow": workflow.measure,
     "loading": loading.measure,
 }

@@ -11,8 +11,8 @@ The paper computes both sums approximately, on a lattice. Here they are exact up
 by pair, the smoothness kernel in a window.
 
 The appearance kernel is never held in memory. It is symmetric, and made anew in parts that fit a cache, each used for
-its rows and for its columns. Storing it would cost 39 MB for a picture of 56 x 56, and reading that back takes longer
-than to make it again. What a caller can keep for further use of the same pictures is a `Neighbourhood`.
+its rows and for its columns. Storing it would cost 39 MB for 56 x 56 pixels, and a CPU sums that no faster than it
+makes it again. What a caller can keep for further use of the same pictures is a `Neighbourhood`.
 """
 
 import math
@@ -31,7 +31,7 @@ LEAST_SIMILARITY = 2.0**-30  # of any two pixels' appearance: one like no other 
 SMALLEST_SUM = 1e-30  # of similarities, so that a pixel without a valid neighbour has sums of 0 by it, not 0 / 0
 LOWEST_PROBABILITY = 1e-12  # of a class among the neighbours; its logarithm stays finite
 LOWEST_LOGARITHM = -1e3  # of a predicted probability, in place of -inf
-CACHE_PART, GPU_PART = 2**19, 2**26  # pairs of pixels at a time
+CACHE_PART, GPU_PART = 2**19, 2**26  # pairs of pixels at a time; 2 and 256 MB
 
 
 def _precise(maps: Tensor) -> Tensor:
@@ -45,10 +45,11 @@ class AppearanceKernel:
     pictures: (B, 3, h, w), colors from 0 to 255 of any type; float64 makes the kernel float64, all else float32.
     color: in levels, position: in pixels, the theta of each. exclude_self: a pixel is not its own neighbour.
 
-    To each similarity 2^-30 is added, far below what rounding does to a sum that has a similar pixel in it.
+    To each similarity 2^-30 is added, far below what rounding does to a sum that has a similar pixel in it, and pixels
+    less alike than that may get no more.
 
     float32 needs true float32 products: where torch may use TF32 for matrices (not its default), similarities are off
-    by a tenth.
+    by up to a fifth.
     """
 
     @torch.no_grad()
@@ -75,9 +76,9 @@ class AppearanceKernel:
         # -|f_i - f_j|^2 / 2 = f_i f_j - |f_i|^2 / 2 - |f_j|^2 / 2 as one product
         self.left = torch.cat([features, squares, ones], dim=1).mT.contiguous()
         self.right = torch.cat([features, -ones, -squares], dim=1)
-        self._divide(brightness)
+        self._plan(brightness)
 
-    def _divide(self, brightness: Tensor) -> None:
+    def _plan(self, brightness: Tensor) -> None:
         """Sets how many images and rows of their kernels are made at once, and the first column that each part needs.
 
         Pixels lie in the order of brightness, so those too dark to be like a row's are the first ones. A GPU is not
@@ -101,7 +102,7 @@ class AppearanceKernel:
     def _sums(self, values: Tensor) -> Tensor:
         """As `__call__`, without a gradient."""
         count, pixels = self.order.shape
-        result = torch.empty_like(values)
+        result = values.new_empty(count, values.shape[1], pixels)
         buffer = values.new_empty(self.images * self.height * pixels)  # new memory each time would cost more than exp2
         # Autocast leaves alone what writes to given memory, so all products stay in the kernel's precision.
         for image in range(0, count, self.images):
@@ -122,8 +123,8 @@ class AppearanceKernel:
                 sums[:, :, columns].baddbmm_(given[:, :, rows], similarity)
                 if top > first:  # the kernel is symmetric: these columns' rows need the same numbers
                     sums[:, :, rows].baddbmm_(given[:, :, before], similarity[:, :, : top - first].mT)
-            result[images] = sums.gather(2, places).unflatten(2, self.size)
-        return result
+            torch.gather(sums, 2, places, out=result[images])
+        return result.unflatten(2, self.size)
 
 
 class _AppearanceSums(torch.autograd.Function):
@@ -230,20 +231,22 @@ class Neighbourhood:
         values = torch.cat([probabilities, torch.ones_like(probabilities[:, :1])], dim=1).to(self.dtype)
         if self.valid is not None:
             values = values.where(self.valid[:, None], 0)
-        sums = [kernel(values) for kernel in self.kernels]
+        appearance, smoothness = (kernel(values) for kernel in self.kernels)
+        first, second = self.weights
         if self.normalisation == "joint":
-            mean = _ratio(sum(weight * part for weight, part in zip(self.weights, sums, strict=True)))
-            exponent = self.temperature * mean
+            strength = 1 if self.mean == "weighted" else self.temperature
+            mean = _divide(appearance * first + smoothness * second, strength)
         else:
-            exponent = sum(weight * _ratio(part) for weight, part in zip(self.weights, sums, strict=True))
-            mean = exponent / sum(self.weights)
+            strength = 1 / (first + second) if self.mean == "weighted" else 1
+            mean = _divide(appearance, strength * first) + _divide(smoothness, strength * second)
         if self.mean == "weighted":
             return mean.clamp(min=LOWEST_PROBABILITY).log()
-        return exponent.log_softmax(dim=1)
+        return mean.log_softmax(dim=1)
 
 
-def _ratio(sums: Tensor) -> Tensor:
-    return sums[:, :-1] / sums[:, -1:].clamp(min=SMALLEST_SUM)
+def _divide(sums: Tensor, factor: float) -> Tensor:
+    """Sums (B, L + 1, h, w) of which the last is that of the weights: the others by it, times a factor."""
+    return sums[:, :-1] * (factor / sums[:, -1:].clamp(min=SMALLEST_SUM))
 
 
 def _check(what: str, name: str, valid: tuple[str, ...]) -> None:
