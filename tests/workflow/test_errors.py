@@ -313,7 +313,8 @@ def test_a_wrong_configuration_is_one_sentence(tmp_path):
     status, said = snakemake(tmp_path, text, "--dry-run")
     assert status != 0 and "Traceback" not in said
     (line,) = [line for line in said.splitlines() if "bestei" in line]
-    assert "'runs.a.system' is 'bestei' but should be 'bestie', 'learning_to_segment'" in line and "'runs.a.rounds' is -1 but" in line
+    assert "'runs.a.system' is 'bestei' but should be 'bestie', 'learning_to_segment'" in line
+    assert "'runs.a.rounds' is -1 but" in line
 
 
 def test_a_step_that_fails_says_why_through_snakemake(tmp_path):
