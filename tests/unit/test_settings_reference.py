@@ -1,4 +1,4 @@
-"""docs/settings.md is what the models in config.py say."""
+"""docs/settings.md is what the models in config.py and settings say."""
 
 from pathlib import Path
 
