@@ -17,9 +17,10 @@ from wsis_steps.runs import Runs
 
 try:
     CONFIGURATION = load(config)
+    RUNS = Runs(CONFIGURATION)
+    RUNS.check()
 except InputError as error:
     raise WorkflowError(str(error)) from None
-RUNS = Runs(CONFIGURATION)
 DATASET = CONFIGURATION.dataset
 DATA = f"results/{DATASET}/shared/data"
 TRUTH = RUNS.values("shared", "data_import_dataset").truth

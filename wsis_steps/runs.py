@@ -6,6 +6,7 @@ What two runs configure alike, from the first step on, is computed once: in the 
 from functools import cache
 
 from wsis_steps.config import Configuration, Run, canonical
+from wsis_steps.core.errors import InputError
 from wsis_steps.settings import STEPS
 
 SEMANTIC_STEPS = {
@@ -26,6 +27,21 @@ class Runs:
         self.settings = cache(self._settings)
         self.steps = cache(self._steps)
         self.identity = cache(self._identity)
+
+    def check(self) -> None:
+        """InputError where a run sets a step that it does not have, or needs points that a folder lacks."""
+        data = self.values("shared", "data_import_dataset")
+        for name, run in self.runs.items():
+            for step in run.steps:
+                if step not in self.steps(name):
+                    raise InputError(
+                        f"runs.{name}.steps.{step}: this run has no such step; its steps are "
+                        f"{', '.join(sorted(self.steps(name)))}."
+                    )
+            if run.supervision == "points" and data.format == "folder" and data.root:
+                points = data.root / "points.csv"
+                if data.root.is_dir() and not points.is_file():
+                    raise InputError(f"runs.{name} is supervised by points, but {points} does not exist.")
 
     def values(self, run: str, step: str):
         """The settings of a step in a run (`shared`: of all runs) as a model."""
@@ -167,4 +183,12 @@ class Runs:
         made("predictions_direct", "bestie_infer", f"predictions/round{run.rounds:02d}.h5", run.rounds)
         made("maskrcnn", "maskrcnn_train", "maskrcnn/metrics.jsonl")
         made("predictions", "maskrcnn_infer", "predictions/val.h5")
+        return rows
+
+    def trainings(self) -> list[tuple[str, str, str, str]]:
+        """Rows of run, stage, step and settings of every training step, where two runs share it with the first."""
+        rows = []
+        for run in self.runs:
+            steps = sorted(step for step in self.steps(run) if step.endswith("_train") and self.owner(run, step) == run)
+            rows += [(run, step.removesuffix("_train"), step, self.settings(run, step)) for step in steps]
         return rows

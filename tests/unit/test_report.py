@@ -30,6 +30,7 @@ FIGURES = (
     ("one", "predictions", "val", "abo", 0.5),
     ("two", "predictions", "val", "mask_ap50", float("nan")),
 )
+TRAININGS = [["one", "bestie", "bestie_train", '{"seed":7,"sigma":6.5}']]
 MARKDOWN = """\
 | run   | stage       |        AP50 |
 | ----- | ----------- | ----------: |
@@ -134,7 +135,7 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
             "text": data["summary.md"],
         },
         {"page": folder / "report.html"},
-        values={"rows": json.dumps({"dataset": "toy", "figures": figures, "results": results})},
+        values={"rows": json.dumps({"dataset": "toy", "figures": figures, "results": results, "trainings": TRAININGS})},
     )
 
 
@@ -200,6 +201,10 @@ def test_figures_by_class_have_bars_of_their_length(page):
     table = next(table for table in page.tables if table[0][0] == "class")
     assert table == [["class", "onepredictions"], ["cat", "25.0"], ["dog", "-"]]
     assert [a["style"] for a in page.all("span", "bar")] == ["--share:25.0%", "--share:0.0%"]
+
+
+def test_the_settings_of_trainings_are_told(page):
+    assert ["one", "bestie", "bestie_train", "", "seed: 7, sigma: 6.5"] in page.tables[-1]
 
 
 def test_only_the_first_images_are_shown(page):

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from wsis_steps.config import load
+from wsis_steps.core.errors import InputError
 from wsis_steps.runs import Runs
 
 CLASSIFIER = {"classifier_train", "classifier_infer", "classifier_find_peaks"}
@@ -187,3 +188,20 @@ def test_a_second_round_is_shared_only_where_the_first_was_segmented_alike():
     runs = Runs(load({"dataset": "x", "runs": {"a": plain, "b": strict}}))
     assert runs.owner("b", "bestie_train", 1) == "a"
     assert runs.owner("b", "bestie_train", 2) == "b"
+
+
+def test_a_run_that_sets_a_step_it_lacks_is_refused():
+    runs(a=bestie(steps={"bestie_train": {"iterations": 5}})).check()
+    found = runs(a={"system": "supervised", "steps": {"bestie_train": {"iterations": 5}}})
+    with pytest.raises(InputError, match=r"runs\.a\.steps\.bestie_train: this run has no such step.*maskrcnn_train"):
+        found.check()
+
+
+def test_points_that_a_folder_lacks_are_missed_before_any_training(tmp_path):
+    steps = {"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}
+    found = runs(steps, a=bestie(supervision="points"))
+    with pytest.raises(InputError, match=r"runs\.a is supervised by points, but .*points\.csv does not exist"):
+        found.check()
+    runs(steps, a=bestie()).check()
+    (tmp_path / "points.csv").write_text("image,x,y,class\n")
+    found.check()

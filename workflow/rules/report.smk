@@ -20,7 +20,14 @@ rule report_render_report:
     params:
         settings=settings("report_render_report"),
         code=code("report.render_report"),
-        rows=json.dumps({"dataset": DATASET, "figures": RUNS.figures(TRUTH), "results": RUNS.shown()}),
+        rows=json.dumps(
+            {
+                "dataset": DATASET,
+                "figures": RUNS.figures(TRUTH),
+                "results": RUNS.shown(),
+                "trainings": RUNS.trainings(),
+            }
+        ),
     shell:
         "python -m wsis_steps.report.render_report --images {input.images} --truth {input.truth}"
         " --summary {input.summary} --text {input.text} --rows {params.rows:q}"

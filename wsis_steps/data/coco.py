@@ -317,6 +317,6 @@ def read_coco(
             kept_images += [image for image, _ in whole]
             kept_masks += [found for _, found in whole]
     check_ids(records, problems)
-    problems.raise_any("The COCO data")
+    problems.raise_any("The COCO data set")
     counts["images_without_tags"] = sum(1 for record in records if not record.tags)
     return Dataset(class_names or [], records, _pack(kept_images, kept_masks), counts)

@@ -4,7 +4,8 @@ tags.csv:    image,tags[,split]   `image` is a path inside the folder; `tags` ar
                                   between semicolons or else spaces; `split` is train or val
 points.csv:  image,x,y,class      a pixel inside one instance; (0, 0) is the middle of the first pixel
 
-The header line names the columns in any order; without one they are in the order above.
+The header line names the columns in any order; without one they are in the order above. Columns are separated by
+commas.
 """
 
 import csv
@@ -12,6 +13,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -40,13 +42,24 @@ def _read_table(path: Path, columns: tuple[str, ...], needed: int) -> list[tuple
         raise InputError(f"{path} does not exist.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV file in UTF-8: {error}.") from None
-    header = [cell.lower() for cell in rows[0][1]] if rows else []
-    if set(columns[:needed]) <= set(header):
-        return [(f"{path}:{n}", dict(zip(header, row, strict=False))) for n, row in rows[1:]]
-    if columns[0] in header:
-        missing = next(column for column in columns[:needed] if column not in header)
-        raise InputError(f"{path}:1 has no column '{missing}'; {nearest(missing, header)}")
-    return [(f"{path}:{n}", dict(zip(columns, row, strict=False))) for n, row in rows]
+    if not rows:
+        return []
+    (first, header), names = rows[0], columns
+    if PurePosixPath(header[0]).suffix.lower() not in SUFFIXES:  # not an image, so the names of the columns
+        names = tuple(cell.lower() for cell in header)
+        missing = [column for column in columns[:needed] if column not in names]
+        if missing and (";" in header[0] or "\t" in header[0]):
+            raise InputError(f"{path}:{first} has one column, '{header[0]}'; separate columns by commas.")
+        if missing:
+            raise InputError(f"{path}:{first} has no column '{missing[0]}'; {nearest(missing[0], names)}")
+        rows = rows[1:]
+    for number, row in rows:
+        if any(row[len(names) :]):
+            raise InputError(
+                f"{path}:{number} has {len(row)} cells for the columns {','.join(names)}; "
+                "separate several tags by semicolons or spaces."
+            )
+    return [(f"{path}:{number}", dict(zip(names, row, strict=False))) for number, row in rows]
 
 
 def _split_tags(text: str) -> list[str]:
@@ -76,6 +89,12 @@ def _near(image: str, files: Collection[str]) -> str:
     """The file with the nearest name; of thousands that are not near, only the number."""
     close = get_close_matches(image, files, n=1, cutoff=0.5)
     return nearest(image, close) if close else f"it has {len(files)} others."
+
+
+def _alike(class_names: list[str]) -> list[tuple[str, str]]:
+    """Pairs of names that differ in upper and lower case only."""
+    ordered = sorted(class_names, key=str.casefold)
+    return [(a, b) for a, b in pairwise(ordered) if a.casefold() == b.casefold()]
 
 
 def _assign_splits(rows: list[_Row], val_share: float) -> None:
@@ -136,6 +155,8 @@ def read_folder(
     files = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.suffix.lower() in SUFFIXES}
     rows = _read_rows(tags_csv, files, problems)
     class_names = list(class_names or sorted({tag for row in rows for tag in row.tags}))
+    for name, same in _alike(class_names):
+        problems.add(f"{tags_csv}: the classes '{name}' and '{same}' differ in case only; write them alike.")
     for row in rows:
         for tag in sorted(set(row.tags) - set(class_names)):
             problems.add(f"{row.where}: there is no class '{tag}'; {nearest(tag, class_names)}")
@@ -158,7 +179,7 @@ def read_folder(
         for row in rows
     ]
     check_ids(records, problems)
-    problems.raise_any(f"The images in {root}")
+    problems.raise_any(f"The folder {root}")
     counts = {
         "images_without_tags": sum(1 for record in records if not record.tags),
         "pictures_without_a_row": len(files) - len(rows),

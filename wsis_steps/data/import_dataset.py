@@ -10,6 +10,7 @@ All that is wrong with the files is listed together, and nothing is written then
 """
 
 import json
+import logging
 from collections import Counter
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
@@ -29,6 +30,8 @@ from wsis_steps.data.pictures import encoded
 from wsis_steps.data.records import Dataset, ImageRecord, Problems
 from wsis_steps.data.voc import read_voc
 from wsis_steps.settings.data import DataImportDataset
+
+log = logging.getLogger("wsis")
 
 STEP = Step(
     "data_import_dataset",
@@ -129,7 +132,13 @@ def main(job: Job) -> None:
         ids, heights, widths, instances = zip(*rows, strict=True) if rows else ((), (), (), ())
         provenance = job.provenance(dataset.class_names, ["masks"])
         write_instances(job.outputs[f"instances_{split}"], provenance, ids, heights, widths, instances)
-    job.outputs["summary"].write_text(json.dumps(summarise(dataset, truth), indent=1) + "\n")
+    summary = summarise(dataset, truth)
+    job.outputs["summary"].write_text(json.dumps(summary, indent=1) + "\n")
+    for split in truth:
+        tags = ", ".join(f"{name} {count}" for name, count in summary[split]["images_per_tag"].items())
+        images, bare = summary[split]["images"], summary[split]["images_without_tags"]
+        log.info("%s: %d images, %d of them without tags; %s", split, images, bare, tags)
+    log.info("%s", ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in dataset.counts.items()))
 
 
 if __name__ == "__main__":

@@ -278,7 +278,7 @@ def read_voc(
     for entry in entries if tags is not None else ():
         if entry.id not in tags:
             problems.add(f"{entry.where}: image '{entry.id}' has no line in {labels}.")
-    problems.raise_any(f"The VOC data in {root}")
+    problems.raise_any(f"The VOC data set in {root}")
     records = [_record(entry, class_names, tags, difficult == "include") for entry in entries]
     counts = _count(entries, records, difficult == "include", disagreeing)
     return Dataset(class_names, records, VocTruth(folders, tuple(truth)), counts)

@@ -5,7 +5,8 @@ in   images   images.h5
      summary  summary.csv: every figure
      text     summary.md: the main figures in percent, beside the paper's
      rows     JSON that names all other files: {"dataset": name, "figures": [[run, system, stage, file], ...] from the
-              evaluation steps, "results": [[run, stage, file], ...], the artifacts and metrics of each run in order}
+              evaluation steps, "results": [[run, stage, file], ...], the artifacts and metrics of each run in order,
+              "trainings": [[run, stage, step, settings], ...]}
 out  page     one HTML file that needs no other
 """
 
@@ -48,6 +49,12 @@ STAGES = (
     "labels, and <b>round01</b> and on, what the network of the round before makes of the training images; "
     "<b>predictions_direct</b>, that network on the evaluation images; <b>predictions</b>, a Mask R-CNN trained on "
     "the last labels."
+)
+
+MARKS = (
+    "Marks: the color of a class fills its activation maps (the brighter the stronger), its regions of a semantic map "
+    "and its instances; a disc is a cue or a point; grey with a dashed border is unsure or ignored. Names carry the "
+    "score where predictions are scored. Click a picture to see it large."
 )
 
 
@@ -122,19 +129,25 @@ def gallery_html(images: Images, split: str, count: int, columns: list[Column]) 
     return f"<p>{len(cards)} of {total:,} images.</p>{''.join(cards)}"
 
 
-def origins_html(rows: list[Row], artifacts: dict[Path, Artifact]) -> str:
-    """Which step made each result of a run, with which settings and supervision."""
+def settings_cell(settings: str) -> str:
+    """HTML of settings in canonical JSON."""
+    values = ", ".join(f"{name}: {json.dumps(value)}" for name, value in json.loads(settings).items())
+    return f"<code>{escape(values)}</code>"
+
+
+def origins_html(rows: list[Row], artifacts: dict[Path, Artifact], trainings: list[list[str]]) -> str:
+    """Which step made each result of a run, with which settings and supervision; then the trainings of each run."""
     lines, told = [], set()
     for run, stage, path in rows:
         if path in told or isinstance(artifacts[path], Images):
             continue
         told.add(path)
         attributes = artifacts[path].attributes
-        settings = json.loads(attributes["settings"])
-        values = ", ".join(f"{name}: {json.dumps(value)}" for name, value in settings.items())
         supervision = " + ".join(artifacts[path].supervision) or "none"
         cells = [run, stage, attributes["step"], supervision]
-        lines.append([*map(escape, cells), f"<code>{escape(values)}</code>"])
+        lines.append([*map(escape, cells), settings_cell(attributes["settings"])])
+    for *cells, settings in trainings:
+        lines.append([*map(escape, cells), "", settings_cell(settings)])
     table = html_table(["run", "stage", "step", "supervision", "settings"], lines, 5, "how each result was made")
     return f"<details><summary>Steps, supervision and settings</summary>{table}</details>"
 
@@ -161,8 +174,8 @@ def main(job: Job) -> None:
         f"<h3>{word.capitalize()} images</h3>{gallery_html(images, split, job.settings.images, columns[split])}"
         for split, word in SPLITS.items()
     )
-    sections.append(("images", "Images", bar + galleries))
-    sections.append(("origins", "Origins", origins_html(made, artifacts)))
+    sections.append(("images", "Images", f'<p class="note">{MARKS}</p>{bar}{galleries}'))
+    sections.append(("origins", "Origins", origins_html(made, artifacts, wanted["trainings"])))
     text = page(f"{wanted['dataset']}: instance masks from weak annotations", lead(images, runs, truth), sections)
     job.outputs["page"].write_text(text, encoding="utf-8")
 
