@@ -50,3 +50,11 @@ def test_classes_that_are_nowhere_the_likeliest_take_no_part(tmp_path):
     (refined,) = refine_ahead(pictures, iter([(0, probability)]), DenseCrf(crf_iterations=2), 1)
     assert not refined[2].any()
     torch.testing.assert_close(refined.sum(dim=0), torch.ones(32, 32))
+
+
+def test_a_picture_of_one_class_passes_as_the_network_gave_it(tmp_path):
+    pictures = Pictures(Images(write_images(tmp_path / "images.h5")), np.arange(8))
+    with torch.inference_mode():
+        probability = torch.tensor([0.9, 0.1])[:, None, None].repeat(1, 32, 32)
+    (refined,) = refine_ahead(pictures, iter([(0, probability)]), DenseCrf(crf_iterations=2), 1)
+    torch.testing.assert_close(refined, probability)

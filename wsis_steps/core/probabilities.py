@@ -52,5 +52,6 @@ def refine_ahead(
 
     for part in fork_map(refine, parts(), processes, chunk=1, ahead=processes + 2):
         present, refined = waiting.popleft()
-        refined[present] = torch.from_numpy(part).to(refined.device)
+        if len(present) > 1:  # of one class it is the network's own tensor, which may not be written to
+            refined[present] = torch.from_numpy(part).to(refined.device)
         yield refined
