@@ -146,3 +146,22 @@ def test_the_small_network_is_small():
 def test_unknown_networks_are_named():
     with pytest.raises(InputError, match="hrnet_w48"):
         build_network("hrnet_w84", 3)
+
+
+def test_classes_also_come_straight_from_the_coarsest_level():
+    torch.manual_seed(0)
+    network = build_network("mobilenet_v2", 20).eval()
+    for name, head in network.decoder.heads.items():
+        nn.init.zeros_(head[-1].weight)
+        nn.init.zeros_(head[-1].bias)
+        if name in network.decoder.shortcuts:
+            nn.init.normal_(network.decoder.shortcuts[name][-1].weight)
+    picture = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        outputs, levels = network(picture), network.backbone(picture)
+        straight = network.decoder.shortcuts["semantic"](levels[-1])
+    assert not outputs["offsets"].any() and outputs["centers"].std() > 0
+    expected = nn.functional.interpolate(straight, (16, 24), mode="bilinear")
+    expected = nn.functional.interpolate(expected, (64, 96), mode="bilinear")
+    torch.testing.assert_close(outputs["semantic"], expected)
+    assert not build_network("small", 6).decoder.shortcuts

@@ -68,7 +68,8 @@ def test_an_ablation_shares_what_it_has_in_common():
 
 def test_shapes_ablations_are_config_yaml_with_other_runs():
     below, found = _load(ROOT / "config.yaml"), _load(LAID_OVER["shapes_ablations"], PRESETS / "shapes_ablations.yaml")
-    assert found.steps == below.steps
+    shorter = {**below.steps, "bestie_train": {**below.steps["bestie_train"], "iterations": 600}}
+    assert found.steps == shorter
     names = ["bestie", "cam", "no_iag", "no_refinement", "class_agnostic_centers", "points"]
     runs = {name if name == "bestie" else f"bestie_{name}" for name in names}
     assert set(found.runs) == {f"{run}_seed{seed}" for run in runs for seed in range(3)}

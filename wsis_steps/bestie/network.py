@@ -144,17 +144,25 @@ class DualDecoder(nn.Module):
 
 
 class SkipDecoder(nn.Module):
-    """Coarse to fine: upsample, add the projected finer level, 3x3 convolution; then three small heads."""
+    """Coarse to fine: upsample, add the projected finer level, 3x3 convolution; then three small heads.
 
-    def __init__(self, backbone: Backbone, widths: dict[str, int], first: int) -> None:
+    first: finest level in use; shortcuts: outputs that also come straight from the coarsest level, since twenty classes
+    do not find their way through a few channels in a short training.
+    """
+
+    def __init__(self, backbone: Backbone, widths: dict[str, int], first: int, shortcuts: tuple[str, ...]) -> None:
         super().__init__()
-        self.first = first  # finest level in use
+        self.first = first
         channels = backbone.channels[first:]
         inner = [min(128, 32 * 2**i) for i in range(len(channels))]
         self.sides = nn.ModuleList(_block(c, i, 1) for c, i in zip(channels, inner, strict=True))
         self.ups = nn.ModuleList(_block(a, b, 1) for a, b in zip(inner[1:], inner, strict=False))
         self.joins = nn.ModuleList(_block(i, i) for i in inner)
         self.heads = nn.ModuleDict({name: _head(inner[0], 32, width) for name, width in widths.items()})
+        coarsest = channels[-1]
+        self.shortcuts = nn.ModuleDict(
+            {name: nn.Sequential(nn.BatchNorm2d(coarsest), nn.Conv2d(coarsest, widths[name], 1)) for name in shortcuts}
+        )
 
     def forward(self, levels: list[Tensor]) -> dict[str, Tensor]:
         """Outputs by name at the resolution of the finest level in use; offsets in pixels."""
@@ -163,6 +171,8 @@ class SkipDecoder(nn.Module):
         for side, up, join in zip(reversed(finer), reversed(self.ups), reversed(self.joins[:-1]), strict=True):
             x = join(side + _resized(up(x), side))
         outputs = {name: head(x) for name, head in self.heads.items()}
+        for name, shortcut in self.shortcuts.items():
+            outputs[name] = outputs[name] + _resized(shortcut(levels[-1]), x)
         outputs["offsets"] = outputs["offsets"] * OFFSET_UNIT
         return outputs
 
@@ -215,8 +225,10 @@ def build_network(
         decoder = PlainHeads(backbone, widths)
     elif name == "resnet50":
         decoder = DualDecoder(backbone, widths)
+    elif name == "mobilenet_v2":
+        decoder = SkipDecoder(backbone, widths, first=1, shortcuts=("semantic", "centers"))
     else:
-        decoder = SkipDecoder(backbone, widths, first=0 if name == "small" else 1)
+        decoder = SkipDecoder(backbone, widths, first=0, shortcuts=())
     paper = name in ("hrnet_w48", "resnet50")
     _initialise(decoder, 0.001 if paper else None)
     if paper:
@@ -236,8 +248,9 @@ def _initialise(decoder: nn.Module, deviation: float | None) -> None:
                 nn.init.normal_(module.weight, std=deviation)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    for head in decoder.heads.values():
-        nn.init.normal_(head[-1].weight, std=0.001)
+    shortcuts = decoder.shortcuts.values() if isinstance(decoder, SkipDecoder) else ()
+    for layers in (*decoder.heads.values(), *shortcuts):
+        nn.init.normal_(layers[-1].weight, std=0.001)
 
 
 def load_backbone(network: InstanceNetwork, weights: str) -> None:
