@@ -31,17 +31,17 @@ class Runs:
     def check(self) -> None:
         """InputError where a run sets a step that it does not have, or needs points that a folder lacks."""
         data = self.values("shared", "data_import_dataset")
+        points = data.root / "points.csv" if data.format == "folder" and data.root and data.root.is_dir() else None
+        faults = []
         for name, run in self.runs.items():
-            for step in run.steps:
-                if step not in self.steps(name):
-                    raise InputError(
-                        f"runs.{name}.steps.{step}: this run has no such step; its steps are "
-                        f"{', '.join(sorted(self.steps(name)))}."
-                    )
-            if run.supervision == "points" and data.format == "folder" and data.root:
-                points = data.root / "points.csv"
-                if data.root.is_dir() and not points.is_file():
-                    raise InputError(f"runs.{name} is supervised by points, but {points} does not exist.")
+            have = self.steps(name)
+            faults += [f"run {name} sets {step}, but its steps are {', '.join(sorted(have))}"
+                       for step in run.steps if step not in have]  # fmt: skip
+            if run.supervision == "points" and "bestie_label" in have and points and not points.is_file():
+                faults.append(f"run {name} is supervised by points, but {points} does not exist")
+        if faults:
+            text = "; ".join(faults)
+            raise InputError(f"{text[0].upper()}{text[1:]}.")
 
     def values(self, run: str, step: str):
         """The settings of a step in a run (`shared`: of all runs) as a model."""
@@ -186,9 +186,12 @@ class Runs:
         return rows
 
     def trainings(self) -> list[tuple[str, str, str, str]]:
-        """Rows of run, stage, step and settings of every training step, where two runs share it with the first."""
+        """Rows of run, stage, step and settings (those that differ from the defaults, as JSON) of every training step;
+        one that runs share is with the first."""
         rows = []
         for run in self.runs:
             steps = sorted(step for step in self.steps(run) if step.endswith("_train") and self.owner(run, step) == run)
-            rows += [(run, step.removesuffix("_train"), step, self.settings(run, step)) for step in steps]
+            for step in steps:
+                changed = self.values(run, step).model_dump(mode="json", exclude_defaults=True)
+                rows.append((run, step.removesuffix("_train"), step, canonical(changed)))
         return rows

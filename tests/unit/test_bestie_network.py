@@ -151,17 +151,24 @@ def test_unknown_networks_are_named():
 def test_classes_also_come_straight_from_the_coarsest_level():
     torch.manual_seed(0)
     network = build_network("mobilenet_v2", 20).eval()
-    for name, head in network.decoder.heads.items():
+    for head in network.decoder.heads.values():
         nn.init.zeros_(head[-1].weight)
         nn.init.zeros_(head[-1].bias)
-        if name in network.decoder.shortcuts:
-            nn.init.normal_(network.decoder.shortcuts[name][-1].weight)
+    nn.init.normal_(network.decoder.shortcut[-1].weight)
     picture = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
         outputs, levels = network(picture), network.backbone(picture)
-        straight = network.decoder.shortcuts["semantic"](levels[-1])
-    assert not outputs["offsets"].any() and outputs["centers"].std() > 0
+        straight = network.decoder.shortcut(levels[-1])
+    assert not outputs["offsets"].any() and not outputs["centers"].any()
     expected = nn.functional.interpolate(straight, (16, 24), mode="bilinear")
     expected = nn.functional.interpolate(expected, (64, 96), mode="bilinear")
     torch.testing.assert_close(outputs["semantic"], expected)
-    assert not build_network("small", 6).decoder.shortcuts
+    assert build_network("small", 6).decoder.shortcut is None
+
+
+def test_the_decoder_learns_faster_by_its_factor():
+    network = build_network("small", 6)
+    slow, fast = network.parameter_groups(0.001, 10)
+    assert slow["lr"] == 0.001 and fast["lr"] == 0.01
+    assert set(slow["params"]) == set(network.backbone.parameters())
+    assert set(slow["params"]) | set(fast["params"]) == set(network.parameters())

@@ -45,10 +45,25 @@ def test_tags_splits_and_points(folder):
 
 
 def test_tags_between_spaces_no_header_bom_and_windows_paths(folder):
-    root = folder("\ufeffa.jpg,two one\nsub\\c.png,one;\n")
+    root = folder("\ufeffa.jpg,two one\nsub\\c.png,one\n")
     data = read_folder(root, val_share=0)
     assert data.class_names == ["one", "two"]
     assert {name: r.tags for name, r in _by_id(data).items()} == {"a": (0, 1), "sub_c": (0,)}
+
+
+def test_semicolons_or_quoted_commas_anywhere_keep_spaces_in_names(folder):
+    data = read_folder(folder('a.jpg,"fire truck, dog"\nb.jpg,fire truck\nsub/c.png,dog;cat\n'), val_share=0)
+    assert data.class_names == ["cat", "dog", "fire truck"]
+    assert {name: r.tags for name, r in _by_id(data).items()} == {"a": (1, 2), "b": (2,), "sub_c": (0, 1)}
+
+
+def test_padded_headers_in_any_order_and_short_rows(folder):
+    data = read_folder(folder("tags,split,image,,\nx,,a.jpg,,\nx,train,b.jpg\n"), val_share=0)
+    assert {name: r.split for name, r in _by_id(data).items()} == {"a": "train", "b": "train"}
+
+
+def test_classes_that_are_fixed_may_differ_in_case(folder):
+    assert read_folder(folder("a.jpg,X\nb.jpg,x\n"), val_share=0, class_names=("x", "X")).class_names == ["x", "X"]
 
 
 def test_class_names_can_be_fixed(folder):
@@ -76,12 +91,16 @@ def test_the_share_for_val_does_not_depend_on_the_order_of_the_rows(folder):
         ("image,tags\na.jpg,x\nb.jgp,x\n", None, ["tags.csv:3", "nearest is 'b.jpg'"]),
         ("image,tags\na.jpg,x\na.jpg,y\n", None, ["tags.csv:3", "also in", "tags.csv:2"]),
         ("image,tags,split\na.jpg,x,test\n", None, ["tags.csv:2", "'test' is not train or val"]),
-        ("image,labels\na.jpg,x\n", None, ["tags.csv:1", "no column 'tags'"]),
-        ("filename,labels\na.jpg,x\n", None, ["tags.csv:1", "no column 'image'"]),
+        ("image,labels\na.jpg,x\n", None, ["tags.csv:1", "image,labels", "not the header image,tags,split"]),
+        ("filename,labels\na.jpg,x\n", None, ["tags.csv:1", "filename,labels", "not the header image,tags,split"]),
+        ("a,x\nb,y\n", None, ["tags.csv:1", "nor starts with a picture's name"]),
+        ("image,tags,tags\na.jpg,x,y\n", None, ["tags.csv:1", "names a column twice"]),
+        ("tags,image\nx\n", None, ["tags.csv:2 names no image"]),
+        ("image,tags,\na.jpg,x,y\n", None, ["tags.csv:2", "3 cells for the columns image,tags"]),
         ("image;tags\na.jpg;x\n", None, ["tags.csv:1", "separate columns by commas"]),
-        ("image,tags\na.jpg,x, y\n", None, ["tags.csv:2", "3 cells", "semicolons or spaces"]),
-        ("a.jpg,x,train,y\n", None, ["tags.csv:1", "4 cells", "semicolons or spaces"]),
-        ("image,tags\na.jpg,Person\nb.jpg,person\n", None, ["tags.csv", "'Person' and 'person'"]),
+        ("image,tags\na.jpg,x, y\n", None, ["tags.csv:2", "3 cells", "separate several tags"]),
+        ("a.jpg,x,train,y\n", None, ["tags.csv:1", "4 cells", "separate several tags"]),
+        ("image,tags\na.jpg,Person\nb.jpg,person\n", None, ["tags.csv:3", "'person' is 'Person' in", "tags.csv:2"]),
         ("image,tags\n", None, ["tags.csv lists no image"]),
         ("", None, ["tags.csv lists no image"]),
         ("image,tags\na.jpg,\n", None, ["gives no image a tag"]),
@@ -92,6 +111,9 @@ def test_the_share_for_val_does_not_depend_on_the_order_of_the_rows(folder):
         ("a.jpg,x\n", "a.jpg,29.6,2,x\n", ["points.csv:1", "outside", "30x20"]),
         ("a.jpg,x\n", "a.jpg,nan,2,x\n", ["points.csv:1", "outside"]),
         ("a.jpg,x\n", "a.jpg,one,2,x\n", ["points.csv:1", "numbers"]),
+        ("a.jpg,x\n", "a.jpg,1,5,2,5,x\n", ["points.csv:1", "6 cells", "decimals have a point"]),
+        ("a.jpg,x\n", "x,y,class,image\n1,2\n", ["points.csv:2", "image ''"]),
+        ("a.jpg,x\n", "image,x,y,class\n", ["points.csv holds no point"]),
     ],
 )
 def test_one_bad_line_is_one_sentence_that_names_it(folder, tags, points, words):
@@ -101,6 +123,12 @@ def test_one_bad_line_is_one_sentence_that_names_it(folder, tags, points, words)
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_surplus_cells_are_listed_with_all_else(folder):
+    with pytest.raises(InputError) as caught:
+        read_folder(folder("a.jpg,x,train,y\nabsent.jpg,x\n"))
+    assert "2 problems" in str(caught.value) and "4 cells" in str(caught.value)
 
 
 def test_many_bad_lines_are_listed_together(folder):

@@ -1,6 +1,7 @@
 """Which steps a run needs and in whose folder its results lie."""
 
 import itertools
+import json
 
 import pytest
 
@@ -193,15 +194,28 @@ def test_a_second_round_is_shared_only_where_the_first_was_segmented_alike():
 def test_a_run_that_sets_a_step_it_lacks_is_refused():
     runs(a=bestie(steps={"bestie_train": {"iterations": 5}})).check()
     found = runs(a={"system": "supervised", "steps": {"bestie_train": {"iterations": 5}}})
-    with pytest.raises(InputError, match=r"runs\.a\.steps\.bestie_train: this run has no such step.*maskrcnn_train"):
+    with pytest.raises(InputError, match=r"Run a sets bestie_train, but its steps are .*maskrcnn_train"):
         found.check()
 
 
 def test_points_that_a_folder_lacks_are_missed_before_any_training(tmp_path):
     steps = {"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}
     found = runs(steps, a=bestie(supervision="points"))
-    with pytest.raises(InputError, match=r"runs\.a is supervised by points, but .*points\.csv does not exist"):
+    with pytest.raises(InputError, match=r"Run a is supervised by points, but .*points\.csv does not exist"):
         found.check()
-    runs(steps, a=bestie()).check()
+    runs(steps, a=bestie(), b={"system": "learning_to_segment", "supervision": "points"}).check()
     (tmp_path / "points.csv").write_text("image,x,y,class\n")
     found.check()
+
+
+def test_a_training_that_runs_share_is_told_once_with_what_differs_from_the_defaults():
+    found = runs(
+        {"bestie_train": {"iterations": 5}},
+        a=bestie(),
+        b=bestie(maskrcnn=False),
+        c=bestie(steps={"bestie_train": {"sigma": 3.0}}),
+    )
+    rows = {(run, step): json.loads(settings) for run, _, step, settings in found.trainings()}
+    assert set(rows) == {("a", "bestie_train"), ("a", "classifier_train"), ("a", "maskrcnn_train"),
+                         ("c", "bestie_train"), ("c", "maskrcnn_train")}  # fmt: skip
+    assert rows["a", "bestie_train"] == {"iterations": 5} and rows["c", "bestie_train"] == {"iterations": 5, "sigma": 3}

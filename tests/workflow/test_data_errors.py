@@ -178,3 +178,5 @@ def test_valid_data_do_pass(place):
         import_maps(place, folder_of_maps(place, lambda k, v: v)),
     ]
     assert [outcome.status for outcome in done] == [0, 0, 0], [outcome.errors for outcome in done]
+    assert "train: 1 images, 0 of them without tags; cat 0, dog 1" in done[1].log
+    assert any("pictures without a row: 0" in line and "points: 1" in line for line in done[1].log)

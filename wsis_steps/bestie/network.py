@@ -146,11 +146,11 @@ class DualDecoder(nn.Module):
 class SkipDecoder(nn.Module):
     """Coarse to fine: upsample, add the projected finer level, 3x3 convolution; then three small heads.
 
-    first: finest level in use; shortcuts: outputs that also come straight from the coarsest level, since twenty classes
-    do not find their way through a few channels in a short training.
+    first: finest level in use; shortcut: semantic logits also come straight from the coarsest level, since twenty
+    classes do not find their way through a few channels in a short training.
     """
 
-    def __init__(self, backbone: Backbone, widths: dict[str, int], first: int, shortcuts: tuple[str, ...]) -> None:
+    def __init__(self, backbone: Backbone, widths: dict[str, int], first: int, shortcut: bool) -> None:
         super().__init__()
         self.first = first
         channels = backbone.channels[first:]
@@ -159,10 +159,10 @@ class SkipDecoder(nn.Module):
         self.ups = nn.ModuleList(_block(a, b, 1) for a, b in zip(inner[1:], inner, strict=False))
         self.joins = nn.ModuleList(_block(i, i) for i in inner)
         self.heads = nn.ModuleDict({name: _head(inner[0], 32, width) for name, width in widths.items()})
-        coarsest = channels[-1]
-        self.shortcuts = nn.ModuleDict(
-            {name: nn.Sequential(nn.BatchNorm2d(coarsest), nn.Conv2d(coarsest, widths[name], 1)) for name in shortcuts}
-        )
+        self.shortcut = None
+        if shortcut:
+            coarsest = channels[-1]
+            self.shortcut = nn.Sequential(nn.BatchNorm2d(coarsest), nn.Conv2d(coarsest, widths["semantic"], 1))
 
     def forward(self, levels: list[Tensor]) -> dict[str, Tensor]:
         """Outputs by name at the resolution of the finest level in use; offsets in pixels."""
@@ -171,8 +171,8 @@ class SkipDecoder(nn.Module):
         for side, up, join in zip(reversed(finer), reversed(self.ups), reversed(self.joins[:-1]), strict=True):
             x = join(side + _resized(up(x), side))
         outputs = {name: head(x) for name, head in self.heads.items()}
-        for name, shortcut in self.shortcuts.items():
-            outputs[name] = outputs[name] + _resized(shortcut(levels[-1]), x)
+        if self.shortcut is not None:
+            outputs["semantic"] = outputs["semantic"] + _resized(self.shortcut(levels[-1]), x)
         outputs["offsets"] = outputs["offsets"] * OFFSET_UNIT
         return outputs
 
@@ -186,6 +186,13 @@ class InstanceNetwork(nn.Module):
     def __init__(self, backbone: Backbone, decoder: nn.Module, align_corners: bool) -> None:
         super().__init__()
         self.backbone, self.decoder, self.align_corners = backbone, decoder, align_corners
+
+    def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict]:
+        """Groups for an optimiser: the backbone, and the decoder, which learns `head_factor` times as fast."""
+        return [
+            {"params": list(self.backbone.parameters()), "lr": learning_rate},
+            {"params": list(self.decoder.parameters()), "lr": learning_rate * head_factor},
+        ]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Outputs at the size of the images, which may be any.
@@ -226,9 +233,9 @@ def build_network(
     elif name == "resnet50":
         decoder = DualDecoder(backbone, widths)
     elif name == "mobilenet_v2":
-        decoder = SkipDecoder(backbone, widths, first=1, shortcuts=("semantic", "centers"))
+        decoder = SkipDecoder(backbone, widths, first=1, shortcut=True)
     else:
-        decoder = SkipDecoder(backbone, widths, first=0, shortcuts=())
+        decoder = SkipDecoder(backbone, widths, first=0, shortcut=False)
     paper = name in ("hrnet_w48", "resnet50")
     _initialise(decoder, 0.001 if paper else None)
     if paper:
@@ -248,8 +255,8 @@ def _initialise(decoder: nn.Module, deviation: float | None) -> None:
                 nn.init.normal_(module.weight, std=deviation)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    shortcuts = decoder.shortcuts.values() if isinstance(decoder, SkipDecoder) else ()
-    for layers in (*decoder.heads.values(), *shortcuts):
+    shortcut = decoder.shortcut if isinstance(decoder, SkipDecoder) else None
+    for layers in (*decoder.heads.values(), *([shortcut] if shortcut else [])):
         nn.init.normal_(layers[-1].weight, std=0.001)
 
 

@@ -1,7 +1,8 @@
 """Imports one's own pictures: a folder with a tags.csv, optionally a points.csv, and no masks.
 
 tags.csv:    image,tags[,split]   `image` is a path inside the folder; `tags` are class names, none or more,
-                                  between semicolons or else spaces; `split` is train or val
+                                  between spaces, or in the whole table between semicolons or (in quotes)
+                                  commas; `split` is train or val
 points.csv:  image,x,y,class      a pixel inside one instance; (0, 0) is the middle of the first pixel
 
 The header line names the columns in any order; without one they are in the order above. Columns are separated by
@@ -10,10 +11,11 @@ commas.
 
 import csv
 import hashlib
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -32,8 +34,11 @@ class _Row:
     split: str
 
 
-def _read_table(path: Path, columns: tuple[str, ...], needed: int) -> list[tuple[str, dict[str, str]]]:
-    """The rows of a CSV file as ('file:line', column -> text); the first `needed` of `columns` must exist."""
+def _read_table(
+    path: Path, columns: tuple[str, ...], needed: int, problems: Problems
+) -> list[tuple[str, dict[str, str]]]:
+    """The rows of a CSV file as ('file:line', column -> text, empty where absent), less those with surplus cells, which
+    are noted; the first `needed` of `columns` must exist."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
@@ -44,35 +49,53 @@ def _read_table(path: Path, columns: tuple[str, ...], needed: int) -> list[tuple
         raise InputError(f"{path} is not a CSV file in UTF-8: {error}.") from None
     if not rows:
         return []
-    (first, header), names = rows[0], columns
-    if PurePosixPath(header[0]).suffix.lower() not in SUFFIXES:  # not an image, so the names of the columns
-        names = tuple(cell.lower() for cell in header)
-        missing = [column for column in columns[:needed] if column not in names]
-        if missing and (";" in header[0] or "\t" in header[0]):
-            raise InputError(f"{path}:{first} has one column, '{header[0]}'; separate columns by commas.")
-        if missing:
-            raise InputError(f"{path}:{first} has no column '{missing[0]}'; {nearest(missing[0], names)}")
-        rows = rows[1:]
+    names = columns
+    if PurePosixPath(rows[0][1][0]).suffix.lower() not in SUFFIXES:  # not a picture, so the names of the columns
+        names = _read_header(f"{path}:{rows[0][0]}", rows.pop(0)[1], columns, needed)
+    found = []
     for number, row in rows:
         if any(row[len(names) :]):
-            raise InputError(
-                f"{path}:{number} has {len(row)} cells for the columns {','.join(names)}; "
-                "separate several tags by semicolons or spaces."
-            )
-    return [(f"{path}:{number}", dict(zip(names, row, strict=False))) for number, row in rows]
+            hint = "separate several tags by spaces or semicolons" if "tags" in names else "decimals have a point"
+            problems.add(f"{path}:{number} has {len(row)} cells for the columns {','.join(names)}; {hint}.")
+        else:
+            found.append((f"{path}:{number}", dict(zip_longest(names, row[: len(names)], fillvalue=""))))
+    return found
 
 
-def _split_tags(text: str) -> list[str]:
-    return [tag.strip() for tag in text.split(";") if tag.strip()] if ";" in text else text.split()
+def _read_header(where: str, header: list[str], columns: tuple[str, ...], needed: int) -> tuple[str, ...]:
+    """The names of the columns; InputError where one is missing or there twice."""
+    names = [cell.lower() for cell in header]
+    while names and not names[-1]:  # spreadsheets pad every line to the widest
+        names.pop()
+    line = ",".join(header)
+    if set(columns[:needed]) - set(names):
+        kind = "; separate columns by commas" if ";" in line or "\t" in line else " nor starts with a picture's name"
+        raise InputError(f"{where} reads '{line}', which is not the header {','.join(columns)}{kind}.")
+    if any(names.count(column) > 1 for column in columns):
+        raise InputError(f"{where} reads '{line}', which names a column twice.")
+    return tuple(names)
+
+
+def _image_path(cells: dict[str, str]) -> str:
+    """The image of a row as a path with slashes, without './'; empty where there is none."""
+    return str(PurePosixPath(cells["image"].replace("\\", "/"))) if cells["image"] else ""
+
+
+def _split_tags(text: str, by_spaces: bool) -> list[str]:
+    return text.split() if by_spaces else [tag.strip() for tag in re.split("[;,]", text) if tag.strip()]
 
 
 def _read_rows(path: Path, files: set[str], problems: Problems) -> list[_Row]:
     """The rows of tags.csv whose image exists; notes the others, repeated images and unknown splits."""
     rows: dict[str, _Row] = {}
-    for where, cells in _read_table(path, ("image", "tags", "split"), 2):
-        image = str(PurePosixPath(cells["image"].replace("\\", "/")))
-        row = _Row(where, image, _split_tags(cells.get("tags", "")), cells.get("split", "").lower())
-        if image in rows:
+    table = _read_table(path, ("image", "tags", "split"), 2, problems)
+    by_spaces = not any(mark in cells["tags"] for _, cells in table for mark in ";,")
+    for where, cells in table:
+        image = _image_path(cells)
+        row = _Row(where, image, _split_tags(cells["tags"], by_spaces), cells.get("split", "").lower())
+        if not image:
+            problems.add(f"{where} names no image.")
+        elif image in rows:
             problems.add(f"{where}: image '{image}' is also in {rows[image].where}.")
         elif image not in files:
             problems.add(f"{where}: there is no image '{image}' in {path.parent}; {_near(image, files)}")
@@ -91,10 +114,12 @@ def _near(image: str, files: Collection[str]) -> str:
     return nearest(image, close) if close else f"it has {len(files)} others."
 
 
-def _alike(class_names: list[str]) -> list[tuple[str, str]]:
-    """Pairs of names that differ in upper and lower case only."""
-    ordered = sorted(class_names, key=str.casefold)
-    return [(a, b) for a, b in pairwise(ordered) if a.casefold() == b.casefold()]
+def _note_alike(rows: list[_Row], problems: Problems) -> None:
+    """Notes classes that differ in upper and lower case only, each with the first row that has it."""
+    first = {tag: row.where for row in reversed(rows) for tag in row.tags}
+    for one, other in pairwise(sorted(first, key=lambda tag: (tag.casefold(), tag))):
+        if one.casefold() == other.casefold():
+            problems.add(f"{first[other]}: the class '{other}' is '{one}' in {first[one]}; write them alike.")
 
 
 def _assign_splits(rows: list[_Row], val_share: float) -> None:
@@ -112,11 +137,11 @@ def _read_points(
     """image -> (x, y, category). Notes points of unknown images or classes, off the picture, or against the
     tags."""
     points: dict[str, list] = {}
-    for where, cells in _read_table(path, ("image", "x", "y", "class"), 4):
-        image, name = str(PurePosixPath(cells["image"].replace("\\", "/"))), cells.get("class", "")
+    for where, cells in _read_table(path, ("image", "x", "y", "class"), 4, problems):
+        image, name = _image_path(cells), cells["class"]
         try:
             x, y = float(cells["x"]), float(cells["y"])
-        except (KeyError, ValueError):
+        except ValueError:
             problems.add(f"{where}: x and y must be numbers.")
             continue
         if image not in rows:
@@ -154,9 +179,9 @@ def read_folder(
         raise InputError(f"val_share is {val_share}; it must be at least 0 and below 1.")
     files = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.suffix.lower() in SUFFIXES}
     rows = _read_rows(tags_csv, files, problems)
+    if not class_names:
+        _note_alike(rows, problems)
     class_names = list(class_names or sorted({tag for row in rows for tag in row.tags}))
-    for name, same in _alike(class_names):
-        problems.add(f"{tags_csv}: the classes '{name}' and '{same}' differ in case only; write them alike.")
     for row in rows:
         for tag in sorted(set(row.tags) - set(class_names)):
             problems.add(f"{row.where}: there is no class '{tag}'; {nearest(tag, class_names)}")
@@ -167,14 +192,16 @@ def read_folder(
         problems.add(f"{tags_csv} puts every image in val, so there is none to train on.")
     by_image = {row.image: row for row in rows}
     points_csv = root / "points.csv"
-    points = _read_points(points_csv, root, by_image, class_names, problems) if points_csv.exists() else {}
+    points = _read_points(points_csv, root, by_image, class_names, problems) if points_csv.exists() else None
+    if points == {} and not problems.sentences:
+        problems.add(f"{points_csv} holds no point.")
     records = [
         ImageRecord(
             id=str(PurePosixPath(row.image).with_suffix("")).replace("/", "_"),
             split=row.split,
             path=root / row.image,
             tags=tuple(sorted({class_names.index(tag) for tag in row.tags if tag in class_names})),
-            points=np.array(points.get(row.image, []), np.float32).reshape(-1, 3),
+            points=np.array((points or {}).get(row.image, []), np.float32).reshape(-1, 3),
         )
         for row in rows
     ]
