@@ -22,7 +22,11 @@ def _load(*paths: Path):
     return load(merged)
 
 
-LAID_OVER = {"voc2012_ablations": PRESETS / "voc2012.yaml", "shapes_ablations": ROOT / "config.yaml"}
+LAID_OVER = {
+    "voc2012_ablations": PRESETS / "voc2012.yaml",
+    "voc2012_imagenet": PRESETS / "voc2012.yaml",
+    "shapes_ablations": ROOT / "config.yaml",
+}
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -74,6 +78,13 @@ def test_shapes_ablations_are_config_yaml_with_other_runs():
     runs = {name if name == "bestie" else f"bestie_{name}" for name in names}
     assert set(found.runs) == {f"{run}_seed{seed}" for run in runs for seed in range(3)}
     assert not any(run.maskrcnn for run in found.runs.values())
+
+
+def test_imagenet_pictures_are_evaluated_on_voc_by_masks_of_val_only():
+    found = Runs(_load(LAID_OVER["voc2012_imagenet"], PRESETS / "voc2012_imagenet.yaml"))
+    truth = found.values("shared", "data_import_dataset").truth
+    assert set(found.runs) == {"learning_to_segment"} and truth == ("val",)
+    assert [stage for _, _, stage, _ in found.figures(truth)] == ["semantic"]
 
 
 def test_a_run_that_is_null_is_left_out():

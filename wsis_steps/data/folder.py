@@ -9,13 +9,11 @@ The header line names the columns in any order; without one they are in the orde
 commas.
 """
 
-import csv
-import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -23,7 +21,8 @@ import numpy as np
 from wsis_steps.core.errors import InputError, nearest
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.pictures import SUFFIXES, picture_size
-from wsis_steps.data.records import SPLITS, Dataset, ImageRecord, Problems, check_ids, no_truth
+from wsis_steps.data.records import SPLITS, Dataset, ImageRecord, Problems, check_ids, divide, no_truth
+from wsis_steps.data.tables import read_table
 
 
 @dataclass
@@ -32,48 +31,6 @@ class _Row:
     image: str
     tags: list[str]
     split: str
-
-
-def _read_table(
-    path: Path, columns: tuple[str, ...], needed: int, problems: Problems
-) -> list[tuple[str, dict[str, str]]]:
-    """The rows of a CSV file as ('file:line', column -> text, empty where absent), less those with surplus cells, which
-    are noted; the first `needed` of `columns` must exist."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, skipinitialspace=True)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a CSV file in UTF-8: {error}.") from None
-    if not rows:
-        return []
-    names = columns
-    if PurePosixPath(rows[0][1][0]).suffix.lower() not in SUFFIXES:  # not a picture, so the names of the columns
-        names = _read_header(f"{path}:{rows[0][0]}", rows.pop(0)[1], columns, needed)
-    found = []
-    for number, row in rows:
-        if any(row[len(names) :]):
-            hint = "separate several tags by spaces or semicolons" if "tags" in names else "decimals have a point"
-            problems.add(f"{path}:{number} has {len(row)} cells for the columns {','.join(names)}; {hint}.")
-        else:
-            found.append((f"{path}:{number}", dict(zip_longest(names, row[: len(names)], fillvalue=""))))
-    return found
-
-
-def _read_header(where: str, header: list[str], columns: tuple[str, ...], needed: int) -> tuple[str, ...]:
-    """The names of the columns; InputError where one is missing or there twice."""
-    names = [cell.lower() for cell in header]
-    while names and not names[-1]:  # spreadsheets pad every line to the widest
-        names.pop()
-    line = ",".join(header)
-    if set(columns[:needed]) - set(names):
-        kind = "; separate columns by commas" if ";" in line or "\t" in line else " nor starts with a picture's name"
-        raise InputError(f"{where} reads '{line}', which is not the header {','.join(columns)}{kind}.")
-    if any(names.count(column) > 1 for column in columns):
-        raise InputError(f"{where} reads '{line}', which names a column twice.")
-    return tuple(names)
 
 
 def _image_path(cells: dict[str, str]) -> str:
@@ -88,7 +45,7 @@ def _split_tags(text: str, by_spaces: bool) -> list[str]:
 def _read_rows(path: Path, files: set[str], problems: Problems) -> list[_Row]:
     """The rows of tags.csv whose image exists; notes the others, repeated images and unknown splits."""
     rows: dict[str, _Row] = {}
-    table = _read_table(path, ("image", "tags", "split"), 2, problems)
+    table = read_table(path, ("image", "tags", "split"), 2, problems)
     by_spaces = not any(mark in cells["tags"] for _, cells in table for mark in ";,")
     for where, cells in table:
         image = _image_path(cells)
@@ -123,12 +80,10 @@ def _note_alike(rows: list[_Row], problems: Problems) -> None:
 
 
 def _assign_splits(rows: list[_Row], val_share: float) -> None:
-    """Fills in absent splits: the `val_share` whose names hash last go to val, whatever the order of the
-    rows."""
-    rows = sorted((row for row in rows if not row.split), key=lambda r: hashlib.sha256(r.image.encode()).hexdigest())
-    train = len(rows) - round(val_share * len(rows))
-    for place, row in enumerate(rows):
-        row.split = "train" if place < train else "val"
+    """Fills in absent splits."""
+    undecided = [row for row in rows if not row.split]
+    for row, split in zip(undecided, divide([row.image for row in undecided], val_share), strict=True):
+        row.split = split
 
 
 def _read_points(
@@ -137,7 +92,7 @@ def _read_points(
     """image -> (x, y, category). Notes points of unknown images or classes, off the picture, or against the
     tags."""
     points: dict[str, list] = {}
-    for where, cells in _read_table(path, ("image", "x", "y", "class"), 4, problems):
+    for where, cells in read_table(path, ("image", "x", "y", "class"), 4, problems):
         image, name = _image_path(cells), cells["class"]
         try:
             x, y = float(cells["x"]), float(cells["y"])

@@ -24,6 +24,7 @@ from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Annotation, ImageInstances, Images, ImagesWriter, write_instances
 from wsis_steps.data.archives import missing_message
+from wsis_steps.data.class_folders import read_class_folders
 from wsis_steps.data.coco import find_coco, read_coco
 from wsis_steps.data.folder import read_folder
 from wsis_steps.data.pictures import encoded
@@ -57,6 +58,17 @@ def read_dataset(job: Job, pool: Executor) -> Dataset:
         return read_coco(find_coco(root), truth=settings.truth, mapper=mapper)
     if settings.format == "folder":
         return read_folder(root, val_share=settings.val_share, class_names=settings.class_names)
+    if settings.format == "class_folders":
+        return read_class_folders(
+            root,
+            settings.class_map,
+            settings.class_names,
+            settings.val_root,
+            settings.val_list,
+            settings.val_share,
+            settings.truth,
+            mapper,
+        )
     return read_voc(
         root,
         settings.train_list,

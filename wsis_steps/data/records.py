@@ -5,6 +5,7 @@ picture. The step then loads pictures and true masks record by record, in a proc
 and `truth` pickle.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -114,6 +115,13 @@ def settle(results: Iterable, problems: Problems) -> list:
     for error in (result for result in settled if isinstance(result, InputError)):
         problems.add(str(error))
     return [None if isinstance(result, InputError) else result for result in settled]
+
+
+def divide(names: list[str], val_share: float) -> list[str]:
+    """The split of each name: the `val_share` (0 to 1) whose hashes come last go to val, whatever their order."""
+    order = sorted(range(len(names)), key=lambda k: hashlib.sha256(names[k].encode()).hexdigest())
+    val = set(order[len(names) - round(val_share * len(names)) :])
+    return ["val" if k in val else "train" for k in range(len(names))]
 
 
 def check_ids(records: list[ImageRecord], problems: Problems) -> None:

@@ -239,7 +239,7 @@ def _count(entries: list[_Entry], records: list[ImageRecord], include_difficult:
 
 def read_voc(
     root: Path | str,
-    train_list: str | Path,
+    train_list: str | Path | None,
     val_list: str | Path | None,
     difficult: str = "include",
     sbd_root: Path | str | None = None,
@@ -251,18 +251,18 @@ def read_voc(
     """Imports a VOC tree.
 
     `root` holds JPEGImages (or VOCdevkit/VOC2012 does, under it). A list is a file with an id a line or the
-    name of one in ImageSets/Segmentation. `difficult` objects are included in tags, boxes and points or
-    excluded from all three. `truth` names the splits whose true masks are read: PNG masks, else `sbd_root`'s.
-    `labels` is a list of image labels that replaces the tags of the XML files, which then may be missing.
+    name of one in ImageSets/Segmentation; None leaves its split out. `difficult` objects are included in tags,
+    boxes and points or excluded from all three. `truth` names the splits whose true masks are read: PNG masks,
+    else `sbd_root`'s. `labels` is a list of image labels that replaces the tags of the XML files, which then may
+    be missing.
     `mapper` may be the `map` of a process pool. Raises one `InputError` that names up to 20 bad files and
     lines.
     """
     if difficult not in ("include", "exclude"):
         raise InputError(f"difficult is '{difficult}'; {nearest(difficult, ('include', 'exclude'))}")
     root, problems = find_devkit(Path(root)), Problems()
-    lists = {"train": _find_list(root, train_list)}
-    if val_list is not None:
-        lists["val"] = _find_list(root, val_list)
+    named = {"train": train_list, "val": val_list}
+    lists = {split: _find_list(root, name) for split, name in named.items() if name is not None}
     entries = _read_entries(root, lists, problems)
     _read_annotations(root, entries, labels is not None, mapper, problems)
     class_names = _name_classes(root, entries, class_names)

@@ -68,6 +68,9 @@ PUBLISHED: dict[tuple[str, str, str, str], PublishedResult] = {
     ("voc2012", "learning_to_segment", "semantic", "val"): PublishedResult(
         _percent(("miou",), 51.6), "Learning to segment with image-level supervision, results on val"
     ),
+    ("voc2012_imagenet", "learning_to_segment", "semantic", "val"): PublishedResult(
+        _percent(("miou",), 51.6), "Learning to segment with image-level supervision, results on val"
+    ),
     ("coco2017", "supervised", "predictions", "val"): _coco(_COCO_TABLE, 35.4, 57.3, 37.5),
     ("coco2017", "bestie", "predictions", "val"): _coco(_COCO_TABLE, 14.3, 28.0, 13.2),
     ("coco2017", "bestie_points", "predictions", "val"): _coco(_COCO_TABLE, 17.7, 34.0, 16.4),

@@ -33,31 +33,40 @@ class DataDownloadArchives(Settings):
 class DataImportDataset(Settings):
     """Where the data come from and how they are read."""
 
-    format: Literal["shapes", "voc", "coco", "folder"] = "shapes"
+    format: Literal["shapes", "voc", "coco", "folder", "class_folders"] = "shapes"
     """`shapes` is drawn by data_draw_shapes; the others are read from `root`."""
     root: Path | None = None
-    """Folder of the data set: VOCdevkit/VOC2012, COCO with `annotations/`, or images with `tags.csv`."""
+    """Folder of the data set: VOCdevkit/VOC2012, COCO with `annotations/`, images with `tags.csv`, or (class_folders) a
+    folder of images for each class, as ImageNet has."""
+    class_map: Path | None = None
+    """Class folders only: a CSV file `folder,class` that says which folders are read; by default all, each a class."""
+    val_root: Path | None = None
+    """Class folders only: a VOC tree whose `val_list` is evaluated on, in place of `val_share`."""
     sbd_root: Path | None = None
     """VOC only: the SBD `dataset` folder, whose masks complete trainaug."""
     train_list: str = "train"
     """VOC only: list in ImageSets/Segmentation, or a path, of the training images."""
     val_list: str = "val"
-    """VOC only: list of the evaluation images."""
+    """VOC, and class folders with `val_root`: list of the evaluation images."""
     difficult: Literal["include", "exclude"] = "include"
     """VOC only: whether objects marked difficult give tags."""
     class_names: tuple[str, ...] | None = None
     """Order of the classes; by default taken from the data."""
     truth: tuple[Split, ...] = ("train", "val")
-    """Splits whose true masks are read, for evaluation and for the run `supervised` only; a folder has none."""
+    """Splits whose true masks are read, for evaluation and for the run `supervised` only; folders have none, but for
+    those of `val_root`."""
     val_share: Fraction = 0.2
-    """Folder only: share of the images kept for evaluation where `tags.csv` has no split column."""
+    """Folders only: share of the images kept for evaluation where `tags.csv` has no split column."""
 
     @model_validator(mode="after")
-    def _folder_has_no_masks(self) -> "DataImportDataset":
-        if self.format == "folder":
-            if self.truth and "truth" in self.model_fields_set:
-                raise ValueError("format folder has no masks, so truth must be []")
-            self.truth = ()
+    def _folders_have_no_masks(self) -> "DataImportDataset":
+        if self.format in ("folder", "class_folders"):
+            possible = ("val",) if self.format == "class_folders" and self.val_root else ()
+            if set(self.truth) - set(possible) and "truth" in self.model_fields_set:
+                raise ValueError(
+                    f"format {self.format} has no masks of these images, so truth must be {list(possible)}"
+                )
+            self.truth = tuple(split for split in self.truth if split in possible)
         return self
 
 
