@@ -19,8 +19,8 @@ from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.step import Job
-from wsis_steps.core.store import Maps, MapsWriter, write_instances, write_points
-from wsis_steps.report.render_report import main
+from wsis_steps.core.store import Instances, Maps, MapsWriter, write_instances, write_points
+from wsis_steps.report.render_report import main, starting_threshold
 from wsis_steps.settings.evaluation import ReportRenderReport
 
 TRAIN, VAL, SHOWN = 4, 3, 2
@@ -243,6 +243,22 @@ def test_weak_predictions_are_there_but_not_named(page):
     assert [a["data-s"] for a in page.all("g") if "data-s" in a] == ["0.9100", "0.1200"] * SHOWN
     assert page.described(f"predictions of two on image image{TRAIN}: ")[0].endswith(": nothing")
     assert page.text.count("1 of 2") == SHOWN
+
+
+def test_the_score_shown_at_first_leaves_something_to_see(tmp_path):
+    def scored(name, *scores):
+        path = tmp_path / f"{name}.h5"
+        found = [
+            describe(encode(np.ones((len(image), 4, 4), bool)), np.zeros(len(image), int), np.array(image))
+            for image in scores
+        ]
+        ids = [f"{n}" for n in range(len(scores))]
+        write_instances(path, provenance(CLASSES), ids, [4] * len(scores), [4] * len(scores), found)
+        return Instances(path)
+
+    strong, weak = scored("strong", [0.9, 0.1], [0.8]), scored("weak", [0.17], [0.12, 0.02], [], [0.9])
+    assert starting_threshold([strong]) == 0.3 and starting_threshold([]) == 0.3
+    assert starting_threshold([strong, weak]) == pytest.approx(0.15)
 
 
 def test_truth_of_both_splits_is_shown(page):

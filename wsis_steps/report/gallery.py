@@ -11,7 +11,6 @@ from wsis_steps.report.pictures import Overlay, jpeg_address
 
 SIDE = 480  # longer side in pixels of an embedded picture
 BACKGROUND_SIDE = 240  # and of one that lies under one overlay only
-THRESHOLD = 0.3  # predictions below this score are hidden at first
 NAMED = 8  # things that the text for screen readers names
 
 
@@ -59,10 +58,11 @@ def run_chips(runs: Sequence[str]) -> str:
     )
 
 
-def card(subject: Subject, columns: Sequence[Column], class_names: Sequence[str]) -> str:
+def card(subject: Subject, columns: Sequence[Column], class_names: Sequence[str], threshold: float) -> str:
     """All pictures of one image: those of the data, then a group for each run, in the order of `columns`.
 
-    What several runs share is drawn with the first of them; the others say so.
+    What several runs share is drawn with the first of them; the others say so. Predictions of a score below `threshold`
+    are hidden at first.
     """
     data, groups, seen = [_plain(subject)], {}, set(subject.tags)
     for column in columns:
@@ -70,7 +70,7 @@ def card(subject: Subject, columns: Sequence[Column], class_names: Sequence[str]
         if overlay is None:
             continue
         seen |= {category for category, _ in overlay.found}
-        panel = _panel(subject, column, overlay, class_names)
+        panel = _panel(subject, column, overlay, class_names, threshold)
         first, *others = [groups.setdefault(run, ([], [])) for run in column.runs] or [(data, [])]
         first[0].append(panel)
         for _, shared in others:
@@ -101,13 +101,13 @@ def _plain(subject: Subject) -> str:
     return _figure(subject, image, "image", subject.identity, "image", "", ' class="panel"')
 
 
-def _panel(subject: Subject, column: Column, overlay: Overlay, class_names: Sequence[str]) -> str:
+def _panel(subject: Subject, column: Column, overlay: Overlay, class_names: Sequence[str], threshold: float) -> str:
     height, width = subject.picture.shape[:2]
     below = f'<use href="#{subject.key}"/>'
     if overlay.background is not None:
         address = jpeg_address(overlay.background, BACKGROUND_SIDE)
         below = f'<image href="{address}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
-    seen = [(c, score) for c, score in overlay.found if not column.scored or score >= THRESHOLD]
+    seen = [(c, score) for c, score in overlay.found if not column.scored or score >= threshold]
     things = [class_names[c] + (f" {score:.2f}" if column.scored else "") for c, score in seen[:NAMED]]
     things += [f"{len(seen) - NAMED} more"] if len(seen) > NAMED else []
     owner = " of " + " and ".join(name for _, name in column.runs) if column.runs else ""

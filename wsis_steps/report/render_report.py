@@ -11,9 +11,11 @@ out  page     one HTML file that needs no other
 """
 
 import json
+import math
 from html import escape
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from wsis_steps.core.artifact import Artifact
@@ -23,7 +25,7 @@ from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Instances
 from wsis_steps.report.columns import columns_by_split, open_artifact, split_of
 from wsis_steps.report.curves import read_series, training_charts
-from wsis_steps.report.gallery import THRESHOLD, Column, Subject, card, class_chips, run_chips
+from wsis_steps.report.gallery import Column, Subject, card, class_chips, run_chips
 from wsis_steps.report.page import page, tools
 from wsis_steps.report.pictures import class_colors
 from wsis_steps.report.tables import all_figures_html, class_table, html_table, summary_html
@@ -116,7 +118,14 @@ def curves_html(rows: list[Row], runs: list[str]) -> str:
     return note + "".join(training_charts(stage, series) for stage, series in stages.items())
 
 
-def gallery_html(images: Images, split: str, count: int, columns: list[Column]) -> str:
+def starting_threshold(predictions: list[Instances]) -> float:
+    """The score below which predictions are hidden at first: 0.3, or less where a run would show nothing on half of the
+    images for which it has any."""
+    best = [[instances.scores.max() for instances in run if len(instances)] for run in predictions]
+    return min(0.3, math.floor(20 * min((float(np.median(scores)) for scores in best if scores), default=1)) / 20)
+
+
+def gallery_html(images: Images, split: str, count: int, columns: list[Column], threshold: float) -> str:
     """The first `count` images of a split with all that the runs made of them."""
     members = images.members(split)[:count]
     pictures = Pictures(images, members)
@@ -124,7 +133,7 @@ def gallery_html(images: Images, split: str, count: int, columns: list[Column]) 
     for i in members.tolist():
         tags = tuple(images.tags[i].nonzero()[0].tolist())
         subject = Subject(f"picture{i}", images.ids[i], pictures.read(i), tags)
-        cards.append(card(subject, columns, images.class_names))
+        cards.append(card(subject, columns, images.class_names, threshold))
     total = len(images.members(split))
     return f"<p>{len(cards)} of {total:,} images.</p>{''.join(cards)}"
 
@@ -168,10 +177,13 @@ def main(job: Job) -> None:
         ("figures", "Figures", figures_html(job, scores, images.class_names)),
         ("losses", "Losses", curves_html(metrics, runs)),
     ]
+    predicted = {path: artifacts[path] for _, stage, path in made if stage.startswith("predictions")}
+    threshold = starting_threshold(list(predicted.values()))
     count = sum(min(len(images.members(split)), job.settings.images) for split in SPLITS)
-    bar = tools([("class", class_chips(images.class_names, colors)), ("run", run_chips(runs))], THRESHOLD, count)
+    bar = tools([("class", class_chips(images.class_names, colors)), ("run", run_chips(runs))], threshold, count)
     galleries = "".join(
-        f"<h3>{word.capitalize()} images</h3>{gallery_html(images, split, job.settings.images, columns[split])}"
+        f"<h3>{word.capitalize()} images</h3>"
+        f"{gallery_html(images, split, job.settings.images, columns[split], threshold)}"
         for split, word in SPLITS.items()
     )
     sections.append(("images", "Images", f'<p class="note">{MARKS}</p>{bar}{galleries}'))
