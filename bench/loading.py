@@ -35,8 +35,8 @@ from wsis_steps.runs import Runs
 from wsis_steps.settings.base import Training
 
 ROOT = Path(__file__).parents[1]
-IMAGES, TURNS = 96, 3  # pictures; pairs of blocks
-BLOCK_SECONDS, LEAST, MOST = 2.0, 4, 50  # length of a block, and its iterations at least and at most
+IMAGES, TURNS = 96, 11  # pictures; pairs of blocks
+BLOCK_SECONDS, LEAST, MOST = 1.0, 4, 50  # length of a block, and its iterations at least and at most
 Loss = Callable[[nn.Module, Any, int], dict[str, torch.Tensor]]
 
 

@@ -110,6 +110,7 @@ def test_a_semantic_map_is_one_row_marked_as_such(tmp_path):
     maps = Maps(tmp_path / "m.h5")
     np.testing.assert_array_equal(maps.semantic(0), labels)
     assert maps.read(0)[1].tolist() == [SEMANTIC]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(maps)).semantic(0), labels)  # after a dataset was looked up
 
 
 def test_points_come_back_image_by_image(tmp_path):

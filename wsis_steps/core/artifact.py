@@ -64,6 +64,7 @@ class Artifact:
         self.path = Path(path)
         self._file: h5py.File | None = None
         self._process = -1
+        self._datasets: dict[str, h5py.Dataset] = {}
         self.attributes = dict(self.file.attrs)
         self.class_names: tuple[str, ...] = tuple(json.loads(self.attributes["class_names"]))
         self.supervision: tuple[str, ...] = tuple(json.loads(self.attributes["supervision"]))
@@ -72,9 +73,16 @@ class Artifact:
     def file(self) -> h5py.File:
         """The open file of this process."""
         if self._process != os.getpid():
-            self._file = self._open()
+            self._file, self._datasets = self._open(), {}
             self._process = os.getpid()
         return self._file
+
+    def dataset(self, name: str) -> h5py.Dataset:
+        """A dataset of the file, looked up once a process: that costs as much as reading a small map."""
+        file = self.file
+        if name not in self._datasets:
+            self._datasets[name] = file[name]
+        return self._datasets[name]
 
     def _open(self) -> h5py.File:
         if not self.path.exists():
@@ -94,7 +102,7 @@ class Artifact:
         return file
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_file": None, "_process": -1}
+        return {**self.__dict__, "_file": None, "_datasets": {}, "_process": -1}
 
     def __len__(self) -> int:
         return len(self.ids)

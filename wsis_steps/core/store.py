@@ -50,7 +50,7 @@ class Images(Artifact):
 
     def encoded(self, i: int) -> np.ndarray:
         """The JPEG or PNG bytes of image i as uint8."""
-        return self.file["picture/bytes"][self._offsets[i] : self._offsets[i + 1]]
+        return self.dataset("picture/bytes")[self._offsets[i] : self._offsets[i + 1]]
 
     @cached_property
     def tags(self) -> np.ndarray:
@@ -157,7 +157,7 @@ class Maps(Artifact):
         """Maps (k, h, w) as stored and their categories int64 (k,) of image i."""
         rows = self.rows(i)
         height, width = self._sizes[i]
-        return self.file["maps"][rows, :height, :width], self._categories[rows]
+        return self.dataset("maps")[rows, :height, :width], self._categories[rows]
 
     def semantic(self, i: int) -> np.ndarray:
         """The label map of image i, uint8 (h, w): 0 background, 1 + category, 255 unsure."""
