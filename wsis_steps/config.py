@@ -112,6 +112,9 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
             faults.append(str(fault["ctx"]["error"]))
         elif fault["type"] == "missing":
             faults.append(f"'{key}' is missing")
+        elif fault["type"] == "string_pattern_mismatch":
+            kind = "small letters, digits and _" if key.startswith("runs") else "letters, digits, _ and -"
+            faults.append(f"'{key.removesuffix('.[key]')}' is '{fault['input']}' but should hold {kind} only")
         else:
             message = fault["msg"].replace("Input should be", "should be")
             faults.append(f"'{key}' is {fault['input']!r} but {message}")

@@ -29,7 +29,11 @@ class Runs:
         self.identity = cache(self._identity)
 
     def check(self) -> None:
-        """InputError where a run sets a step that it does not have, or needs points that a folder lacks."""
+        """InputError where a run sets a step that it does not have, or needs points that a folder lacks.
+
+        The tables of a folder are read too: were they refused by the import only, Snakemake would by then have deleted
+        the last good one, and all that follows would run again.
+        """
         data = self.values("shared", "data_import_dataset")
         points = data.root / "points.csv" if data.format == "folder" and data.root and data.root.is_dir() else None
         faults = []
@@ -42,6 +46,10 @@ class Runs:
         if faults:
             text = "; ".join(faults)
             raise InputError(f"{text[0].upper()}{text[1:]}.")
+        if data.format == "folder" and data.root:
+            from wsis_steps.data.folder import read_folder  # takes a moment, which only this format should cost
+
+            read_folder(data.root, data.val_share, data.class_names)
 
     def values(self, run: str, step: str):
         """The settings of a step in a run (`shared`: of all runs) as a model."""

@@ -65,6 +65,8 @@ def test_evaluation_on_a_voc_tree(root, tmp_path):
         ("folder,class\nn01,dog\nn1,dog\n", {}, ["classes.csv:3", "no folder 'n1'", "n01"]),
         ("folder,class\nn01,dog\nn01,cat\n", {}, ["classes.csv:3", "a second class"]),
         ("folder,class\nn01\n", {}, ["classes.csv:2", "no class"]),
+        ("folder,class\nn01,Dog\nn02,dog\n", {}, ["classes.csv:3", "'dog' is 'Dog' in"]),
+        ("folder,class\nn01,dog, puppy\n", {}, ["classes.csv:2 has 3 cells for the columns folder,class."]),
         ("n01,dog\n", {}, ["classes.csv:1", "not the header folder,class."]),
         ("folder,class\n", {}, ["names no folder"]),
         ("folder,class\nn01,dog\n", {"class_names": ["cat", "dot"]}, ["no class 'dog'", "'dot'"]),
@@ -80,7 +82,7 @@ def test_a_wrong_map_is_one_sentence(root, text, options, words):
 
 def test_a_voc_tree_of_other_classes_and_an_empty_folder_are_told(root, tmp_path):
     voc = plain_tree(tmp_path / "voc")
-    with pytest.raises(InputError, match="dog"):
+    with pytest.raises(InputError, match=r"show classes that no folder has: .*dog.*; add folders, or set"):
         read_class_folders(root, val_root=voc, truth=())
     (root / "n04").mkdir()
     with pytest.raises(InputError, match="n04 holds no picture"):

@@ -4,6 +4,7 @@ import itertools
 import json
 
 import pytest
+from PIL import Image
 
 from wsis_steps.config import load
 from wsis_steps.core.errors import InputError
@@ -203,9 +204,19 @@ def test_points_that_a_folder_lacks_are_missed_before_any_training(tmp_path):
     found = runs(steps, a=bestie(supervision="points"))
     with pytest.raises(InputError, match=r"Run a is supervised by points, but .*points\.csv does not exist"):
         found.check()
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    (tmp_path / "tags.csv").write_text("a.png,x\n")
     runs(steps, a=bestie(), b={"system": "learning_to_segment", "supervision": "points"}).check()
-    (tmp_path / "points.csv").write_text("image,x,y,class\n")
+    (tmp_path / "points.csv").write_text("a.png,1,2,x\n")
     found.check()
+
+
+def test_a_table_is_refused_before_snakemake_deletes_the_last_import(tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    (tmp_path / "tags.csv").write_text("b.png,x\n")
+    steps = {"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}
+    with pytest.raises(InputError, match=r"no image 'b\.png'"):
+        runs(steps, a=bestie()).check()
 
 
 def test_a_training_that_runs_share_is_told_once_with_what_differs_from_the_defaults():

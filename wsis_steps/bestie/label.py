@@ -10,6 +10,7 @@ BESTIE (CVPR 2022), semantic knowledge transfer; supplement, listing 4.
 """
 
 import json
+import logging
 from collections import Counter
 
 import numpy as np
@@ -23,6 +24,9 @@ from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, Maps, Points, write_instances
 from wsis_steps.settings.bestie import BestieLabel
 
+log = logging.getLogger("wsis")
+
+KINDS = ("accepted", "empty", "ambiguous", "small")  # of components of a semantic map
 STEP = Step(
     "bestie_label",
     BestieLabel,
@@ -42,10 +46,9 @@ def to_instances(found: PseudoLabels, semantic: np.ndarray) -> ImageInstances:
 
 def summarise(found: list[PseudoLabels]) -> dict:
     """Counts over all images as JSON values."""
-    kinds = ("accepted", "empty", "ambiguous", "small")
     per_image = Counter(labels.accepted for labels in found)
     return {
-        **{kind: sum(getattr(labels, kind) for labels in found) for kind in kinds},
+        **{kind: sum(getattr(labels, kind) for labels in found) for kind in KINDS},
         "images": len(found),
         "images_by_instances": {str(count): per_image[count] for count in sorted(per_image)},
     }
@@ -75,7 +78,11 @@ def main(job: Job) -> None:
     found, labels = zip(*results, strict=True)
     provenance = job.provenance(semantic.class_names, supervision)
     write_instances(job.outputs["labels"], provenance, semantic.ids, semantic.heights, semantic.widths, labels)
-    job.outputs["counts"].write_text(json.dumps(summarise(found), indent=1) + "\n")
+    counts = summarise(found)
+    job.outputs["counts"].write_text(json.dumps(counts, indent=1) + "\n")
+    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
+    without = counts["images_by_instances"].get("0", 0)
+    log.info("%d images, %d of them without a label; components: %s", counts["images"], without, kinds)
 
 
 if __name__ == "__main__":

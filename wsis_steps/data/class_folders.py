@@ -14,7 +14,7 @@ from wsis_steps.core.errors import InputError, nearest
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.pictures import SUFFIXES
 from wsis_steps.data.records import Dataset, ImageRecord, Problems, check_ids, divide, no_truth
-from wsis_steps.data.tables import read_table
+from wsis_steps.data.tables import note_alike, read_table
 from wsis_steps.data.voc import read_voc
 
 
@@ -24,6 +24,7 @@ def _read_class_map(root: Path, path: Path | None, problems: Problems) -> dict[s
     if path is None:
         return {name: name for name in there}
     found: dict[str, str] = {}
+    first: dict[str, str] = {}
     for where, cells in read_table(path, ("folder", "class"), 2, problems):
         folder, name = cells["folder"], cells["class"]
         if not name:
@@ -34,6 +35,8 @@ def _read_class_map(root: Path, path: Path | None, problems: Problems) -> dict[s
             problems.add(f"{where} gives folder '{folder}' a second class.")
         else:
             found[folder] = name
+            first.setdefault(name, where)
+    note_alike(first, problems)
     return found
 
 
@@ -46,6 +49,20 @@ def _find_pictures(root: Path, classes: dict[str, str], problems: Problems) -> l
             problems.add(f"{root / folder} holds no picture.")
         found += [(path, name) for path in pictures]
     return sorted(found)
+
+
+def _read_val(root: Path, val_list: str, class_names: list[str], truth: tuple[str, ...], mapper: Callable) -> Dataset:
+    """The evaluation images of a VOC tree; InputError names the classes that the folders lack."""
+    try:
+        return read_voc(root, None, val_list, class_names=class_names, truth=truth, mapper=mapper)
+    except InputError:
+        there = read_voc(root, None, val_list, truth=(), mapper=mapper).class_names
+        if lacking := sorted(set(there) - set(class_names)):
+            raise InputError(
+                f"The evaluation images in {root} show classes that no folder has: {', '.join(lacking)}; add folders, "
+                "or set data_import_dataset.class_names to all classes."
+            ) from None
+        raise
 
 
 def read_class_folders(
@@ -85,7 +102,7 @@ def read_class_folders(
     counts = {"folders": len(classes)}
     val = Dataset(class_names, [], no_truth, {})
     if val_root:
-        val = read_voc(val_root, None, val_list, class_names=class_names, truth=truth, mapper=mapper)
+        val = _read_val(Path(val_root), val_list, class_names, truth, mapper)
     records += val.records
     check_ids(records, problems)
     problems.raise_any(f"The folder {root}")

@@ -13,7 +13,6 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -22,7 +21,7 @@ from wsis_steps.core.errors import InputError, nearest
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.pictures import SUFFIXES, picture_size
 from wsis_steps.data.records import SPLITS, Dataset, ImageRecord, Problems, check_ids, divide, no_truth
-from wsis_steps.data.tables import read_table
+from wsis_steps.data.tables import note_alike, read_table
 
 
 @dataclass
@@ -71,14 +70,6 @@ def _near(image: str, files: Collection[str]) -> str:
     return nearest(image, close) if close else f"it has {len(files)} others."
 
 
-def _note_alike(rows: list[_Row], problems: Problems) -> None:
-    """Notes classes that differ in upper and lower case only, each with the first row that has it."""
-    first = {tag: row.where for row in reversed(rows) for tag in row.tags}
-    for one, other in pairwise(sorted(first, key=lambda tag: (tag.casefold(), tag))):
-        if one.casefold() == other.casefold():
-            problems.add(f"{first[other]}: the class '{other}' is '{one}' in {first[one]}; write them alike.")
-
-
 def _assign_splits(rows: list[_Row], val_share: float) -> None:
     """Fills in absent splits."""
     undecided = [row for row in rows if not row.split]
@@ -97,7 +88,7 @@ def _read_points(
         try:
             x, y = float(cells["x"]), float(cells["y"])
         except ValueError:
-            problems.add(f"{where}: x and y must be numbers.")
+            problems.add(f"{where}: x and y are '{cells['x']}' and '{cells['y']}', not numbers; decimals have a point.")
             continue
         if image not in rows:
             problems.add(f"{where}: image '{image}' is not in the tag file; {_near(image, rows)}")
@@ -135,7 +126,7 @@ def read_folder(
     files = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.suffix.lower() in SUFFIXES}
     rows = _read_rows(tags_csv, files, problems)
     if not class_names:
-        _note_alike(rows, problems)
+        note_alike({tag: row.where for row in reversed(rows) for tag in row.tags}, problems)
     class_names = list(class_names or sorted({tag for row in rows for tag in row.tags}))
     for row in rows:
         for tag in sorted(set(row.tags) - set(class_names)):
@@ -166,5 +157,10 @@ def read_folder(
         "images_without_tags": sum(1 for record in records if not record.tags),
         "pictures_without_a_row": len(files) - len(rows),
         "points": sum(len(record.points) for record in records),
+        "tags_without_a_point": sum(
+            len(set(record.tags) - set(record.points[:, 2].astype(int).tolist())) for record in records
+        )
+        if points
+        else 0,
     }
     return Dataset(class_names, records, no_truth, counts)

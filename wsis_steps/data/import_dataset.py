@@ -150,6 +150,8 @@ def main(job: Job) -> None:
         tags = ", ".join(f"{name} {count}" for name, count in summary[split]["images_per_tag"].items())
         images, bare = summary[split]["images"], summary[split]["images_without_tags"]
         log.info("%s: %d images, %d of them without tags; %s", split, images, bare, tags)
+    if unseen := [name for name, count in summary["train"]["images_per_tag"].items() if not count]:
+        log.warning("no training image of: %s", ", ".join(unseen))
     log.info("%s", ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in dataset.counts.items()))
 
 

@@ -1,7 +1,7 @@
 """Reading the tables that people write: CSV files with a header line or without."""
 
 import csv
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path, PurePosixPath
 
 from wsis_steps.core.errors import InputError
@@ -30,8 +30,9 @@ def read_table(
     found = []
     for number, row in rows:
         if any(row[len(names) :]):
-            hint = "separate several tags by spaces or semicolons" if "tags" in names else "decimals have a point"
-            problems.add(f"{path}:{number} has {len(row)} cells for the columns {','.join(names)}; {hint}.")
+            hints = {"tags": "; separate several tags by spaces or semicolons", "x": "; decimals have a point"}
+            hint = next((hints[name] for name in names if name in hints), "")
+            problems.add(f"{path}:{number} has {len(row)} cells for the columns {','.join(names)}{hint}.")
         else:
             found.append((f"{path}:{number}", dict(zip_longest(names, row[: len(names)], fillvalue=""))))
     return found
@@ -44,9 +45,17 @@ def _read_header(where: str, header: list[str], columns: tuple[str, ...], needed
         names.pop()
     line = ",".join(header)
     if set(columns[:needed]) - set(names):
+        wanted = ",".join(columns[:needed]) + "".join(f"[,{column}]" for column in columns[needed:])
         kind = " nor starts with a picture's name" if columns[0] == "image" else ""
         kind = "; separate columns by commas" if ";" in line or "\t" in line else kind
-        raise InputError(f"{where} reads '{line}', which is not the header {','.join(columns)}{kind}.")
+        raise InputError(f"{where} reads '{line}', which is not the header {wanted}{kind}.")
     if any(names.count(column) > 1 for column in columns):
         raise InputError(f"{where} reads '{line}', which names a column twice.")
     return tuple(names)
+
+
+def note_alike(first: dict[str, str], problems: Problems) -> None:
+    """Notes names of classes that differ in upper and lower case only; `first`: where each was first seen."""
+    for one, other in pairwise(sorted(first, key=lambda name: (name.casefold(), name))):
+        if one.casefold() == other.casefold():
+            problems.add(f"{first[other]}: the class '{other}' is '{one}' in {first[one]}; write them alike.")
