@@ -253,8 +253,9 @@ def advance(
 def build_loader(
     dataset: Dataset, batches: Batches, threads: int, device: torch.device, collate: Callable | None
 ) -> DataLoader:
-    """Loads in worker processes beside a GPU; on the CPU one worker overlaps with the computation."""
-    workers = max(threads - 1, 1) if device.type == "cuda" else min(threads - 1, 1)
+    """Loads in worker processes beside a GPU. On the CPU one worker overlaps with the computation, but on two cores it
+    would take one of them from it, which costs more than loading in between."""
+    workers = max(threads - 1, 1) if device.type == "cuda" else int(threads > 2)
     return DataLoader(
         dataset,
         batch_sampler=batches,
