@@ -29,7 +29,7 @@ class Runs:
         self.identity = cache(self._identity)
 
     def check(self) -> None:
-        """InputError where a run sets a step that it does not have, or needs points that a folder lacks.
+        """InputError where a run sets a step that it does not have, or needs points or true masks that the data lack.
 
         The tables of a folder are read too: were they refused by the import only, Snakemake would by then have deleted
         the last good one, and all that follows would run again.
@@ -43,6 +43,11 @@ class Runs:
                        for step in run.steps if step not in have]  # fmt: skip
             if run.supervision == "points" and "bestie_label" in have and points and not points.is_file():
                 faults.append(f"run {name} is supervised by points, but {points} does not exist")
+            if run.system.startswith("supervised") and "train" not in data.truth:
+                faults.append(
+                    f"run {name} learns from the true masks of the training images, but data_import_dataset.truth is "
+                    f"[{', '.join(data.truth)}]"
+                )
         if faults:
             text = "; ".join(faults)
             raise InputError(f"{text[0].upper()}{text[1:]}.")

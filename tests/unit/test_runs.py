@@ -199,6 +199,15 @@ def test_a_run_that_sets_a_step_it_lacks_is_refused():
         found.check()
 
 
+def test_an_upper_bound_without_masks_is_refused():
+    steps = {"data_import_dataset": {"format": "class_folders", "val_root": "voc", "truth": ["val"]}}
+    runs(steps, a={"system": "learning_to_segment"}).check()
+    for system in ("supervised", "supervised_semantic"):
+        found = runs(steps, a={"system": system})
+        with pytest.raises(InputError, match=r"Run a learns from the true masks .*truth is \[val\]"):
+            found.check()
+
+
 def test_points_that_a_folder_lacks_are_missed_before_any_training(tmp_path):
     steps = {"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}
     found = runs(steps, a=bestie(supervision="points"))

@@ -121,18 +121,18 @@ def test_points_come_back_image_by_image(tmp_path):
         np.testing.assert_array_equal(points.read(i), own.astype(np.float32))
 
 
-def _read_in_child(labels, before, queue):
-    queue.put((labels.read(1).rles, labels.file is before))
+def _read_in_child(labels, file, ids, queue):
+    queue.put((labels.read(1).rles, labels.file is file, labels.dataset("image/id") is ids))
 
 
 def test_an_artifact_crosses_a_fork_and_a_pickle_and_opens_its_own_file(tmp_path):
     labels = Instances(write_labels(tmp_path / "l.h5"))
-    expected = labels.read(1).rles  # opened before the fork
+    expected, ids = labels.read(1).rles, labels.dataset("image/id")  # opened before the fork
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    child = context.Process(target=_read_in_child, args=(labels, labels.file, queue))
+    child = context.Process(target=_read_in_child, args=(labels, labels.file, ids, queue))
     child.start()
-    assert queue.get(timeout=20) == (expected, False)
+    assert queue.get(timeout=20) == (expected, False, False)
     child.join()
     assert pickle.loads(pickle.dumps(labels)).read(1).rles == expected
 

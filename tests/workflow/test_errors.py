@@ -231,6 +231,7 @@ def test_valid_inputs_do_pass(place):
         summarise(place, place.out / "figures"),
     ]
     assert [outcome.status for outcome in done] == [0] * len(done), [outcome.errors for outcome in done]
+    assert any("6 images, 0 of them without a label; components: 6 accepted" in line for line in done[3].log)
 
 
 @contextmanager

@@ -157,10 +157,6 @@ def read_folder(
         "images_without_tags": sum(1 for record in records if not record.tags),
         "pictures_without_a_row": len(files) - len(rows),
         "points": sum(len(record.points) for record in records),
-        "tags_without_a_point": sum(
-            len(set(record.tags) - set(record.points[:, 2].astype(int).tolist())) for record in records
-        )
-        if points
-        else 0,
+        "tags_without_a_point": sum(len(set(record.tags) - set(record.points[:, 2])) for record in records if points),
     }
     return Dataset(class_names, records, no_truth, counts)
