@@ -21,19 +21,19 @@ SIDE, CLASSES, BATCH = 56, 21, 20
 NEAR = 0.02  # mean difference of probabilities; the lattice is that coarse for kernels narrower than a pixel
 
 
-def waves(rng: np.random.Generator, channels: int) -> np.ndarray:
+def waves(rng: np.random.Generator, channels: int, side: int) -> np.ndarray:
     """Noise (side, side, channels) of variance near 1, of which each scale has a quarter of the next larger one's
     power."""
-    total = np.zeros((SIDE, SIDE, channels), np.float32)
+    total = np.zeros((side, side, channels), np.float32)
     for octave in range(6):
         grid = rng.normal(0, 0.5**octave, (2 ** (octave + 1), 2 ** (octave + 1), channels)).astype(np.float32)
-        total += cv2.resize(grid, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC).reshape(total.shape)
+        total += cv2.resize(grid, (side, side), interpolation=cv2.INTER_CUBIC).reshape(total.shape)
     return total
 
 
-def draw_picture(rng: np.random.Generator) -> np.ndarray:
+def draw_picture(rng: np.random.Generator, side: int = SIDE) -> np.ndarray:
     """uint8 (side, side, 3): much change of brightness, little of color."""
-    return (128 + 55 * waves(rng, 1) + 12 * waves(rng, 3)).clip(0, 255).astype(np.uint8)
+    return (128 + 55 * waves(rng, 1, side) + 12 * waves(rng, 3, side)).clip(0, 255).astype(np.uint8)
 
 
 class Lattice:

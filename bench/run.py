@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from bench import evaluation, labels, loading, neighbourhood, workflow
+from bench import evaluation, labels, loading, neighbourhood, semantic_training, workflow
 from bench.rows import Row, table
 from wsis_steps.core.errors import nearest
 
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "labels": lambda folder: labels.measure(),
     "evaluation": evaluation.measure,
     "neighbourhood": lambda folder: neighbourhood.measure(),
+    "semantic_training": lambda folder: semantic_training.measure(),
     "workflow": workflow.measure,
     "loading": loading.measure,
 }
