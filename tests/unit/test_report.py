@@ -116,7 +116,9 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
     lines = [{"iteration": k, "learning_rate": 0.1, "term": 1 / k, "total": 2 / k} for k in (1, 2, 3)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "scores.json").write_text(
-        json.dumps({"per_class": {"mask_ap50": {class_names[0]: 0.25, class_names[1]: None}}})
+        json.dumps(
+            {"split": "val", "metrics": {}, "per_class": {"mask_ap50": {class_names[0]: 0.25, class_names[1]: None}}}
+        )
     )
     one = [("classifier", "metrics.jsonl"), ("activation maps", "maps.h5"), ("cues", "peaks.h5")]
     two = [("classifier", "metrics.jsonl"), ("activation maps", "maps.h5"), ("points", "images.h5")]

@@ -5,7 +5,7 @@ that of `average_precision` with its defaults. Its inputs differ from ours: its 
 with saliency, and the recipe of its Mask R-CNN is not published.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _VOC_METRICS = ("mask_ap25", "mask_ap50", "mask_ap70", "mask_ap75")
 _COCO_METRICS = ("coco_ap", "coco_ap50", "coco_ap75")
@@ -13,10 +13,11 @@ _COCO_METRICS = ("coco_ap", "coco_ap50", "coco_ap75")
 
 @dataclass(frozen=True)
 class PublishedResult:
-    """What a paper prints for one run: metric names to fractions, and where it prints them."""
+    """What a paper prints for one run: metric names to fractions, and where; some also print a figure a class."""
 
     values: dict[str, float]
     source: str
+    per_class: dict[str, float] = field(default_factory=dict)  # IoU of semantic maps; also of "background"
 
 
 def _percent(metrics: tuple[str, ...], *figures: float) -> dict[str, float]:
@@ -41,6 +42,19 @@ _ABLATION = "BESTIE, supplement, table 1, without Mask R-CNN"
 _POSITION = "BESTIE, supplement, table 3, without Mask R-CNN"
 _COMMUNITY = "Deep Community Learning, table 1"
 _CONSISTENCY = "Annotation Consistent Instances, in BESTIE, table 1"
+_VOC_CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
+    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+_LEARNING_TO_SEGMENT = PublishedResult(
+    _percent(("miou",), 51.6),
+    "Learning to segment with image-level supervision, results on val",
+    _percent(
+        ("background", *_VOC_CLASSES),
+        *(85.4, 68.4, 28.3, 63.6, 42.9, 54.4, 62.7, 62.9, 67.5, 10.6, 46.3, 37.2, 48.7, 53.8, 57.3, 64.7, 44.3, 58.2),
+        *(35.8, 43.6, 47.4),
+    ),
+)
 
 PUBLISHED: dict[tuple[str, str, str, str], PublishedResult] = {
     ("voc2012", "supervised", "predictions", "val"): _voc(_TABLE1, 76.7, 67.9, 52.5, 44.9),
@@ -65,12 +79,8 @@ PUBLISHED: dict[tuple[str, str, str, str], PublishedResult] = {
     ("voc2012", "community_learning", "predictions", "train"): PublishedResult(
         _percent(("corloc",), 70.8), "Deep Community Learning, table 3 (70.1 in table 6)"
     ),
-    ("voc2012", "learning_to_segment", "semantic", "val"): PublishedResult(
-        _percent(("miou",), 51.6), "Learning to segment with image-level supervision, results on val"
-    ),
-    ("voc2012_imagenet", "learning_to_segment", "semantic", "val"): PublishedResult(
-        _percent(("miou",), 51.6), "Learning to segment with image-level supervision, results on val"
-    ),
+    ("voc2012", "learning_to_segment", "semantic", "val"): _LEARNING_TO_SEGMENT,
+    ("voc2012_imagenet", "learning_to_segment", "semantic", "val"): _LEARNING_TO_SEGMENT,
     ("coco2017", "supervised", "predictions", "val"): _coco(_COCO_TABLE, 35.4, 57.3, 37.5),
     ("coco2017", "bestie", "predictions", "val"): _coco(_COCO_TABLE, 14.3, 28.0, 13.2),
     ("coco2017", "bestie_points", "predictions", "val"): _coco(_COCO_TABLE, 17.7, 34.0, 16.4),
@@ -81,3 +91,9 @@ def published_value(dataset: str, run: str, stage: str, split: str, metric: str)
     """The paper's figure, a fraction from 0 to 1, or None where no paper prints one."""
     result = PUBLISHED.get((dataset, run, stage, split))
     return result.values.get(metric) if result else None
+
+
+def published_classes(dataset: str, run: str, stage: str, split: str) -> dict[str, float]:
+    """The paper's figures by class name, fractions from 0 to 1; empty where no paper prints any."""
+    result = PUBLISHED.get((dataset, run, stage, split))
+    return result.per_class if result else {}

@@ -19,16 +19,16 @@ import numpy as np
 import pandas as pd
 
 from wsis_steps.core.artifact import Artifact
-from wsis_steps.core.errors import InputError
 from wsis_steps.core.images import Pictures
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Instances
+from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, split_of
 from wsis_steps.report.curves import read_series, training_charts
 from wsis_steps.report.gallery import Column, Subject, card, class_chips, run_chips
 from wsis_steps.report.page import page, tools
 from wsis_steps.report.pictures import class_colors
-from wsis_steps.report.tables import all_figures_html, class_table, html_table, summary_html
+from wsis_steps.report.tables import all_figures_html, html_table, summary_html
 from wsis_steps.settings.evaluation import ReportRenderReport
 
 STEP = Step(
@@ -40,15 +40,14 @@ STEP = Step(
     outputs=("page",),
 )
 Row = tuple[str, str, Path]  # run, stage, file
-FEW_CLASSES = 10  # a table by class of up to so many is unfolded at first
 SPLITS = {"val": "evaluation", "train": "training"}
 UNKNOWN = {
     "val": "There are no true masks of the evaluation images: how good the predictions are cannot be known, only seen.",
     "train": "There are no true masks of the training images: how good the pseudo labels are cannot be known.",
 }
 STAGES = (
-    "Stages: <b>semantic</b>, the semantic maps of the training images; <b>labels/round00</b>, the first pseudo "
-    "labels, and <b>round01</b> and on, what the network of the round before makes of the training images; "
+    "Stages: <b>semantic</b>, semantic maps, of the training images with their tags; <b>labels/round00</b>, the first "
+    "pseudo labels, and <b>round01</b> and on, what the network of the round before makes of the training images; "
     "<b>predictions_direct</b>, that network on the evaluation images; <b>predictions</b>, a Mask R-CNN trained on "
     "the last labels."
 )
@@ -75,33 +74,15 @@ def lead(images: Images, runs: list[str], truth: dict[str, Instances]) -> str:
     return text + "".join(f"<p><b>{UNKNOWN[split]}</b></p>" for split in SPLITS if split not in truth)
 
 
-def read_class_figures(path: Path, metric: str) -> dict[str, float | None]:
-    """A metric by class name from an evaluation step's file, empty where it has none; InputError where it is none."""
-    try:
-        return json.loads(path.read_text())["per_class"].get(metric, {})
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; the step that makes it has not run.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} holds no figures; delete it and run again.") from error
-
-
-def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...]) -> str:
-    """The summary, AP50 class by class and, folded away, every figure."""
+def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], dataset: str) -> str:
+    """The summary, the main figures class by class and, folded away, every figure."""
     table = pd.read_csv(job.inputs["summary"], dtype=str, keep_default_na=False)
     if not len(table):
         return "<p>None: figures need true masks to compare with.</p>"
     table["value"] = pd.to_numeric(table["value"], errors="coerce")
     text = summary_html(job.inputs["text"].read_text(encoding="utf-8"), "main figures in percent")
     text += f'<p class="note">{STAGES}</p>'
-    columns = {}
-    for run, stage, path in rows:
-        if stage.startswith("predictions") and (values := read_class_figures(path, "mask_ap50")):
-            columns[run, stage] = values
-    if columns:
-        caption = "Mask AP50 of each class in percent, evaluation images"
-        opened = " open" if len(class_names) <= FEW_CLASSES else ""
-        by_class = class_table(columns, class_names, caption)
-        text += f"<details{opened}><summary>{caption}</summary>{by_class}</details>"
+    text += class_figures_html(rows, class_names, dataset)
     every = all_figures_html(table, "every figure as a fraction")
     return f"{text}<details><summary>Every figure, as in summary.csv</summary>{every}</details>"
 
@@ -174,7 +155,7 @@ def main(job: Job) -> None:
     colors = class_colors(len(images.class_names))
     columns = columns_by_split(made, runs, artifacts, images, truth, colors)
     sections = [
-        ("figures", "Figures", figures_html(job, scores, images.class_names)),
+        ("figures", "Figures", figures_html(job, scores, images.class_names, wanted["dataset"])),
         ("losses", "Losses", curves_html(metrics, runs)),
     ]
     predicted = {path: artifacts[path] for _, stage, path in made if stage.startswith("predictions")}
