@@ -9,7 +9,7 @@ export PATH := $(BIN):$(PATH)
 
 # Networks this small gain little from a second thread: after the classifier, which all wait for, jobs run side by side.
 SIDE_BY_SIDE := $(addsuffix =1,classifier_infer classifier_find_peaks postprocess_refine_with_crf bestie_label \
-    bestie_train bestie_infer maskrcnn_train maskrcnn_infer)
+    bestie_train bestie_infer maskrcnn_train maskrcnn_infer learning_to_segment_train learning_to_segment_infer)
 
 demo: setup
 	snakemake --cores $(CORES) --set-threads $(SIDE_BY_SIDE)
@@ -35,7 +35,7 @@ lint: setup
 bench: setup
 	$(BIN)/python -m bench.run
 
-# What each part of BESTIE brings, on the generated data set. Many small jobs: side by side they use the cores best.
+# What each part of the systems brings, on the generated data set. Many small jobs: side by side they use the cores best.
 ablations: setup
 	snakemake --configfile config.yaml workflow/presets/shapes_ablations.yaml --cores $(CORES) --max-threads 1
 	@echo && cat results/shapes_ablations/summary.md

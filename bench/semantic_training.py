@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from snakemake.utils import update_config
 
 from bench.neighbourhood import draw_picture
 from bench.rows import Row
@@ -27,9 +26,9 @@ from wsis_steps.runs import Runs
 from wsis_steps.settings.learning_to_segment import LearningToSegmentTrain
 
 ROOT = Path(__file__).parents[1]
-PRESETS = {  # configuration files, classes, images of a batch on the CPU
-    "voc2012, VGG-16": (["workflow/presets/voc2012.yaml"], 20, 4),
-    "shapes, small": (["config.yaml", "workflow/presets/shapes_learning_to_segment.yaml"], 6, 8),
+PRESETS = {  # configuration, classes, images of a batch on the CPU
+    "voc2012, VGG-16": ("workflow/presets/voc2012.yaml", 20, 4),
+    "shapes, small": ("config.yaml", 6, 8),
 }
 MOST_TAGS = 3
 TURNS = 7
@@ -76,11 +75,9 @@ def peak_memory(settings: LearningToSegmentTrain, classes: int, batch: int, neig
 def measure() -> list[Row]:
     """All rows of this file."""
     rows = []
-    for name, (files, classes, batch) in PRESETS.items():
-        merged: dict = {}
-        for file in files:
-            update_config(merged, yaml.safe_load((ROOT / file).read_text()))
-        settings = Runs(load(merged)).values("learning_to_segment", "learning_to_segment_train")
+    for name, (file, classes, batch) in PRESETS.items():
+        configuration = load(yaml.safe_load((ROOT / file).read_text()))
+        settings = Runs(configuration).values("learning_to_segment", "learning_to_segment_train")
         weight = settings.neighbourhood_weight
         batch = settings.batch_size if torch.cuda.is_available() else batch
         training = Training(settings, classes, batch)

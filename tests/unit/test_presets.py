@@ -26,7 +26,6 @@ LAID_OVER = {
     "voc2012_ablations": PRESETS / "voc2012.yaml",
     "voc2012_imagenet": PRESETS / "voc2012.yaml",
     "shapes_ablations": ROOT / "config.yaml",
-    "shapes_learning_to_segment": ROOT / "config.yaml",
 }
 
 
@@ -76,9 +75,11 @@ def test_shapes_ablations_are_config_yaml_with_other_runs():
     shorter = {**below.steps, "bestie_train": {**below.steps["bestie_train"], "iterations": 600}}
     assert found.steps == shorter
     names = ["bestie", "cam", "no_iag", "no_refinement", "class_agnostic_centers", "points"]
-    runs = {name if name == "bestie" else f"bestie_{name}" for name in names}
+    runs = {name if name == "bestie" else f"bestie_{name}" for name in [*names, "learning_to_segment"]}
+    parts = ["no_neighbours", "lambda1", "weighted", "no_prior"]
+    runs |= {"learning_to_segment", "supervised_semantic", *(f"learning_to_segment_{part}" for part in parts)}
     assert set(found.runs) == {f"{run}_seed{seed}" for run in runs for seed in range(3)}
-    assert not any(run.maskrcnn for run in found.runs.values())
+    assert not any(run.maskrcnn for run in found.runs.values() if run.system == "bestie")
 
 
 def test_imagenet_pictures_are_evaluated_on_voc_by_masks_of_val_only():
