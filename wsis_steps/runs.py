@@ -198,6 +198,15 @@ class Runs:
         made("predictions", "maskrcnn_infer", "predictions/val.h5")
         return rows
 
+    def listing(self, truth: tuple[str, ...]) -> dict:
+        """All that the table and the report show, as JSON values; `truth` as in `figures`."""
+        return {
+            "dataset": self.configuration.dataset,
+            "figures": self.figures(truth),
+            "results": self.shown(),
+            "trainings": self.trainings(),
+        }
+
     def trainings(self) -> list[tuple[str, str, str, str]]:
         """Rows of run, stage, step and settings (those that differ from the defaults, as JSON) of every training step;
         one that runs share is with the first."""

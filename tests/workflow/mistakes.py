@@ -71,9 +71,10 @@ def import_maps(place: Place, folder: Path | None) -> Outcome:
 
 
 def summarise(place: Place, figures: Path) -> Outcome:
-    rows = json.dumps({"dataset": "d", "rows": [["a", "bestie", "predictions", str(figures)]]})
+    listing = place.tmp / "listing.json"
+    listing.write_text(json.dumps({"dataset": "d", "figures": [["a", "bestie", "predictions", str(figures)]]}))
     outputs = {"table": place.out / "table", "text": place.out / "text"}
-    return call("evaluation.summarise", figures=[place.made.images], rows=rows, **outputs)
+    return call("evaluation.summarise", figures=[place.made.images], listing=listing, **outputs)
 
 
 def score(place: Place, truth: Path, predictions: Path) -> Outcome:

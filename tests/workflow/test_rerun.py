@@ -7,6 +7,7 @@ import pytest
 from tiny_workflow import jobs
 
 END = {"evaluation_summarise", "report_render_report", "all"}
+LISTED = {"report_list_results"} | END  # where runs, rounds or settings of trainings change
 SEMANTIC = {"postprocess_refine_with_crf bestie", "evaluation_score_semantics bestie train"}
 
 
@@ -97,13 +98,13 @@ SETTINGS = {
     ),
     "one round more": (
         {"runs__bestie__rounds": 2},
-        {"bestie_train bestie 01"} | inference("bestie", 2) | maskrcnn("bestie") | END,
+        {"bestie_train bestie 01"} | inference("bestie", 2) | maskrcnn("bestie") | LISTED,
     ),
-    "a run more": ({"runs__ablation": ABLATION}, training("ablation") | END),
-    "a run less": ({"runs__supervised": None}, END),
+    "a run more": ({"runs__ablation": ABLATION}, training("ablation") | LISTED),
+    "a run less": ({"runs__supervised": None}, LISTED),
     "the seed of a run": (
         {"runs__supervised__seed": 1},
-        {"classifier_train supervised"} | maskrcnn("supervised") | END,
+        {"classifier_train supervised"} | maskrcnn("supervised") | LISTED,
     ),
 }
 

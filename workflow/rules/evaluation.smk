@@ -66,6 +66,7 @@ rule evaluation_score_semantics:
 
 rule evaluation_summarise:
     input:
+        listing="results/{dataset}/shared/results.json",
         figures=figures,
     output:
         table="results/{dataset}/summary.csv",
@@ -79,8 +80,7 @@ rule evaluation_summarise:
     params:
         settings=settings("evaluation_summarise"),
         code=code("evaluation.summarise"),
-        rows=json.dumps({"dataset": DATASET, "rows": RUNS.figures(TRUTH)}),
     shell:
-        "python -m wsis_steps.evaluation.summarise --figures {input.figures} --rows {params.rows:q}"
+        "python -m wsis_steps.evaluation.summarise --figures {input.figures} --listing {input.listing}"
         " --table {output.table} --text {output.text}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

@@ -1,8 +1,21 @@
-# The page a person opens.
+# What the table and the page show, and the page a person opens.
+
+
+rule report_list_results:  # a file, since of many runs this is more than a command may hold
+    output:
+        listing="results/{dataset}/shared/results.json",
+    log:
+        "logs/{dataset}/shared/report_list_results.log",
+    localrule: True
+    params:
+        listing=json.dumps(RUNS.listing(TRUTH), indent=1),
+    run:
+        Path(output.listing).write_text(f"{params.listing}\n")
 
 
 rule report_render_report:
     input:
+        listing="results/{dataset}/shared/results.json",
         images=f"{DATA}/images.h5",
         truth=[f"{DATA}/instances_train.h5", f"{DATA}/instances_val.h5"],
         summary="results/{dataset}/summary.csv",
@@ -20,16 +33,8 @@ rule report_render_report:
     params:
         settings=settings("report_render_report"),
         code=code("report.render_report"),
-        rows=json.dumps(
-            {
-                "dataset": DATASET,
-                "figures": RUNS.figures(TRUTH),
-                "results": RUNS.shown(),
-                "trainings": RUNS.trainings(),
-            }
-        ),
     shell:
         "python -m wsis_steps.report.render_report --images {input.images} --truth {input.truth}"
-        " --summary {input.summary} --text {input.text} --rows {params.rows:q}"
+        " --summary {input.summary} --text {input.text} --listing {input.listing}"
         " --page {output.page}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

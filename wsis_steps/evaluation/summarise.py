@@ -1,7 +1,7 @@
 """Puts the figures of all runs into one table and prints it.
 
 in   figures  JSON files of the evaluation steps
-     rows     JSON: {"dataset": name, "rows": [[run, system, stage, file], ...]}
+     listing  JSON that says what they are: {"dataset": name, "figures": [[run, system, stage, file], ...]}
 out  table    summary.csv: run,system,supervision,stage,split,metric,value; one row a figure
      text     summary.md: the main figures in percent, beside the paper's
 """
@@ -19,9 +19,8 @@ from wsis_steps.settings.evaluation import EvaluationSummarise
 STEP = Step(
     "evaluation_summarise",
     EvaluationSummarise,
-    inputs=("figures",),
+    inputs=("figures", "listing"),
     several=("figures",),
-    values=("rows",),
     outputs=("table", "text"),
 )
 
@@ -38,9 +37,9 @@ def read_figures(path: Path) -> tuple[str, str, dict[str, float | None]]:
 
 
 def main(job: Job) -> None:
-    wanted = json.loads(job.values["rows"])
+    wanted = json.loads(job.inputs["listing"].read_text())
     rows = []
-    for run, system, stage, path in wanted["rows"]:
+    for run, system, stage, path in wanted["figures"]:
         supervision, split, metrics = read_figures(Path(path))
         for metric, value in metrics.items():
             rows.append((run, system, supervision, stage, split, metric, value))

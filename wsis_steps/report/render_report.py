@@ -4,7 +4,7 @@ in   images   images.h5
      truth    true instances of the training and of the evaluation images; empty where there are none
      summary  summary.csv: every figure
      text     summary.md: the main figures in percent, beside the paper's
-     rows     JSON that names all other files: {"dataset": name, "figures": [[run, system, stage, file], ...] from the
+     listing  JSON that names all other files: {"dataset": name, "figures": [[run, system, stage, file], ...] from the
               evaluation steps, "results": [[run, stage, file], ...], the artifacts and metrics of each run in order,
               "trainings": [[run, stage, step, settings], ...]}
 out  page     one HTML file that needs no other
@@ -34,9 +34,8 @@ from wsis_steps.settings.evaluation import ReportRenderReport
 STEP = Step(
     "report_render_report",
     ReportRenderReport,
-    inputs=("images", "truth", "summary", "text"),
+    inputs=("images", "truth", "summary", "text", "listing"),
     several=("truth",),
-    values=("rows",),
     outputs=("page",),
 )
 Row = tuple[str, str, Path]  # run, stage, file
@@ -143,7 +142,7 @@ def origins_html(rows: list[Row], artifacts: dict[Path, Artifact], trainings: li
 
 
 def main(job: Job) -> None:
-    wanted = json.loads(job.values["rows"])
+    wanted = json.loads(job.inputs["listing"].read_text())
     rows = [(run, stage, Path(path)) for run, stage, path in wanted["results"]]
     scores = [(run, stage, Path(path)) for run, _, stage, path in wanted["figures"]]
     runs = list(dict.fromkeys(run for run, *_ in rows))
