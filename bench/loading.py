@@ -27,7 +27,6 @@ from wsis_steps.classifier import train as classifier_train
 from wsis_steps.classifier.network import build_classifier
 from wsis_steps.config import canonical, load
 from wsis_steps.core.artifact import Provenance, create
-from wsis_steps.core.device import choose_device
 from wsis_steps.core.loop import Batches, advance, build_loader, build_optimizer, to_device
 from wsis_steps.core.masks import paint
 from wsis_steps.core.store import Images, Instances, Maps, MapsWriter
@@ -111,12 +110,11 @@ def compare(parts: tuple, settings: Training, device: torch.device, threads: int
     return tuple(np.median(rates, axis=0).tolist())
 
 
-def measure(folder: Path) -> list[Row]:
+def measure(folder: Path, device: torch.device) -> list[Row]:
     """All rows of this file; `folder` is for the data."""
     configuration = Runs(load(yaml.safe_load((ROOT / "config.yaml").read_text())))
     draw_data(folder, configuration.values("shared", "data_draw_shapes").model_dump(mode="json"))
     threads = os.cpu_count() or 1
-    device = choose_device(threads)
     rows = []
     for step, build in (("classifier_train", classifier), ("bestie_train", bestie)):
         settings = configuration.values("bestie", step).model_copy(update={"weights": "none"})

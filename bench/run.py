@@ -1,9 +1,10 @@
 """Measures the limits that the project sets itself, each beside a baseline in the same run (make bench).
 
-    python -m bench.run                       all, about three minutes on two cores
+    python -m bench.run                       all, about four minutes on two cores
     python -m bench.run labels evaluation     some
 
-Prints a table and writes benchmarks/bench.json. Figures that other work on the machine can spoil: loading, workflow.
+Prints a table and writes benchmarks/bench.json. Figures that other work on the machine can spoil: loading, workflow,
+semantic_training.
 """
 
 import argparse
@@ -19,15 +20,16 @@ import torch
 
 from bench import evaluation, labels, loading, neighbourhood, semantic_training, workflow
 from bench.rows import Row, table
+from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import nearest
 
 ROOT = Path(__file__).parents[1]
-PARTS: dict[str, Callable[[Path], list[Row]]] = {
-    "labels": lambda folder: labels.measure(),
-    "evaluation": evaluation.measure,
-    "neighbourhood": lambda folder: neighbourhood.measure(),
-    "semantic_training": lambda folder: semantic_training.measure(),
-    "workflow": workflow.measure,
+PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
+    "labels": lambda folder, device: labels.measure(),
+    "evaluation": lambda folder, device: evaluation.measure(folder),
+    "neighbourhood": lambda folder, device: neighbourhood.measure(),
+    "semantic_training": lambda folder, device: semantic_training.measure(device),
+    "workflow": lambda folder, device: workflow.measure(folder),
     "loading": loading.measure,
 }
 
@@ -48,11 +50,12 @@ def main() -> None:
     chosen = parser.parse_args().parts or list(PARTS)
     if unknown := sorted(set(chosen) - set(PARTS)):
         parser.error(f"there is no part '{unknown[0]}', {nearest(unknown[0], PARTS)}")
+    device = choose_device(os.cpu_count() or 1, fixed_sizes=True)  # once: a GPU is leased until the process ends
     rows: list[Row] = []
     for part in chosen:
         print(f"{part} ...", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            rows += PARTS[part](Path(folder))
+            rows += PARTS[part](Path(folder), device)
     print(table(rows))
     output = ROOT / "benchmarks/bench.json"
     output.parent.mkdir(exist_ok=True)

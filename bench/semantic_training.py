@@ -18,7 +18,6 @@ import yaml
 from bench.neighbourhood import draw_picture
 from bench.rows import Row
 from wsis_steps.config import load
-from wsis_steps.core.device import choose_device
 from wsis_steps.core.loop import advance, build_optimizer
 from wsis_steps.learning_to_segment.network import build_semantic_network
 from wsis_steps.learning_to_segment.train import build_loss
@@ -37,8 +36,8 @@ TURNS = 7
 class Training:
     """A network in training, whose steps can be taken with and without the neighbours."""
 
-    def __init__(self, settings: LearningToSegmentTrain, classes: int, batch: int) -> None:
-        self.settings, self.device = settings, choose_device(torch.get_num_threads(), fixed_sizes=True)
+    def __init__(self, settings: LearningToSegmentTrain, classes: int, batch: int, device: torch.device) -> None:
+        self.settings, self.device = settings, device
         rng = np.random.default_rng(0)
         pictures = np.stack([draw_picture(rng, settings.crop) for _ in range(batch)])
         tags = np.stack([rng.permutation(classes) < MOST_TAGS for _ in range(batch)])
@@ -47,7 +46,9 @@ class Training:
             "tags": torch.from_numpy(tags).to(self.device),
             "valid": torch.ones(batch, settings.crop, settings.crop, dtype=torch.bool, device=self.device),
         }
-        self.model = build_semantic_network(settings, classes).to(self.device).train()
+        self.model = (
+            build_semantic_network(settings, classes).to(self.device, memory_format=torch.channels_last).train()
+        )
         groups = self.model.parameter_groups(settings.learning_rate, settings.head_factor)
         self.optimizer = build_optimizer(settings, groups, momentum=0.9)
 
@@ -61,9 +62,9 @@ class Training:
         return time.perf_counter() - started
 
 
-def peak_memory(settings: LearningToSegmentTrain, classes: int, batch: int, neighbourhood_weight: float) -> float:
+def peak_memory(neighbourhood_weight: float, *training_of) -> float:
     """MB that two steps take at most, of the GPU or else of this process, which must be a fresh one."""
-    training = Training(settings, classes, batch)
+    training = Training(*training_of)
     for _ in range(2):
         training.step(neighbourhood_weight)
     if training.device.type == "cuda":
@@ -72,15 +73,16 @@ def peak_memory(settings: LearningToSegmentTrain, classes: int, batch: int, neig
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) * 1024 / 1e6
 
 
-def measure() -> list[Row]:
+def measure(device: torch.device) -> list[Row]:
     """All rows of this file."""
     rows = []
     for name, (file, classes, batch) in PRESETS.items():
         configuration = load(yaml.safe_load((ROOT / file).read_text()))
         settings = Runs(configuration).values("learning_to_segment", "learning_to_segment_train")
         weight = settings.neighbourhood_weight
-        batch = settings.batch_size if torch.cuda.is_available() else batch
-        training = Training(settings, classes, batch)
+        batch = settings.batch_size if device.type == "cuda" else batch
+        training_of = settings, classes, batch, device
+        training = Training(*training_of)
         times = np.array([[training.step(weight), training.step(0)] for _ in range(1 + TURNS)])[1:]
         ours, theirs = (1e3 * np.median(times, axis=0)).tolist()
         what, against = f"learning_to_segment step, {name}, batch {batch}", "same, without neighbours"
@@ -88,6 +90,6 @@ def measure() -> list[Row]:
         del training
         fresh = {"max_workers": 1, "mp_context": multiprocessing.get_context("spawn"), "max_tasks_per_child": 1}
         with ProcessPoolExecutor(**fresh) as pool:
-            ours, theirs = (pool.submit(peak_memory, settings, classes, batch, each).result() for each in (weight, 0))
+            ours, theirs = (pool.submit(peak_memory, each, *training_of).result() for each in (weight, 0))
         rows.append(Row(f"{what}, memory", ours, "MB", against, theirs, 1.25, of_ratio=True))
     return rows

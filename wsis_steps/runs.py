@@ -46,7 +46,7 @@ class Runs:
             if run.system.startswith("supervised") and "train" not in data.truth:
                 faults.append(
                     f"run {name} learns from the true masks of the training images, but data_import_dataset.truth is "
-                    f"[{', '.join(data.truth)}]"
+                    f"[{', '.join(data.truth)}]; set the run to null or, where the data have masks, add train to truth"
                 )
         if faults:
             text = "; ".join(faults)
@@ -197,15 +197,6 @@ class Runs:
         made("maskrcnn", "maskrcnn_train", "maskrcnn/metrics.jsonl")
         made("predictions", "maskrcnn_infer", "predictions/val.h5")
         return rows
-
-    def listing(self, truth: tuple[str, ...]) -> dict:
-        """All that the table and the report show, as JSON values; `truth` as in `figures`."""
-        return {
-            "dataset": self.configuration.dataset,
-            "figures": self.figures(truth),
-            "results": self.shown(),
-            "trainings": self.trainings(),
-        }
 
     def trainings(self) -> list[tuple[str, str, str, str]]:
         """Rows of run, stage, step and settings (those that differ from the defaults, as JSON) of every training step;

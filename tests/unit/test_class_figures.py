@@ -19,7 +19,9 @@ def cells(html: str) -> list[list[str]]:
 
 
 def written(path, split="val", **metrics):
-    path.write_text(json.dumps({"split": split, "metrics": {"background_iou": 0.9}, "per_class": metrics}))
+    path.write_text(
+        json.dumps({"split": split, "supervision": [], "metrics": {"background_iou": 0.9}, "per_class": metrics})
+    )
     return path
 
 

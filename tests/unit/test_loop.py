@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from wsis_steps.core import loop
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.loop import Batches, build_optimizer, rate, train
+from wsis_steps.core.loop import Batches, build_loader, build_optimizer, rate, train
 from wsis_steps.core.step import Job
 from wsis_steps.settings.base import Training
 
@@ -259,9 +259,16 @@ def test_metrics_are_means_of_all_iterations(tmp_path, monkeypatch):
 
 def test_a_worker_process_loads_the_same(tmp_path):
     made = job(tmp_path / "two")
-    made.threads = 2
+    made.threads = 3
     before = signal.getsignal(signal.SIGTERM)
     assert same(run(made), run(job(tmp_path / "one"))) and signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_worker_is_started_where_a_core_is_left_for_it(tmp_path):
+    batches, cpu = Batches(4, 2, 0, 0, 2), torch.device("cpu")
+    workers = {threads: build_loader([0], batches, threads, cpu, None).num_workers for threads in (1, 2, 3, 8)}
+    assert workers == {1: 0, 2: 0, 3: 1, 8: 1}
+    assert build_loader([0], batches, 8, torch.device("cuda"), None).num_workers == 7
 
 
 def test_an_interval_that_is_no_number_is_said(tmp_path, monkeypatch):

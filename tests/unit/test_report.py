@@ -117,7 +117,12 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "scores.json").write_text(
         json.dumps(
-            {"split": "val", "metrics": {}, "per_class": {"mask_ap50": {class_names[0]: 0.25, class_names[1]: None}}}
+            {
+                "split": "val",
+                "supervision": [],
+                "metrics": {},
+                "per_class": {"mask_ap50": {class_names[0]: 0.25, class_names[1]: None}},
+            }
         )
     )
     one = [("classifier", "metrics.jsonl"), ("activation maps", "maps.h5"), ("cues", "peaks.h5")]
@@ -271,7 +276,7 @@ def test_truth_of_both_splits_is_shown(page):
 
 def test_the_same_inputs_give_the_same_bytes(job, tmp_path):
     before = job.outputs["page"].read_bytes()
-    again = Job(job.name, job.settings, job.inputs, {"page": tmp_path / "again.html"}, values=job.values)
+    again = Job(job.name, job.settings, job.inputs, {"page": tmp_path / "again.html"})
     main(again)
     assert again.outputs["page"].read_bytes() == before
 
@@ -302,7 +307,14 @@ def test_results_of_other_images_are_refused(tmp_path):
         main(job)
 
 
-@pytest.mark.parametrize(("name", "message"), [("metrics.jsonl", "no file of metrics"), ("scores.json", "no figures")])
+BROKEN = [
+    ("metrics.jsonl", "no file of metrics"),
+    ("scores.json", "no figures"),
+    ("listing.json", "no list of results"),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), BROKEN)
 def test_broken_files_are_named(tmp_path, name, message):
     job = build(tmp_path)
     (tmp_path / name).write_text('{"broken')

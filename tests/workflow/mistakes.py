@@ -70,11 +70,22 @@ def import_maps(place: Place, folder: Path | None) -> Outcome:
     return call("data.import_semantic", settings, images=place.made.images, semantic=place.out / "semantic.h5")
 
 
+def listed(place: Place, document: dict) -> Path:
+    """A list of results with this content."""
+    path = place.tmp / "listing.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
 def summarise(place: Place, figures: Path) -> Outcome:
-    listing = place.tmp / "listing.json"
-    listing.write_text(json.dumps({"dataset": "d", "figures": [["a", "bestie", "predictions", str(figures)]]}))
+    document = {
+        "dataset": "d",
+        "figures": [["a", "bestie", "predictions", str(figures)]],
+        "results": [],
+        "trainings": [],
+    }
     outputs = {"table": place.out / "table", "text": place.out / "text"}
-    return call("evaluation.summarise", figures=[place.made.images], listing=listing, **outputs)
+    return call("evaluation.summarise", figures=[place.made.images], listing=listed(place, document), **outputs)
 
 
 def score(place: Place, truth: Path, predictions: Path) -> Outcome:

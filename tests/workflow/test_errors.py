@@ -26,6 +26,7 @@ from mistakes import (
     infer_classifier,
     label,
     larger,
+    listed,
     no_tag,
     other_classes,
     saved,
@@ -171,6 +172,20 @@ BELONGING = {
     "figures that are cut": (
         lambda p: (p.tmp / "figures.json").write_text('{"metrics"') and summarise(p, p.tmp / "figures.json"),
         "figures.json holds no figures",
+    ),
+    "a list of results of another shape": (
+        lambda p: call(
+            "evaluation.summarise",
+            figures=[p.made.images],
+            listing=listed(p, {"rows": []}),
+            table=p.out / "table",
+            text=p.out / "text",
+        ),
+        "listing.json holds no list of results; delete it",
+    ),
+    "a configuration that is none": (
+        lambda p: call("evaluation.list_results", configuration='{"dataset"', listing=p.out / "listing.json"),
+        "the configuration is no JSON",
     ),
     "figures that are missing": (lambda p: summarise(p, p.tmp / "no.json"), "no.json does not exist"),
     "a drawn tree that is not said": (
@@ -324,4 +339,4 @@ def test_a_step_that_fails_says_why_through_snakemake(tmp_path):
     assert status != 0 and "Traceback" not in said
     log = (tmp_path / "run/logs/tiny/shared/data_import_dataset.log").read_text().splitlines()
     assert "PASCAL VOC 2012 is not in nowhere: download" in log[-1] and log[-1] in said
-    assert files(tmp_path / "run/results") == []
+    assert [path.name for path in files(tmp_path / "run/results")] == ["results.json"]  # which needs no data

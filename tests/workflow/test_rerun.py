@@ -7,7 +7,7 @@ import pytest
 from tiny_workflow import jobs
 
 END = {"evaluation_summarise", "report_render_report", "all"}
-LISTED = {"report_list_results"} | END  # where runs, rounds or settings of trainings change
+LISTED = {"evaluation_list_results"} | END  # after any change of the configuration
 SEMANTIC = {"postprocess_refine_with_crf bestie", "evaluation_score_semantics bestie train"}
 
 
@@ -86,15 +86,15 @@ ABLATION = {"system": "bestie", "maskrcnn": False, "steps": {"bestie_train": {"r
 SETTINGS = {
     "a setting of a step": (
         {"steps__bestie_infer": {"min_area": 10, "window": 15, "threshold": 0.2}},
-        inference("bestie") | inference("bestie_points") | maskrcnn("bestie") | END,
+        inference("bestie") | inference("bestie_points") | maskrcnn("bestie") | LISTED,
     ),
     "a setting of a run": (
         {"runs__bestie_points__steps": {"bestie_label": {"min_area": 11}}},
-        labels("bestie_points") | END,
+        labels("bestie_points") | LISTED,
     ),
     "a setting of the evaluation": (
         {"steps__evaluation_score_instances": {"void": "drop"}, "steps__evaluation_score_semantics": {}},
-        SCORES | END,
+        SCORES | LISTED,
     ),
     "one round more": (
         {"runs__bestie__rounds": 2},

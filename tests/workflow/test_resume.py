@@ -40,8 +40,8 @@ def paths(inputs: dict[str, Path], step: str, folder: Path) -> dict[str, Path]:
     return {**{name: inputs[name] for name in STEPS[step][1]}, **outputs}
 
 
-# Two threads: one process loads the pictures, another trains. Results are equal for equal numbers of threads only.
-THREADS = {"classifier.train": 2, "learning_to_segment.train": 1, "bestie.train": 1, "maskrcnn.train": 1}
+# Three threads: one process loads the pictures, another trains. Results are equal for equal numbers of threads only.
+THREADS = {"classifier.train": 3, "learning_to_segment.train": 1, "bestie.train": 1, "maskrcnn.train": 1}
 
 
 def start(step: str, arguments: dict[str, Path], log: Path) -> subprocess.Popen:

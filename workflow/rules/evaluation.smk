@@ -64,9 +64,28 @@ rule evaluation_score_semantics:
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule evaluation_list_results:
+    output:
+        listing="results/{dataset}/results.json",
+    log:
+        "logs/{dataset}/evaluation_list_results.log",
+    benchmark:
+        "benchmarks/{dataset}/evaluation_list_results.tsv"
+    conda:
+        "../../envs/light.yaml"
+    params:
+        settings=settings("evaluation_list_results"),
+        code=code("evaluation.list_results"),
+        configuration=json.dumps(config, sort_keys=True),
+    shell:
+        "python -m wsis_steps.evaluation.list_results --configuration {params.configuration:q}"
+        " --listing {output.listing}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule evaluation_summarise:
     input:
-        listing="results/{dataset}/shared/results.json",
+        listing="results/{dataset}/results.json",
         figures=figures,
     output:
         table="results/{dataset}/summary.csv",

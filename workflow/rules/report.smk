@@ -1,21 +1,9 @@
-# What the table and the page show, and the page a person opens.
-
-
-rule report_list_results:  # a file, since of many runs this is more than a command may hold
-    output:
-        listing="results/{dataset}/shared/results.json",
-    log:
-        "logs/{dataset}/shared/report_list_results.log",
-    localrule: True
-    params:
-        listing=json.dumps(RUNS.listing(TRUTH), indent=1),
-    run:
-        Path(output.listing).write_text(f"{params.listing}\n")
+# The page a person opens.
 
 
 rule report_render_report:
     input:
-        listing="results/{dataset}/shared/results.json",
+        listing="results/{dataset}/results.json",
         images=f"{DATA}/images.h5",
         truth=[f"{DATA}/instances_train.h5", f"{DATA}/instances_val.h5"],
         summary="results/{dataset}/summary.csv",

@@ -43,6 +43,33 @@ def write_figures(
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 
+def read_figures(path: Path) -> dict[str, Any]:
+    """The document that `write_figures` wrote; InputError where there is none."""
+    found = _read_document(path, "figures")
+    kinds = {"split": str, "supervision": list, "metrics": dict, "per_class": dict}
+    if not all(isinstance(found.get(key), kind) for key, kind in kinds.items()):
+        raise InputError(f"{path} holds no figures; delete it and run again.")
+    return found
+
+
+def read_listing(path: Path) -> dict[str, Any]:
+    """The document of evaluation_list_results; InputError where there is none."""
+    found = _read_document(path, "list of results")
+    if not {"dataset", "figures", "results", "trainings"} <= set(found):
+        raise InputError(f"{path} holds no list of results; delete it and run again.")
+    return found
+
+
+def _read_document(path: Path, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; the step that makes it has not run.") from None
+    except ValueError as error:
+        raise InputError(f"{path} holds no {what} ({error}); delete it and run again.") from None
+    return found if isinstance(found, dict) else {}
+
+
 def _json(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 

@@ -17,10 +17,10 @@ class PublishedResult:
 
     values: dict[str, float]
     source: str
-    per_class: dict[str, float] = field(default_factory=dict)  # IoU of semantic maps; also of "background"
+    per_class: dict[str | None, float] = field(default_factory=dict)  # IoU of semantic maps; None: the background
 
 
-def _percent(metrics: tuple[str, ...], *figures: float) -> dict[str, float]:
+def _percent(metrics: tuple[str | None, ...], *figures: float) -> dict[str | None, float]:
     return {name: round(figure / 100, 4) for name, figure in zip(metrics, figures, strict=True)}
 
 
@@ -50,7 +50,7 @@ _LEARNING_TO_SEGMENT = PublishedResult(
     _percent(("miou",), 51.6),
     "Learning to segment with image-level supervision, results on val",
     _percent(
-        ("background", *_VOC_CLASSES),
+        (None, *_VOC_CLASSES),
         *(85.4, 68.4, 28.3, 63.6, 42.9, 54.4, 62.7, 62.9, 67.5, 10.6, 46.3, 37.2, 48.7, 53.8, 57.3, 64.7, 44.3, 58.2),
         *(35.8, 43.6, 47.4),
     ),
@@ -93,7 +93,7 @@ def published_value(dataset: str, run: str, stage: str, split: str, metric: str)
     return result.values.get(metric) if result else None
 
 
-def published_classes(dataset: str, run: str, stage: str, split: str) -> dict[str, float]:
-    """The paper's figures by class name, fractions from 0 to 1; empty where no paper prints any."""
+def published_classes(dataset: str, run: str, stage: str, split: str) -> dict[str | None, float]:
+    """The paper's figures by class (None: the background), fractions from 0 to 1; empty where no paper prints any."""
     result = PUBLISHED.get((dataset, run, stage, split))
     return result.per_class if result else {}

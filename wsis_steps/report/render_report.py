@@ -4,9 +4,7 @@ in   images   images.h5
      truth    true instances of the training and of the evaluation images; empty where there are none
      summary  summary.csv: every figure
      text     summary.md: the main figures in percent, beside the paper's
-     listing  JSON that names all other files: {"dataset": name, "figures": [[run, system, stage, file], ...] from the
-              evaluation steps, "results": [[run, stage, file], ...], the artifacts and metrics of each run in order,
-              "trainings": [[run, stage, step, settings], ...]}
+     listing  names all other files
 out  page     one HTML file that needs no other
 """
 
@@ -22,6 +20,7 @@ from wsis_steps.core.artifact import Artifact
 from wsis_steps.core.images import Pictures
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Instances
+from wsis_steps.evaluation.figures import read_listing
 from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, split_of
 from wsis_steps.report.curves import read_series, training_charts
@@ -142,7 +141,7 @@ def origins_html(rows: list[Row], artifacts: dict[Path, Artifact], trainings: li
 
 
 def main(job: Job) -> None:
-    wanted = json.loads(job.inputs["listing"].read_text())
+    wanted = read_listing(job.inputs["listing"])
     rows = [(run, stage, Path(path)) for run, stage, path in wanted["results"]]
     scores = [(run, stage, Path(path)) for run, _, stage, path in wanted["figures"]]
     runs = list(dict.fromkeys(run for run, *_ in rows))

@@ -62,9 +62,10 @@ def _number(value: float) -> str:
 
 
 def class_table(
-    columns: dict[tuple[str, str], dict[str, float | None]], class_names: Sequence[str], caption: str
+    columns: dict[tuple[str, str], dict[str | None, float | None]], class_names: Sequence[str | None], caption: str
 ) -> str:
-    """One metric class by class: run and stage to fractions by class name; a bar lies under each number."""
+    """One metric class by class: run and stage to fractions by class name (None: the background); a bar lies under
+    each number."""
     rows = []
     for name in class_names:
         cells = []
@@ -73,6 +74,6 @@ def class_table(
             share = 0.0 if value is None else 100 * value
             text = "-" if value is None else f"{share:.1f}"
             cells.append(f'<span class="bar" style="--share:{share:.1f}%">{text}</span>')
-        rows.append([escape(name), *cells])
+        rows.append(["<i>background</i>" if name is None else escape(name), *cells])
     header = [f"{escape(run)}<br><small>{escape(stage)}</small>" for run, stage in columns]
     return html_table(["class", *header], rows, 1, caption)

@@ -9,6 +9,7 @@ from wsis_steps.settings.bestie import BestieInfer, BestieLabel, BestieTrain
 from wsis_steps.settings.classifier import ClassifierFindPeaks, ClassifierInfer, ClassifierTrain
 from wsis_steps.settings.data import DataDownloadArchives, DataDrawShapes, DataImportDataset, DataImportSemantic
 from wsis_steps.settings.evaluation import (
+    EvaluationListResults,
     EvaluationScoreInstances,
     EvaluationScoreLabels,
     EvaluationScoreSemantics,
@@ -38,6 +39,7 @@ STEPS: dict[str, type[Settings]] = {
     "evaluation_score_instances": EvaluationScoreInstances,
     "evaluation_score_labels": EvaluationScoreLabels,
     "evaluation_score_semantics": EvaluationScoreSemantics,
+    "evaluation_list_results": EvaluationListResults,
     "evaluation_summarise": EvaluationSummarise,
     "report_render_report": ReportRenderReport,
 }

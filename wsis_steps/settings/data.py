@@ -53,8 +53,8 @@ class DataImportDataset(Settings):
     class_names: tuple[str, ...] | None = None
     """Order of the classes; by default taken from the data."""
     truth: tuple[Split, ...] = ("train", "val")
-    """Splits whose true masks are read, for evaluation and for the run `supervised` only; folders have none, but for
-    those of `val_root`."""
+    """Splits whose true masks are read, for evaluation and for the systems `supervised` and `supervised_semantic`
+    only; folders have none, but for those of `val_root`."""
     val_share: Fraction = 0.2
     """Folders only: share of the images kept for evaluation where `tags.csv` has no split column."""
 

@@ -22,6 +22,10 @@ class EvaluationScoreSemantics(Settings):
     """Mean intersection over union of semantic maps."""
 
 
+class EvaluationListResults(Settings):
+    """Which files the table and the report show."""
+
+
 class EvaluationSummarise(Settings):
     """All figures of all runs in one table."""
 

@@ -1,0 +1,37 @@
+"""Lists which files hold the results of which runs, for the table and the report.
+
+in   configuration  the workflow's configuration as JSON; of many runs, the list itself is more than a command may hold
+out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, file], ...] from the evaluation steps,
+                    "results": [[run, stage, file], ...], the artifacts and metrics of each run in order,
+                    "trainings": [[run, stage, step, settings], ...]}
+"""
+
+import json
+
+from wsis_steps.config import load
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.step import Job, Step
+from wsis_steps.runs import Runs
+from wsis_steps.settings.evaluation import EvaluationListResults
+
+STEP = Step("evaluation_list_results", EvaluationListResults, values=("configuration",), outputs=("listing",))
+
+
+def main(job: Job) -> None:
+    try:
+        values = json.loads(job.values["configuration"])
+    except ValueError as error:
+        raise InputError(f"the configuration is no JSON: {error}") from error
+    runs = Runs(load(values))
+    truth = runs.values("shared", "data_import_dataset").truth
+    listing = {
+        "dataset": runs.configuration.dataset,
+        "figures": runs.figures(truth),
+        "results": runs.shown(),
+        "trainings": runs.trainings(),
+    }
+    job.outputs["listing"].write_text(json.dumps(listing, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    STEP.run(main)
