@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from bench import evaluation, labels, loading, neighbourhood, semantic_training, workflow
+from bench import dense_crf, evaluation, labels, loading, neighbourhood, semantic_training, workflow
 from bench.rows import Row, table
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import nearest
@@ -29,6 +29,7 @@ PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
     "evaluation": lambda folder, device: evaluation.measure(folder),
     "neighbourhood": lambda folder, device: neighbourhood.measure(),
     "semantic_training": lambda folder, device: semantic_training.measure(device),
+    "dense_crf": lambda folder, device: dense_crf.measure(),
     "workflow": lambda folder, device: workflow.measure(folder),
     "loading": loading.measure,
 }
