@@ -10,7 +10,8 @@ from calls import call
 from tiny_settings import LEARNING_TO_SEGMENT
 
 from wsis_steps.core.store import Maps
-from wsis_steps.learning_to_segment.train import shrink
+from wsis_steps.learning_to_segment.train import neighbourhood_weight, shrink
+from wsis_steps.settings.learning_to_segment import LearningToSegmentTrain
 
 # long enough to see bright squares on dark noise
 LEARNING = {**LEARNING_TO_SEGMENT, "decoder_width": 16, "iterations": 60, "batch_size": 6, "optimizer": "adamw"}
@@ -53,6 +54,13 @@ def test_tags_alone_teach_where_objects_are(data, tmp_path):
     assert 0.05 < share < 0.95  # the quotas keep both background and objects
     refined, _ = infer(data, tmp_path, crf_iterations=2, bilateral_sxy=5)
     assert any((refined["train"].semantic(i) != labels["train"][i]).any() for i in range(6))
+
+
+def test_the_weight_of_the_neighbours_grows_where_a_ramp_is_set():
+    settings = LearningToSegmentTrain(iterations=10, neighbourhood_weight=0.4, neighbourhood_ramp=0.5)
+    assert [neighbourhood_weight(settings, k) for k in (1, 4, 5, 6, 10)] == pytest.approx([0.08, 0.32, 0.4, 0.4, 0.4])
+    constant = settings.model_copy(update={"neighbourhood_ramp": 0.0})
+    assert neighbourhood_weight(constant, 1) == neighbourhood_weight(constant, 10) == 0.4
 
 
 def test_the_upper_bound_learns_from_masks(data, tmp_path):

@@ -43,6 +43,12 @@ def shrink(pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     return small, padded[:, 0] == 0
 
 
+def neighbourhood_weight(settings: LearningToSegmentTrain, iteration: int) -> float:
+    """Lambda at an iteration, counted from 1: constant, or growing from 0 during the first `neighbourhood_ramp`."""
+    growing = settings.neighbourhood_ramp * settings.iterations
+    return settings.neighbourhood_weight * (min(iteration / growing, 1) if growing else 1)
+
+
 def build_loss(settings: LearningToSegmentTrain, most_tags: int):
     """The loss of a training step from tags, as a function of (model, batch, iteration).
 
@@ -77,8 +83,8 @@ def build_loss(settings: LearningToSegmentTrain, most_tags: int):
                 smoothness_position=settings.smoothness_position,
             )
             terms["neighbourhood"] = neighbourhood_loss(logits, around, settings.neighbourhood_gradient)
-        total = terms["pixel_label"] + settings.neighbourhood_weight * terms.get("neighbourhood", 0)
-        return {**terms, "total": total}
+        weight = neighbourhood_weight(settings, iteration)
+        return {**terms, "total": terms["pixel_label"] + weight * terms.get("neighbourhood", 0)}
 
     return loss
 

@@ -47,6 +47,9 @@ class LearningToSegmentTrain(Training):
     """Smallest share of a picture for each of its tags (section 3.3)."""
     neighbourhood_weight: Annotated[float, Field(ge=0)] = 0.3
     """Lambda of the neighbourhood loss; paper 0.3; 0 leaves it out."""
+    neighbourhood_ramp: Fraction = 0.0
+    """Share of the training during which that weight grows from 0; paper: none. In a short training, with the whole
+    weight from the start, a class whose objects are thin may vanish before it is learned."""
     mean: Literal["exponentiated", "weighted"] = "exponentiated"
     """Of the neighbours: Eq. 12 or Eq. 10."""
     kernel_normalisation: Literal["per_kernel", "joint"] = "per_kernel"
