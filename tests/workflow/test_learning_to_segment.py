@@ -63,6 +63,15 @@ def test_the_weight_of_the_neighbours_grows_where_a_ramp_is_set():
     assert neighbourhood_weight(constant, 1) == neighbourhood_weight(constant, 10) == 0.4
 
 
+def test_the_weight_that_grows_is_that_of_the_loss(data, tmp_path):
+    assert train(data, tmp_path, settings={**LEARNING, "neighbourhood_ramp": 1.0}).status == 0
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert len(lines) == lines[-1]["iteration"] > 1  # a line an iteration
+    for line in lines:
+        weight = 0.3 * line["iteration"] / len(lines)
+        assert line["total"] == pytest.approx(line["pixel_label"] + weight * line["neighbourhood"], rel=1e-4)
+
+
 def test_the_upper_bound_learns_from_masks(data, tmp_path):
     outcome = train(data, tmp_path, truth=data / "truth.h5", settings={**LEARNING, "supervision": "masks"})
     assert outcome.status == 0, outcome.errors
