@@ -11,9 +11,8 @@ export PATH := $(BIN):$(PATH)
 SIDE_BY_SIDE := $(addsuffix =1,classifier_infer classifier_find_peaks postprocess_refine_with_crf bestie_label \
     bestie_train bestie_infer maskrcnn_train maskrcnn_infer learning_to_segment_train learning_to_segment_infer)
 
-# The longest chain goes first, so that no core waits for it in the end.
 demo: setup
-	snakemake --cores $(CORES) --set-threads $(SIDE_BY_SIDE) --prioritize results/shapes/bestie/predictions/val.h5
+	snakemake --cores $(CORES) --set-threads $(SIDE_BY_SIDE)
 	@echo && cat results/shapes/summary.md && echo && echo "report: $(CURDIR)/results/shapes/report.html"
 
 setup: .venv/installed

@@ -15,6 +15,7 @@ rule maskrcnn_train:
         "benchmarks/{dataset}/{run}/maskrcnn_train.tsv"
     wildcard_constraints:
         run=RUNS.owners("maskrcnn_train"),
+    priority: 1  # the longest chain goes first
     conda:
         "../../envs/torch.yaml"
     threads: 16
