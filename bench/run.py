@@ -1,6 +1,6 @@
 """Measures the limits that the project sets itself, each beside a baseline in the same run (make bench).
 
-    python -m bench.run                       all, about four minutes on two cores
+    python -m bench.run                       all, some minutes on two cores
     python -m bench.run labels evaluation     some
 
 Prints a table and writes benchmarks/bench.json. Figures that other work on the machine can spoil: loading, workflow,
