@@ -4,7 +4,6 @@ Every case runs a step's command line in this process. It names the words that t
 """
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import pytest
 import torch
 from artifacts import SIZE, write_images, write_labels, write_semantic
 from calls import call, files
+from full_disk import disk_of
 from mistakes import (
     blank_picture,
     call_with,
@@ -247,17 +247,6 @@ def test_valid_inputs_do_pass(place):
     ]
     assert [outcome.status for outcome in done] == [0] * len(done), [outcome.errors for outcome in done]
     assert any("6 images, 0 of them without a label; components: 6 accepted" in line for line in done[3].log)
-
-
-@contextmanager
-def disk_of(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond `size` bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 FULL = {

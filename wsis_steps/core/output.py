@@ -9,13 +9,14 @@ import h5py
 class OutputFile(h5py.File):
     """A new HDF5 file for one writer.
 
-    HDF5 crashes the process when a write fails, at the latest when it exits. So it never learns of one: the first
-    error is kept, what is written after it goes nowhere, and `check` raises it. Whoever writes much calls `check`
-    now and then, and everyone does after closing.
+    HDF5 crashes the process when a write fails, at the latest when it exits, and when it reads back something
+    else than it wrote. So it never learns of an error: the first is kept, what is written from then on stays in
+    memory, and `check` raises the error. Whoever writes much calls `check` now and then, and everyone does after
+    closing.
     """
 
     def __init__(self, path: Path) -> None:
-        self.medium = _Medium(path, "w+")
+        self.medium = Medium(path, "w+")
         super().__init__(self.medium, "w")
 
     def check(self) -> None:
@@ -29,18 +30,35 @@ class OutputFile(h5py.File):
         self.medium.close()
 
 
-class _Medium(io.FileIO):
-    error: OSError | None = None
+class Medium(io.FileIO):
+    """The bytes of an `OutputFile`; reads give what was written, also where the disk had no room for it."""
+
+    def __init__(self, path: Path, mode: str) -> None:
+        self.error: OSError | None = None
+        self.unwritten: list[tuple[int, bytes]] = []  # place and bytes of every write from the first error on
+        super().__init__(path, mode)
 
     def write(self, data) -> int:
         """Writes all of `data`, where the system may write a part of it."""
-        rest = memoryview(data).cast("B")
+        start, rest = self.tell(), memoryview(data).cast("B")
         try:
             while self.error is None and len(rest):
                 rest = rest[super().write(rest) :]
         except OSError as error:
             self.error = error
+        if self.error is not None:
+            self.unwritten.append((start, bytes(data)))
         return len(data)
+
+    def readinto(self, buffer) -> int:
+        """Fills `buffer` with what was written there, be it on the disk or not."""
+        start, target = self.tell(), memoryview(buffer).cast("B")
+        read = super().readinto(target)
+        for place, data in self.unwritten:
+            first, end = max(place, start), min(place + len(data), start + len(target))
+            if first < end:
+                target[first - start : end - start] = data[first - place : end - place]
+        return len(target) if self.unwritten else read
 
     def truncate(self, size: int | None = None) -> int:
         try:
