@@ -66,7 +66,7 @@ def classifier(folder: Path, settings: Training) -> tuple[nn.Module, Dataset, Lo
     """Network, data set, loss and collation of classifier_train."""
     images = Images(folder / "images.h5")
     model = build_classifier(settings, len(images.class_names))
-    return model, classifier_train.TaggedPictures(images, settings), classifier_train.loss, None
+    return model, classifier_train.TaggedPictures(images, settings), classifier_train.build_loss(settings, 1), None
 
 
 def bestie(folder: Path, settings: Training) -> tuple[nn.Module, Dataset, Loss, Callable]:

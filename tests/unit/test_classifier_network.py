@@ -12,8 +12,10 @@ from torch import nn
 from torch.nn import functional
 
 from wsis_steps.classifier.network import Classifier, PeakAttention, activation_maps, find_peaks
+from wsis_steps.classifier.train import build_loss
 from wsis_steps.core.backbones import build_backbone, load_weights
 from wsis_steps.core.errors import InputError
+from wsis_steps.settings.classifier import ClassifierTrain
 
 
 def small_classifier(**settings) -> Classifier:
@@ -299,3 +301,12 @@ def test_without_tags_or_without_values_there_are_no_peaks():
     maps = torch.rand(2, 3, 8, 8)
     assert [p.shape for p in find_peaks(maps, torch.zeros(2, 3))] == [(0, 4), (0, 4)]
     assert [p.shape for p in find_peaks(maps * 0, torch.ones(2, 3), threshold=0)] == [(0, 4), (0, 4)]
+
+
+@pytest.mark.parametrize(
+    ("ramp", "iteration", "expected"), [(0, 1, 0.5), (0.5, 1, 0.1), (0.5, 4, 0.4), (0.5, 10, 0.5), (1, 10, 0.5)]
+)
+def test_alpha_grows_to_what_inference_uses(ramp, iteration, expected):
+    model, loss = small_classifier(), build_loss(ClassifierTrain(alpha=0.5, alpha_ramp=ramp), iterations=10)
+    loss(model, [torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.zeros(2, 3)], iteration)
+    assert [module.alpha for module in model.head if isinstance(module, PeakAttention)] == [pytest.approx(expected)] * 3

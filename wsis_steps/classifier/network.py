@@ -98,6 +98,12 @@ class Classifier(nn.Module):
         maps = self.head(self.backbone(images)[-1])
         return maps.mean(dim=(2, 3)), maps
 
+    def set_alpha(self, alpha: float) -> None:
+        """Sets the threshold of all peak attention, a share of the peak."""
+        for module in self.modules():
+            if isinstance(module, PeakAttention):
+                module.alpha = alpha
+
     def parameter_groups(self, learning_rate: float, head_factor: float = 10) -> list[dict]:
         """Groups for an optimiser: the head learns `head_factor` times as fast, biases twice as fast.
 

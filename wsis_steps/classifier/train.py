@@ -10,11 +10,10 @@ loss. By hand: python -m wsis_steps.classifier.train --images images.h5 --model 
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from wsis_steps.classifier.network import build_classifier
+from wsis_steps.classifier.network import Classifier, build_classifier
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.images import Pictures, jitter, random_crop, to_tensor
@@ -50,11 +49,19 @@ class TaggedPictures(Dataset):
         return to_tensor(picture), torch.from_numpy(self.images.tags[i].astype(np.float32))
 
 
-def loss(model: nn.Module, batch: list[torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
-    """Multi-label soft margin: mean over classes of the binary cross entropy."""
-    pictures, tags = batch
-    logits, _ = model(model.backbone.normalise(pictures))
-    return {"total": functional.multilabel_soft_margin_loss(logits.float(), tags)}
+def build_loss(settings: ClassifierTrain, iterations: int):
+    """The loss as a function of (model, batch, iteration): multi-label soft margin, the mean over classes of the binary
+    cross entropy. It sets the threshold of the peak attention, which grows during the first `alpha_ramp` of training.
+    """
+    growing = settings.alpha_ramp * iterations
+
+    def loss(model: Classifier, batch: list[torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
+        model.set_alpha(settings.alpha * (min(iteration / growing, 1) if growing else 1))
+        pictures, tags = batch
+        logits, _ = model(model.backbone.normalise(pictures))
+        return {"total": functional.multilabel_soft_margin_loss(logits.float(), tags)}
+
+    return loss
 
 
 def main(job: Job) -> None:
@@ -69,7 +76,7 @@ def main(job: Job) -> None:
     groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9, nesterov=True)
     iterations = max(settings.epochs * len(dataset) // settings.batch_size, 1)
-    train(job, model, optimizer, dataset, loss, iterations, device)
+    train(job, model, optimizer, dataset, build_loss(settings, iterations), iterations, device)
     save_model(job.outputs["model"], model, job.provenance(images.class_names, ["tags"]))
 
 
