@@ -28,6 +28,7 @@ class TrainingSamples(Dataset):
         self.members = places(images, labels)
         self.semantic_members = places(semantic, labels)
         self.pictures = Pictures(images, self.members)
+        self.maps: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def __len__(self) -> int:
         return len(self.members)
@@ -40,7 +41,8 @@ class TrainingSamples(Dataset):
         height, width = picture.shape[:2]
         geometry = random_crop(rng, height, width, settings.crop, self._scale(rng, height, width), settings.turns)
         picture = geometry.picture(picture)
-        semantic = geometry.labels(self.semantic.semantic(self.semantic_members[index]), fill=UNSURE)
+        semantic, instance_map = self._maps(index, height, width)
+        semantic = geometry.labels(semantic, fill=UNSURE)
         components = semantic_components(semantic, self.images.tags[i], settings.min_area)
         return {
             "picture": to_tensor(distort(rng, picture) if settings.photometric else picture),
@@ -48,8 +50,18 @@ class TrainingSamples(Dataset):
             "component_map": torch.from_numpy(components.map),
             "component_table": components.table,
             "points": _point_table(geometry, self.images.points[i]),
-            **self._instances(index, geometry, height, width),
+            **self._instances(index, geometry.labels(instance_map)),
         }
+
+    def _maps(self, index: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Semantic and instance map of an image, in memory from the second time on where the pictures are."""
+        if index in self.maps:
+            return self.maps[index]
+        semantic = self.semantic.semantic(self.semantic_members[index])
+        maps = semantic, paint(self.labels.read(index), height, width)
+        if self.pictures.cache is not None:
+            self.maps[index] = maps
+        return maps
 
     def _scale(self, rng: np.random.Generator, height: int, width: int) -> tuple[float, float]:
         """Factors on height and width: to the long side, both sides 1 mod 32, then random in steps of 0.1."""
@@ -62,9 +74,8 @@ class TrainingSamples(Dataset):
         resized = np.maximum(np.rint((sides - 1) / SIDES), 1) * SIDES + 1
         return factor * resized[0] / height, factor * resized[1] / width
 
-    def _instances(self, index: int, geometry: Geometry, height: int, width: int) -> dict[str, Any]:
+    def _instances(self, index: int, instance_map: np.ndarray) -> dict[str, Any]:
         labels = self.labels.read(index)
-        instance_map = geometry.labels(paint(labels, height, width))
         weights = labels.scores * (1 if labels.weights is None else labels.weights)
         kept, table = instance_table(instance_map, labels.categories, self.settings.min_area)
         number = np.zeros(len(labels) + 1, dtype=np.int32)
