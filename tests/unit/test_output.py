@@ -1,5 +1,7 @@
-import errno
 import io
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,30 +12,95 @@ from full_disk import disk_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsis_steps.core.output import Medium, OutputFile
+from wsis_steps.core.output import Medium
+
+ROOT = Path(__file__).parents[2]
+
+
+WRITE = """
+import signal, sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from wsis_steps.core.output import OutputFile
+
+CHUNKS, SIDE = 12, 512  # of 1 MB, more than HDF5 keeps in memory
 
 
 def write_much(path: Path) -> None:
-    """Strings, which HDF5 reads back while it writes, and chunks that outgrow its cache."""
     with OutputFile(path) as file:
-        maps = file.create_dataset(
-            "maps", shape=(0, 64, 64), maxshape=(None, 64, 64), chunks=(1, 64, 64), dtype=np.float32
-        )
-        for k in range(4):
-            maps.resize(k + 1, axis=0)
-            maps[k] = k
+        maps = file.create_dataset("maps", shape=(CHUNKS, SIDE, SIDE), chunks=(1, SIDE, SIDE), dtype=np.float32)
+        noise = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
+        for k in range(CHUNKS):
+            maps[k, : SIDE // 2] = noise[: SIDE // 2]
             names = np.array([f"image {k} {i}" for i in range(50)], dtype=object)
             file.create_dataset(f"names{k}", data=names, dtype=h5py.string_dtype())
+        for k in range(CHUNKS):  # HDF5 reads back what it no longer has
+            maps[k, SIDE // 2 :] = noise[SIDE // 2 :]
+            assert np.array_equal(maps[k], noise)
+            assert file[f"names{k}"].asstr()[49] == f"image {k} 49"
     file.check()
+"""
 
 
-def test_a_disk_that_fills_at_any_byte_is_an_ordinary_error(tmp_path):
-    write_much(tmp_path / "whole.h5")
-    whole = (tmp_path / "whole.h5").stat().st_size
-    for size in range(0, whole, whole // 150):
-        with disk_of(size), pytest.raises(OSError) as raised:
-            write_much(tmp_path / "cut.h5")
-        assert raised.value.errno == errno.EFBIG
+def python(text: str, *arguments: object, environment: dict | None = None) -> subprocess.CompletedProcess:
+    """Runs WRITE and text in a process of its own, which may crash."""
+    command = [sys.executable, "-c", WRITE + text, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **(environment or {})})
+
+
+def test_a_disk_that_fills_at_many_places_is_an_ordinary_error(tmp_path):
+    """With memory that is not empty by chance, so that what HDF5 reads back in vain does harm."""
+    done = python(
+        """
+sys.path.insert(0, "tests/unit")
+from full_disk import disk_of
+
+folder = Path(sys.argv[1])
+write_much(folder / "whole.h5")
+whole = (folder / "whole.h5").stat().st_size
+for size in [*range(0, 40_000, 2_000), *range(40_000, whole, whole // 8)]:
+    with disk_of(size):
+        try:
+            write_much(folder / "cut.h5")
+        except OSError as error:
+            assert error.errno == 27, error
+        else:
+            raise AssertionError(size)
+print("done")
+""",
+        tmp_path,
+        environment={"MALLOC_PERTURB_": "165"},
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("milliseconds", [1, 5, 20, 50])
+def test_a_signal_while_a_file_closes_waits_until_it_has(tmp_path, milliseconds):
+    done = python(
+        """
+class Late(OutputFile):
+    def close(self):
+        signal.setitimer(signal.ITIMER_REAL, float(sys.argv[2]) / 1000)
+        super().close()
+
+
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+file = Late(Path(sys.argv[1]))
+maps = file.create_dataset("maps", shape=(8, 512, 512), chunks=(1, 512, 512), dtype=np.float32, compression="gzip")
+maps[:] = np.random.default_rng(0).random(maps.shape, np.float32)
+file.close()
+signal.pause()  # for a signal that came later
+""",
+        tmp_path / "file.h5",
+        milliseconds,
+    )
+    assert done.returncode == 143, done.stderr[-2000:]
+    with h5py.File(tmp_path / "file.h5") as file:
+        assert file["maps"].shape == (8, 512, 512)
 
 
 pieces = st.lists(st.tuples(st.integers(0, 60), st.binary(min_size=1, max_size=40)), max_size=12)

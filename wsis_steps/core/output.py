@@ -1,6 +1,10 @@
 """Writing HDF5 so that a full disk is an ordinary error."""
 
 import io
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -9,10 +13,10 @@ import h5py
 class OutputFile(h5py.File):
     """A new HDF5 file for one writer.
 
-    HDF5 crashes the process when a write fails, at the latest when it exits, and when it reads back something
-    else than it wrote. So it never learns of an error: the first is kept, what is written from then on stays in
-    memory, and `check` raises the error. Whoever writes much calls `check` now and then, and everyone does after
-    closing.
+    HDF5 crashes the process when a write fails, at the latest when it exits, and when it reads back other bytes than
+    it wrote. So it never learns of an error: the first is kept, what is written from then on stays in memory, and
+    `check` raises the error. Whoever writes much calls `check` now and then, and everyone does after closing. Signals
+    that arrive while the file closes are handled when it has.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,8 +30,29 @@ class OutputFile(h5py.File):
 
     def close(self) -> None:
         """Closes file and medium."""
-        super().close()
-        self.medium.close()
+        try:
+            with _signals_later():
+                super().close()
+        finally:
+            self.medium.close()
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Runs Python's handlers of SIGINT and SIGTERM after the block: what they raise inside it would go through HDF5."""
+    if threading.current_thread() is not threading.main_thread():  # handlers run in the main thread only
+        yield
+        return
+    arrived: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, lambda number, frame: arrived.append(number)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+        for number in arrived:
+            signal.raise_signal(number)
 
 
 class Medium(io.FileIO):

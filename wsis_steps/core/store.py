@@ -137,6 +137,7 @@ def write_points(
     """Writes one (n, 4) float32 array of x, y, category, confidence per image."""
     with create(path, Points.schema, provenance) as file:
         write_image_table(file, ids, heights, widths, [len(p) for p in points])
+        file.check()
         rows = np.concatenate([np.asarray(p, np.float32).reshape(-1, 4) for p in points])
         file.create_dataset("points", data=rows)
 
@@ -299,8 +300,10 @@ def write_instances(
     with create(path, Instances.schema, provenance) as file:
         write_image_table(file, ids, heights, widths, [len(image) for image in images])
         for name, dtype in _COLUMNS.items():
+            file.check()
             parts = [np.ones(len(image)) if getattr(image, name) is None else getattr(image, name) for image in images]
             column = np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
             file.create_dataset(f"instance/{name}", data=column.reshape(-1, 4) if name == "boxes" else column)
+        file.check()
         write_bytes(file, "mask", [rle["counts"] for image in images for rle in image.rles])
         write_bytes(file, "ignore", [image.ignore["counts"] if image.ignore else b"" for image in images])
