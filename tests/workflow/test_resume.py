@@ -18,7 +18,7 @@ from tiny_workflow import ROOT
 
 ITERATIONS = 60
 STEPS = {
-    "classifier.train": ({**CLASSIFIER, "epochs": 30}, ("images",)),
+    "classifier.train": ({**CLASSIFIER, "epochs": 30, "alpha_ramp": 0.9}, ("images",)),
     "learning_to_segment.train": ({**LEARNING_TO_SEGMENT, "iterations": ITERATIONS}, ("images",)),
     "bestie.train": ({**BESTIE, "iterations": ITERATIONS}, ("images", "semantic", "labels")),
     "maskrcnn.train": ({**MASKRCNN, "iterations": ITERATIONS}, ("images", "labels")),

@@ -54,11 +54,14 @@ class TrainingSamples(Dataset):
         }
 
     def _maps(self, index: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """Semantic and instance map of an image, in memory from the second time on where the pictures are."""
+        """Semantic and instance map of an image; kept in memory if the pictures are."""
         if index in self.maps:
             return self.maps[index]
-        semantic = self.semantic.semantic(self.semantic_members[index])
-        maps = semantic, paint(self.labels.read(index), height, width)
+        labels = self.labels.read(index)
+        instance_map = paint(labels, height, width)
+        if len(labels) <= 255:  # a quarter of the memory, and sampled without a detour over floats
+            instance_map = instance_map.astype(np.uint8)
+        maps = self.semantic.semantic(self.semantic_members[index]), instance_map
         if self.pictures.cache is not None:
             self.maps[index] = maps
         return maps
@@ -91,7 +94,7 @@ def instance_table(instance_map: np.ndarray, categories: np.ndarray, min_area: i
     """Instances with at least min_area pixels, int64 (k,), and their rows category, x, y of the centroid,
     int32 (k, 3).
 
-    instance_map: int32 (h, w), k + 1 where instance k is; centroids are truncated (BESTIE, released code).
+    instance_map: integers (h, w), k + 1 where instance k is; centroids are truncated (BESTIE, released code).
     """
     y, x = np.nonzero(instance_map)
     owner = instance_map[y, x] - 1

@@ -50,13 +50,13 @@ class TaggedPictures(Dataset):
 
 
 def build_loss(settings: ClassifierTrain, iterations: int):
-    """The loss as a function of (model, batch, iteration): multi-label soft margin, the mean over classes of the binary
-    cross entropy. It sets the threshold of the peak attention, which grows during the first `alpha_ramp` of training.
+    """The loss of a training step as a function of (model, batch, iteration), which first sets the alpha of that
+    iteration, counted from 1. Multi-label soft margin: the mean over classes of the binary cross entropy.
     """
-    growing = settings.alpha_ramp * iterations
+    growth_iterations = settings.alpha_ramp * iterations
 
     def loss(model: Classifier, batch: list[torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
-        model.set_alpha(settings.alpha * (min(iteration / growing, 1) if growing else 1))
+        model.set_alpha(settings.alpha * (min(iteration / growth_iterations, 1) if growth_iterations else 1))
         pictures, tags = batch
         logits, _ = model(model.backbone.normalise(pictures))
         return {"total": functional.multilabel_soft_margin_loss(logits.float(), tags)}

@@ -17,7 +17,7 @@ from wsis_steps.core.errors import InputError
 from wsis_steps.core.store import Images
 
 cv2.setNumThreads(0)  # loading runs in worker processes; threads inside them only get in each other's way
-CACHE = 1 << 28  # bytes of decoded pictures kept in memory when a whole split fits
+CACHE = 1 << 28  # bytes of decoded pictures kept in memory when a whole split fits; label maps may come on top
 
 
 class Pictures:
@@ -104,7 +104,7 @@ class Geometry:
     def labels(self, labels: np.ndarray, fill: int = 0) -> np.ndarray:
         """Nearest sampling of a label map: uint8, or int32 with values below 2^24."""
         if np.array_equal(self.matrix, np.eye(2, 3)) and labels.shape == (self.height, self.width):
-            return labels
+            return labels.copy()
         exact = labels.astype(np.float32) if labels.dtype == np.int32 else labels
         warped = cv2.warpAffine(
             exact, self._centers(), (self.width, self.height), flags=cv2.INTER_NEAREST, borderValue=fill

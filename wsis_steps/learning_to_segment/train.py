@@ -45,8 +45,8 @@ def shrink(pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 def neighbourhood_weight(settings: LearningToSegmentTrain, iteration: int) -> float:
     """Lambda at an iteration, counted from 1: constant, or growing from 0 during the first `neighbourhood_ramp`."""
-    growing = settings.neighbourhood_ramp * settings.iterations
-    return settings.neighbourhood_weight * (min(iteration / growing, 1) if growing else 1)
+    growth_iterations = settings.neighbourhood_ramp * settings.iterations
+    return settings.neighbourhood_weight * (min(iteration / growth_iterations, 1) if growth_iterations else 1)
 
 
 def build_loss(settings: LearningToSegmentTrain, most_tags: int):

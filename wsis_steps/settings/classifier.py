@@ -25,7 +25,7 @@ class ClassifierTrain(Training):
     alpha: Fraction = 0.5
     """Share of a channel's peak below which peak attention zeroes; supplement 0.5, released code 0.7."""
     alpha_ramp: Fraction = 0.0
-    """Share of the training in which alpha grows from 0; paper 0. Helps heads that see few pictures to learn at all."""
+    """Share of the training in which alpha grows from 0 to its value; paper 0. Helps where there are few pictures."""
     attention_layers: tuple[Literal[4, 5, 6], ...] = (6,)
     """Layer groups with peak attention (supplement, table 3); 6 is the head."""
     head_width: Positive = 512
