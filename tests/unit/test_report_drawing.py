@@ -5,7 +5,7 @@ import re
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -165,6 +165,7 @@ def test_points_show_confidence_where_there_is_one():
     assert "<title>dog</title>" in points_overlay(np.array([[1, 2, 1]]), 10, 20, NAMES, class_colors(2)).svg
 
 
+@example(1.0, 41.0, 3)
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(3, 8))
 def test_ticks_are_round_few_and_inside(low, length, most):
     high = low + length

@@ -62,13 +62,18 @@ def swatch(place: int) -> str:
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) from `low` to `high`, at most `most` of them."""
+    """Round numbers (1, 2 or 5 times a power of ten apart) from `low` to `high`: at least one, at most `most` (3 or
+    more) of them."""
     if not high > low:
         return [low]
-    step = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(step * factor for factor in (1, 2, 5, 10, 20) if (high - low) / (step * factor) <= most - 1)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [k * step for k in range(first, last + 1)]
+    finest = 10.0 ** math.floor(math.log10((high - low) / most))
+    found = []
+    for factor in (1, 2, 5, 10, 20):  # the first that are few enough; of four or more, the next step leaves one
+        step = finest * factor
+        found = [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+        if len(found) <= most:
+            break
+    return found
 
 
 def log_ticks(low: float, high: float) -> list[float]:
