@@ -173,6 +173,16 @@ def test_resuming_goes_on_and_does_not_begin_again(tmp_path, caplog):
     assert seen == list(range(6, ITERATIONS + 1)) and "resuming after iteration 5" in caplog.text
 
 
+@pytest.mark.parametrize(("weights", "said"), [("none", True), ("imagenet", False)])
+def test_random_weights_are_said_where_a_training_begins(tmp_path, caplog, weights, said):
+    with caplog.at_level(logging.INFO, "wsis"), pytest.raises(Killed):
+        run(job(tmp_path, weights=weights), until(3, kill))
+    assert ("starts from random weights" in caplog.text) == said
+    caplog.clear()
+    run(job(tmp_path, weights=weights))
+    assert "starts from random weights" not in caplog.text
+
+
 def test_sigterm_saves_and_ends_with_143(tmp_path, caplog, monkeypatch):
     monkeypatch.setenv("WSIS_CHECKPOINT_SECONDS", "1000")
     made = job(tmp_path)

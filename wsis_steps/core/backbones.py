@@ -145,14 +145,13 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     Args:
         backbone: as built by `build_backbone`.
         weights: `imagenet` (the file <name>_imagenet.pth in data/weights, or in the folder that the
-            environment variable WSIS_WEIGHTS names), `none` (stay random, said in the log), or the path of a
+            environment variable WSIS_WEIGHTS names), `none` (stay random), or the path of a
             torchvision state dict or of a model saved by a step of this package (keys 'backbone.*').
 
     Raises:
         InputError: the file is missing or unreadable, or its entries are not this backbone's.
     """
     if weights == "none":
-        log.info("backbone %s starts from random weights (weights: none)", backbone.name)
         return
     path = _imagenet_path(backbone.name) if weights == "imagenet" else Path(weights)
     if not path.is_file():

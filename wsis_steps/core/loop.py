@@ -206,6 +206,8 @@ def train(
     checkpoint = Checkpoint(job, model, optimizer)
     bases = [group["lr"] for group in optimizer.param_groups]
     start, lines, terms, count = checkpoint.resume(device)
+    if not start and settings.weights == "none":
+        log.info("the backbone starts from random weights (weights: none)")
     sums = Sums(max(iterations // METRIC_POINTS, 1), lines)
     sums.terms, sums.count = terms, count
     batches = Batches(len(dataset), settings.batch_size, settings.seed, start, iterations)
