@@ -17,7 +17,7 @@ from wsis_steps.classifier.network import Classifier, build_classifier
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.images import Pictures, jitter, random_crop, to_tensor
-from wsis_steps.core.loop import build_optimizer, train
+from wsis_steps.core.loop import build_optimizer, grown, train
 from wsis_steps.core.models import save_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images
@@ -53,10 +53,9 @@ def build_loss(settings: ClassifierTrain, iterations: int):
     """The loss of a training step as a function of (model, batch, iteration), which first sets the alpha of that
     iteration, counted from 1. Multi-label soft margin: the mean over classes of the binary cross entropy.
     """
-    growth_iterations = settings.alpha_ramp * iterations
 
     def loss(model: Classifier, batch: list[torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
-        model.set_alpha(settings.alpha * (min(iteration / growth_iterations, 1) if growth_iterations else 1))
+        model.set_alpha(settings.alpha * grown(settings.alpha_ramp, iteration, iterations))
         pictures, tags = batch
         logits, _ = model(model.backbone.normalise(pictures))
         return {"total": functional.multilabel_soft_margin_loss(logits.float(), tags)}

@@ -17,7 +17,7 @@ from torch.nn import functional
 from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.loop import build_optimizer, train
+from wsis_steps.core.loop import build_optimizer, grown, train
 from wsis_steps.core.models import save_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Instances
@@ -45,8 +45,7 @@ def shrink(pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 def neighbourhood_weight(settings: LearningToSegmentTrain, iteration: int) -> float:
     """Lambda at an iteration, counted from 1: constant, or growing from 0 during the first `neighbourhood_ramp`."""
-    growth_iterations = settings.neighbourhood_ramp * settings.iterations
-    return settings.neighbourhood_weight * (min(iteration / growth_iterations, 1) if growth_iterations else 1)
+    return settings.neighbourhood_weight * grown(settings.neighbourhood_ramp, iteration, settings.iterations)
 
 
 def build_loss(settings: LearningToSegmentTrain, most_tags: int):
