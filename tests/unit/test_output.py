@@ -1,3 +1,5 @@
+"""HDF5 files that survive a full disk and a signal."""
+
 import io
 import os
 import subprocess
@@ -18,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 WRITE = """
-import signal, sys
+import errno, signal, sys
 from pathlib import Path
 
 import h5py
@@ -66,7 +68,7 @@ for size in [*range(0, 40_000, 2_000), *range(40_000, whole, whole // 8)]:
         try:
             write_much(folder / "cut.h5")
         except OSError as error:
-            assert error.errno == 27, error
+            assert error.errno == errno.EFBIG, error
         else:
             raise AssertionError(size)
 print("done")
