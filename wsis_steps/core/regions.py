@@ -1,0 +1,140 @@
+"""The proposals of one image in memory: boxes, regions over superpixels, or masks; one interface over the three.
+
+Every class has `boxes` float32 (n, 4) x1, y1, x2, y2 and `scores` float32 (n,), best first, and
+
+    areas             float32 (n,), pixels
+    masks(rows)       uint8 (len(rows), h, w), values 0 and 1
+    overlaps(masks)   float32 (n, m): intersection over union with given masks (m, h, w)
+    pairwise()        float32 (n, n): intersection over union with each other
+
+Regions answer the last two from superpixels: no mask is decoded.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from pycocotools import mask as coco
+
+
+@dataclass(frozen=True)
+class BoxProposals:
+    """Boxes as proposals, whose masks are the filled boxes; height and width are the image's."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    height: int
+    width: int
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        return (self.boxes[:, 2] - self.boxes[:, 0]) * (self.boxes[:, 3] - self.boxes[:, 1])
+
+    def masks(self, rows: np.ndarray) -> np.ndarray:
+        x1, y1, x2, y2 = self.boxes[rows].T[..., None]
+        columns, lines = np.arange(self.width) + 0.5, np.arange(self.height) + 0.5
+        inside_x, inside_y = (columns > x1) & (columns < x2), (lines > y1) & (lines < y2)
+        return (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.uint8)
+
+    def overlaps(self, masks: np.ndarray) -> np.ndarray:
+        corners = np.rint(self.boxes).astype(np.int64)
+        x1, x2 = np.clip(corners[:, [0, 2]].T, 0, self.width)
+        y1, y2 = np.clip(corners[:, [1, 3]].T, 0, self.height)
+        sums = np.zeros((len(masks), self.height + 1, self.width + 1), dtype=np.int64)
+        sums[:, 1:, 1:] = masks.astype(bool).cumsum(1, dtype=np.int64).cumsum(2)
+        inside = (sums[:, y2, x2] - sums[:, y1, x2] - sums[:, y2, x1] + sums[:, y1, x1]).T
+        return over_union(inside, self.areas, sums[:, -1, -1])
+
+    def pairwise(self) -> np.ndarray:
+        low = np.maximum(self.boxes[:, None, :2], self.boxes[None, :, :2])
+        high = np.minimum(self.boxes[:, None, 2:], self.boxes[None, :, 2:])
+        return over_union(np.clip(high - low, 0, None).prod(2), self.areas, self.areas)
+
+
+@dataclass(frozen=True)
+class RegionProposals:
+    """Unions of superpixels.
+
+    superpixels: int32 (h, w), numbered from 0; members: bool (n, superpixels), which of them a proposal holds.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    superpixels: np.ndarray
+    members: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """Pixels of each superpixel, float32."""
+        return np.bincount(self.superpixels.ravel(), minlength=self.members.shape[1]).astype(np.float32)
+
+    @cached_property
+    def _members(self) -> np.ndarray:
+        return self.members.astype(np.float32)  # for matrix products; sums are exact below 2^24 pixels
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        return self._members @ self.sizes
+
+    def masks(self, rows: np.ndarray) -> np.ndarray:
+        return np.take(self.members[rows].astype(np.uint8), self.superpixels, axis=1)
+
+    def overlaps(self, masks: np.ndarray) -> np.ndarray:
+        owner, pixel = np.nonzero(masks.reshape(len(masks), -1))
+        count = self.members.shape[1]
+        held = np.bincount(owner * count + self.superpixels.ravel()[pixel], minlength=len(masks) * count)
+        held = held.reshape(len(masks), count).astype(np.float32)
+        return over_union(self._members @ held.T, self.areas, held.sum(1))
+
+    def pairwise(self) -> np.ndarray:
+        return over_union((self._members * self.sizes) @ self._members.T, self.areas, self.areas)
+
+
+@dataclass(frozen=True)
+class MaskProposals:
+    """Masks that share no superpixels, as COCO run-length codes."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    rles: list[dict]
+
+    def __len__(self) -> int:
+        return len(self.rles)
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        return coco.area(self.rles).astype(np.float32) if self.rles else np.zeros(0, np.float32)
+
+    def masks(self, rows: np.ndarray) -> np.ndarray:
+        chosen = [self.rles[row] for row in np.arange(len(self.rles))[rows]]
+        if not chosen:
+            height, width = self.rles[0]["size"] if self.rles else (0, 0)
+            return np.zeros((0, height, width), dtype=np.uint8)
+        return np.ascontiguousarray(coco.decode(chosen).transpose(2, 0, 1))
+
+    def overlaps(self, masks: np.ndarray) -> np.ndarray:
+        if not self.rles or not len(masks):
+            return np.zeros((len(self.rles), len(masks)), np.float32)
+        given = coco.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8)))
+        return coco.iou(self.rles, given, [0] * len(given)).astype(np.float32)
+
+    def pairwise(self) -> np.ndarray:
+        if not self.rles:
+            return np.zeros((0, 0), np.float32)
+        return coco.iou(self.rles, self.rles, [0] * len(self.rles)).astype(np.float32)
+
+
+ImageProposals = BoxProposals | RegionProposals | MaskProposals
+
+
+def over_union(intersections: np.ndarray, areas: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """float32 (n, m) from intersections (n, m) and areas (n,) and (m,); 0 where both are empty."""
+    intersections = intersections.astype(np.float32)
+    union = areas[:, None].astype(np.float32) + others[None].astype(np.float32) - intersections
+    return np.divide(intersections, union, out=np.zeros_like(intersections), where=union > 0)
