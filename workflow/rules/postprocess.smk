@@ -1,4 +1,4 @@
-# Semantic maps that follow the picture's edges.
+# Semantic maps that follow the edges of the picture, and predicted masks that follow its regions.
 
 
 rule postprocess_refine_with_crf:
@@ -23,4 +23,28 @@ rule postprocess_refine_with_crf:
     shell:
         "python -m wsis_steps.postprocess.refine_with_crf --images {input.images} --maps {input.maps}"
         " --semantic {output.semantic}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule postprocess_replace_with_proposals:
+    input:
+        predictions="results/{dataset}/{run}/predictions/{name}.h5",
+        proposals="results/{dataset}/shared/proposals/mcg.h5",
+    output:
+        replaced="results/{dataset}/{run}/predictions/{name}_mcg.h5",
+    log:
+        "logs/{dataset}/{run}/postprocess_replace_with_proposals_{name}.log",
+    benchmark:
+        "benchmarks/{dataset}/{run}/postprocess_replace_with_proposals_{name}.tsv"
+    wildcard_constraints:
+        name="[a-z0-9]+",
+    conda:
+        "../../envs/light.yaml"
+    threads: 16
+    params:
+        settings=settings("postprocess_replace_with_proposals"),
+        code=code("postprocess.replace_with_proposals"),
+    shell:
+        "python -m wsis_steps.postprocess.replace_with_proposals --predictions {input.predictions}"
+        " --proposals {input.proposals} --replaced {output.replaced}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

@@ -39,7 +39,8 @@ class Proposals(Artifact):
         if self.kind == "regions":
             superpixels = cv2.imdecode(np.frombuffer(self.part("superpixels", i), np.uint8), cv2.IMREAD_UNCHANGED)
             superpixels = superpixels.astype(np.int32)
-            packed = np.frombuffer(zlib.decompress(self.part("members", i)), np.uint8).reshape(len(boxes), -1)
+            packed = np.frombuffer(zlib.decompress(self.part("members", i)), np.uint8)
+            packed = packed.reshape(len(boxes), len(packed) // max(len(boxes), 1))  # an image may have none
             members = np.unpackbits(packed, axis=1, count=int(superpixels.max()) + 1).astype(bool)
             return RegionProposals(boxes, scores, superpixels, members)
         data, lengths = self.part("masks", i), self.dataset("proposal/length")[rows]

@@ -2,18 +2,21 @@
 
 Every class has `boxes` float32 (n, 4) x1, y1, x2, y2 and `scores` float32 (n,), best first, and
 
-    areas             float32 (n,), pixels
-    masks(rows)       uint8 (len(rows), h, w), values 0 and 1
-    overlaps(masks)   float32 (n, m): intersection over union with given masks (m, h, w)
-    pairwise()        float32 (n, n): intersection over union with each other
+    areas                  float32 (n,), pixels
+    masks(rows)            uint8 (len(rows), h, w), values 0 and 1
+    codes(rows)            the same as COCO run-length codes
+    intersections(masks)   float32 (n, m): pixels shared with given masks (m, h, w)
+    overlaps(masks)        float32 (n, m): intersection over union with given masks
+    pairwise()             float32 (n, n): intersection over union with each other
 
-Regions answer the last two from superpixels: no mask is decoded.
+Regions answer the last three from superpixels: no mask is decoded.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numba import njit
 from pycocotools import mask as coco
 
 
@@ -39,14 +42,19 @@ class BoxProposals:
         inside_x, inside_y = (columns > x1) & (columns < x2), (lines > y1) & (lines < y2)
         return (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.uint8)
 
-    def overlaps(self, masks: np.ndarray) -> np.ndarray:
+    def codes(self, rows: np.ndarray) -> list[dict]:
+        return _encode(self.masks(rows))
+
+    def intersections(self, masks: np.ndarray) -> np.ndarray:
         corners = np.rint(self.boxes).astype(np.int64)
         x1, x2 = np.clip(corners[:, [0, 2]].T, 0, self.width)
         y1, y2 = np.clip(corners[:, [1, 3]].T, 0, self.height)
         sums = np.zeros((len(masks), self.height + 1, self.width + 1), dtype=np.int64)
         sums[:, 1:, 1:] = masks.astype(bool).cumsum(1, dtype=np.int64).cumsum(2)
-        inside = (sums[:, y2, x2] - sums[:, y1, x2] - sums[:, y2, x1] + sums[:, y1, x1]).T
-        return over_union(inside, self.areas, sums[:, -1, -1])
+        return (sums[:, y2, x2] - sums[:, y1, x2] - sums[:, y2, x1] + sums[:, y1, x1]).T.astype(np.float32)
+
+    def overlaps(self, masks: np.ndarray) -> np.ndarray:
+        return over_union(self.intersections(masks), self.areas, _areas(masks))
 
     def pairwise(self) -> np.ndarray:
         low = np.maximum(self.boxes[:, None, :2], self.boxes[None, :, :2])
@@ -85,12 +93,16 @@ class RegionProposals:
     def masks(self, rows: np.ndarray) -> np.ndarray:
         return np.take(self.members[rows].astype(np.uint8), self.superpixels, axis=1)
 
+    def codes(self, rows: np.ndarray) -> list[dict]:
+        columns = np.take(self.members[rows].astype(np.uint8), self.superpixels.T, axis=1)
+        return coco.encode(columns.transpose(2, 1, 0))  # by columns, as the codes run: nothing is copied
+
+    def intersections(self, masks: np.ndarray) -> np.ndarray:
+        held = _held(np.ascontiguousarray(masks, np.uint8), self.superpixels, self.members.shape[1])
+        return self._members @ held.T
+
     def overlaps(self, masks: np.ndarray) -> np.ndarray:
-        owner, pixel = np.nonzero(masks.reshape(len(masks), -1))
-        count = self.members.shape[1]
-        held = np.bincount(owner * count + self.superpixels.ravel()[pixel], minlength=len(masks) * count)
-        held = held.reshape(len(masks), count).astype(np.float32)
-        return over_union(self._members @ held.T, self.areas, held.sum(1))
+        return over_union(self.intersections(masks), self.areas, _areas(masks))
 
     def pairwise(self) -> np.ndarray:
         return over_union((self._members * self.sizes) @ self._members.T, self.areas, self.areas)
@@ -112,17 +124,24 @@ class MaskProposals:
         return coco.area(self.rles).astype(np.float32) if self.rles else np.zeros(0, np.float32)
 
     def masks(self, rows: np.ndarray) -> np.ndarray:
-        chosen = [self.rles[row] for row in np.arange(len(self.rles))[rows]]
+        chosen = self.codes(rows)
         if not chosen:
             height, width = self.rles[0]["size"] if self.rles else (0, 0)
             return np.zeros((0, height, width), dtype=np.uint8)
         return np.ascontiguousarray(coco.decode(chosen).transpose(2, 0, 1))
 
-    def overlaps(self, masks: np.ndarray) -> np.ndarray:
+    def codes(self, rows: np.ndarray) -> list[dict]:
+        return [self.rles[row] for row in np.arange(len(self.rles))[rows]]
+
+    def intersections(self, masks: np.ndarray) -> np.ndarray:
         if not self.rles or not len(masks):
             return np.zeros((len(self.rles), len(masks)), np.float32)
-        given = coco.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8)))
-        return coco.iou(self.rles, given, [0] * len(given)).astype(np.float32)
+        # of a crowd, pycocotools gives the share of the first mask: that times its area is a whole number
+        shares = coco.iou(self.rles, _encode(masks), [1] * len(masks))
+        return np.rint(shares * self.areas[:, None]).astype(np.float32)
+
+    def overlaps(self, masks: np.ndarray) -> np.ndarray:
+        return over_union(self.intersections(masks), self.areas, _areas(masks))
 
     def pairwise(self) -> np.ndarray:
         if not self.rles:
@@ -138,3 +157,25 @@ def over_union(intersections: np.ndarray, areas: np.ndarray, others: np.ndarray)
     intersections = intersections.astype(np.float32)
     union = areas[:, None].astype(np.float32) + others[None].astype(np.float32) - intersections
     return np.divide(intersections, union, out=np.zeros_like(intersections), where=union > 0)
+
+
+def _areas(masks: np.ndarray) -> np.ndarray:
+    """Pixels of masks (m, h, w), int64 (m,)."""
+    return np.count_nonzero(masks, axis=(1, 2))
+
+
+def _encode(masks: np.ndarray) -> list[dict]:
+    """Run-length codes of masks (m, h, w)."""
+    return coco.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8)))
+
+
+@njit(cache=True)
+def _held(masks: np.ndarray, superpixels: np.ndarray, count: int) -> np.ndarray:
+    """Pixels of masks uint8 (m, h, w) in each of `count` superpixels int32 (h, w), float32 (m, count)."""
+    held = np.zeros((len(masks), count), np.float32)
+    for mask in range(len(masks)):
+        for line in range(superpixels.shape[0]):
+            for column in range(superpixels.shape[1]):
+                if masks[mask, line, column]:
+                    held[mask, superpixels[line, column]] += 1
+    return held

@@ -18,7 +18,7 @@ from wsis_steps.settings.evaluation import (
 )
 from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, LearningToSegmentTrain
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
-from wsis_steps.settings.postprocess import PostprocessRefineWithCrf
+from wsis_steps.settings.postprocess import PostprocessRefineWithCrf, PostprocessReplaceWithProposals
 
 STEPS: dict[str, type[Settings]] = {
     "data_draw_shapes": DataDrawShapes,
@@ -29,6 +29,7 @@ STEPS: dict[str, type[Settings]] = {
     "classifier_infer": ClassifierInfer,
     "classifier_find_peaks": ClassifierFindPeaks,
     "postprocess_refine_with_crf": PostprocessRefineWithCrf,
+    "postprocess_replace_with_proposals": PostprocessReplaceWithProposals,
     "learning_to_segment_train": LearningToSegmentTrain,
     "learning_to_segment_infer": LearningToSegmentInfer,
     "bestie_label": BestieLabel,

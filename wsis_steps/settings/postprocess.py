@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wsis_steps.settings.base import DenseCrf, Fraction
+from wsis_steps.settings.base import DenseCrf, Fraction, Settings
 
 
 class PostprocessRefineWithCrf(DenseCrf):
@@ -16,3 +16,10 @@ class PostprocessRefineWithCrf(DenseCrf):
     """Activation below which a pixel may be surely background."""
     certainty: Annotated[float, Field(gt=0, lt=1)] = 0.7
     """Probability given to the label that enters the CRF."""
+
+
+class PostprocessReplaceWithProposals(Settings):
+    """Predicted masks replaced by the proposals that they overlap most (Deep Community Learning, section 3.4)."""
+
+    min_overlap: Fraction = 0.0
+    """A mask stays where no proposal reaches this intersection over union with it; 0: where none touches it."""

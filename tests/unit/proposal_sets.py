@@ -1,0 +1,69 @@
+"""Small random proposals of each kind, for tests: as the steps read them, and as plain arrays of pixels."""
+
+from pathlib import Path
+
+import numpy as np
+from artifacts import provenance
+from pycocotools import mask as coco
+
+from wsis_steps.core.artifact import create
+from wsis_steps.core.masks import encode
+from wsis_steps.core.proposals import KINDS, Proposals, ProposalsWriter
+from wsis_steps.core.proposals import encode as encode_proposals
+from wsis_steps.core.regions import BoxProposals, ImageProposals, MaskProposals, RegionProposals
+
+
+def boxes_of(masks: np.ndarray) -> np.ndarray:
+    """float32 (n, 4) of masks (n, h, w) that are not empty."""
+    boxes = np.zeros((len(masks), 4), np.float32)
+    for box, mask in zip(boxes, masks, strict=True):
+        rows, columns = np.nonzero(mask)
+        box[:] = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    return boxes
+
+
+def random_proposals(rng: np.random.Generator, kind: str, count: int, height: int, width: int) -> ImageProposals:
+    """Proposals of a kind; regions are unions of the cells of a grid, masks are noise."""
+    scores = np.sort(rng.random(count).astype(np.float32))[::-1]
+    if kind == "boxes":
+        low = rng.integers(0, (width, height), (count, 2))
+        high = low + 1 + (rng.random((count, 2)) * ((width, height) - low)).astype(int)
+        return BoxProposals(np.concatenate([low, high], 1).astype(np.float32), scores, height, width)
+    if kind == "masks":
+        masks = rng.random((count, height, width)) < rng.uniform(0.05, 0.9, (count, 1, 1))
+        masks[:, rng.integers(height), rng.integers(width)] = True
+        return MaskProposals(boxes_of(masks), scores, encode(masks))
+    side = int(rng.integers(1, 6))
+    across = -(-width // side)
+    superpixels = (np.arange(height)[:, None] // side * across + np.arange(width) // side).astype(np.int32)
+    members = rng.random((count, superpixels.max() + 1)) < rng.uniform(0.05, 0.9, (count, 1))
+    members[np.arange(count), rng.integers(members.shape[1], size=count)] = True
+    return RegionProposals(boxes_of(members[:, superpixels]), scores, superpixels, members)
+
+
+def pixels(proposals: ImageProposals, height: int, width: int) -> np.ndarray:
+    """bool (n, height, width), proposal by proposal."""
+    masks = np.zeros((len(proposals), height, width), bool)
+    for k, mask in enumerate(masks):
+        if isinstance(proposals, BoxProposals):
+            x1, y1, x2, y2 = proposals.boxes[k].astype(int)
+            mask[y1:y2, x1:x2] = True
+        elif isinstance(proposals, MaskProposals):
+            mask[:] = coco.decode(proposals.rles[k])
+        else:
+            for superpixel in np.flatnonzero(proposals.members[k]):
+                mask[proposals.superpixels == superpixel] = True
+    return masks
+
+
+def write_proposals(
+    path: Path, kind: str, images: dict[str, tuple[ImageProposals, int, int]], supervision: tuple[str, ...] = ()
+) -> Path:
+    """A file of the proposals of images by name, each with the image's height and width."""
+    assert all(KINDS[type(proposals)] == kind for proposals, _, _ in images.values())
+    with create(path, Proposals.schema, provenance((), supervision)) as file:
+        writer = ProposalsWriter(file, kind)
+        for identity, (proposals, height, width) in images.items():
+            writer.add(identity, height, width, *encode_proposals(proposals))
+        writer.close()
+    return path
