@@ -206,6 +206,18 @@ def test_every_figure_equals_the_csv(job, page):
     assert set(found.values()) == {"-"}
 
 
+def test_figures_of_proposals_widen_no_table_of_other_figures(tmp_path):
+    job = build(tmp_path)
+    rows = pd.read_csv(job.inputs["summary"])
+    rows.loc[len(rows)] = ["one", "bestie", "", "proposals/mcg", "val", "j_instances_100", 0.375]
+    rows.to_csv(job.inputs["summary"], index=False)
+    main(job)
+    found = Page(job.outputs["page"].read_text(encoding="utf-8")).tables
+    every = [table for table in found if table[0][:3] == ["run", "stage", "split"]]
+    assert [table[0][3:] for table in every] == [["mask_ap50", "abo"], ["j_instances_100"]]
+    assert every[1][1] == ["one", "proposals/mcg", "val", "0.3750"]
+
+
 def test_figures_by_class_have_bars_of_their_length(page):
     table = next(table for table in page.tables if table[0][0] == "class")
     assert table == [["class", "onepredictions"], ["cat", "25.0"], ["dog", "-"]]

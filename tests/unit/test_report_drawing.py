@@ -9,9 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from wsis_steps.core.axes import log_ticks, ticks
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import describe, encode
-from wsis_steps.report.curves import Series, line_chart, log_ticks, read_series, run_style, ticks, value_scale
+from wsis_steps.report.curves import Series, line_chart, read_series, run_style, value_scale
 from wsis_steps.report.pictures import (
     MOST,
     class_colors,
@@ -248,3 +249,12 @@ def test_a_summary_of_one_line_is_a_table_and_one_of_none_is_its_notes():
     head = "| run | AP50 |\n| --- | ---: |\n"
     assert "<td>a</td>" in summary_html(head + "| a | 1.0 |\n\nIn percent.\n", "figures")
     assert summary_html(head + "\nIn percent.\n", "figures") == "<p class='note'>In percent.</p>"
+
+
+def test_a_summary_of_two_tables_is_two_tables_and_their_notes():
+    runs = "| run | AP50 |\n| --- | ---: |\n| a | 1.0 |\n"
+    proposals = "| proposals | 100 | all |\n| --- | ---: | ---: |\n| mcg | 2.0 | 3.0 |\n"
+    found = summary_html(f"{runs}\n{proposals}\nIn percent.\n", "figures")
+    assert re.findall("<caption>(.*?)</caption>", found) == ["figures", "proposals: figures"]
+    assert re.findall('<td(?: class="number")?>(.*?)</td>', found) == ["a", "1.0", "mcg", "2.0", "3.0"]
+    assert found.endswith("<p class='note'>In percent.</p>") and found.count("<p") == 1

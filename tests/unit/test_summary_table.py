@@ -100,6 +100,43 @@ def test_columns_are_aligned():
     assert lines[3].endswith("|   5.0 |")
 
 
+def proposal_rows(run, stage, supervision="none", **values):
+    """j_instances_100=0.5 and the like."""
+    return [(run, stage, metric, value, supervision, "train+val") for metric, value in values.items()]
+
+
+def tables(text):
+    """The lines of each table, as cells without the ruling."""
+    found = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    return [[[cell.strip() for cell in row.strip("|").split("|")] for row in (rows[0], *rows[2:])] for rows in found]
+
+
+def test_proposals_stand_in_a_table_of_their_own_by_their_number():
+    mcg = {"j_instances_all": 0.6, "j_instances_1000": 0.527, "j_instances_100": 0.378, "recall50_100": 0.369}
+    selective = {"box_abo_100": 0.318, "box_abo_1000": 0.603, "box_recall85_100": 0.1}
+    rows = frame(
+        ("a", "predictions", "mask_ap50", 0.5),
+        *proposal_rows("a", "proposals/mcg", "masks_seen", **mcg, j_classes_100=0.4),
+        *proposal_rows("b", "proposals/mcg", "masks_seen", **mcg),  # the same file, used by a second run
+        *proposal_rows("b", "proposals/selective_search", **selective),
+    )
+    text = summary_table(rows, "shapes")
+    runs, proposals = tables(text)
+    assert runs == [["run", "supervision", "stage", "AP50"], ["a", "tags", "predictions", "50.0"]]
+    assert proposals == [
+        ["proposals", "supervision", "split", "figure", "100", "1000", "all"],
+        ["mcg †", "masks_seen", "train+val", "mean mask IoU", "37.8", "52.7", "60.0"],
+        ["mcg †", "masks_seen", "train+val", "mask recall 0.5", "36.9", "-", "-"],
+        ["selective_search", "none", "train+val", "mean box IoU", "31.8", "60.3", "-"],
+    ]
+    assert "Proposals: of the best so many" in text and text.splitlines()[-1].startswith("† masks")
+
+
+def test_without_proposals_there_is_one_table_and_no_word_of_them():
+    text = summary_table(frame(("a", "predictions", "mask_ap50", 0.5)), "shapes")
+    assert len(tables(text)) == 1 and "Proposals" not in text
+
+
 def test_a_figure_given_twice_is_refused():
     rows = frame(("a", "p", "miou", 0.5), ("a", "p", "miou", 0.6))
     with pytest.raises(InputError, match="miou of a, p, val twice"):

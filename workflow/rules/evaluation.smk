@@ -64,6 +64,32 @@ rule evaluation_score_semantics:
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule evaluation_score_proposals:
+    input:
+        truth=[f"{DATA}/instances_{split}.h5" for split in TRUTH],
+        proposals="results/{dataset}/shared/proposals/{name}.h5",
+    output:
+        figures="results/{dataset}/shared/evaluation/proposals_{name}.json",
+        chart="results/{dataset}/shared/evaluation/proposals_{name}.svg",
+    log:
+        "logs/{dataset}/shared/evaluation_score_proposals_{name}.log",
+    benchmark:
+        "benchmarks/{dataset}/shared/evaluation_score_proposals_{name}.tsv"
+    wildcard_constraints:
+        name="[a-z0-9_]+",
+    conda:
+        "../../envs/light.yaml"
+    threads: 16
+    params:
+        settings=settings("evaluation_score_proposals"),
+        code=code("evaluation.score_proposals"),
+        split="+".join(TRUTH),
+    shell:
+        "python -m wsis_steps.evaluation.score_proposals --truth {input.truth} --proposals {input.proposals}"
+        " --split {params.split:q} --dataset {wildcards.dataset} --figures {output.figures} --chart {output.chart}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule evaluation_list_results:
     output:
         listing="results/{dataset}/results.json",

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,19 @@ def write_figures(
     metrics: dict[str, float | np.ndarray],
     provenance: Provenance,
     counts: dict[str, Any] | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> None:
     """Writes metrics, a number or an array over classes of which the mean is taken, as JSON.
 
-    `scored` is what was evaluated: its supervision goes with the figures. NaN becomes null.
+    `scored` is what was evaluated: its supervision goes with the figures. `class_names` are those of the arrays where
+    `scored` knows no classes. NaN becomes null.
     """
+    class_names = scored.class_names if class_names is None else class_names
     means = {name: class_mean(np.atleast_1d(np.asarray(v, np.float64))) for name, v in metrics.items()}
     classes = {
-        name: dict(zip(scored.class_names, map(_json, values), strict=True))
+        name: dict(zip(class_names, map(_json, values), strict=True))
         for name, values in metrics.items()
-        if np.ndim(values) == 1 and len(values) == len(scored.class_names)
+        if np.ndim(values) == 1 and len(values) == len(class_names)
     }
     document = {
         "split": split,

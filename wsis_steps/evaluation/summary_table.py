@@ -23,6 +23,14 @@ HEADINGS = {
     "miou": "mIoU",
     "boundary_f": "boundary F",
 }
+PROPOSALS = "proposals/"  # how stages of proposals begin
+PROPOSAL_HEADINGS = {
+    "j_instances": "mean mask IoU",
+    "recall50": "mask recall 0.5",
+    "recall70": "mask recall 0.7",
+    "box_abo": "mean box IoU",
+    "box_recall50": "box recall 0.5",
+}
 _SEED = re.compile(r"(.+)_seed\d+")
 _KEY = ["name", "seeded", "stage", "split"]
 
@@ -86,15 +94,40 @@ def _aligned(header: list[str], lines: list[list[str]], text_columns: int) -> st
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def _proposal_table(rows: pd.DataFrame) -> str:
+    """A line per file of proposals, split and figure, a column per number of proposals; empty without proposals.
+
+    Runs that use the same proposals have the same figures, which stand there once.
+    """
+    found = rows["metric"].str.extract(rf"^({'|'.join(PROPOSAL_HEADINGS)})_(\d+|all)$")
+    rows = rows.assign(figure=found[0], number=found[1])
+    rows = rows[rows["stage"].str.startswith(PROPOSALS) & rows["figure"].notna()]
+    if rows.empty:
+        return ""
+    numbers = sorted(rows["number"].unique(), key=lambda number: (number == "all", len(number), number))
+    lines = []
+    for (stage, split), kind in rows.groupby(["stage", "split"], sort=False):
+        supervision = kind["supervision"].iloc[0]
+        name = stage.removeprefix(PROPOSALS) + " †" * ("masks" in supervision)
+        for figure in (figure for figure in PROPOSAL_HEADINGS if (kind["figure"] == figure).any()):
+            values = kind[kind["figure"] == figure].drop_duplicates("number").set_index("number")["value"].astype(float)
+            cells = [_cell(values[values.index == number], None) for number in numbers]
+            lines.append([name, supervision, split, PROPOSAL_HEADINGS[figure], *cells])
+    return _aligned(["proposals", "supervision", "split", "figure", *numbers], lines, 4)
+
+
 def summary_table(rows: pd.DataFrame, dataset: str) -> str:
     """Markdown text: a line per run, stage and split, the main metrics in percent, and foot notes.
 
     rows: `COLUMNS`, value a fraction from 0 to 1 or NaN. dataset: its name under `results/`; where a paper
     prints a figure for it, that stands in brackets. Runs `<name>_seed<k>` become one line with mean and
     sample standard deviation. A dagger marks lines whose supervision names masks (`masks`, `masks_seen`).
-    Metrics that `HEADINGS` does not list are left out. Raises InputError where a figure is given twice.
+    Metrics that `HEADINGS` does not list are left out; those of proposals stand in a second table, by the number
+    of proposals. Raises InputError where a figure is given twice.
     """
-    rows = _named(rows[rows["metric"].isin(HEADINGS)])
+    proposals, of_proposals = _proposal_table(rows), rows["stage"].str.startswith(PROPOSALS)
+    any_masks = rows["supervision"].str.contains("masks") & (rows["metric"].isin(HEADINGS) | of_proposals)
+    rows = _named(rows[rows["metric"].isin(HEADINGS) & ~of_proposals])
     metrics = [metric for metric in HEADINGS if (rows["metric"] == metric).any()]
     with_split = rows["split"].nunique() > 1
     lines, any_paper = [], False
@@ -113,6 +146,9 @@ def summary_table(rows: pd.DataFrame, dataset: str) -> str:
     notes = ["In percent; ± is the standard deviation over seeds." if rows["seeded"].any() else "In percent."]
     if any_paper:
         notes.append("In brackets: the figure that the paper prints.")
-    if rows["supervision"].str.contains("masks").any():
+    if proposals:
+        notes.append("Proposals: of the best so many of each image, and of all.")
+    if any_masks.any():
         notes.append("† masks went in, as supervision or through a part trained elsewhere on masks or contours.")
-    return table + "\n\n" + "\n".join(notes) + "\n"
+    tables = [table, proposals] if proposals else [table]
+    return "\n\n".join([*tables, "\n".join(notes)]) + "\n"

@@ -21,6 +21,7 @@ from wsis_steps.core.images import Pictures
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Instances
 from wsis_steps.evaluation.figures import read_listing
+from wsis_steps.evaluation.summary_table import PROPOSALS
 from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, split_of
 from wsis_steps.report.curves import read_series, training_charts
@@ -81,7 +82,10 @@ def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], datase
     text = summary_html(job.inputs["text"].read_text(encoding="utf-8"), "main figures in percent")
     text += f'<p class="note">{STAGES}</p>'
     text += class_figures_html(rows, class_names, dataset)
-    every = all_figures_html(table, "every figure as a fraction")
+    of_proposals = table["stage"].str.startswith(PROPOSALS)
+    every = all_figures_html(table[~of_proposals], "every figure as a fraction")
+    if of_proposals.any():  # a table of their own: they have many figures that nothing else has
+        every += all_figures_html(table[of_proposals], "every figure of proposals as a fraction")
     return f"{text}<details><summary>Every figure, as in summary.csv</summary>{every}</details>"
 
 

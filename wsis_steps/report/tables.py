@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 
 import pandas as pd
 
@@ -26,21 +27,26 @@ def html_table(header: Row, rows: Sequence[Row], text_columns: int, caption: str
 
 
 def summary_html(markdown: str, caption: str) -> str:
-    """The table of `summary.md` and the notes under it.
+    """The tables of `summary.md` and the notes under them.
 
-    markdown: lines that begin with `|` are one table whose second line rules the columns (`---:` for numbers); the
-    other lines are notes. A table without rows gives the notes alone.
+    markdown: lines that begin with `|` and follow each other are a table whose second line rules the columns (`---:`
+    for numbers); the other lines are notes. A table without rows is left out.
     """
     lines = markdown.splitlines()
-    table = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines if line.startswith("|")]
-    notes = "".join(f"<p class='note'>{escape(line)}</p>" for line in lines if line and not line.startswith("|"))
-    if len(table) < 3:
-        return notes
+    blocks = [(table, list(block)) for table, block in groupby(lines, lambda line: line.startswith("|"))]
+    tables = "".join(_summary_table(block, caption) for table, block in blocks if table and len(block) > 2)
+    notes = [line for line in lines if line and not line.startswith("|")]
+    return tables + "".join(f"<p class='note'>{escape(line)}</p>" for line in notes)
+
+
+def _summary_table(lines: list[str], caption: str) -> str:
+    """A table as HTML; one that is not about runs says so in its caption."""
+    table = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
     header, rules, *rows = ([escape(cell) for cell in line] for line in table)
     text_columns = sum(not re.fullmatch(r"-+:", rule) for rule in rules)
     quiet = [[re.sub(r"(\(.*\)|± [\d.]+)", r"<small>\1</small>", cell) for cell in row[text_columns:]] for row in rows]
     rows = [row[:text_columns] + cells for row, cells in zip(rows, quiet, strict=True)]
-    return html_table(header, rows, text_columns, caption) + notes
+    return html_table(header, rows, text_columns, caption if header[0] == "run" else f"{header[0]}: {caption}")
 
 
 def all_figures_html(rows: pd.DataFrame, caption: str) -> str:

@@ -1,0 +1,139 @@
+"""How well proposals cover the true instances, by the number of proposals that are taken, best first.
+
+The figures are those of Pont-Tuset et al., "Multiscale Combinatorial Grouping for Image Segmentation and Object
+Proposal Generation", and of its benchmark:
+
+    j_instances   J_i: mean over true instances of the best mask IoU that a proposal reaches
+    j_classes     J_c: of each class, the pixels that its instances share with their best proposals, over the pixels
+                  of the unions of the two; large instances weigh more
+    recall50, 70  share of true instances whose best mask IoU is above 0.5, 0.7
+    box_abo       mean over true instances of the best box IoU
+    box_recall50, 70
+
+More proposals never lower any of them but J_c: a proposal of higher IoU may be so large that the class loses. An
+instance that no proposal touches counts with nothing shared and itself as the union.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wsis_steps.core.masks import decode
+from wsis_steps.core.regions import BoxProposals, ImageProposals
+from wsis_steps.core.store import ImageInstances
+
+THRESHOLDS = (50, 70)  # percent of IoU
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What the first proposals of an image reach on its m true instances; k columns, one a number of proposals.
+
+    taken: int64 (k,), proposals that there were to take; categories: int64 (m,); boxes: float64 (m, k), best box IoU;
+    shared, covered: float64 (m, k), pixels of the intersection and of the union with the best mask, or None of boxes.
+    """
+
+    taken: np.ndarray
+    categories: np.ndarray
+    boxes: np.ndarray
+    shared: np.ndarray | None = None
+    covered: np.ndarray | None = None
+
+
+def best_rows(overlaps: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Which of the first `taken` (k,) rows of overlaps (n, m) is the best of its column, int64 (m, k).
+
+    The first of equal ones; -1 where none is above 0.
+    """
+    best = np.maximum.accumulate(overlaps, axis=0)
+    before = np.concatenate([np.zeros_like(best[:1]), best[:-1]])
+    better = np.where(overlaps > before, np.arange(len(overlaps))[:, None], -1)
+    rows = np.full((len(overlaps) + 1, overlaps.shape[1]), -1)
+    rows[1:] = np.maximum.accumulate(better, axis=0)
+    return rows[taken].T
+
+
+def box_overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """IoU of boxes (n, 4) with others (m, 4), x1, y1, x2, y2, as float64 (n, m)."""
+    boxes, others = boxes.astype(np.float64), others.astype(np.float64)
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(2)
+    areas, other_areas = ((b[:, 2:] - b[:, :2]).prod(1) for b in (boxes, others))
+    return _over(shared, areas[:, None] + other_areas - shared)
+
+
+def _over(shared: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    return np.divide(shared, covered, out=np.zeros_like(shared), where=covered > 0)
+
+
+def cover(
+    proposals: ImageProposals,
+    truth: ImageInstances,
+    height: int,
+    width: int,
+    counts: Sequence[int],
+    drop_void: bool,
+) -> Coverage | None:
+    """What proposals reach on the true instances of an image of (height, width) pixels; None where it has none.
+
+    counts: the k - 1 numbers of proposals, ascending; the last column is all of them. Crowds are left out. drop_void:
+    the pixels that the truth ignores count neither way for masks; boxes know none.
+    """
+    kept = np.flatnonzero(~truth.crowd)
+    if not len(kept):
+        return None
+    taken = np.minimum([*counts, len(proposals)], len(proposals))
+    ious = box_overlaps(proposals.boxes, truth.boxes[kept])
+    coverage = Coverage(taken, truth.categories[kept], _at(ious, best_rows(ious, taken), 0.0))
+    if isinstance(proposals, BoxProposals):
+        return coverage
+    masks, areas = decode([truth.rles[k] for k in kept], height, width), proposals.areas.astype(np.float64)
+    if drop_void and truth.ignore is not None:
+        void = decode([truth.ignore], height, width)
+        areas = areas - proposals.intersections(void)[:, 0]
+        masks = masks & (1 - void)
+    own = np.count_nonzero(masks, axis=(1, 2)).astype(np.float64)
+    shared = proposals.intersections(masks).astype(np.float64)
+    covered = areas[:, None] + own - shared
+    rows = best_rows(_over(shared, covered), taken)
+    return Coverage(taken, coverage.categories, coverage.boxes, _at(shared, rows, 0.0), _at(covered, rows, own))
+
+
+def _at(table: np.ndarray, rows: np.ndarray, otherwise: np.ndarray | float) -> np.ndarray:
+    """Values of a table (n, m) in the rows (m, k) of each column; `otherwise` (m,) where the row is -1."""
+    table = np.concatenate([table, np.broadcast_to(otherwise, (1, table.shape[1]))])  # which -1 picks
+    return table[rows, np.arange(table.shape[1])[:, None]]
+
+
+def labels(counts: Sequence[int]) -> list[str]:
+    """How the numbers of proposals are called in the names of figures."""
+    return [*map(str, counts), "all"]
+
+
+def proposal_scores(
+    coverages: Sequence[Coverage], counts: Sequence[int], class_count: int
+) -> dict[str, float | np.ndarray]:
+    """Figures `<name>_<number of proposals>` of a data set, 0 to 1; J_c as float64 (classes,), NaN without instances.
+
+    There must be at least one coverage. Boxes have no figures of masks.
+    """
+    boxes = np.concatenate([coverage.boxes for coverage in coverages])
+    figures = {"box_abo": boxes.mean(0)}
+    figures |= {f"box_recall{percent}": (boxes > percent / 100).mean(0) for percent in THRESHOLDS}
+    if coverages[0].shared is not None:
+        shared, covered = (
+            np.concatenate([getattr(coverage, name) for coverage in coverages]) for name in ("shared", "covered")
+        )
+        masks, categories = _over(shared, covered), np.concatenate([coverage.categories for coverage in coverages])
+        sums = np.zeros((2, class_count, shared.shape[1]))
+        np.add.at(sums, (slice(None), categories), np.stack([shared, covered]))
+        by_class = np.divide(*sums, out=np.full(sums.shape[1:], np.nan), where=sums[1] > 0)
+        recalls = {f"recall{percent}": (masks > percent / 100).mean(0) for percent in THRESHOLDS}
+        figures = {"j_instances": masks.mean(0), "j_classes": by_class.T, **recalls, **figures}
+    return {
+        f"{name}_{label}": value
+        for name, values in figures.items()
+        for label, value in zip(labels(counts), values, strict=True)
+    }

@@ -1,0 +1,92 @@
+"""Scores proposals against the true instances: how well they cover them, by the number of proposals that are taken.
+
+in   truth      true instances of one or more splits; images without any are skipped
+     proposals  proposals of any kind, of all images of the data set
+     split      the splits of the truth, in text
+     dataset    name of the data set; beside VOC and COCO stand the published curves
+out  figures    JSON: J_i, J_c and recall of masks, best overlap and recall of boxes, each by number of proposals
+     chart      SVG: the same as curves
+
+Figures of masks are made of regions and masks only; see `proposal_scores` for what each is.
+"""
+
+import numpy as np
+
+from wsis_steps.core.agreement import check_same_classes, places
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.pool import fork_map
+from wsis_steps.core.proposals import Proposals
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Instances
+from wsis_steps.evaluation.class_means import class_mean
+from wsis_steps.evaluation.figures import write_figures
+from wsis_steps.evaluation.proposal_chart import PANELS, proposal_chart
+from wsis_steps.evaluation.proposal_scores import Coverage, cover, labels, proposal_scores
+from wsis_steps.evaluation.published_proposals import ProposalCurve, published_curves
+from wsis_steps.settings.evaluation import EvaluationScoreProposals
+
+STEP = Step(
+    "evaluation_score_proposals",
+    EvaluationScoreProposals,
+    inputs=("truth", "proposals"),
+    several=("truth",),
+    values=("split", "dataset"),
+    outputs=("figures", "chart"),
+)
+
+
+def cover_images(job: Job, truth: list[Instances], proposals: Proposals) -> list[Coverage]:
+    """What the proposals reach on each image that has a true instance."""
+    images = [(source, i, int(place)) for source in truth for i, place in enumerate(places(proposals, source).tolist())]
+    counts, drop_void = job.settings.counts, job.settings.void == "drop"
+
+    def cover_image(image: tuple[Instances, int, int]) -> Coverage | None:
+        source, i, place = image
+        instances = source.read(i)
+        if instances.crowd.all():  # nothing to find, so the proposals need not be read
+            return None
+        size = int(source.heights[i]), int(source.widths[i])
+        return cover(proposals.read(place), instances, *size, counts, drop_void)
+
+    found = job.progress(fork_map(cover_image, images, job.threads), len(images))
+    return [coverage for coverage in found if coverage is not None]
+
+
+def curve(name: str, numbers: np.ndarray, metrics: dict[str, float | np.ndarray], columns: list[str]) -> ProposalCurve:
+    """The figures as curves; of classes, their mean."""
+    means = {metric: class_mean(np.atleast_1d(value)) for metric, value in metrics.items()}
+    values = {
+        panel: np.array([means[f"{panel}_{column}"] for column in columns])
+        for panel in PANELS
+        if f"{panel}_all" in means
+    }
+    return ProposalCurve(name, numbers, values)
+
+
+def main(job: Job) -> None:
+    truth, proposals = [Instances(path) for path in job.inputs["truth"]], Proposals(job.inputs["proposals"])
+    coverages = []
+    if truth:
+        check_same_classes(*truth)
+        coverages = cover_images(job, truth, proposals)
+    if not coverages:
+        raise InputError(f"no image has a true instance to score {proposals.path} against; give --truth that has some.")
+    class_names, columns = truth[0].class_names, labels(job.settings.counts)
+    metrics = proposal_scores(coverages, job.settings.counts, len(class_names))
+    numbers = np.mean([coverage.taken for coverage in coverages], axis=0)
+    counts = {
+        "images": len(coverages),
+        "truths": sum(len(coverage.categories) for coverage in coverages),
+        "proposals": dict(zip(columns, numbers.tolist(), strict=True)),  # mean of an image
+    }
+    split, dataset = job.values["split"], job.values["dataset"]
+    write_figures(job.outputs["figures"], split, proposals, metrics, job.provenance(), counts, class_names)
+    name = proposals.path.stem
+    own = curve(f"{name}, {dataset} {split}", numbers, metrics, columns)
+    title = f"Proposals {name}: how well so many an image cover the true instances"
+    chart = proposal_chart(title, own, published_curves(dataset))
+    job.outputs["chart"].write_text(chart, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    STEP.run(main)
