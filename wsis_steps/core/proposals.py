@@ -39,13 +39,15 @@ class Proposals(Artifact):
         if self.kind == "regions":
             superpixels = cv2.imdecode(np.frombuffer(self.part("superpixels", i), np.uint8), cv2.IMREAD_UNCHANGED)
             superpixels = superpixels.astype(np.int32)
-            packed = np.frombuffer(zlib.decompress(self.part("members", i)), np.uint8).reshape(len(boxes), -1)
+            packed = np.frombuffer(zlib.decompress(self.part("members", i)), np.uint8)
+            packed = packed.reshape(len(boxes), len(packed) // max(len(boxes), 1))  # an image may have none
             members = np.unpackbits(packed, axis=1, count=int(superpixels.max()) + 1).astype(bool)
             return RegionProposals(boxes, scores, superpixels, members)
         data, lengths = self.part("masks", i), self.dataset("proposal/length")[rows]
         ends = np.cumsum(lengths)
         counts = [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
-        return MaskProposals(boxes, scores, [{"size": [height, width], "counts": count} for count in counts])
+        rles = [{"size": [height, width], "counts": count} for count in counts]
+        return MaskProposals(boxes, scores, rles, height, width)
 
     def part(self, name: str, i: int) -> bytes:
         """The encoded `superpixels`, `members` or `masks` of image i."""

@@ -19,7 +19,10 @@ from pycocotools import mask as coco
 
 @dataclass(frozen=True)
 class BoxProposals:
-    """Boxes as proposals, whose masks are the filled boxes; height and width are the image's."""
+    """Boxes as proposals, whose masks are the filled boxes; height and width are the image's.
+
+    Boxes lie in the image and end on whole pixels, as the file keeps them.
+    """
 
     boxes: np.ndarray
     scores: np.ndarray
@@ -86,7 +89,7 @@ class RegionProposals:
         return np.take(self.members[rows].astype(np.uint8), self.superpixels, axis=1)
 
     def overlaps(self, masks: np.ndarray) -> np.ndarray:
-        owner, pixel = np.nonzero(masks.reshape(len(masks), -1))
+        owner, pixel = np.nonzero(masks.reshape(len(masks), self.superpixels.size))
         count = self.members.shape[1]
         held = np.bincount(owner * count + self.superpixels.ravel()[pixel], minlength=len(masks) * count)
         held = held.reshape(len(masks), count).astype(np.float32)
@@ -98,11 +101,13 @@ class RegionProposals:
 
 @dataclass(frozen=True)
 class MaskProposals:
-    """Masks that share no superpixels, as COCO run-length codes."""
+    """Masks that share no superpixels, as COCO run-length codes; height and width are the image's."""
 
     boxes: np.ndarray
     scores: np.ndarray
     rles: list[dict]
+    height: int
+    width: int
 
     def __len__(self) -> int:
         return len(self.rles)
@@ -114,8 +119,7 @@ class MaskProposals:
     def masks(self, rows: np.ndarray) -> np.ndarray:
         chosen = [self.rles[row] for row in np.arange(len(self.rles))[rows]]
         if not chosen:
-            height, width = self.rles[0]["size"] if self.rles else (0, 0)
-            return np.zeros((0, height, width), dtype=np.uint8)
+            return np.zeros((0, self.height, self.width), dtype=np.uint8)
         return np.ascontiguousarray(coco.decode(chosen).transpose(2, 0, 1))
 
     def overlaps(self, masks: np.ndarray) -> np.ndarray:
