@@ -142,3 +142,8 @@ def over_union(intersections: np.ndarray, areas: np.ndarray, others: np.ndarray)
     intersections = intersections.astype(np.float32)
     union = areas[:, None].astype(np.float32) + others[None].astype(np.float32) - intersections
     return np.divide(intersections, union, out=np.zeros_like(intersections), where=union > 0)
+
+
+def best_first(scores: np.ndarray, cap: int) -> np.ndarray:
+    """Rows of the `cap` highest scores (0: of all), best first; equal ones keep their order."""
+    return np.argsort(-scores.astype(np.float64), kind="stable")[: cap or None]
