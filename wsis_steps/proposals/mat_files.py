@@ -21,7 +21,6 @@ DAMAGE = (
     LookupError,
     MatReadError,
     MemoryError,
-    NotImplementedError,
     OSError,
     RuntimeError,
     TypeError,
