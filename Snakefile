@@ -15,6 +15,7 @@ if not workflow.config_settings.configfiles:
 
 include: "workflow/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/proposals.smk"
 include: "workflow/rules/classifier.smk"
 include: "workflow/rules/postprocess.smk"
 include: "workflow/systems/learning_to_segment.smk"

@@ -10,7 +10,7 @@ from wsis_steps.settings import STEPS
 from wsis_steps.settings.base import Count, Positive, Settings
 
 # Steps whose results all runs share, or whose figures must be comparable between them.
-SHARED_STEPS = ("data_draw", "data_import_dataset", "data_download", "evaluation_", "report_")
+SHARED_STEPS = ("data_draw", "data_import_dataset", "data_download", "proposals_", "evaluation_", "report_")
 
 
 class Run(Settings):

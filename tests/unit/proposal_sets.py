@@ -32,7 +32,7 @@ def random_proposals(rng: np.random.Generator, kind: str, count: int, height: in
     if kind == "masks":
         masks = rng.random((count, height, width)) < rng.uniform(0.05, 0.9, (count, 1, 1))
         masks[:, rng.integers(height), rng.integers(width)] = True
-        return MaskProposals(boxes_of(masks), scores, encode(masks))
+        return MaskProposals(boxes_of(masks), scores, encode(masks), *masks.shape[1:])
     side = int(rng.integers(1, 6))
     across = -(-width // side)
     superpixels = (np.arange(height)[:, None] // side * across + np.arange(width) // side).astype(np.int32)

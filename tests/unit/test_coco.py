@@ -13,7 +13,8 @@ from pycocotools import mask as rle_codec
 from pycocotools.coco import COCO
 
 from wsis_steps.core.errors import InputError
-from wsis_steps.data.coco import find_coco, middle_pixel, read_coco, run_bounds
+from wsis_steps.core.masks import run_bounds
+from wsis_steps.data.coco import find_coco, middle_pixel, read_coco
 from wsis_steps.data.records import middle_points
 
 HEIGHT, WIDTH = 40, 60

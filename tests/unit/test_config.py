@@ -58,6 +58,10 @@ WRONG = {
         plain(steps={"classifier_find_peaks": {"threshold": 1.5}}),
         "'threshold' is 1.5 but should be less than or equal to 1",
     ),
+    "a step that all runs share, in a run": (
+        with_run(steps={"proposals_search_selectively": {"mode": "quality"}}),
+        "runs.one.steps.proposals_search_selectively would be the same for all runs; set it under the global 'steps'",
+    ),
     "an unknown backbone": (
         plain(steps={"classifier_train": {"backbone": "resnet"}}),
         "'backbone' is 'resnet' but should be 'small', 'mobilenet_v2', 'resnet50' or 'vgg16'",
@@ -91,7 +95,7 @@ def test_shipped_configurations_are_valid(path):
             assert runs.owner(name, step) in runs.runs
     # a step that no run takes would be a section that does nothing
     used = set().union(*(runs.steps(name) for name in runs.runs))
-    others = {step for step in STEPS if step.split("_")[0] in ("data", "evaluation", "report")}
+    others = {step for step in STEPS if step.split("_")[0] in ("data", "proposals", "evaluation", "report")}
     assert set(configuration.steps) <= used | others
 
 

@@ -7,8 +7,8 @@ import pytest
 from voc_trees import plain_tree, read_plain
 
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.problems import Problems
 from wsis_steps.data.lists import read_ids, read_labels
-from wsis_steps.data.records import Problems
 from wsis_steps.data.voc import VOC_CLASSES
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

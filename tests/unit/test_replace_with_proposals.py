@@ -107,7 +107,7 @@ def test_the_step_finds_the_proposals_of_an_image_by_its_name(tmp_path, kind, th
 def test_regions_give_what_the_same_masks_give(tmp_path):
     rng = np.random.default_rng(3)
     regions = random_proposals(rng, "regions", 40, 50, 60)
-    masks = MaskProposals(regions.boxes, regions.scores, encode(pixels(regions, 50, 60)))
+    masks = MaskProposals(regions.boxes, regions.scores, encode(pixels(regions, 50, 60)), 50, 60)
     instances = random_instances(rng, 12, 50, 60)
     found = [run(tmp_path, kind, {"a": (instances, 50, 60)}, {"a": (proposals, 50, 60)}).read(0).rles
              for kind, proposals in (("regions", regions), ("masks", masks))]  # fmt: skip

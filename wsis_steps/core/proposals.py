@@ -46,7 +46,8 @@ class Proposals(Artifact):
         data, lengths = self.part("masks", i), self.dataset("proposal/length")[rows]
         ends = np.cumsum(lengths)
         counts = [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
-        return MaskProposals(boxes, scores, [{"size": [height, width], "counts": count} for count in counts])
+        rles = [{"size": [height, width], "counts": count} for count in counts]
+        return MaskProposals(boxes, scores, rles, height, width)
 
     def part(self, name: str, i: int) -> bytes:
         """The encoded `superpixels`, `members` or `masks` of image i."""

@@ -22,7 +22,10 @@ from pycocotools import mask as coco
 
 @dataclass(frozen=True)
 class BoxProposals:
-    """Boxes as proposals, whose masks are the filled boxes; height and width are the image's."""
+    """Boxes as proposals, whose masks are the filled boxes; height and width are the image's.
+
+    Boxes lie in the image and end on whole pixels, as the file keeps them.
+    """
 
     boxes: np.ndarray
     scores: np.ndarray
@@ -110,11 +113,13 @@ class RegionProposals:
 
 @dataclass(frozen=True)
 class MaskProposals:
-    """Masks that share no superpixels, as COCO run-length codes."""
+    """Masks that share no superpixels, as COCO run-length codes; height and width are the image's."""
 
     boxes: np.ndarray
     scores: np.ndarray
     rles: list[dict]
+    height: int
+    width: int
 
     def __len__(self) -> int:
         return len(self.rles)
@@ -126,8 +131,7 @@ class MaskProposals:
     def masks(self, rows: np.ndarray) -> np.ndarray:
         chosen = self.codes(rows)
         if not chosen:
-            height, width = self.rles[0]["size"] if self.rles else (0, 0)
-            return np.zeros((0, height, width), dtype=np.uint8)
+            return np.zeros((0, self.height, self.width), dtype=np.uint8)
         return np.ascontiguousarray(coco.decode(chosen).transpose(2, 0, 1))
 
     def codes(self, rows: np.ndarray) -> list[dict]:
@@ -179,3 +183,8 @@ def _held(masks: np.ndarray, superpixels: np.ndarray, count: int) -> np.ndarray:
                 if masks[mask, line, column]:
                     held[mask, superpixels[line, column]] += 1
     return held
+
+
+def best_first(scores: np.ndarray, cap: int) -> np.ndarray:
+    """Rows of the `cap` highest scores (0: of all), best first; equal ones keep their order."""
+    return np.argsort(-scores.astype(np.float64), kind="stable")[: cap or None]

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsis_steps.core.errors import InputError, nearest
+from wsis_steps.core.problems import Problems
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.pictures import SUFFIXES
-from wsis_steps.data.records import Dataset, ImageRecord, Problems, check_ids, divide, no_truth
+from wsis_steps.data.records import Dataset, ImageRecord, check_ids, divide, no_truth
 from wsis_steps.data.tables import note_alike, read_table
 from wsis_steps.data.voc import read_voc
 

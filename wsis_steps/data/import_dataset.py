@@ -21,6 +21,7 @@ from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import describe
 from wsis_steps.core.pool import fork_map
+from wsis_steps.core.problems import Problems
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Annotation, ImageInstances, Images, ImagesWriter, write_instances
 from wsis_steps.data.archives import missing_message
@@ -28,7 +29,7 @@ from wsis_steps.data.class_folders import read_class_folders
 from wsis_steps.data.coco import find_coco, read_coco
 from wsis_steps.data.folder import read_folder
 from wsis_steps.data.pictures import encoded
-from wsis_steps.data.records import Dataset, ImageRecord, Problems
+from wsis_steps.data.records import Dataset, ImageRecord
 from wsis_steps.data.voc import read_voc
 from wsis_steps.settings.data import DataImportDataset
 

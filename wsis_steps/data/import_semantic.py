@@ -9,9 +9,9 @@ import numpy as np
 
 from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.problems import Problems
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
-from wsis_steps.data.records import Problems
 from wsis_steps.data.voc_masks import read_index_png
 from wsis_steps.settings.data import DataImportSemantic
 

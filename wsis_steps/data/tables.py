@@ -5,8 +5,8 @@ from itertools import pairwise, zip_longest
 from pathlib import Path, PurePosixPath
 
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.problems import Problems
 from wsis_steps.data.pictures import SUFFIXES
-from wsis_steps.data.records import Problems
 
 
 def read_table(

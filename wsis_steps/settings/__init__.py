@@ -20,12 +20,15 @@ from wsis_steps.settings.evaluation import (
 from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, LearningToSegmentTrain
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.settings.postprocess import PostprocessRefineWithCrf, PostprocessReplaceWithProposals
+from wsis_steps.settings.proposals import ProposalsImportProposals, ProposalsSearchSelectively
 
 STEPS: dict[str, type[Settings]] = {
     "data_draw_shapes": DataDrawShapes,
     "data_download_archives": DataDownloadArchives,
     "data_import_dataset": DataImportDataset,
     "data_import_semantic": DataImportSemantic,
+    "proposals_search_selectively": ProposalsSearchSelectively,
+    "proposals_import_proposals": ProposalsImportProposals,
     "classifier_train": ClassifierTrain,
     "classifier_infer": ClassifierInfer,
     "classifier_find_peaks": ClassifierFindPeaks,

@@ -1,0 +1,111 @@
+"""Masks as JSON lists, for instance those that a promptable model made: COCO's format of results, without classes.
+
+Every entry has `image_id` (COCO's number, or an image's id) or `file_name`, `segmentation` (RLE, as text or as a list
+of runs) and `score`. Boxes are taken from the masks; a `bbox` (x, y, width, height) must lie in the image, no more.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco
+
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.masks import encode_segmentation, run_bounds
+from wsis_steps.core.regions import MaskProposals, best_first
+from wsis_steps.proposals.image_names import ImageNames
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one mask is in `file`, and its place there, from 1."""
+
+    file: Path
+    place: int
+    segmentation: Any
+    score: float
+    box: Any
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}: entry {self.place}"
+
+
+def find_masks(path: Path, names: ImageNames) -> dict[str, list[Entry]]:
+    """The entries of each image that the file, or one of the .json files in the folder or below it, names; those of
+    other images are left out. Raises `InputError` where a file holds something else."""
+    found: dict[str, list[Entry]] = {}
+    for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
+        for place, row in enumerate(_load(file), 1):
+            identity, entry = _entry(file, place, row, names)
+            if identity is not None:
+                found.setdefault(identity, []).append(entry)
+    return found
+
+
+def read_masks(entries: list[Entry], height: int, width: int, cap: int) -> MaskProposals:
+    """The best `cap` masks (0: all) of an image of that size, without those that cover no pixel. Raises `InputError`
+    for an entry that is no mask of it."""
+    entries = [entries[row] for row in best_first(np.array([entry.score for entry in entries]), 0)]
+    rles = [_mask(entry, height, width) for entry in entries]
+    kept = [(rle, entry.score) for rle, entry in zip(rles, entries, strict=True) if rle is not None][: cap or None]
+    rles, scores = [rle for rle, _ in kept], np.array([score for _, score in kept], dtype=np.float32)
+    boxes = coco.toBbox(rles).reshape(-1, 4) if rles else np.zeros((0, 4))
+    boxes[:, 2:] += boxes[:, :2]
+    return MaskProposals(boxes.astype(np.float32), scores, rles, height, width)
+
+
+def _load(file: Path) -> list:
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file} is not a JSON file: {error}.") from None
+    if not isinstance(content, list):
+        raise InputError(f"{file} holds no list of masks.")
+    return content
+
+
+def _entry(file: Path, place: int, row: Any, names: ImageNames) -> tuple[str | None, Entry]:
+    """The id of the entry's image, or None where it is not one of ours, and the entry."""
+    where = f"{file}: entry {place}"
+    if not isinstance(row, dict):
+        raise InputError(f"{where} is no mask with its properties.")
+    spelled = [row[key] for key in ("file_name", "image_id") if key in row]
+    if not spelled or any(isinstance(name, bool) or not isinstance(name, int | str) for name in spelled):
+        raise InputError(f"{where} needs an 'image_id' or a 'file_name'.")
+    if "segmentation" not in row:
+        raise InputError(f"{where} has no 'segmentation'.")
+    if not _is_number(row.get("score")):
+        raise InputError(f"{where} needs a number as its 'score'.")
+    identity = next(filter(None, map(names.find, spelled)), None)
+    return identity, Entry(file, place, row["segmentation"], float(row["score"]), row.get("bbox"))
+
+
+def _mask(entry: Entry, height: int, width: int) -> dict | None:
+    """The entry's run-length code, None where it covers no pixel."""
+    _check_box(entry, height, width)
+    try:
+        rle = encode_segmentation(entry.segmentation, height, width)
+        starts, ends = run_bounds(rle) if rle else (np.zeros(0), np.zeros(0))
+    except ValueError as error:
+        raise InputError(f"{entry.where} is no mask of its image, which is {width}x{height}: {error}.") from None
+    return rle if (ends > starts).any() else None
+
+
+def _check_box(entry: Entry, height: int, width: int) -> None:
+    box = entry.box
+    if box is None:
+        return
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        raise InputError(f"{entry.where} has a 'bbox' that is not four numbers.")
+    x, y, across, down = box
+    if (
+        min(x, y) < -1 or min(across, down) < 0 or x + across > width + 1 or y + down > height + 1
+    ):  # rounding is no fault
+        raise InputError(f"{entry.where}: its 'bbox' {box} lies outside its image, which is {width}x{height}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30

@@ -1,0 +1,71 @@
+"""Takes proposals that were made elsewhere: regions of MCG, SCG or COB, boxes of Selective Search, masks as COCO RLE.
+
+in   images     images.h5
+out  proposals  regions, boxes or masks of all images, in their order, best first
+
+Every image needs proposals there, and none may lie outside its image. Formats: mat_regions.py, mat_boxes.py and
+coco_masks.py of this folder.
+"""
+
+from pathlib import Path
+
+from wsis_steps.core.artifact import create
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.pool import fork_map
+from wsis_steps.core.problems import Problems, attempt
+from wsis_steps.core.proposals import Proposals, ProposalsWriter, encode
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images
+from wsis_steps.proposals.coco_masks import find_masks, read_masks
+from wsis_steps.proposals.image_names import ImageNames
+from wsis_steps.proposals.mat_boxes import find_boxes, read_boxes
+from wsis_steps.proposals.mat_regions import find_regions, read_regions
+from wsis_steps.settings.proposals import ProposalsImportProposals
+
+STEP = Step("proposals_import_proposals", ProposalsImportProposals, inputs=("images",), outputs=("proposals",))
+# The kind of proposals that a format has, what finds those of each image and what reads them.
+FORMATS = {
+    "mcg": ("regions", find_regions, read_regions),
+    "selective_search": ("boxes", find_boxes, read_boxes),
+    "coco_rle": ("masks", find_masks, read_masks),
+}
+SHOWN = 5
+
+
+def check_complete(path: Path, images: Images, found: dict) -> None:
+    """Raises InputError that names the first images without proposals and counts the others."""
+    missing = [identity for identity in images.ids if identity not in found]
+    if missing:
+        names = ", ".join(f"'{identity}'" for identity in missing[:SHOWN])
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise InputError(f"{path} has no proposals for {len(missing)} of the {len(images)} images: {names}{more}.")
+
+
+def main(job: Job) -> None:
+    images, path = Images(job.inputs["images"]), job.settings.path
+    kind, find, read = FORMATS[job.settings.format]
+    if path is None or not path.exists():
+        raise InputError(f"proposals_import_proposals.path is {path}, which does not exist.")
+    found = find(path, ImageNames(images.ids))
+    check_complete(path, images, found)
+
+    def read_image(i: int) -> tuple:
+        size = int(images.heights[i]), int(images.widths[i])
+        return *size, *encode(read(found[images.ids[i]], *size, job.settings.cap))
+
+    provenance = job.provenance(images.class_names, ["masks_seen"] if job.settings.masks_seen else [])
+    problems = Problems()
+    with create(job.outputs["proposals"], Proposals.schema, provenance) as file:
+        writer = ProposalsWriter(file, kind)
+        encoded = fork_map(lambda i: attempt(read_image, i), range(len(images)), job.threads)
+        for identity, result in zip(images.ids, job.progress(encoded, len(images)), strict=True):
+            if isinstance(result, InputError):
+                problems.add(str(result))
+            else:
+                writer.add(identity, *result)
+        problems.raise_any(f"What is imported from {path}")
+        writer.close()
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,90 @@
+"""Reading MATLAB's .mat files: version 5 and its like, and version 7.3, which is HDF5."""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from wsis_steps.core.errors import InputError
+
+Value = np.ndarray | str | list  # an array of numbers, a text, or the elements of a cell array
+# What the two readers raise for bytes that are no .mat file, according to where the damage is.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MatReadError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def read_variables(path: Path, names: Sequence[str]) -> dict[str, Value]:
+    """The variables of a file by name; arrays of numbers have at least two axes, as MATLAB shows them, and the elements
+    of a cell array come column by column. Raises `InputError` where the file is damaged or lacks one of them."""
+    try:
+        read = _read_hdf5 if h5py.is_hdf5(path) else _read_level5
+        found = read(path, names)
+    except DAMAGE as error:
+        raise InputError(f"{path} cannot be read as a .mat file: {_one_line(error)}.") from error
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise InputError(f"{path} has no variable '{missing[0]}'.")
+    return found
+
+
+def as_cells(path: Path, name: str, value: Value) -> list:
+    """The elements of a cell array. Raises `InputError` where the variable is something else."""
+    if not isinstance(value, list):
+        raise InputError(f"{path}: its '{name}' is no cell array.")
+    return value
+
+
+def as_numbers(path: Path, name: str, value: Value) -> np.ndarray:
+    """An array of real numbers. Raises `InputError` where the variable is something else or holds NaN or infinity."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "uifb" or not np.isfinite(value).all():
+        raise InputError(f"{path}: its '{name}' is no array of finite numbers.")
+    return value
+
+
+def _one_line(error: BaseException) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__).rstrip(".")
+
+
+def _read_level5(path: Path, names: Sequence[str]) -> dict[str, Value]:
+    content = loadmat(path, variable_names=list(names))
+    return {name: _plain(content[name]) for name in names if name in content}
+
+
+def _plain(value: np.ndarray) -> Value:
+    """A value of scipy's: cells are arrays of objects there, and texts arrays of texts."""
+    if value.dtype == object:
+        return [_plain(element) for element in value.ravel(order="F")]
+    return "".join(value.ravel()) if value.dtype.kind == "U" else value
+
+
+def _read_hdf5(path: Path, names: Sequence[str]) -> dict[str, Value]:
+    with h5py.File(path, "r") as file:
+        return {name: _convert(file[name]) for name in names if name in file}
+
+
+def _convert(dataset: h5py.Dataset) -> Value:
+    """A value of an HDF5 file: axes are reversed there, cells hold references and texts hold code units."""
+    kind = bytes(dataset.attrs.get("MATLAB_class", b""))
+    if dataset.attrs.get("MATLAB_empty", 0):  # what is stored are the sides
+        return {b"cell": [], b"char": ""}.get(kind, np.zeros([int(side) for side in dataset[()]]))
+    if h5py.check_ref_dtype(dataset.dtype) is not None:
+        return [_convert(dataset.file[reference]) for reference in dataset[()].ravel()]
+    content = dataset[()].T
+    return content.ravel(order="F").astype("<u2").tobytes().decode("utf-16-le") if kind == b"char" else content

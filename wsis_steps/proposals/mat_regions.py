@@ -1,0 +1,91 @@
+"""Regions as MCG, SCG and COB publish them: a .mat file for each image, called after it.
+
+`superpixels` (h, w) numbers the superpixels from 1; `labels` is a cell array with the numbers of the superpixels of
+each region; `scores` has a number for each. `bboxes`, where there is one, has rows of its own (MCG drops boxes that are
+nearly alike), so boxes are taken from the regions.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.regions import RegionProposals, best_first
+from wsis_steps.proposals.image_names import ImageNames
+from wsis_steps.proposals.mat_files import as_cells, as_numbers, read_variables
+
+MOST = 1 << 16  # superpixels of an image that a 16-bit map can number
+
+
+def find_regions(path: Path, names: ImageNames) -> dict[str, Path]:
+    """The file of each image that has one in the folder `path` or below it (COCO's files lie in folders of folders).
+    Raises `InputError` where two files are of the same image, or there is none."""
+    files = sorted(path.rglob("*.mat")) if path.is_dir() else [path]
+    found: dict[str, Path] = {}
+    for file in files:
+        identity = names.find(file.stem)
+        if identity in found:
+            raise InputError(f"{found[identity]} and {file} are both of image '{identity}'.")
+        if identity is not None:
+            found[identity] = file
+    return found
+
+
+def read_regions(path: Path, height: int, width: int, cap: int) -> RegionProposals:
+    """The best `cap` regions (0: all) of an image of that size; `InputError` where the file holds something else."""
+    values = read_variables(path, ("superpixels", "labels", "scores"))
+    superpixels = _whole(path, "superpixels", as_numbers(path, "superpixels", values["superpixels"]))
+    if superpixels.shape != (height, width):
+        size = "x".join(map(str, superpixels.shape[::-1]))
+        raise InputError(f"{path}: its superpixels are {size} pixels, its image {width}x{height}.")
+    numbers, superpixels = np.unique(superpixels, return_inverse=True)
+    superpixels = superpixels.reshape(height, width).astype(np.int32)
+    if numbers[0] < 1 or len(numbers) > MOST:
+        raise InputError(f"{path}: its superpixels must be numbered from 1, and be at most {MOST}.")
+    scores = as_numbers(path, "scores", values["scores"]).ravel()
+    labels = [as_numbers(path, "labels", part).ravel() for part in as_cells(path, "labels", values["labels"])]
+    if len(labels) != len(scores):
+        raise InputError(f"{path} has {len(labels)} labels but {len(scores)} scores.")
+    rows = best_first(scores, cap)
+    return _regions(path, superpixels, numbers, [labels[row] for row in rows], scores[rows])
+
+
+def _regions(
+    path: Path, superpixels: np.ndarray, numbers: np.ndarray, labels: list[np.ndarray], scores: np.ndarray
+) -> RegionProposals:
+    """Regions from the numbers of their superpixels; `numbers` (sorted) are those that the map holds, in its order."""
+    lengths = np.array([len(part) for part in labels], dtype=np.int64)
+    if (lengths == 0).any():
+        raise InputError(f"{path}: one of its labels holds no superpixel.")
+    flat = _whole(path, "labels", np.concatenate([*labels, np.zeros(0)]))
+    held = np.searchsorted(numbers, flat).clip(max=len(numbers) - 1)
+    unknown = flat[numbers[held] != flat]
+    if len(unknown):
+        raise InputError(f"{path}: its labels name superpixel {unknown[0]}, which its superpixels do not hold.")
+    members = np.zeros((len(labels), len(numbers)), dtype=bool)
+    members[np.repeat(np.arange(len(labels)), lengths), held] = True
+    if not len(labels):
+        return RegionProposals(np.zeros((0, 4), np.float32), scores.astype(np.float32), superpixels, members)
+    low, high = _corners(superpixels, len(numbers))
+    starts = np.cumsum(lengths) - lengths
+    boxes = np.hstack([np.minimum.reduceat(low[held], starts), np.maximum.reduceat(high[held], starts)])
+    return RegionProposals(boxes.astype(np.float32), scores.astype(np.float32), superpixels, members)
+
+
+def _corners(superpixels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """First x, y and last x, y + 1 of each superpixel, int64 (count, 2) each."""
+    ys, xs = np.indices(superpixels.shape).reshape(2, -1)
+    low, high = np.full((count, 2), max(superpixels.shape)), np.zeros((count, 2), dtype=np.int64)
+    for axis, places in enumerate((xs, ys)):
+        np.minimum.at(low[:, axis], superpixels.ravel(), places)
+        np.maximum.at(high[:, axis], superpixels.ravel(), places + 1)
+    return low, high
+
+
+def _whole(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """The same as int64; `InputError` where a number is no whole one."""
+    with np.errstate(invalid="ignore"):  # of what is too large for an integer
+        whole = values.astype(np.int64)
+    if (whole != values).any():
+        raise InputError(f"{path}: its '{name}' holds numbers that are not whole.")
+    return whole

@@ -1,0 +1,88 @@
+"""Finds boxes that may hold an object, by Selective Search.
+
+in   images     images.h5
+out  proposals  boxes of all images, in their order
+
+Uijlings et al., Selective Search for Object Recognition (IJCV 2013), as OpenCV implements it: regions are merged, most
+alike first, in several colour spaces; every region's box is a proposal. Its rank is the number of mergers below it
+times a random number, so small boxes tend to come first. No annotation is used.
+"""
+
+import ctypes
+
+import cv2
+import numpy as np
+
+from wsis_steps.core.artifact import create
+from wsis_steps.core.images import Pictures
+from wsis_steps.core.pool import fork_map
+from wsis_steps.core.proposals import Proposals, ProposalsWriter, encode
+from wsis_steps.core.regions import BoxProposals
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images
+from wsis_steps.settings.proposals import ProposalsSearchSelectively
+
+STEP = Step("proposals_search_selectively", ProposalsSearchSelectively, inputs=("images",), outputs=("proposals",))
+
+
+def search(picture: np.ndarray, mode: str, seed: int) -> np.ndarray:
+    """Boxes int64 (n, 4) x1, y1, x2, y2 of an RGB picture uint8 (h, w, 3), best first."""
+    method = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
+    method.setBaseImage(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if mode == "fast":
+        method.switchToSelectiveSearchFast()
+    else:
+        method.switchToSelectiveSearchQuality()
+    # ranks come from the C library's rand(), which cv2.setRNGSeed does not reach; for srand, 0 and 1 are one seed
+    ctypes.CDLL(None).srand(ctypes.c_uint(seed + 1))
+    boxes = method.process().astype(np.int64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes
+
+
+def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
+    """The picture with its longer side at most `long_side`; 0 keeps any size."""
+    height, width = picture.shape[:2]
+    scale = long_side / max(height, width)
+    if long_side == 0 or scale >= 1:
+        return picture
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def enlarge(boxes: np.ndarray, small: tuple[int, int], full: tuple[int, int]) -> np.ndarray:
+    """The smallest boxes of whole pixels of an image (height, width) `full` around int64 boxes found in `small`."""
+    numerator, denominator = np.array(full)[[1, 0]], np.array(small)[[1, 0]]
+    return np.hstack([boxes[:, :2] * numerator // denominator, -(-boxes[:, 2:] * numerator // denominator)])
+
+
+def propose(picture: np.ndarray, settings: ProposalsSearchSelectively) -> BoxProposals:
+    """The boxes of an RGB picture; of n that are left, the one of rank k, from 0, has score 1 - k / n."""
+    height, width = picture.shape[:2]
+    small = shrink(picture, settings.long_side)
+    boxes = search(small, settings.mode, settings.seed)
+    boxes = enlarge(boxes, small.shape[:2], (height, width))
+    boxes = boxes[(boxes[:, 2:] - boxes[:, :2]).min(1) >= settings.min_size]
+    first = np.sort(np.unique(boxes, axis=0, return_index=True)[1])
+    boxes = boxes[first[: settings.cap or None]]
+    scores = 1 - np.arange(len(boxes)) / max(len(boxes), 1)
+    return BoxProposals(boxes.astype(np.float32), scores.astype(np.float32), height, width)
+
+
+def main(job: Job) -> None:
+    images = Images(job.inputs["images"])
+    pictures = Pictures(images, np.arange(len(images)))
+
+    def propose_image(i: int) -> tuple:
+        return encode(propose(pictures.read(i), job.settings))
+
+    with create(job.outputs["proposals"], Proposals.schema, job.provenance(images.class_names)) as file:
+        writer = ProposalsWriter(file, "boxes")
+        found = fork_map(propose_image, range(len(images)), job.threads)
+        for i, encoded in enumerate(job.progress(found, len(images))):
+            writer.add(images.ids[i], int(images.heights[i]), int(images.widths[i]), *encoded)
+        writer.close()
+
+
+if __name__ == "__main__":
+    STEP.run(main)
