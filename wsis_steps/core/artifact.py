@@ -69,6 +69,13 @@ class Artifact:
         self.class_names: tuple[str, ...] = tuple(json.loads(self.attributes["class_names"]))
         self.supervision: tuple[str, ...] = tuple(json.loads(self.attributes["supervision"]))
 
+    @cached_property
+    def provenance(self) -> Provenance:
+        """What made the file."""
+        text = {name: self.attributes[name] for name in ("step", "settings", "code", "commit")}
+        inputs = json.loads(self.attributes["inputs"])
+        return Provenance(**text, inputs=inputs, class_names=self.class_names, supervision=self.supervision)
+
     @property
     def file(self) -> h5py.File:
         """The open file of this process."""

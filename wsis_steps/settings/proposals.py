@@ -1,11 +1,11 @@
 """Settings of the steps in proposals/."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from wsis_steps.settings.base import Count, Positive, Settings
+from wsis_steps.settings.base import Count, Fraction, Positive, Settings
 
 
 class ProposalsSearchSelectively(Settings):
@@ -43,3 +43,59 @@ class ProposalsImportProposals(Settings):
         if self.format == "selective_search" and "masks_seen" not in self.model_fields_set:
             self.masks_seen = False
         return self
+
+
+class Grouping(Settings):
+    """What decides which candidates a picture has."""
+
+    mode: Literal["accurate", "fast"] = "accurate"
+    """accurate: three scales; fast: one."""
+    edges: Literal["learned", "gradient", "structured_forest"] = "learned"
+    """Where contours come from: the network of the package, trained on the drawn boundaries of BSDS500; the gradient of
+    color, which needs no model; OpenCV's structured forests, whose model file is `edge_model`."""
+    edge_model: Path | None = None
+    """File of the edge model: of structured_forest, or of learned in place of the package's."""
+    gradient_share: Fraction = 0.2
+    """Of the color gradient in the contours of a model."""
+    long_side: Count = 640
+    """Larger pictures are shrunk to this many pixels before they are grouped; 0 keeps their size."""
+
+
+class ProposalsGroupRegions(Grouping):
+    """Region proposals after Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017)."""
+
+    ranker: Literal["learned", "none"] = "learned"
+    """learned: expected overlap with drawn segments of BSDS500; none: contrast of the contour, which has seen none."""
+    count: Positive = 2000
+    """Most proposals of a picture."""
+    diversity: Annotated[float, Field(ge=0)] = 0.55
+    """Weight of the overlap with a better proposal, taken off a candidate's score; MCG 0.7."""
+
+    @model_validator(mode="after")
+    def _model_file(self) -> "ProposalsGroupRegions":
+        if self.edges == "structured_forest" and self.edge_model is None:
+            raise ValueError("edges: structured_forest needs edge_model, the path of OpenCV's model file")
+        if self.edges == "gradient" and self.edge_model is not None:
+            raise ValueError("edges: gradient takes no edge_model")
+        return self
+
+
+class ProposalsMergeShards(Settings):
+    """Joins what the jobs of a step made."""
+
+
+class ProposalsTrainRanker(Grouping):
+    """Trains the ranker of the package on the drawn segments of BSDS500."""
+
+    root: Path | None = None
+    """Folder of BSDS500: images/train and groundTruth/train."""
+    seed: int = 0
+    """Of the initial weights and the order of candidates."""
+    candidates: Positive = 1500
+    """Taken from each picture, drawn at random."""
+    width: Positive = 64
+    """Units of the two hidden layers."""
+    epochs: Positive = 8
+    """Passes over the candidates."""
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    """Peak of one_cycle."""

@@ -1,0 +1,20 @@
+"""Parts of a data set for the jobs that share the work of one step."""
+
+import re
+
+import numpy as np
+
+from wsis_steps.core.errors import InputError
+
+
+def members_of_shard(count: int, shard: str) -> np.ndarray:
+    """Indices int64 of the images of a shard: '1/4' is the first quarter of `count` images.
+
+    Raises:
+        InputError: the text is no such fraction.
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", shard)
+    number, shards = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= number <= shards:
+        raise InputError(f"--shard is '{shard}'; it should be like 1/4, from 1/4 to 4/4.")
+    return np.arange(count * (number - 1) // shards, count * number // shards)

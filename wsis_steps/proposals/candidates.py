@@ -1,0 +1,225 @@
+"""Candidates as sets of parts: which superpixels they hold, without doubles and holes.
+
+Parts are superpixels that no hierarchy tells apart. Sets of parts are rows of bits (uint64).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from scipy import ndimage
+
+from wsis_steps.proposals.hierarchy import SuperpixelGraph
+
+_SEQUENCE = np.uint64(0x03F79D71B4CB0A89)
+_EXPONENTS = np.empty(64, np.int64)
+for _k in range(64):
+    _EXPONENTS[(_SEQUENCE << np.uint64(_k)) >> np.uint64(58)] = _k
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is known of each part and of each pair of parts that touch.
+
+    labels: int32 (h, w), numbered from 0; sizes: float64 (n,), pixels; boxes: float64 (n, 4), x1, y1, x2, y2;
+    sums: float64 (n, 2), of the pixels' x and y; colors: float64 (n, 4), sums of L, a, b and of their squares;
+    outer: float64 (n,), pixels on the picture's border; first, second: int64 (2e,), each edge in both directions,
+    sorted by first; starts: int64 (n + 1,), where the edges of a part begin; lengths: float64 (2e,), pixels;
+    strengths: float64 (2e, 2), mean contour strength and mean height in the joint hierarchy.
+    """
+
+    labels: np.ndarray
+    sizes: np.ndarray
+    boxes: np.ndarray
+    sums: np.ndarray
+    colors: np.ndarray
+    outer: np.ndarray
+    starts: np.ndarray
+    second: np.ndarray
+    lengths: np.ndarray
+    strengths: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return len(self.sizes)
+
+
+def describe_parts(superpixels: SuperpixelGraph, blocks: np.ndarray, heights: np.ndarray, lab: np.ndarray) -> Parts:
+    """Joins the superpixels of each block; heights: float64 (edges,) of the joint hierarchy; lab: float32 (h, w, 3)."""
+    labels = blocks[superpixels.labels].astype(np.int32)
+    count, flat = int(blocks.max()) + 1, labels.ravel()
+    height, width = labels.shape
+
+    def total(values: np.ndarray | None = None) -> np.ndarray:
+        return np.bincount(flat, weights=values, minlength=count).astype(np.float64)
+
+    y, x = np.divmod(np.arange(flat.size), width)
+    colors = np.stack([*(total(lab[..., k].ravel()) for k in range(3)), total((lab**2).sum(2).ravel())], axis=1)
+    rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    pairs = np.sort(blocks[superpixels.edges], axis=1)
+    apart = pairs[:, 0] != pairs[:, 1]
+    keys, which = np.unique(pairs[apart] @ [count, 1], return_inverse=True)
+    lengths = np.bincount(which, weights=superpixels.lengths[apart])
+    strengths = [np.bincount(which, weights=(superpixels.lengths * w)[apart]) for w in (superpixels.weights, heights)]
+    first, second = np.divmod(keys, count)
+    both = np.argsort(np.concatenate([first, second]), kind="stable")
+    degrees = np.bincount(np.concatenate([first, second]), minlength=count)
+    return Parts(
+        labels, total(), part_boxes(labels), np.stack([total(x), total(y)], axis=1), colors,
+        np.bincount(rim, minlength=count).astype(np.float64),
+        np.concatenate([[0], np.cumsum(degrees)]),
+        np.concatenate([second, first])[both],
+        np.tile(lengths, 2)[both],
+        np.tile(np.stack(strengths, axis=1) / lengths[:, None], (2, 1))[both],
+    )  # fmt: skip
+
+
+def part_boxes(labels: np.ndarray) -> np.ndarray:
+    """Boxes float64 (n, 4), x1, y1, x2, y2, of the parts of a map int32 (h, w), all of which have pixels."""
+    return np.array([[x.start, y.start, x.stop, y.stop] for y, x in ndimage.find_objects(labels + 1)], np.float64)
+
+
+def boxes_of(labels: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Boxes float32 (n, 4) of sets of the parts of a map int32 (h, w); held: bool (n, parts)."""
+    found = np.nonzero(held)[1].astype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(held.sum(1))])
+    sizes = np.bincount(labels.ravel(), minlength=held.shape[1]).astype(np.float64)
+    return measure(found, starts, sizes, part_boxes(labels), np.zeros((held.shape[1], 2)))[1].astype(np.float32)
+
+
+def unpack(bits: np.ndarray, count: int) -> np.ndarray:
+    """bool (n, count) of bits uint64 (n, words)."""
+    octets = np.ascontiguousarray(bits).astype("<u8").view(np.uint8)
+    return np.unpackbits(octets, axis=1, count=count, bitorder="little").astype(bool)
+
+
+@njit(cache=True)
+def members(bits):
+    """Parts of each row as one list int32 and where each row's begin, int64 (n + 1,)."""
+    starts = np.zeros(len(bits) + 1, np.int64)
+    for row in range(len(bits)):
+        count = 0
+        for word in bits[row]:
+            while word:
+                word &= word - np.uint64(1)
+                count += 1
+        starts[row + 1] = starts[row] + count
+    found = np.empty(starts[-1], np.int32)
+    place = 0
+    for row in range(len(bits)):
+        for word in range(bits.shape[1]):
+            rest = bits[row, word]
+            while rest:
+                lowest = rest & (~rest + np.uint64(1))
+                found[place] = (word << 6) + _exponent(lowest)
+                place += 1
+                rest ^= lowest
+    return found, starts
+
+
+@njit(cache=True)
+def _exponent(power):
+    """The k of 2^k: multiplied with this number (a de Bruijn sequence), each power has top six bits of its own."""
+    return _EXPONENTS[(power * _SEQUENCE) >> np.uint64(58)]
+
+
+@njit(cache=True)
+def measure(found, starts, sizes, boxes, sums):
+    """Area (n,), box (n, 4) and centroid (n, 2) of each candidate, float64."""
+    count = len(starts) - 1
+    areas, around, centers = np.zeros(count), np.empty((count, 4)), np.zeros((count, 2))
+    for row in range(count):
+        x1, y1, x2, y2 = 1e9, 1e9, 0.0, 0.0
+        for place in range(starts[row], starts[row + 1]):
+            part = found[place]
+            areas[row] += sizes[part]
+            centers[row, 0] += sums[part, 0]
+            centers[row, 1] += sums[part, 1]
+            x1, y1 = min(x1, boxes[part, 0]), min(y1, boxes[part, 1])
+            x2, y2 = max(x2, boxes[part, 2]), max(y2, boxes[part, 3])
+        around[row, 0], around[row, 1], around[row, 2], around[row, 3] = x1, y1, x2, y2
+        centers[row] /= areas[row]
+    return areas, around, centers
+
+
+@njit(cache=True)
+def keep_different(bits, sizes, areas, boxes, centers, overlap):
+    """bool (n,): False where an earlier kept candidate has intersection over union of `overlap` or more.
+
+    Two such sets have like areas and centroids, which spares most comparisons: of areas a and b they differ in at
+    most (a + b)(1 - overlap)/(1 + overlap) pixels, and the part of one outside the other moves its centroid by at
+    most (1 - overlap) of its box.
+    """
+    count = len(areas)
+    by_area = np.argsort(areas)
+    rank = np.empty(count, np.int64)
+    rank[by_area] = np.arange(count)
+    kept = np.zeros(count, np.bool_)
+    for row in range(count):
+        width, height = boxes[row, 2] - boxes[row, 0], boxes[row, 3] - boxes[row, 1]
+        doubled = False
+        for direction in (-1, 1):
+            place = rank[row] + direction
+            while not doubled and 0 <= place < count:
+                other = by_area[place]
+                place += direction
+                small, large = min(areas[row], areas[other]), max(areas[row], areas[other])
+                if small < overlap * large:
+                    break
+                if not kept[other]:
+                    continue
+                reach = 1 - overlap
+                if abs(centers[row, 0] - centers[other, 0]) > reach * (width + boxes[other, 2] - boxes[other, 0]):
+                    continue
+                if abs(centers[row, 1] - centers[other, 1]) > reach * (height + boxes[other, 3] - boxes[other, 1]):
+                    continue
+                allowed = (small + large) * (1 - overlap) / (1 + overlap)
+                doubled = _difference_within(bits[row], bits[other], sizes, allowed)
+        kept[row] = not doubled
+    return kept
+
+
+@njit(cache=True)
+def _difference_within(first, second, sizes, allowed):
+    different = 0.0
+    for word in range(len(first)):
+        rest = first[word] ^ second[word]
+        while rest:
+            lowest = rest & (~rest + np.uint64(1))
+            different += sizes[(word << 6) + _exponent(lowest)]
+            if different > allowed:
+                return False
+            rest ^= lowest
+    return True
+
+
+@njit(cache=True)
+def fill_holes(bits, starts, second, outer):
+    """Bits with all parts added that cannot be reached from the picture's border around the candidate."""
+    filled = bits.copy()
+    parts = len(starts) - 1
+    seen = np.full(parts, -1, np.int64)
+    waiting = np.empty(parts, np.int64)
+    one = np.uint64(1)
+    border = np.flatnonzero(outer > 0)
+    for row in range(len(bits)):
+        end = 0
+        for part in border:
+            if not (bits[row, part >> 6] >> np.uint64(part & 63)) & one:
+                seen[part] = row
+                waiting[end] = part
+                end += 1
+        done = 0
+        while done < end:
+            part = waiting[done]
+            done += 1
+            for edge in range(starts[part], starts[part + 1]):
+                other = second[edge]
+                if seen[other] != row and not (bits[row, other >> 6] >> np.uint64(other & 63)) & one:
+                    seen[other] = row
+                    waiting[end] = other
+                    end += 1
+        for part in range(parts):
+            if seen[part] != row:
+                filled[row, part >> 6] |= one << np.uint64(part & 63)
+    return filled

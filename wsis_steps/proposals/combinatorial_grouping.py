@@ -1,0 +1,200 @@
+"""From a picture to ranked region proposals: Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017).
+
+Contours at several scales, hierarchies aligned on one map of superpixels, spectral globalisation, a hierarchy by
+color, sets of neighbouring regions, ranking, holes filled, doubles removed, diversity.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from wsis_steps.core.regions import RegionProposals
+from wsis_steps.proposals.candidates import (
+    Parts,
+    describe_parts,
+    fill_holes,
+    keep_different,
+    measure,
+    members,
+    unpack,
+)
+from wsis_steps.proposals.contours import Contours
+from wsis_steps.proposals.grouping import Opened, Quotas, combine, common_blocks, open_top, region_bits
+from wsis_steps.proposals.hierarchy import (
+    Hierarchy,
+    SuperpixelGraph,
+    aligned_weights,
+    color_hierarchy,
+    cut,
+    join_heights,
+    merge,
+    spectral_weights,
+    with_areas,
+)
+from wsis_steps.proposals.ranking import Ranker, choose_diverse, describe, rank
+
+DOUBLE = 0.95  # overlap from which two candidates are one (MCG)
+SMALLEST_MERGE, FULL_SHARE = 100, 0.01  # pixels, share of the picture: see with_areas
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How candidates are made.
+
+    merges: of each hierarchy, from the top; quotas by hierarchy, its name as in HIERARCHIES; smallest: share of the
+    picture that a candidate covers at least.
+    """
+
+    merges: int
+    quotas: dict[str, Quotas]
+    smallest: float = 0.001
+
+
+HIERARCHIES = ("multi", "fine", "middle", "coarse", "color")  # among doubles, candidates of earlier ones stay
+RECIPES = {
+    "accurate": Recipe(
+        800,
+        {
+            "multi": (90, 2000, 300, 300),
+            "fine": (900, 700, 700, 200),
+            "middle": (200, 5000, 5000, 300),
+            "coarse": (500, 3000, 10000, 4000),
+            "color": (500, 2000, 3000, 500),
+        },
+    ),
+    "fast": Recipe(800, {"fine": (700, 4000, 6000, 3000), "color": (500, 2000, 3000, 500)}),
+}
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Sets of parts of one picture: bits uint64 (n, words), what `members` and `measure` give, features (n, f)."""
+
+    parts: Parts
+    bits: np.ndarray
+    found: np.ndarray
+    place: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray
+    features: np.ndarray
+
+    def overlaps(self, masks: np.ndarray) -> np.ndarray:
+        """Intersection over union float32 (n, m) with given masks (m, h, w)."""
+        held = unpack(self.bits, self.parts.count)
+        return RegionProposals(self.boxes, self.areas, self.parts.labels, held).overlaps(masks)
+
+
+def build_hierarchies(fine: SuperpixelGraph, coarser: Sequence[Contours], lab: np.ndarray) -> dict[str, Hierarchy]:
+    """Hierarchies by name over the superpixels of the finest contours; lab: float32 (h, w, 3)."""
+    scales = [fine.weights, *(aligned_weights(fine, cut(one)) for one in coarser)]
+    joint = np.mean([join_heights(fine, merge(fine, weights)) for weights in scales], axis=0)
+    jumps = spectral_weights(fine, joint)
+    jumps = jumps / max(jumps.mean(), 1e-12)
+    scales = [weights + weights.mean() * jumps for weights in scales]
+    if len(scales) > 1:
+        joint = np.mean([join_heights(fine, merge(fine, weights)) for weights in scales], axis=0)
+        named = {"multi": joint, **dict(zip(("fine", "middle", "coarse"), scales, strict=False))}
+    else:
+        named = {"fine": scales[0]}
+    trees = {
+        name: with_areas(fine, merge(fine, weights), SMALLEST_MERGE, FULL_SHARE) for name, weights in named.items()
+    }
+    return {**trees, "color": color_hierarchy(fine, lab)}
+
+
+def find_candidates(picture: np.ndarray, contours: Sequence[Contours], mode: str) -> Candidates | None:
+    """All different candidates of an RGB picture uint8 (h, w, 3); None where no contour parts it."""
+    recipe = RECIPES[mode]
+    superpixels = cut(contours[0])
+    if superpixels.count == 1:
+        return None
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    hierarchies = build_hierarchies(superpixels, contours[1:], lab)
+    opened = {name: open_top(tree, recipe.merges) for name, tree in hierarchies.items()}
+    blocks = common_blocks(list(opened.values()))
+    main = hierarchies.get("multi", hierarchies["fine"])
+    parts = describe_parts(superpixels, blocks, join_heights(superpixels, main), lab)
+    sets = [
+        _sets_of(opened[name], combine(opened[name], superpixels, recipe.quotas[name]), blocks, parts, number)
+        for number, name in enumerate(HIERARCHIES)
+        if name in opened
+    ]
+    hashes, areas, boxes, centers, bits, origin = (np.concatenate(column) for column in zip(*sets, strict=True))
+    size = parts.labels.size
+    kept = np.sort(np.unique(hashes, return_index=True)[1])
+    kept = kept[(areas[kept] >= recipe.smallest * size) & (areas[kept] < DOUBLE * size)]
+    bits, areas, boxes, origin = bits[kept], areas[kept], boxes[kept], origin[kept]
+    different = keep_different(bits, parts.sizes, areas, boxes, centers[kept], DOUBLE)
+    bits, areas, boxes, origin = bits[different], areas[different], boxes[different], origin[different]
+    found, place = members(bits)
+    features = describe(
+        bits, found, place, areas, boxes, parts.sizes, parts.colors, parts.outer, parts.starts, parts.second,
+        parts.lengths, parts.strengths, *parts.labels.shape,
+    )  # fmt: skip
+    return Candidates(parts, bits, found, place, areas, boxes, np.concatenate([features, origin], axis=1))
+
+
+def _sets_of(opened: Opened, combined: np.ndarray, blocks: np.ndarray, parts: Parts, number: int) -> tuple:
+    """Of each candidate of a hierarchy: hash, area, box, centroid, bits, and what its regions say.
+
+    Regions of a candidate are disjoint, so all but the last follow from those of the regions.
+    """
+    unsplit = np.zeros(parts.count, dtype=np.int64)
+    unsplit[blocks] = opened.block
+    bits = region_bits(opened.children, unsplit, parts.count)
+    found, starts = members(bits)
+    areas, boxes, centers = measure(found, starts, parts.sizes, parts.boxes, parts.sums)
+    codes = np.random.default_rng(0).integers(1 << 63, size=parts.count, dtype=np.uint64)
+    hashes = np.add.reduceat(codes[found], starts[:-1])
+    # a last row for place -1, which is nothing
+    areas, centers = np.append(areas, 0), np.append(centers * areas[:, None], [[0, 0]], axis=0)
+    boxes = np.append(boxes, [[np.inf, np.inf, -np.inf, -np.inf]], axis=0)
+    bits, hashes = np.append(bits, np.zeros_like(bits[:1]), axis=0), np.append(hashes, np.uint64(0))
+    total = areas[combined].sum(1)
+    around = boxes[combined]
+    return (
+        hashes[combined].sum(1),
+        total,
+        np.concatenate([around[..., :2].min(1), around[..., 2:].max(1)], axis=1),
+        centers[combined].sum(1) / total[:, None],
+        bits[combined[:, 0]] | bits[combined[:, 1]] | bits[combined[:, 2]] | bits[combined[:, 3]],
+        _origin(opened, combined, number),
+    )
+
+
+def _origin(opened: Opened, combined: np.ndarray, number: int) -> np.ndarray:
+    """Features float32 (n, 8) of a candidate's regions: heights, how many, and which hierarchy."""
+    heights = opened.heights / max(opened.heights.max(), 1e-12)
+    present = combined >= 0
+    made = np.where(present, heights[combined, 0], 0).max(1)
+    merged = np.where(present, heights[combined, 1], np.inf).min(1)
+    which = np.tile(np.arange(len(HIERARCHIES)) == number, (len(combined), 1))
+    return np.column_stack([made, merged, present.sum(1), which]).astype(np.float32)
+
+
+def choose(candidates: Candidates, ranker: Ranker | None, count: int, diversity: float) -> RegionProposals:
+    """The `count` best candidates, best first, without holes and doubles; diversity: weight of the overlap."""
+    parts = candidates.parts
+    scores = rank(candidates.features, ranker)
+    best = np.argsort(-scores, kind="stable")[: 2 * count]
+    bits = fill_holes(candidates.bits[best], parts.starts, parts.second, parts.outer)
+    found, place = members(bits)
+    areas, boxes, centers = measure(found, place, parts.sizes, parts.boxes, parts.sums)
+    kept = np.flatnonzero(keep_different(bits, parts.sizes, areas, boxes, centers, DOUBLE))
+    bits, areas, boxes, scores = bits[kept], areas[kept], boxes[kept], scores[best[kept]]
+    found, place = members(bits)
+    order = choose_diverse(bits, found, place, parts.sizes, areas, boxes, scores, count, diversity)
+    return RegionProposals(
+        boxes[order].astype(np.float32),
+        scores[order].astype(np.float32),
+        parts.labels,
+        unpack(bits[order], parts.count),
+    )
+
+
+def whole_picture(height: int, width: int) -> RegionProposals:
+    """The one proposal of a picture without contours."""
+    box = np.array([[0, 0, width, height]], np.float32)
+    return RegionProposals(box, np.ones(1, np.float32), np.zeros((height, width), np.int32), np.ones((1, 1), bool))

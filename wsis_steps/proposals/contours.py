@@ -1,0 +1,74 @@
+"""Contour strength and direction of a picture at several scales: what the hierarchies of regions are cut from.
+
+Directions are those of the normal to the contour, x to the right and y down, modulo pi.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+EdgeFinder = Callable[[np.ndarray], np.ndarray]  # uint8 RGB (h, w, 3) -> contour strength float32 (h, w), 0 to 1
+SCALES = {"accurate": (1.0, 0.5, 0.25), "fast": (1.0,)}  # of the picture, finest first
+GRADIENT_SIGMA = 1.5  # pixels at scale 1
+SATURATION = 12.0  # Lab units a pixel over which a gradient counts as a sure contour
+NORMAL_SIGMA = 1.5  # pixels; smoothing before second derivatives
+
+
+@dataclass(frozen=True)
+class Contours:
+    """Strength float32 (h, w), 0 to 1, and direction of the normal float32 (h, w), radians."""
+
+    strength: np.ndarray
+    normal: np.ndarray
+
+
+def gradient_contours(picture: np.ndarray, sigma: float) -> Contours:
+    """Contours from Gaussian derivatives of the Lab channels of an RGB picture uint8 (h, w, 3); sigma in pixels."""
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    smooth = cv2.GaussianBlur(lab, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+    dx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=sigma / 8, borderType=cv2.BORDER_REFLECT)
+    dy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=sigma / 8, borderType=cv2.BORDER_REFLECT)
+    xx, xy, yy = (dx * dx).sum(2), (dx * dy).sum(2), (dy * dy).sum(2)
+    magnitude = np.sqrt((xx + yy + np.hypot(xx - yy, 2 * xy)) / 2)  # largest singular value of the color gradient
+    return Contours(1 - np.exp(-magnitude / SATURATION), np.arctan2(2 * xy, xx - yy) / 2)
+
+
+def ridge_normals(strength: np.ndarray) -> np.ndarray:
+    """Direction float32 (h, w) across the ridges of a contour map: of the most negative second derivative."""
+    smooth = cv2.GaussianBlur(strength, (0, 0), NORMAL_SIGMA, borderType=cv2.BORDER_REFLECT)
+    xx = cv2.Sobel(smooth, cv2.CV_32F, 2, 0, ksize=5, borderType=cv2.BORDER_REFLECT)
+    yy = cv2.Sobel(smooth, cv2.CV_32F, 0, 2, ksize=5, borderType=cv2.BORDER_REFLECT)
+    xy = cv2.Sobel(smooth, cv2.CV_32F, 1, 1, ksize=5, borderType=cv2.BORDER_REFLECT)
+    return np.arctan2(-2 * xy, yy - xx) / 2
+
+
+def learned_contours(picture: np.ndarray, scale: float, find_edges: EdgeFinder, gradient_share: float) -> Contours:
+    """Contours that a model finds in the picture resized by `scale`, mixed with the gradient's at that scale."""
+    height, width = picture.shape[:2]
+    resized = resize(picture, scale)
+    found = cv2.resize(find_edges(resized), (width, height), interpolation=cv2.INTER_LINEAR)
+    if gradient_share:
+        gradient = gradient_contours(picture, GRADIENT_SIGMA / scale).strength
+        found = (1 - gradient_share) * found + gradient_share * gradient
+    return Contours(found, ridge_normals(found))
+
+
+def resize(picture: np.ndarray, scale: float) -> np.ndarray:
+    """The picture with its sides scaled; itself where scale is 1."""
+    if scale == 1:
+        return picture
+    height, width = picture.shape[:2]
+    size = max(round(width * scale), 8), max(round(height * scale), 8)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+
+
+def find_contours(
+    picture: np.ndarray, mode: str, find_edges: EdgeFinder | None, gradient_share: float
+) -> list[Contours]:
+    """Contours at the scales of a mode, finest first; without a model (None) those of the gradient."""
+    scales = SCALES[mode]
+    if find_edges is None:
+        return [gradient_contours(picture, GRADIENT_SIGMA / scale) for scale in scales]
+    return [learned_contours(picture, scale, find_edges, gradient_share) for scale in scales]

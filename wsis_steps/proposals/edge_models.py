@@ -1,0 +1,21 @@
+"""The models that contours can come from, by the name that the settings give them."""
+
+from functools import partial
+from pathlib import Path
+
+from wsis_steps.proposals.contours import EdgeFinder
+from wsis_steps.proposals.edge_network import find_edges, load_network
+from wsis_steps.proposals.structured_forest import forest_edges, load_forest
+
+
+def load_edge_finder(edges: str, model: Path | None) -> tuple[EdgeFinder | None, tuple[str, ...]]:
+    """A function from an RGB picture to contour strength, and what it has seen; none for the gradient.
+
+    Raises:
+        InputError: the model's file is missing or is no such model.
+    """
+    if edges == "gradient":
+        return None, ()
+    if edges == "learned":
+        return partial(find_edges, load_network(model)), ("masks_seen: boundaries",)
+    return partial(forest_edges, load_forest(model)), ("masks_seen: boundaries",)

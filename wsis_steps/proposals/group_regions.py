@@ -1,0 +1,92 @@
+"""Makes region proposals of all images: unions of superpixels, ranked, best first.
+
+in   images     images.h5
+out  proposals  proposals of kind regions, of the images of this shard
+
+Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017); what differs from it: docs/proposals.md. Every image
+is computed by itself, so neither the number of processes nor that of shards changes a byte of the merged result.
+"""
+
+import cv2
+import numpy as np
+import torch
+
+from wsis_steps.core.artifact import create
+from wsis_steps.core.images import Pictures
+from wsis_steps.core.pool import fork_map
+from wsis_steps.core.proposals import Proposals, ProposalsWriter, encode
+from wsis_steps.core.regions import RegionProposals
+from wsis_steps.core.shards import members_of_shard
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images
+from wsis_steps.proposals.candidates import boxes_of
+from wsis_steps.proposals.combinatorial_grouping import choose, find_candidates, whole_picture
+from wsis_steps.proposals.contours import EdgeFinder, find_contours
+from wsis_steps.proposals.edge_models import load_edge_finder
+from wsis_steps.proposals.ranking import Ranker, load_ranker
+from wsis_steps.settings.proposals import ProposalsGroupRegions
+
+STEP = Step(
+    "proposals_group_regions",
+    ProposalsGroupRegions,
+    inputs=("images",),
+    outputs=("proposals",),
+    values=("shard",),
+)
+
+
+def propose(
+    picture: np.ndarray, settings: ProposalsGroupRegions, find_edges: EdgeFinder | None, ranker: Ranker
+) -> RegionProposals:
+    """Proposals of an RGB picture uint8 (h, w, 3)."""
+    height, width = picture.shape[:2]
+    shrunk = shrink(picture, settings.long_side)
+    contours = find_contours(shrunk, settings.mode, find_edges, settings.gradient_share)
+    candidates = find_candidates(shrunk, contours, settings.mode)
+    if candidates is None:
+        return whole_picture(height, width)
+    proposals = choose(candidates, ranker, settings.count, settings.diversity)
+    return proposals if shrunk is picture else enlarge(proposals, height, width)
+
+
+def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
+    """The picture with its longer side shrunk to `long_side`; itself where it is not larger, or where that is 0."""
+    height, width = picture.shape[:2]
+    if not long_side or max(height, width) <= long_side:
+        return picture
+    scale = long_side / max(height, width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def enlarge(proposals: RegionProposals, height: int, width: int) -> RegionProposals:
+    """The same proposals on a picture of another size."""
+    superpixels = cv2.resize(proposals.superpixels, (width, height), interpolation=cv2.INTER_NEAREST)
+    boxes = boxes_of(superpixels, proposals.members)
+    return RegionProposals(boxes, proposals.scores, superpixels, proposals.members)
+
+
+def main(job: Job) -> None:
+    settings: ProposalsGroupRegions = job.settings
+    torch.set_num_threads(1)  # processes, not threads, share the work
+    images = Images(job.inputs["images"])
+    members = members_of_shard(len(images), job.values["shard"])
+    find_edges, edges_seen = load_edge_finder(settings.edges, settings.edge_model)
+    ranker, ranker_seen = load_ranker(settings.ranker, settings.edges, settings.mode)
+    pictures = Pictures(images, members)
+    pictures.cache = None  # each is read once
+
+    def propose_image(i: int) -> tuple[dict, dict]:
+        return encode(propose(pictures.read(int(i)), settings, find_edges, ranker))
+
+    provenance = job.provenance((), edges_seen + ranker_seen)
+    with create(job.outputs["proposals"], Proposals.schema, provenance) as file:
+        writer = ProposalsWriter(file, "regions")
+        found = fork_map(propose_image, members, job.threads, chunk=2)
+        for i, (columns, parts) in zip(members, job.progress(found, len(members)), strict=True):
+            writer.add(images.ids[i], int(images.heights[i]), int(images.widths[i]), columns, parts)
+        writer.close()
+
+
+if __name__ == "__main__":
+    STEP.run(main)

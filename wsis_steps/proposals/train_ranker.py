@@ -1,0 +1,89 @@
+"""Trains the ranker of region proposals on the drawn segments of BSDS500's training images.
+
+setting  root    folder of BSDS500: images/train, groundTruth/train
+out      ranker  its parameters, as wsis_steps/proposals/ranker_*.pt
+
+The ranker learns the overlap of a candidate with the object-like segment that it fits best, from the candidate's
+features. By hand: python -m wsis_steps.proposals.train_ranker --settings '{"root": "BSDS500/data"}' --ranker file.pt
+"""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.models import save_model
+from wsis_steps.core.pool import fork_map
+from wsis_steps.core.step import Job, Step
+from wsis_steps.proposals.bsds import list_images, object_segments, read_image
+from wsis_steps.proposals.combinatorial_grouping import find_candidates
+from wsis_steps.proposals.contours import find_contours
+from wsis_steps.proposals.edge_models import load_edge_finder
+from wsis_steps.proposals.ranking import FEATURES, Ranker
+from wsis_steps.settings.proposals import ProposalsTrainRanker
+
+STEP = Step("proposals_train_ranker", ProposalsTrainRanker, outputs=("ranker",))
+BATCH = 1024
+log = logging.getLogger("wsis")
+
+
+def examples(job: Job) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Per picture features float32 (n, f) of some of its candidates, and their best overlaps float32 (n,)."""
+    settings: ProposalsTrainRanker = job.settings
+    find_edges, _ = load_edge_finder(settings.edges, settings.edge_model)
+    ids = list_images(settings.root, "train")
+
+    def describe_image(number: int) -> tuple[np.ndarray, np.ndarray]:
+        image = read_image(settings.root, "train", ids[number])
+        contours = find_contours(image.picture, settings.mode, find_edges, settings.gradient_share)
+        candidates = find_candidates(image.picture, contours, settings.mode)
+        objects = object_segments(image.segmentations)
+        if candidates is None or not len(objects):
+            return np.zeros((0, len(FEATURES)), np.float32), np.zeros(0, np.float32)
+        chosen = np.random.default_rng((settings.seed, number)).permutation(len(candidates.areas))
+        chosen = chosen[: settings.candidates]
+        return candidates.features[chosen], candidates.overlaps(objects).max(1)[chosen]
+
+    return job.progress(fork_map(describe_image, range(len(ids)), job.threads, chunk=2), len(ids))
+
+
+def fit(ranker: Ranker, features: Tensor, overlaps: Tensor, settings: ProposalsTrainRanker) -> None:
+    """Trains on features (n, f) and overlaps (n,), by mean squared error."""
+    ranker.mean.copy_(features.mean(0))
+    ranker.deviation.copy_(features.std(0) + 1e-6)
+    steps = settings.epochs * -(-len(features) // BATCH)
+    optimizer = torch.optim.AdamW(ranker.parameters(), weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+    for epoch in range(settings.epochs):
+        losses = []
+        for batch in torch.randperm(len(features)).split(BATCH):
+            loss = functional.mse_loss(ranker(features[batch]), overlaps[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        log.info("epoch %d of %d: mean squared error %.4f", epoch + 1, settings.epochs, np.mean(losses))
+
+
+def main(job: Job) -> None:
+    settings: ProposalsTrainRanker = job.settings
+    if settings.root is None:
+        raise InputError("proposals_train_ranker.root is not set; name the folder of BSDS500.")
+    torch.set_num_threads(1)  # processes, not threads, share the work
+    features, overlaps = (np.concatenate(column) for column in zip(*examples(job), strict=True))
+    if not len(features):
+        raise InputError(f"{settings.root} has no picture with an object-like segment.")
+    torch.manual_seed(settings.seed)
+    ranker = Ranker(settings.width)
+    fit(ranker, torch.from_numpy(features), torch.from_numpy(overlaps), settings)
+    provenance = job.provenance(supervision=["masks_seen: segments"], root="BSDS500, train")
+    save_model(job.outputs["ranker"], ranker, provenance)
+
+
+if __name__ == "__main__":
+    STEP.run(main)
