@@ -19,6 +19,7 @@ from wsis_steps.settings.evaluation import (
 from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, LearningToSegmentTrain
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.settings.postprocess import PostprocessRefineWithCrf
+from wsis_steps.settings.proposals import ProposalsTrainEdges
 
 STEPS: dict[str, type[Settings]] = {
     "data_draw_shapes": DataDrawShapes,
@@ -36,6 +37,7 @@ STEPS: dict[str, type[Settings]] = {
     "bestie_infer": BestieInfer,
     "maskrcnn_train": MaskrcnnTrain,
     "maskrcnn_infer": MaskrcnnInfer,
+    "proposals_train_edges": ProposalsTrainEdges,
     "evaluation_score_instances": EvaluationScoreInstances,
     "evaluation_score_labels": EvaluationScoreLabels,
     "evaluation_score_semantics": EvaluationScoreSemantics,
