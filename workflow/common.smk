@@ -30,6 +30,8 @@ wildcard_constraints:
     dataset=DATASET,
     run="[a-z0-9_]+",
     round=r"\d\d",
+    shard=r"\d+",
+    shards=r"\d+",
 
 
 def settings(step):
@@ -45,6 +47,12 @@ def code(module):
 def result(step, path):
     """A result of a step of the run of the wildcards, wherever it lies."""
     return lambda wildcards: f"results/{DATASET}/{RUNS.owner(wildcards.run, step)}/{path}"
+
+
+def shards(folder):
+    """What the jobs that share a step's images write, in order; they lie in `folder`."""
+    count = CONFIGURATION.shards
+    return [f"{folder}/{number}_of_{count}.h5" for number in range(1, count + 1)]
 
 
 def semantic(wildcards):

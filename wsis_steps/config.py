@@ -40,6 +40,8 @@ class Configuration(Settings):
     """Name of the data set: its folder under results/."""
     seeds: Annotated[tuple[Count, ...], Field(min_length=1)] = (0,)
     """With more than one, every run is repeated as <run>_seed<k>."""
+    shards: Positive = 1
+    """Jobs that share the images of proposals, for clusters; the result has the same bytes whatever their number."""
     runs: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Run]
     """Runs by name. One that is null is left out: so a second --configfile drops a run of the first."""
     steps: dict[str, dict[str, Any]] = {}

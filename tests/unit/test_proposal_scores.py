@@ -116,7 +116,9 @@ def test_a_class_may_lose_by_a_better_proposal_that_is_large():
     true[0, :2, :50], true[1, :, 90:] = True, True  # 100 pixels each
     proposed = np.zeros((3, 10, 100), bool)
     proposed[0, 0, 0], proposed[1], proposed[2, :, :90] = True, true[1], True
-    proposals = MaskProposals(boxes_of(proposed), np.array([3, 2, 1], np.float32), encode(proposed), *proposed.shape[1:])
+    proposals = MaskProposals(
+        boxes_of(proposed), np.array([3, 2, 1], np.float32), encode(proposed), *proposed.shape[1:]
+    )
     found = scores([(proposals, describe(encode(true), np.zeros(2, int)), 10, 100)], (2,))
     assert found["j_instances_2"] == pytest.approx((0.01 + 1) / 2)
     assert found["j_instances_all"] == pytest.approx((100 / 900 + 1) / 2)

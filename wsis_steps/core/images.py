@@ -21,10 +21,16 @@ CACHE = 1 << 28  # bytes of decoded pictures kept in memory when a whole split f
 
 
 class Pictures:
-    """Decoded pictures of `images.h5`; keeps them in memory where all of `members` fit in `CACHE` bytes."""
+    """Decoded pictures of `images.h5`; keeps them in memory where all of `members` fit in `CACHE` bytes.
 
-    def __init__(self, images: Images, members: np.ndarray) -> None:
+    members: the images that are read more than once; none by default.
+    """
+
+    def __init__(self, images: Images, members: np.ndarray | None = None) -> None:
         self.images = images
+        if members is None:
+            self.cache = None
+            return
         pixels = images.heights[members].astype(np.int64) * images.widths[members]
         self.cache: dict[int, np.ndarray] | None = {} if pixels.sum() * 3 <= CACHE else None
 
@@ -70,6 +76,16 @@ def read_ahead(
                 stack.append(picture)
     if stack:
         yield indices, torch.stack(stack)
+
+
+def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
+    """The picture with its longer side at most `long_side`; 0 keeps any size."""
+    height, width = picture.shape[:2]
+    scale = long_side / max(height, width)
+    if long_side == 0 or scale >= 1:
+        return picture
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def to_tensor(picture: np.ndarray) -> torch.Tensor:

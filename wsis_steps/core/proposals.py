@@ -6,15 +6,18 @@ best first, so the first n rows are the n best.
 """
 
 import zlib
+from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 
 import cv2
 import h5py
 import numpy as np
 
-from wsis_steps.core.artifact import Artifact, write_image_table
+from wsis_steps.core.artifact import Artifact, Provenance, create, write_image_table
 from wsis_steps.core.output import OutputFile
 from wsis_steps.core.regions import BoxProposals, ImageProposals, MaskProposals, RegionProposals
+from wsis_steps.core.store import Images
 
 KINDS = {BoxProposals: "boxes", RegionProposals: "regions", MaskProposals: "masks"}
 BLOCK = 1 << 18  # bytes of a chunk of the file
@@ -114,6 +117,22 @@ class ProposalsWriter:
         write_image_table(self.file, ids, heights, widths, counts)
         for name, offsets in self.offsets.items():
             self.file.create_dataset(f"{name}/offsets", data=np.array(offsets, dtype=np.int64))
+
+
+def write_proposals(
+    path: Path,
+    provenance: Provenance,
+    kind: str,
+    images: Images,
+    members: np.ndarray,
+    encoded: Iterable[tuple[dict[str, np.ndarray], dict[str, bytes]]],
+) -> None:
+    """Writes what `encode` made of the images `members` (indices of `images`), as it comes."""
+    with create(path, Proposals.schema, provenance) as file:
+        writer = ProposalsWriter(file, kind)
+        for i, (columns, parts) in zip(members, encoded, strict=True):
+            writer.add(images.ids[i], int(images.heights[i]), int(images.widths[i]), columns, parts)
+        writer.close()
 
 
 def _growing(file: h5py.File, name: str, dtype: type, row: tuple[int, ...]) -> h5py.Dataset:

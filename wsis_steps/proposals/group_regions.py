@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 import torch
 
-from wsis_steps.core.artifact import create
-from wsis_steps.core.images import Pictures
+from wsis_steps.core.images import Pictures, shrink
 from wsis_steps.core.pool import fork_map
-from wsis_steps.core.proposals import Proposals, ProposalsWriter, encode
+from wsis_steps.core.proposals import encode, write_proposals
 from wsis_steps.core.regions import RegionProposals
 from wsis_steps.core.shards import members_of_shard
 from wsis_steps.core.step import Job, Step
@@ -49,16 +48,6 @@ def propose(
     return proposals if shrunk is picture else enlarge(proposals, height, width)
 
 
-def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
-    """The picture with its longer side shrunk to `long_side`; itself where it is not larger, or where that is 0."""
-    height, width = picture.shape[:2]
-    if not long_side or max(height, width) <= long_side:
-        return picture
-    scale = long_side / max(height, width)
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
 def enlarge(proposals: RegionProposals, height: int, width: int) -> RegionProposals:
     """The same proposals on a picture of another size."""
     superpixels = cv2.resize(proposals.superpixels, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -73,19 +62,14 @@ def main(job: Job) -> None:
     members = members_of_shard(len(images), job.values["shard"])
     find_edges, edges_seen = load_edge_finder(settings.edges, settings.edge_model)
     ranker, ranker_seen = load_ranker(settings.ranker, settings.edges, settings.mode)
-    pictures = Pictures(images, members)
-    pictures.cache = None  # each is read once
+    pictures = Pictures(images)
 
     def propose_image(i: int) -> tuple[dict, dict]:
         return encode(propose(pictures.read(int(i)), settings, find_edges, ranker))
 
-    provenance = job.provenance((), edges_seen + ranker_seen)
-    with create(job.outputs["proposals"], Proposals.schema, provenance) as file:
-        writer = ProposalsWriter(file, "regions")
-        found = fork_map(propose_image, members, job.threads, chunk=2)
-        for i, (columns, parts) in zip(members, job.progress(found, len(members)), strict=True):
-            writer.add(images.ids[i], int(images.heights[i]), int(images.widths[i]), columns, parts)
-        writer.close()
+    found = job.progress(fork_map(propose_image, members, job.threads, chunk=2), len(members))
+    provenance = job.provenance(supervision=edges_seen + ranker_seen)
+    write_proposals(job.outputs["proposals"], provenance, "regions", images, members, found)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ in   shards     proposals of neighbouring ranges of images, in order
 out  proposals  proposals of all of them
 """
 
-from wsis_steps.core.artifact import Provenance, create
+from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.proposals import PARTS, Proposals, ProposalsWriter
 from wsis_steps.core.step import Job, Step

@@ -1,7 +1,7 @@
 """Finds boxes that may hold an object, by Selective Search.
 
 in   images     images.h5
-out  proposals  boxes of all images, in their order
+out  proposals  boxes of the images of this shard, in their order
 
 Uijlings et al., Selective Search for Object Recognition (IJCV 2013), as OpenCV implements it: regions are merged, most
 alike first, in several colour spaces; every region's box is a proposal. Its rank is the number of mergers below it
@@ -13,16 +13,22 @@ import ctypes
 import cv2
 import numpy as np
 
-from wsis_steps.core.artifact import create
-from wsis_steps.core.images import Pictures
+from wsis_steps.core.images import Pictures, shrink
 from wsis_steps.core.pool import fork_map
-from wsis_steps.core.proposals import Proposals, ProposalsWriter, encode
+from wsis_steps.core.proposals import encode, write_proposals
 from wsis_steps.core.regions import BoxProposals
+from wsis_steps.core.shards import members_of_shard
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images
 from wsis_steps.settings.proposals import ProposalsSearchSelectively
 
-STEP = Step("proposals_search_selectively", ProposalsSearchSelectively, inputs=("images",), outputs=("proposals",))
+STEP = Step(
+    "proposals_search_selectively",
+    ProposalsSearchSelectively,
+    inputs=("images",),
+    outputs=("proposals",),
+    values=("shard",),
+)
 
 
 def search(picture: np.ndarray, mode: str, seed: int) -> np.ndarray:
@@ -38,16 +44,6 @@ def search(picture: np.ndarray, mode: str, seed: int) -> np.ndarray:
     boxes = method.process().astype(np.int64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     return boxes
-
-
-def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
-    """The picture with its longer side at most `long_side`; 0 keeps any size."""
-    height, width = picture.shape[:2]
-    scale = long_side / max(height, width)
-    if long_side == 0 or scale >= 1:
-        return picture
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def enlarge(boxes: np.ndarray, small: tuple[int, int], full: tuple[int, int]) -> np.ndarray:
@@ -71,17 +67,14 @@ def propose(picture: np.ndarray, settings: ProposalsSearchSelectively) -> BoxPro
 
 def main(job: Job) -> None:
     images = Images(job.inputs["images"])
-    pictures = Pictures(images, np.arange(len(images)))
+    members = members_of_shard(len(images), job.values["shard"])
+    pictures = Pictures(images)
 
     def propose_image(i: int) -> tuple:
         return encode(propose(pictures.read(i), job.settings))
 
-    with create(job.outputs["proposals"], Proposals.schema, job.provenance(images.class_names)) as file:
-        writer = ProposalsWriter(file, "boxes")
-        found = fork_map(propose_image, range(len(images)), job.threads)
-        for i, encoded in enumerate(job.progress(found, len(images))):
-            writer.add(images.ids[i], int(images.heights[i]), int(images.widths[i]), *encoded)
-        writer.close()
+    found = job.progress(fork_map(propose_image, members, job.threads), len(members))
+    write_proposals(job.outputs["proposals"], job.provenance(), "boxes", images, members, found)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,14 @@ from wsis_steps.settings.evaluation import (
 from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, LearningToSegmentTrain
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.settings.postprocess import PostprocessRefineWithCrf, PostprocessReplaceWithProposals
-from wsis_steps.settings.proposals import ProposalsImportProposals, ProposalsSearchSelectively
+from wsis_steps.settings.proposals import (
+    ProposalsGroupRegions,
+    ProposalsImportProposals,
+    ProposalsMergeShards,
+    ProposalsSearchSelectively,
+    ProposalsTrainEdges,
+    ProposalsTrainRanker,
+)
 
 STEPS: dict[str, type[Settings]] = {
     "data_draw_shapes": DataDrawShapes,
@@ -28,6 +35,8 @@ STEPS: dict[str, type[Settings]] = {
     "data_import_dataset": DataImportDataset,
     "data_import_semantic": DataImportSemantic,
     "proposals_search_selectively": ProposalsSearchSelectively,
+    "proposals_group_regions": ProposalsGroupRegions,
+    "proposals_merge_shards": ProposalsMergeShards,
     "proposals_import_proposals": ProposalsImportProposals,
     "classifier_train": ClassifierTrain,
     "classifier_infer": ClassifierInfer,
@@ -41,6 +50,8 @@ STEPS: dict[str, type[Settings]] = {
     "bestie_infer": BestieInfer,
     "maskrcnn_train": MaskrcnnTrain,
     "maskrcnn_infer": MaskrcnnInfer,
+    "proposals_train_edges": ProposalsTrainEdges,
+    "proposals_train_ranker": ProposalsTrainRanker,
     "evaluation_score_instances": EvaluationScoreInstances,
     "evaluation_score_labels": EvaluationScoreLabels,
     "evaluation_score_semantics": EvaluationScoreSemantics,

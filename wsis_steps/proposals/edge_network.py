@@ -1,0 +1,121 @@
+"""Learned edges: a small convolutional network that gives the probability of a drawn boundary.
+
+The network is ours: an encoder and a decoder with skips (as in U-Net, Ronneberger et al., MICCAI 2015) whose finest
+level has half the picture's resolution, so that it is fast on one core; each of its cells predicts four pixels.
+`edges.pt` beside this module holds the weights that `proposals_train_edges` made from the training images of BSDS500.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.models import load_model
+
+PACKAGE_WEIGHTS = Path(__file__).with_name("edges.pt")
+
+
+class Convolution(nn.Module):
+    """A convolution with batch normalisation, or (not `normalised`) with a bias in its place."""
+
+    def __init__(self, before: int, after: int, kernel: int, normalised: bool, stride: int = 1, dilation: int = 1):
+        super().__init__()
+        padding = (kernel - stride + 1) // 2 * dilation
+        self.convolution = nn.Conv2d(before, after, kernel, stride, padding, dilation, bias=not normalised)
+        self.normalisation = nn.BatchNorm2d(after) if normalised else nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.normalisation(self.convolution(features))
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut."""
+
+    def __init__(self, width: int, normalised: bool, dilation: int = 1):
+        super().__init__()
+        self.first = Convolution(width, width, 3, normalised)
+        self.second = Convolution(width, width, 3, normalised, dilation=dilation)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (features + self.second(self.first(features).relu_())).relu_()
+
+
+class EdgeNetwork(nn.Module):
+    """Boundary logits of pictures.
+
+    Args:
+        widths: channels of the levels, whose cells are 2, 4, 8, ... pixels wide.
+        normalised: with batch normalisation, for training; without it, as `fused` gives it.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 48), normalised: bool = True):
+        super().__init__()
+        self.widths = tuple(widths)
+        self.stride = 2 ** len(widths)
+        coarser = list(zip(widths[:-1], widths[1:], strict=True))
+        self.enter = Convolution(3, widths[0], 6, normalised, stride=2)
+        self.descend = nn.ModuleList(Convolution(fine, coarse, 3, normalised, stride=2) for fine, coarse in coarser)
+        last = len(widths) - 1
+        self.encode = nn.ModuleList(
+            Residual(width, normalised, dilation=2 if k == last else 1) for k, width in enumerate(widths)
+        )
+        self.ascend = nn.ModuleList(Convolution(coarse, fine, 1, normalised) for fine, coarse in coarser)
+        self.decode = nn.ModuleList(Convolution(fine, fine, 3, normalised) for fine, _ in coarser)
+        self.predict = nn.Conv2d(widths[0], 4, 3, padding=1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Logits B x H x W of pictures B x 3 x H x W (RGB, 0 to 255); H and W are multiples of `stride`."""
+        features = self.encode[0](self.enter((pictures.float() - 128) / 64).relu_())
+        levels = [features]
+        for descend, encode in zip(self.descend, list(self.encode)[1:], strict=True):
+            levels.append(encode(descend(levels[-1]).relu_()))
+        features = levels.pop()
+        for level, ascend, decode in zip(levels[::-1], self.ascend[::-1], self.decode[::-1], strict=True):
+            raised = functional.interpolate(ascend(features), scale_factor=2, mode="bilinear")
+            features = decode((level + raised).relu_()).relu_()
+        return functional.pixel_shuffle(self.predict(features), 2)[:, 0]
+
+    def fused(self) -> "EdgeNetwork":
+        """The same function without batch normalisation: what is saved, and used to find edges."""
+        plain = EdgeNetwork(self.widths, normalised=False)
+        plain.load_state_dict(self.state_dict(), strict=False)
+        for name, module in self.eval().named_modules():
+            if isinstance(module, Convolution):
+                plain.get_submodule(name).convolution = fuse_conv_bn_eval(module.convolution, module.normalisation)
+        return plain.eval()
+
+
+def load_network(path: Path | None = None) -> EdgeNetwork:
+    """The network of a file that `proposals_train_edges` wrote (None: the package's), ready for `find_edges`.
+
+    Raises:
+        InputError: the file is missing or is no such model.
+    """
+    path = path or PACKAGE_WEIGHTS
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; train the weights of learned edges with proposals_train_edges.")
+    trained = load_model(path, "proposals_train_edges")
+    network = EdgeNetwork(tuple(trained.settings["widths"]), normalised=False)
+    try:
+        network.load_state_dict({name: value.float() for name, value in trained.state.items()})
+    except RuntimeError as error:
+        raise InputError(f"{path} does not fit the network of this program; train it again.") from error
+    return network.to(memory_format=torch.channels_last).eval()
+
+
+@torch.inference_mode()
+def find_edges(network: EdgeNetwork, picture: np.ndarray) -> np.ndarray:
+    """Boundary probability float32 (h, w), 0 to 1, of a picture uint8 RGB (h, w, 3) of any size.
+
+    Computes on the network's device, on a CPU in as many threads as torch is set to.
+    """
+    height, width = picture.shape[:2]
+    below, right = -height % network.stride, -width % network.stride
+    padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REFLECT)
+    batch = torch.from_numpy(padded).to(network.predict.weight.device).permute(2, 0, 1)[None]
+    return network(batch)[0, :height, :width].sigmoid().cpu().numpy()
