@@ -18,7 +18,17 @@ from pathlib import Path
 
 import torch
 
-from bench import dense_crf, evaluation, labels, loading, neighbourhood, replacement, semantic_training, workflow
+from bench import (
+    dense_crf,
+    evaluation,
+    labels,
+    loading,
+    neighbourhood,
+    proposals,
+    replacement,
+    semantic_training,
+    workflow,
+)
 from bench.rows import Row, table
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import nearest
@@ -31,6 +41,7 @@ PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
     "semantic_training": lambda folder, device: semantic_training.measure(device),
     "dense_crf": lambda folder, device: dense_crf.measure(),
     "replacement": lambda folder, device: replacement.measure(folder),
+    "proposals": lambda folder, device: proposals.measure(),
     "workflow": lambda folder, device: workflow.measure(folder),
     "loading": loading.measure,
 }

@@ -8,7 +8,7 @@ from pycocotools import mask as coco
 
 from wsis_steps.core.artifact import create
 from wsis_steps.core.masks import encode
-from wsis_steps.core.proposals import KINDS, Proposals, ProposalsWriter
+from wsis_steps.core.proposals import Proposals, ProposalsWriter
 from wsis_steps.core.proposals import encode as encode_proposals
 from wsis_steps.core.regions import BoxProposals, ImageProposals, MaskProposals, RegionProposals
 
@@ -60,7 +60,6 @@ def write_proposals(
     path: Path, kind: str, images: dict[str, tuple[ImageProposals, int, int]], supervision: tuple[str, ...] = ()
 ) -> Path:
     """A file of the proposals of images by name, each with the image's height and width."""
-    assert all(KINDS[type(proposals)] == kind for proposals, _, _ in images.values())
     with create(path, Proposals.schema, provenance((), supervision)) as file:
         writer = ProposalsWriter(file, kind)
         for identity, (proposals, height, width) in images.items():

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsis_steps.core.artifact import create
+from wsis_steps.core.images import shrink
 from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.step import Job
 from wsis_steps.core.store import Annotation, Images, ImagesWriter
-from wsis_steps.proposals.search_selectively import enlarge, main, propose, search, shrink
+from wsis_steps.proposals.search_selectively import enlarge, main, propose, search
 from wsis_steps.settings.proposals import ProposalsSearchSelectively
 
 SIZES = ((40, 60), (64, 48), (30, 30), (50, 90), (8, 70), (33, 41), (48, 48))
@@ -45,8 +46,9 @@ def write(path: Path, numbers) -> Path:
     return path
 
 
-def run(images: Path, out: Path, threads: int = 1, **values) -> Proposals:
-    main(Job("test", ProposalsSearchSelectively(**values), {"images": images}, {"proposals": out}, threads))
+def run(images: Path, out: Path, threads: int = 1, shard: str = "1/1", **values) -> Proposals:
+    chosen = ProposalsSearchSelectively(**values)
+    main(Job("test", chosen, {"images": images}, {"proposals": out}, threads, values={"shard": shard}))
     return Proposals(out)
 
 

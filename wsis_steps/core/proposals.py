@@ -19,7 +19,6 @@ from wsis_steps.core.output import OutputFile
 from wsis_steps.core.regions import BoxProposals, ImageProposals, MaskProposals, RegionProposals
 from wsis_steps.core.store import Images
 
-KINDS = {BoxProposals: "boxes", RegionProposals: "regions", MaskProposals: "masks"}
 BLOCK = 1 << 18  # bytes of a chunk of the file
 
 

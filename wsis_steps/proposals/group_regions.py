@@ -33,6 +33,8 @@ STEP = Step(
     values=("shard",),
 )
 
+SMALLEST_SIDE = 4  # pixels; what is smaller is not parted
+
 
 def propose(
     picture: np.ndarray, settings: ProposalsGroupRegions, find_edges: EdgeFinder | None, ranker: Ranker
@@ -40,6 +42,8 @@ def propose(
     """Proposals of an RGB picture uint8 (h, w, 3)."""
     height, width = picture.shape[:2]
     shrunk = shrink(picture, settings.long_side)
+    if min(shrunk.shape[:2]) < SMALLEST_SIDE:
+        return whole_picture(height, width)
     contours = find_contours(shrunk, settings.mode, find_edges, settings.gradient_share)
     candidates = find_candidates(shrunk, contours, settings.mode)
     if candidates is None:
@@ -68,7 +72,7 @@ def main(job: Job) -> None:
         return encode(propose(pictures.read(int(i)), settings, find_edges, ranker))
 
     found = job.progress(fork_map(propose_image, members, job.threads, chunk=2), len(members))
-    provenance = job.provenance(supervision=edges_seen + ranker_seen)
+    provenance = job.provenance(images.class_names, edges_seen + ranker_seen)
     write_proposals(job.outputs["proposals"], provenance, "regions", images, members, found)
 
 

@@ -74,7 +74,7 @@ def main(job: Job) -> None:
         return encode(propose(pictures.read(i), job.settings))
 
     found = job.progress(fork_map(propose_image, members, job.threads), len(members))
-    write_proposals(job.outputs["proposals"], job.provenance(), "boxes", images, members, found)
+    write_proposals(job.outputs["proposals"], job.provenance(images.class_names), "boxes", images, members, found)
 
 
 if __name__ == "__main__":

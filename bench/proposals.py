@@ -1,0 +1,100 @@
+"""Time and memory of region proposals, edges included, and what a second worker brings."""
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from bench.neighbourhood import draw_picture
+from bench.rows import Row
+from wsis_steps.core.pool import fork_map
+from wsis_steps.proposals.edge_models import load_edge_finder
+from wsis_steps.proposals.group_regions import propose
+from wsis_steps.proposals.ranking import load_ranker
+from wsis_steps.proposals.search_selectively import search
+from wsis_steps.settings.proposals import ProposalsGroupRegions
+
+PHOTOS = Path(__file__).parents[2] / "shared/data/photos/JPEGImages"
+COUNT, WORKERS = 16, 2
+
+
+def pictures() -> list[np.ndarray]:
+    """Photographs of about 500 x 375 pixels; without them generated ones."""
+    files = sorted(PHOTOS.glob("*.jpg"))[:COUNT]
+    if files:
+        return [_resized(cv2.imread(str(file))[..., ::-1]) for file in files]
+    print(f"no photographs in {PHOTOS}: proposals are measured on generated pictures")
+    return [draw_picture(np.random.default_rng(number), 500)[:375] for number in range(COUNT)]
+
+
+def _resized(picture: np.ndarray) -> np.ndarray:
+    scale = (500 * 375 / picture[..., 0].size) ** 0.5
+    return cv2.resize(np.ascontiguousarray(picture), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+def proposer(mode: str) -> Callable[[np.ndarray], int]:
+    """A function that makes the proposals of a picture and returns how many."""
+    torch.set_num_threads(1)
+    settings = ProposalsGroupRegions(mode=mode)
+    find_edges, _ = load_edge_finder(settings.edges, settings.edge_model)
+    ranker, _ = load_ranker(settings.ranker, settings.edges, mode)
+    return lambda picture: len(propose(picture, settings, find_edges, ranker))
+
+
+def _seconds(function: Callable[[np.ndarray], object], seen: list[np.ndarray]) -> float:
+    function(seen[0])  # compiles
+    started = time.perf_counter()
+    for picture in seen:
+        function(picture)
+    return (time.perf_counter() - started) / len(seen)
+
+
+def _peak(mode: str, seen: list[np.ndarray], answer: multiprocessing.Queue) -> None:
+    make = proposer(mode)
+    for picture in seen[:4]:
+        make(picture)
+    answer.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _peak_megabytes(mode: str, seen: list[np.ndarray]) -> float:
+    """Most resident memory of a process of its own, with all that it imports."""
+    context = multiprocessing.get_context("spawn")
+    answer = context.Queue()
+    process = context.Process(target=_peak, args=(mode, seen, answer))
+    process.start()
+    megabytes = answer.get()
+    process.join()
+    return megabytes
+
+
+def _speedup(function: Callable[[np.ndarray], object], seen: list[np.ndarray]) -> float:
+    """Time of one worker over that of two, on the same pictures."""
+
+    def whole(workers: int) -> float:
+        started = time.perf_counter()
+        list(fork_map(function, seen, workers, chunk=1))
+        return time.perf_counter() - started
+
+    return whole(1) / whole(WORKERS)
+
+
+def measure() -> list[Row]:
+    """Rows of both modes against OpenCV's Selective Search."""
+    threads = torch.get_num_threads()
+    seen = pictures()
+    against = "selective search, quality"
+    baseline = _seconds(lambda picture: search(picture, "quality", 0), seen[:4])
+    accurate, fast = proposer("accurate"), proposer("fast")
+    rows = [
+        Row("region proposals, accurate, one core", _seconds(accurate, seen), "s", against, baseline, 2.0),
+        Row("region proposals, fast, one core", _seconds(fast, seen), "s", against, baseline, 0.5),
+        Row("memory of region proposals", _peak_megabytes("accurate", seen), "MB", "limit", 1000, 1000),
+        Row("two workers over one", _speedup(accurate, 2 * seen), "x", "one worker", 1, 1.8, least=True),
+    ]
+    torch.set_num_threads(threads)
+    return rows

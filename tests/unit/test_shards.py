@@ -1,0 +1,62 @@
+"""Shards cover every image once, in order, and joined they are the file of a single job."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from artifacts import provenance, write_images
+from hypothesis import given
+from hypothesis import strategies as st
+from proposal_sets import random_proposals
+
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.proposals import Proposals, encode, write_proposals
+from wsis_steps.core.shards import members_of_shard
+from wsis_steps.core.step import Job
+from wsis_steps.core.store import Images
+from wsis_steps.proposals.merge_shards import main
+from wsis_steps.settings.proposals import ProposalsMergeShards
+
+
+@given(count=st.integers(0, 300), shards=st.integers(1, 40))
+def test_shards_are_neighbours_of_nearly_equal_size(count, shards):
+    parts = [members_of_shard(count, f"{k}/{shards}") for k in range(1, shards + 1)]
+    assert np.array_equal(np.concatenate(parts), np.arange(count))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("text", ["", "0/4", "5/4", "1/0", "1", "a/b", "1/4/4", "-1/4", "1.5/4"])
+def test_what_is_no_shard_is_refused(text):
+    with pytest.raises(InputError, match="--shard is"):
+        members_of_shard(10, text)
+
+
+def write_shards(folder: Path, kind: str, count: int, step: str = "test") -> list[Path]:
+    """The same random proposals of eight images, in `count` files."""
+    images = Images(write_images(folder / "images.h5"))
+    paths = [folder / f"{kind}_{k}_of_{count}.h5" for k in range(1, count + 1)]
+    for k, path in enumerate(paths, 1):
+        members = members_of_shard(len(images), f"{k}/{count}")
+        found = (encode(random_proposals(np.random.default_rng(int(i)), kind, int(i) % 5, 32, 32)) for i in members)
+        write_proposals(path, provenance(step=step), kind, images, members, found)
+    return paths
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 11])
+@pytest.mark.parametrize("kind", ["boxes", "regions", "masks"])
+def test_joined_shards_are_the_bytes_of_one_job(tmp_path, kind, count):
+    [whole] = write_shards(tmp_path, kind, 1)
+    shards = write_shards(tmp_path, kind, count)
+    main(Job("merge", ProposalsMergeShards(), {"shards": shards}, {"proposals": tmp_path / "merged.h5"}))
+    assert (tmp_path / "merged.h5").read_bytes() == whole.read_bytes()
+    assert len(Proposals(whole)) == 8
+
+
+def test_shards_that_were_made_differently_are_refused(tmp_path):
+    first, _ = write_shards(tmp_path, "boxes", 2)
+    (tmp_path / "other").mkdir()
+    _, second = write_shards(tmp_path / "other", "boxes", 2, step="another")
+    with pytest.raises(InputError, match="made differently"):
+        main(Job("merge", ProposalsMergeShards(), {"shards": [first, second]}, {"proposals": tmp_path / "merged.h5"}))
+    assert not (tmp_path / "merged.h5").exists()
