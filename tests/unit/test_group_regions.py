@@ -15,7 +15,6 @@ from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.regions import RegionProposals
 from wsis_steps.core.step import Job
 from wsis_steps.core.store import Annotation, Images, ImagesWriter
-from wsis_steps.proposals.combinatorial_grouping import DOUBLE
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.proposals.group_regions import main, propose
 from wsis_steps.proposals.merge_shards import main as merge
@@ -67,7 +66,7 @@ def test_proposals_are_whole_ordered_and_apart(mode):
         assert list(box) == [x.min(), y.min(), x.max() + 1, y.max() + 1]
         assert np.array_equal(mask, ndimage.binary_fill_holes(mask))
     overlaps = found.pairwise()
-    assert overlaps[~np.eye(len(found), dtype=bool)].max() < DOUBLE
+    assert overlaps[~np.eye(len(found), dtype=bool)].max() < ProposalsGroupRegions().overlap
     first = propose_with(picture(3, 90, 110), mode=mode, count=10, diversity=0, **PLAIN)
     assert len(first) == 10 and (np.diff(first.scores) <= 0).all()
 

@@ -74,18 +74,18 @@ def read_split(root: Path, split: str) -> list[AnnotatedImage]:
     return images
 
 
-def object_segments(segmentations: np.ndarray) -> np.ndarray:
+def object_segments(segmentations: np.ndarray, smallest: float = SMALLEST_SEGMENT) -> np.ndarray:
     """The segments of all annotators that may be objects: uint8 masks (m, h, w).
 
-    Such a segment covers at least 1 % of the image and touches at most one of its four sides. What several
-    annotators drew alike is there several times. segmentations: uint16 (annotators, h, w).
+    Such a segment covers at least the share `smallest` of the image and touches at most one of its four sides. What
+    several annotators drew alike is there several times. segmentations: uint16 (annotators, h, w).
     """
     found = [np.zeros((0, *segmentations.shape[1:]), np.uint8)]
     for labels in segmentations:
         areas = np.bincount(labels.ravel())
         borders = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
         sides = sum(np.bincount(np.unique(border), minlength=len(areas)) for border in borders)
-        wanted = np.flatnonzero((areas >= SMALLEST_SEGMENT * labels.size) & (sides <= MOST_SIDES))
+        wanted = np.flatnonzero((areas >= smallest * labels.size) & (sides <= MOST_SIDES))
         found.append((labels == wanted[:, None, None]).astype(np.uint8))
     return np.concatenate(found)
 

@@ -34,9 +34,11 @@ from wsis_steps.proposals.hierarchy import (
     with_areas,
 )
 from wsis_steps.proposals.ranking import Ranker, choose_diverse, describe, rank
+from wsis_steps.settings.proposals import ProposalsGroupRegions
 
 DOUBLE = 0.95  # overlap from which two candidates are one (MCG)
-SMALLEST_MERGE, FULL_SHARE = 100, 0.01  # pixels, share of the picture: see with_areas
+LOOKED_AT = 4  # candidates for each proposal that is wanted
+SMALLEST_MERGE, FULL_SHARE = 40, 0.003  # pixels, share of the picture: see with_areas
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Recipe:
 
     merges: int
     quotas: dict[str, Quotas]
-    smallest: float = 0.001
+    smallest: float = 0.0002
 
 
 HIERARCHIES = ("multi", "fine", "middle", "coarse", "color")  # among doubles, candidates of earlier ones stay
@@ -174,23 +176,34 @@ def _origin(opened: Opened, combined: np.ndarray, number: int) -> np.ndarray:
     return np.column_stack([made, merged, present.sum(1), which]).astype(np.float32)
 
 
-def choose(candidates: Candidates, ranker: Ranker | None, count: int, diversity: float) -> RegionProposals:
-    """The `count` best candidates, best first, without holes and doubles; diversity: weight of the overlap."""
+def choose(candidates: Candidates, ranker: Ranker | None, settings: ProposalsGroupRegions) -> RegionProposals:
+    """The best candidates, best first, without holes and doubles."""
     parts = candidates.parts
-    scores = rank(candidates.features, ranker)
-    best = np.argsort(-scores, kind="stable")[: 2 * count]
+    scores = rank(candidates.features, ranker) - settings.small_weight * np.log(candidates.areas / parts.labels.size)
+    best = np.argsort(-scores, kind="stable")[: LOOKED_AT * settings.count]
     bits = fill_holes(candidates.bits[best], parts.starts, parts.second, parts.outer)
     found, place = members(bits)
     areas, boxes, centers = measure(found, place, parts.sizes, parts.boxes, parts.sums)
-    kept = np.flatnonzero(keep_different(bits, parts.sizes, areas, boxes, centers, DOUBLE))
+    kept = np.flatnonzero(keep_different(bits, parts.sizes, areas, boxes, centers, settings.overlap))
     bits, areas, boxes, scores = bits[kept], areas[kept], boxes[kept], scores[best[kept]]
     found, place = members(bits)
-    order = choose_diverse(bits, found, place, parts.sizes, areas, boxes, scores, count, diversity)
+    order = choose_diverse(bits, found, place, parts.sizes, areas, boxes, scores, settings.count, settings.diversity)
+    held = unpack(bits[order], parts.count)
+    return _without_needless_borders(parts.labels, held, boxes[order], scores[order])
+
+
+def _without_needless_borders(
+    labels: np.ndarray, held: np.ndarray, boxes: np.ndarray, scores: np.ndarray
+) -> RegionProposals:
+    """The proposals over fewer superpixels: those that all of them hold alike are one."""
+    codes = np.random.default_rng(0).integers(1 << 62, size=len(held))
+    _, first, which = np.unique(codes @ held, return_index=True, return_inverse=True)
+    order = np.argsort(np.argsort(first))  # numbered as they were
     return RegionProposals(
-        boxes[order].astype(np.float32),
-        scores[order].astype(np.float32),
-        parts.labels,
-        unpack(bits[order], parts.count),
+        boxes.astype(np.float32),
+        scores.astype(np.float32),
+        order[which].astype(np.int32)[labels],
+        held[:, np.sort(first)],
     )
 
 

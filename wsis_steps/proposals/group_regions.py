@@ -48,7 +48,7 @@ def propose(
     candidates = find_candidates(shrunk, contours, settings.mode)
     if candidates is None:
         return whole_picture(height, width)
-    proposals = choose(candidates, ranker, settings.count, settings.diversity)
+    proposals = choose(candidates, ranker, settings)
     return proposals if shrunk is picture else enlarge(proposals, height, width)
 
 

@@ -68,8 +68,12 @@ class ProposalsGroupRegions(Grouping):
     """learned: expected overlap with drawn segments of BSDS500; none: contrast of the contour, which has seen none."""
     count: Positive = 2000
     """Most proposals of a picture."""
+    overlap: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """Of two candidates that overlap by this much the better one stays; MCG 0.95."""
     diversity: Annotated[float, Field(ge=0)] = 0.55
     """Weight of the overlap with a better proposal, taken off a candidate's score; MCG 0.7."""
+    small_weight: Annotated[float, Field(ge=0)] = 0.045
+    """Added to the score of a candidate e times smaller; large objects have more candidates and would take all."""
 
     @model_validator(mode="after")
     def _model_file(self) -> "ProposalsGroupRegions":
@@ -91,11 +95,13 @@ class ProposalsTrainRanker(Grouping):
     """Folder of BSDS500: images/train and groundTruth/train."""
     seed: int = 0
     """Of the initial weights and the order of candidates."""
-    candidates: Positive = 1500
+    smallest_segment: Fraction = 0.001
+    """Of the picture; what a person drew smaller is no object to be found."""
+    candidates: Positive = 3000
     """Taken from each picture, drawn at random."""
     width: Positive = 64
     """Units of the two hidden layers."""
-    epochs: Positive = 8
+    epochs: Positive = 6
     """Passes over the candidates."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     """Peak of one_cycle."""
