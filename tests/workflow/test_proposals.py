@@ -1,0 +1,48 @@
+"""Proposals in the workflow: asked for by name, by any number of jobs, and scored."""
+
+import json
+
+import pytest
+
+TARGETS = ["results/tiny/shared/proposals/mcg.h5", "results/tiny/shared/proposals/selective_search.h5"]
+
+
+def configuration(tiny, shards: int = 1, count: int = 50):
+    steps = {"steps__proposals_search_selectively__min_size": 4, "steps__proposals_group_regions__count": count}
+    return tiny.configured(shards=shards, **steps)
+
+
+@pytest.fixture
+def made(tiny):
+    status, said = tiny.call(*TARGETS, configuration=configuration(tiny))
+    assert status == 0, said
+    return tiny
+
+
+def test_jobs_that_share_the_images_make_the_file_of_one(made):
+    paths = [made.run / target for target in TARGETS]
+    whole = [path.read_bytes() for path in paths]
+    assert not (paths[0].parent / "mcg").exists()  # what the shards made is gone
+    for path in paths:
+        path.unlink()
+    status, said = made.call(*TARGETS, configuration=configuration(made, shards=3))
+    assert status == 0, said
+    assert [path.read_bytes() for path in paths] == whole
+    for step in ("group_regions", "search_selectively"):
+        logs = sorted((made.run / "logs/tiny/shared").glob(f"proposals_{step}_*_of_3.log"))
+        assert len(logs) == 3
+
+
+def test_proposals_are_made_once_and_anew_when_their_settings_change(made):
+    assert made.planned(*TARGETS, configuration=configuration(made)) == set()
+    changed = {"proposals_group_regions 1 1", "proposals_merge_shards mcg"}
+    assert made.planned(*TARGETS, configuration=configuration(made, count=40)) == changed
+
+
+def test_proposals_are_scored(made):
+    figures = "results/tiny/shared/evaluation/proposals_mcg.json"
+    status, said = made.call(figures, configuration=configuration(made))
+    assert status == 0, said
+    metrics = json.loads((made.run / figures).read_text())["metrics"]
+    assert metrics["j_instances_all"] > 0.5 and metrics["box_recall50_all"] > 0.5
+    assert (made.run / figures).with_suffix(".svg").read_text().startswith("<svg")
