@@ -93,6 +93,18 @@ def test_an_edit_of_code_changes_it(package, name, before, after):
     assert package() != package(name, before, after)
 
 
+def test_weights_of_a_module_belong_to_its_code(package, tmp_path):
+    first = package()
+    for path in ("other.pt", "nouns/another.pt"):
+        (tmp_path / "toy_steps" / path).write_bytes(b"1")
+    assert package() == first
+    weights = tmp_path / "toy_steps/nouns/deep_small.pt"
+    weights.write_bytes(b"1")
+    second = package()
+    weights.write_bytes(b"2")
+    assert len({first, second, package()}) == 3
+
+
 def test_moving_a_module_changes_it_and_undoing_an_edit_brings_it_back(package):
     first = package()
     assert package("nouns/deep", "2", "3") != first

@@ -12,7 +12,10 @@ LEFT_OUT = (f"{PACKAGE}.config", f"{PACKAGE}.settings")
 
 
 def fingerprint(module: str) -> str:
-    """Digest of the syntax trees of `module` and of all modules of this package that it imports, in any depth."""
+    """Digest of the syntax trees of `module` and of all modules of this package that it imports, in any depth.
+
+    Trained weights that the package brings belong to the module whose name they begin with: `edge_network.pt`.
+    """
     reached, waiting = set(), {module}
     while waiting:
         name = waiting.pop()
@@ -21,6 +24,9 @@ def fingerprint(module: str) -> str:
     state = hashlib.blake2b(digest_size=8)
     for name in sorted(reached):
         state.update(f"{name}\n{_parse(name)[0]}\n".encode())
+        path = _path(name)
+        for weights in sorted(path.parent.glob(f"{path.stem}*.pt")):
+            state.update(f"{weights.name}\n".encode() + weights.read_bytes())
     return state.hexdigest()
 
 

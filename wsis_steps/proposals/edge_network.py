@@ -2,7 +2,7 @@
 
 The network is ours: an encoder and a decoder with skips (as in U-Net, Ronneberger et al., MICCAI 2015) whose finest
 level has half the picture's resolution, so that it is fast on one core; each of its cells predicts four pixels.
-`edges.pt` beside this module holds the weights that `proposals_train_edges` made from the training images of BSDS500
+`edge_network.pt` beside this module holds the weights that `proposals_train_edges` made from the training images of BSDS500
 in half an hour on one core. On its 100 val images the best F-measure (as contour_scores.py approximates it) is 0.770,
 of the mean of the scales 0.5, 1 and 2 it is 0.779, of smoothed Lab gradients 0.694.
 """
@@ -19,7 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.models import load_model
 
-PACKAGE_WEIGHTS = Path(__file__).with_name("edges.pt")
+PACKAGE_WEIGHTS = Path(__file__).with_name("edge_network.pt")
 
 
 class Convolution(nn.Module):

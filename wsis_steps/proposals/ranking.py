@@ -109,7 +109,7 @@ def load_ranker(ranker: str, edges: str, mode: str) -> tuple[Ranker | None, tupl
     if ranker == "none":
         return None, ()
     origin = "gradient" if edges == "gradient" else "learned"
-    trained = load_model(Path(__file__).with_name(f"ranker_{origin}_{mode}.pt"), "proposals_train_ranker")
+    trained = load_model(Path(__file__).with_name(f"ranking_{origin}_{mode}.pt"), "proposals_train_ranker")
     found = Ranker(trained.settings["width"])
     found.load_state_dict(trained.state)
     return found.eval(), trained.supervision
