@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from PIL import Image
 
+from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.regions import RegionProposals
 from wsis_steps.evaluation.proposal_scores import box_overlaps
 from wsis_steps.proposals.bsds import list_images, object_segments, read_image
-from wsis_steps.proposals.candidates import boxes_of
-from wsis_steps.proposals.combinatorial_grouping import find_candidates
+from wsis_steps.proposals.combinatorial_grouping import choose, find_candidates
 from wsis_steps.proposals.contours import find_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.proposals.group_regions import propose
-from wsis_steps.proposals.ranking import load_ranker
+from wsis_steps.proposals.rankers import load_ranker
 from wsis_steps.proposals.search_selectively import search
 from wsis_steps.settings.proposals import ProposalsGroupRegions
 
@@ -67,15 +67,16 @@ def cover(values: dict, samples: Iterator[Sample], processes: int) -> np.ndarray
     """Best overlaps (counts + 1, instances) of the proposals of a variant; the last row is of all candidates."""
     settings = ProposalsGroupRegions(**values)
     find_edges, _ = load_edge_finder(settings.edges, settings.edge_model)
-    ranker, _ = load_ranker(settings.ranker, settings.edges, settings.mode)
+    ranker, _ = load_ranker(settings.ranker, settings.ranker_model, settings.edges, settings.mode)
 
     def best(sample: Sample) -> np.ndarray:
         picture, masks = sample
         if not len(masks):
             return np.zeros((len(COUNTS) + 1, 0))
-        found = best_by_count(propose(picture, settings, find_edges, ranker).overlaps(masks))
         contours = find_contours(picture, settings.mode, find_edges, settings.gradient_share)
-        found[-1] = find_candidates(picture, contours, settings.mode).overlaps(masks).max(0)
+        candidates = find_candidates(picture, contours, settings.mode)
+        found = best_by_count(choose(candidates, ranker, settings).overlaps(masks))
+        found[-1] = candidates.overlaps(masks).max(0)
         return found
 
     return np.concatenate(list(fork_map(best, samples, processes, chunk=2)), axis=1)
@@ -85,11 +86,11 @@ def cover_boxes(samples: Iterator[Sample], processes: int) -> dict[str, np.ndarr
     """Best box overlaps of Selective Search (quality), of regions, and of both, half of each."""
     settings = ProposalsGroupRegions()
     find_edges, _ = load_edge_finder(settings.edges, settings.edge_model)
-    ranker, _ = load_ranker(settings.ranker, settings.edges, settings.mode)
+    ranker, _ = load_ranker(settings.ranker, settings.ranker_model, settings.edges, settings.mode)
 
     def best(sample: Sample) -> tuple[np.ndarray, ...]:
         picture, masks = sample
-        true = np.concatenate([boxes_of(mask.astype(np.int32), np.array([[False, True]])) for mask in masks])
+        true = describe(encode(masks), np.zeros(len(masks), np.int64)).boxes
         searched = search(picture, "quality", 0).astype(np.float32)
         regions: RegionProposals = propose(picture, settings, find_edges, ranker)
         count = min(len(searched), len(regions))

@@ -15,7 +15,7 @@ from bench.rows import Row
 from wsis_steps.core.pool import fork_map
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.proposals.group_regions import propose
-from wsis_steps.proposals.ranking import load_ranker
+from wsis_steps.proposals.rankers import load_ranker
 from wsis_steps.proposals.search_selectively import search
 from wsis_steps.settings.proposals import ProposalsGroupRegions
 
@@ -42,7 +42,7 @@ def proposer(mode: str) -> Callable[[np.ndarray], int]:
     torch.set_num_threads(1)
     settings = ProposalsGroupRegions(mode=mode)
     find_edges, _ = load_edge_finder(settings.edges, settings.edge_model)
-    ranker, _ = load_ranker(settings.ranker, settings.edges, mode)
+    ranker, _ = load_ranker(settings.ranker, settings.ranker_model, settings.edges, mode)
     return lambda picture: len(propose(picture, settings, find_edges, ranker))
 
 

@@ -15,7 +15,8 @@ from wsis_steps.core.models import load_model, save_model
 from wsis_steps.core.step import Job
 from wsis_steps.proposals.bsds import list_images, read_image
 from wsis_steps.proposals.contour_scores import best_f_measure
-from wsis_steps.proposals.edge_network import PACKAGE_WEIGHTS, EdgeNetwork, find_edges, load_network
+from wsis_steps.proposals.edge_models import PACKAGE_WEIGHTS
+from wsis_steps.proposals.edge_network import EdgeNetwork, find_edges, load_network
 from wsis_steps.settings.proposals import ProposalsTrainEdges
 
 REAL = Path(__file__).parents[3] / "shared/data/bsds500"
@@ -108,7 +109,7 @@ def test_the_package_finds_an_outline_and_no_texture():
     rows, columns = np.mgrid[:160, :200]
     distance = np.hypot(rows - 80, columns - 100) - 45
     picture = np.where(distance[..., None] < 0, (190, 120, 70), (70, 110, 140)) + rng.normal(0, 20, (160, 200, 3))
-    edges = find_edges(load_network(), np.clip(picture, 0, 255).astype(np.uint8))
+    edges = find_edges(load_network(PACKAGE_WEIGHTS), np.clip(picture, 0, 255).astype(np.uint8))
     on, off = edges[np.abs(distance) < 1], edges[np.abs(distance) > 8]
     assert on.mean() > 0.5 and off.mean() < 0.05
 
@@ -124,7 +125,7 @@ def gradient(picture):
 @needs_bsds
 def test_the_package_finds_drawn_boundaries_far_better_than_gradients_do():
     images = [read_image(REAL, "val", identity) for identity in list_images(REAL, "val")[:20]]
-    network = load_network()
+    network = load_network(PACKAGE_WEIGHTS)
     learned = best_f_measure((find_edges(network, image.picture), image.boundaries) for image in images)[0]
     plain = best_f_measure((gradient(image.picture), image.boundaries) for image in images)[0]
     assert learned > plain + 0.05, (learned, plain)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from artifacts import provenance, write_images
@@ -51,6 +52,14 @@ def test_joined_shards_are_the_bytes_of_one_job(tmp_path, kind, count):
     main(Job("merge", ProposalsMergeShards(), {"shards": shards}, {"proposals": tmp_path / "merged.h5"}))
     assert (tmp_path / "merged.h5").read_bytes() == whole.read_bytes()
     assert len(Proposals(whole)) == 8
+
+
+def test_a_commit_between_two_jobs_changes_nothing(tmp_path):
+    first, second = write_shards(tmp_path, "boxes", 2)
+    with h5py.File(second, "r+") as file:
+        file.attrs["commit"] = "another"
+    main(Job("merge", ProposalsMergeShards(), {"shards": [first, second]}, {"proposals": tmp_path / "merged.h5"}))
+    assert len(Proposals(tmp_path / "merged.h5")) == 8
 
 
 def test_shards_that_were_made_differently_are_refused(tmp_path):

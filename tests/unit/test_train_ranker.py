@@ -13,7 +13,8 @@ from wsis_steps.core.step import Job
 from wsis_steps.proposals.bsds import list_images, object_segments, read_image
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.proposals.group_regions import propose
-from wsis_steps.proposals.ranking import FEATURES, Ranker, load_ranker
+from wsis_steps.proposals.rankers import load_ranker
+from wsis_steps.proposals.ranking import FEATURES, Ranker
 from wsis_steps.proposals.train_ranker import fit, main
 from wsis_steps.settings.proposals import ProposalsGroupRegions, ProposalsTrainRanker
 
@@ -60,7 +61,7 @@ def test_the_package_ranks_better_than_the_score_by_hand(edges, mode):
     means = {}
     for name in ("learned", "none"):
         settings = ProposalsGroupRegions(edges=edges, mode=mode, ranker=name)
-        models = load_edge_finder(edges, None)[0], load_ranker(name, edges, mode)[0]
+        models = load_edge_finder(edges, None)[0], load_ranker(name, None, edges, mode)[0]
         best = []
         for identity in list_images(BSDS, "val")[::40]:
             image = read_image(BSDS, "val", identity)

@@ -14,7 +14,7 @@ LEFT_OUT = (f"{PACKAGE}.config", f"{PACKAGE}.settings")
 def fingerprint(module: str) -> str:
     """Digest of the syntax trees of `module` and of all modules of this package that it imports, in any depth.
 
-    Trained weights that the package brings belong to the module whose name they begin with: `edge_network.pt`.
+    Trained weights that the package brings belong to the module whose name they begin with: `rankers_learned_fast.pt`.
     """
     reached, waiting = set(), {module}
     while waiting:

@@ -72,12 +72,10 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Candidates:
-    """Sets of parts of one picture: bits uint64 (n, words), what `members` and `measure` give, features (n, f)."""
+    """Sets of parts of one picture: bits uint64 (n, words), what `measure` gives, features float32 (n, f)."""
 
     parts: Parts
     bits: np.ndarray
-    found: np.ndarray
-    place: np.ndarray
     areas: np.ndarray
     boxes: np.ndarray
     features: np.ndarray
@@ -135,7 +133,7 @@ def find_candidates(picture: np.ndarray, contours: Sequence[Contours], mode: str
         bits, found, place, areas, boxes, parts.sizes, parts.colors, parts.outer, parts.starts, parts.second,
         parts.lengths, parts.strengths, *parts.labels.shape,
     )  # fmt: skip
-    return Candidates(parts, bits, found, place, areas, boxes, np.concatenate([features, origin], axis=1))
+    return Candidates(parts, bits, areas, boxes, np.concatenate([features, origin], axis=1))
 
 
 def _sets_of(opened: Opened, combined: np.ndarray, blocks: np.ndarray, parts: Parts, number: int) -> tuple:
@@ -184,12 +182,25 @@ def choose(candidates: Candidates, ranker: Ranker | None, settings: ProposalsGro
     bits = fill_holes(candidates.bits[best], parts.starts, parts.second, parts.outer)
     found, place = members(bits)
     areas, boxes, centers = measure(found, place, parts.sizes, parts.boxes, parts.sums)
-    kept = np.flatnonzero(keep_different(bits, parts.sizes, areas, boxes, centers, settings.overlap))
-    bits, areas, boxes, scores = bits[kept], areas[kept], boxes[kept], scores[best[kept]]
-    found, place = members(bits)
-    order = choose_diverse(bits, found, place, parts.sizes, areas, boxes, scores, settings.count, settings.diversity)
-    held = unpack(bits[order], parts.count)
-    return _without_needless_borders(parts.labels, held, boxes[order], scores[order])
+    apart = np.flatnonzero(keep_different(bits, parts.sizes, areas, boxes, centers, settings.overlap))
+    scores = scores[best]
+    order, values = choose_diverse(
+        bits[apart], *members(bits[apart]), parts.sizes, areas[apart], boxes[apart], scores[apart],
+        settings.count, settings.diversity,
+    )  # fmt: skip
+    order, values = _fill_up(apart[order], values, scores, settings.count)
+    different = keep_different(bits[order], parts.sizes, areas[order], boxes[order], centers[order], DOUBLE)
+    order, values = order[different][: settings.count], values[different][: settings.count]
+    return _without_needless_borders(parts.labels, unpack(bits[order], parts.count), boxes[order], values)
+
+
+def _fill_up(chosen: np.ndarray, values: np.ndarray, scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where fewer than `count` are apart, the others follow by their scores, moved below the values of the first."""
+    if len(chosen) >= count:
+        return chosen, values
+    rest = np.setdiff1d(np.arange(len(scores)), chosen)  # in order of their scores, as all are
+    moved = scores[rest] - scores[rest[:1]].sum() + values[-1]
+    return np.concatenate([chosen, rest]), np.concatenate([values, moved])
 
 
 def _without_needless_borders(

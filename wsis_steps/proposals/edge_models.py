@@ -7,6 +7,8 @@ from wsis_steps.proposals.contours import EdgeFinder
 from wsis_steps.proposals.edge_network import find_edges, load_network
 from wsis_steps.proposals.structured_forest import forest_edges, load_forest
 
+PACKAGE_WEIGHTS = Path(__file__).with_name("edge_models_learned.pt")
+
 
 def load_edge_finder(edges: str, model: Path | None) -> tuple[EdgeFinder | None, tuple[str, ...]]:
     """A function from an RGB picture to contour strength, and what it has seen; none for the gradient.
@@ -17,5 +19,5 @@ def load_edge_finder(edges: str, model: Path | None) -> tuple[EdgeFinder | None,
     if edges == "gradient":
         return None, ()
     if edges == "learned":
-        return partial(find_edges, load_network(model)), ("masks_seen: boundaries",)
+        return partial(find_edges, load_network(model or PACKAGE_WEIGHTS)), ("masks_seen: boundaries",)
     return partial(forest_edges, load_forest(model)), ("masks_seen: boundaries",)

@@ -2,9 +2,9 @@
 
 The network is ours: an encoder and a decoder with skips (as in U-Net, Ronneberger et al., MICCAI 2015) whose finest
 level has half the picture's resolution, so that it is fast on one core; each of its cells predicts four pixels.
-`edge_network.pt` beside this module holds the weights that `proposals_train_edges` made from the training images of BSDS500
-in half an hour on one core. On its 100 val images the best F-measure (as contour_scores.py approximates it) is 0.770,
-of the mean of the scales 0.5, 1 and 2 it is 0.779, of smoothed Lab gradients 0.694.
+`proposals_train_edges` made the weights of the package (edge_models.py) from the training images of BSDS500 in half an
+hour on one core. On its 100 val images the best F-measure (as contour_scores.py approximates it) is 0.770, of the mean
+of the scales 0.5, 1 and 2 it is 0.779, of smoothed Lab gradients 0.694.
 """
 
 from pathlib import Path
@@ -18,8 +18,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.models import load_model
-
-PACKAGE_WEIGHTS = Path(__file__).with_name("edge_network.pt")
 
 
 class Convolution(nn.Module):
@@ -92,13 +90,12 @@ class EdgeNetwork(nn.Module):
         return plain.eval()
 
 
-def load_network(path: Path | None = None) -> EdgeNetwork:
-    """The network of a file that `proposals_train_edges` wrote (None: the package's), ready for `find_edges`.
+def load_network(path: Path) -> EdgeNetwork:
+    """The network of a file that `proposals_train_edges` wrote, ready for `find_edges`.
 
     Raises:
         InputError: the file is missing or is no such model.
     """
-    path = path or PACKAGE_WEIGHTS
     if not path.is_file():
         raise InputError(f"{path} does not exist; train the weights of learned edges with proposals_train_edges.")
     trained = load_model(path, "proposals_train_edges")

@@ -22,7 +22,8 @@ from wsis_steps.proposals.candidates import boxes_of
 from wsis_steps.proposals.combinatorial_grouping import choose, find_candidates, whole_picture
 from wsis_steps.proposals.contours import EdgeFinder, find_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
-from wsis_steps.proposals.ranking import Ranker, load_ranker
+from wsis_steps.proposals.rankers import load_ranker
+from wsis_steps.proposals.ranking import Ranker
 from wsis_steps.settings.proposals import ProposalsGroupRegions
 
 STEP = Step(
@@ -65,7 +66,7 @@ def main(job: Job) -> None:
     images = Images(job.inputs["images"])
     members = members_of_shard(len(images), job.values["shard"])
     find_edges, edges_seen = load_edge_finder(settings.edges, settings.edge_model)
-    ranker, ranker_seen = load_ranker(settings.ranker, settings.edges, settings.mode)
+    ranker, ranker_seen = load_ranker(settings.ranker, settings.ranker_model, settings.edges, settings.mode)
     pictures = Pictures(images)
 
     def propose_image(i: int) -> tuple[dict, dict]:

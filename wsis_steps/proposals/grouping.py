@@ -94,9 +94,9 @@ def _meet(first, second):
 
 
 @njit(cache=True)
-def _touching(bits, first, second):
-    """Bits of the parts that touch each region without being in it; first, second: the parts at each edge."""
-    around = np.zeros(((bits.shape[1]) * 64, bits.shape[1]), np.uint64)
+def _around_parts(words, first, second):
+    """Bits uint64 (64 x words, words) of the neighbours of each part; first, second: the parts at each edge."""
+    around = np.zeros((64 * words, words), np.uint64)
     for edge in range(len(first)):
         a, b = first[edge], second[edge]
         around[a, b >> 6] |= np.uint64(1) << np.uint64(b & 63)
@@ -167,7 +167,7 @@ def combine(opened: Opened, superpixels: SuperpixelGraph, quotas: Quotas) -> np.
     bits = region_bits(opened.children, unsplit, len(unsplit))
     edges = parts[superpixels.edges]
     edges = edges[edges[:, 0] != edges[:, 1]]
-    around = _touching(bits, edges[:, 0], edges[:, 1])
+    around = _around_parts(bits.shape[1], edges[:, 0], edges[:, 1])
     touching = _touch_regions(opened.children, bits, around, unsplit)
     singles = np.full((min(quotas[0], len(opened.nodes)), 4), -1, dtype=np.int64)
     singles[:, 0] = np.arange(len(singles))
@@ -176,6 +176,7 @@ def combine(opened: Opened, superpixels: SuperpixelGraph, quotas: Quotas) -> np.
 
 @njit(cache=True)
 def _touch_regions(children, bits, around, unsplit):
+    """Bits uint64 (regions, words) of the parts that touch each region without being in it."""
     touching = np.zeros_like(bits)
     for part in range(len(unsplit)):
         touching[unsplit[part]] = around[part]

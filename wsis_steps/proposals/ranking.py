@@ -1,13 +1,9 @@
 """Order of candidates: features, a small ranker, and diversity."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numba import njit
 from torch import Tensor, nn
-
-from wsis_steps.core.models import load_model
 
 FEATURES = (
     "area", "width", "height", "fill", "aspect", "center_x", "center_y", "left", "top", "right", "bottom",
@@ -101,20 +97,6 @@ class Ranker(nn.Module):
         return self.layers((features - self.mean) / self.deviation)[:, 0]
 
 
-def load_ranker(ranker: str, edges: str, mode: str) -> tuple[Ranker | None, tuple[str, ...]]:
-    """The package's ranker for contours of that origin in that mode, and what it has seen; `none` has seen nothing.
-
-    Contours of a structured forest are ranked as learned ones.
-    """
-    if ranker == "none":
-        return None, ()
-    origin = "gradient" if edges == "gradient" else "learned"
-    trained = load_model(Path(__file__).with_name(f"ranking_{origin}_{mode}.pt"), "proposals_train_ranker")
-    found = Ranker(trained.settings["width"])
-    found.load_state_dict(trained.state)
-    return found.eval(), trained.supervision
-
-
 @torch.inference_mode()
 def rank(features: np.ndarray, ranker: Ranker | None) -> np.ndarray:
     """Scores float32 (n,) of features float32 (n, f); without a ranker (None) a score by hand.
@@ -131,10 +113,11 @@ def rank(features: np.ndarray, ranker: Ranker | None) -> np.ndarray:
 
 @njit(cache=True)
 def choose_diverse(bits, found, place, sizes, areas, boxes, scores, count, weight):
-    """Places int64 of up to `count` candidates: each next one has the largest score - weight x overlap with one chosen.
+    """Places int64 of up to `count` candidates, and the value float64 that each was chosen for, which never rises.
 
-    Maximal marginal relevance, computed lazily: a value only falls while more are chosen, so one that is still the
-    largest after it was brought up to date is the largest of all.
+    Each next one has the largest value: score - weight x largest overlap with one chosen. Maximal marginal relevance,
+    computed lazily: a value only falls while more are chosen, so one that is still the largest after it was brought up
+    to date is the largest of all.
     """
     total = len(scores)
     values = scores.astype(np.float64).copy()
@@ -142,6 +125,7 @@ def choose_diverse(bits, found, place, sizes, areas, boxes, scores, count, weigh
     compared = np.zeros(total, np.int64)
     order = np.argsort(-values)
     chosen = np.empty(min(count, total), np.int64)
+    reached = np.empty(len(chosen))
     heap_value = values[order].copy()
     heap = order.copy()  # sorted descending is a heap
     length, number = total, 0
@@ -173,6 +157,7 @@ def choose_diverse(bits, found, place, sizes, areas, boxes, scores, count, weigh
         compared[top] = number
         if penalty[top] == before:
             chosen[number] = top
+            reached[number] = heap_value[0]
             number += 1
             length -= 1
             heap[0], heap_value[0] = heap[length], heap_value[length]
@@ -190,4 +175,4 @@ def choose_diverse(bits, found, place, sizes, areas, boxes, scores, count, weigh
             heap[spot], heap[child] = heap[child], heap[spot]
             heap_value[spot], heap_value[child] = heap_value[child], heap_value[spot]
             spot = child
-    return chosen
+    return chosen, reached

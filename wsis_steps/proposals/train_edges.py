@@ -1,7 +1,7 @@
 """Trains the network of learned edges on the drawn boundaries of BSDS500's training images.
 
 setting  root     folder of BSDS500: images/train, groundTruth/train; val is only measured on, where it is there
-out      model    weights of learned edges, as wsis_steps/proposals/edge_network.pt
+out      model    weights of learned edges, as wsis_steps/proposals/edge_models_learned.pt
          metrics  JSON lines: mean loss and learning rate along the training
 
 Loss: cross entropy with the share of annotators who marked a pixel; boundaries weigh more than their number, and

@@ -1,7 +1,7 @@
 """Trains the ranker of region proposals on the drawn segments of BSDS500's training images.
 
 setting  root    folder of BSDS500: images/train, groundTruth/train
-out      ranker  its parameters, as wsis_steps/proposals/ranking_*.pt
+out      ranker  its parameters, as wsis_steps/proposals/rankers_*.pt
 
 The ranker learns the overlap of a candidate with the object-like segment that it fits best, from the candidate's
 features. By hand: python -m wsis_steps.proposals.train_ranker --settings '{"root": "BSDS500/data"}' --ranker file.pt

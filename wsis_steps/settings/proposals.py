@@ -57,8 +57,14 @@ class Grouping(Settings):
     """File of the edge model: of structured_forest, or of learned in place of the package's."""
     gradient_share: Fraction = 0.2
     """Of the color gradient in the contours of a model."""
-    long_side: Count = 640
-    """Larger pictures are shrunk to this many pixels before they are grouped; 0 keeps their size."""
+
+    @model_validator(mode="after")
+    def _model_file(self) -> "Grouping":
+        if self.edges == "structured_forest" and self.edge_model is None:
+            raise ValueError("edges: structured_forest needs edge_model, the path of OpenCV's model file")
+        if self.edges == "gradient" and self.edge_model is not None:
+            raise ValueError("edges: gradient takes no edge_model")
+        return self
 
 
 class ProposalsGroupRegions(Grouping):
@@ -66,22 +72,18 @@ class ProposalsGroupRegions(Grouping):
 
     ranker: Literal["learned", "none"] = "learned"
     """learned: expected overlap with drawn segments of BSDS500; none: contrast of the contour, which has seen none."""
+    ranker_model: Path | None = None
+    """File of a ranker that proposals_train_ranker made, in place of the package's."""
     count: Positive = 2000
     """Most proposals of a picture."""
+    long_side: Count = 640
+    """Larger pictures are shrunk to this many pixels before they are grouped; 0 keeps their size."""
     overlap: Annotated[float, Field(gt=0, le=1)] = 0.7
-    """Of two candidates that overlap by this much the better one stays; MCG 0.95."""
+    """Of two candidates that overlap by this much the better one comes first, the other after all that are apart."""
     diversity: Annotated[float, Field(ge=0)] = 0.55
     """Weight of the overlap with a better proposal, taken off a candidate's score; MCG 0.7."""
     small_weight: Annotated[float, Field(ge=0)] = 0.045
     """Added to the score of a candidate e times smaller; large objects have more candidates and would take all."""
-
-    @model_validator(mode="after")
-    def _model_file(self) -> "ProposalsGroupRegions":
-        if self.edges == "structured_forest" and self.edge_model is None:
-            raise ValueError("edges: structured_forest needs edge_model, the path of OpenCV's model file")
-        if self.edges == "gradient" and self.edge_model is not None:
-            raise ValueError("edges: gradient takes no edge_model")
-        return self
 
 
 class ProposalsMergeShards(Settings):
@@ -93,7 +95,7 @@ class ProposalsTrainRanker(Grouping):
 
     root: Path | None = None
     """Folder of BSDS500: images/train and groundTruth/train."""
-    seed: int = 0
+    seed: Count = 0
     """Of the initial weights and the order of candidates."""
     smallest_segment: Fraction = 0.001
     """Of the picture; what a person drew smaller is no object to be found."""
