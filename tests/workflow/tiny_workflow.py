@@ -162,14 +162,18 @@ def wait_for(process: subprocess.Popen, folder: Path, pattern: str) -> Path:
     raise AssertionError(f"{pattern} never appeared")
 
 
-def make(folder: Path) -> dict:
-    """Runs the workflow, kills it while it trains, and runs it again to the end; tells what happened."""
-    tiny = Tiny(folder)
+def copy_code(tiny: Tiny) -> None:
     tiny.run.mkdir(parents=True)
     tiny.code.mkdir()
     for name in CODE:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tiny.code / name)
+
+
+def make(folder: Path) -> dict:
+    """Runs the workflow, kills it while it trains, and runs it again to the end; tells what happened."""
+    tiny = Tiny(folder)
+    copy_code(tiny)
     process = tiny.start()
     wait_for(process, tiny.run, "work/tiny/bestie/bestie_train_round00/checkpoint.pt")
     kill_all(process)
