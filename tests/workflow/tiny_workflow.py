@@ -56,11 +56,11 @@ class Tiny:
                 start_new_session=True,
             )
 
-    def call(self, *options: str, configuration: Path = CONFIGURATION) -> tuple[int, str]:
-        """Exit status of snakemake and what it said."""
+    def call(self, *options: str, configuration: Path = CONFIGURATION, patience: float = 300) -> tuple[int, str]:
+        """Exit status of snakemake and what it said; it is killed after so many seconds."""
         process = self.start(*options, configuration=configuration)
         try:
-            status = process.wait(timeout=300)
+            status = process.wait(timeout=patience)
         finally:
             kill_all(process)
         return status, (self.folder / "said.txt").read_text()
