@@ -4,7 +4,7 @@
     python -m bench.run labels evaluation     some
 
 Prints a table and writes benchmarks/bench.json. Figures that other work on the machine can spoil: loading, workflow,
-semantic_training.
+semantic_training, community_learning.
 """
 
 import argparse
@@ -18,7 +18,17 @@ from pathlib import Path
 
 import torch
 
-from bench import dense_crf, evaluation, labels, loading, neighbourhood, replacement, semantic_training, workflow
+from bench import (
+    community_learning,
+    dense_crf,
+    evaluation,
+    labels,
+    loading,
+    neighbourhood,
+    replacement,
+    semantic_training,
+    workflow,
+)
 from bench.rows import Row, table
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import nearest
@@ -29,6 +39,7 @@ PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
     "evaluation": lambda folder, device: evaluation.measure(folder),
     "neighbourhood": lambda folder, device: neighbourhood.measure(),
     "semantic_training": lambda folder, device: semantic_training.measure(device),
+    "community_learning": lambda folder, device: community_learning.measure(device),
     "dense_crf": lambda folder, device: dense_crf.measure(),
     "replacement": lambda folder, device: replacement.measure(folder),
     "workflow": lambda folder, device: workflow.measure(folder),

@@ -79,8 +79,12 @@ class CommunityNetwork(nn.Module):
         return Detections(*in_chunks(detect, chunk, regions))
 
     def segment(self, maps: list[Tensor], regions: Tensor, categories: Tensor, chunk: int) -> Masks:
-        """Masks of regions (n, 5) for their categories int64 (n,), 0 = background; `chunk` of them at a time."""
+        """Masks of regions (n, 5) for their categories int64 (n,), 0 = background.
+
+        chunk: as in `detect`; as a mask has more cells, fewer regions go through at once, for as much memory.
+        """
         settings = self.settings
+        chunk = max(chunk * settings.roi_size**2 // settings.mask_size**2, 1)
 
         def segment(part: Tensor, chosen: Tensor) -> Masks:
             cropped = self.features.crop(maps, LAST - 1, part, settings.roi_size)

@@ -44,7 +44,8 @@ class CommunityLearningTrain(Training):
     roi_size: Positive = 7
     """Cells of a side of the detector's features; paper 7."""
     roi_chunk: Positive = 256
-    """Proposals that go through the network at once. Changes memory and time, not the result."""
+    """Proposals that go through the network at once, fewer where they have more cells. Changes memory and time, not the
+    result."""
     refinement_heads: Positive = 3
     """K of equation 6; paper 3."""
     seed_overlap: Fraction = 0.5
@@ -125,4 +126,5 @@ class CommunityLearningInfer(Settings):
     mask_threshold: Fraction = 0.4
     """xi of equation 10."""
     roi_chunk: Positive = 256
-    """Proposals that go through the network at once. Changes memory and time, not the result."""
+    """Proposals that go through the network at once, fewer where they have more cells. Changes memory and time, not the
+    result."""
