@@ -162,6 +162,20 @@ def test_chunks_change_neither_result_nor_gradient(norm):
             torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-4 * size + 1e-6, msg=name)
 
 
+def test_mixed_precision_gives_nearly_the_same_loss():
+    found = []
+    for mixed in (False, True):
+        model = network(roi_chunk=7)
+        torch.manual_seed(5)
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            terms = batch_loss(model, batch())
+        terms["total"].backward()
+        found.append(terms)
+    for name, value in found[0].items():
+        assert found[1][name].dtype == torch.float32
+        torch.testing.assert_close(found[1][name], value, rtol=0.05, atol=1e-3, msg=name)
+
+
 def test_every_part_learns_from_the_loss():
     model = network()
     batch_loss(model, batch())["total"].backward()

@@ -55,7 +55,8 @@ class Features(nn.Module):
         level: 0, 1 or 2 for res2, res3 or res4.
         """
         scale = 1 / self.backbone.strides[LEVELS[self.backbone.name][level]]
-        return self.take(maps[level], regions.to(maps[level].dtype), size, scale, **self.options)
+        # in half precision places would be off by pixels
+        return self.take(maps[level].float(), regions.float(), size, scale, **self.options)
 
     def last_level(self, cropped: Tensor) -> Tensor:
         """res5: (n, channels of res5, size, size) from res4's features (n, channels of res4, size, size)."""
