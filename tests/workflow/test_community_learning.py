@@ -90,6 +90,11 @@ def test_passes_and_thresholds_of_inference_are_settings(data, tmp_path):
     assert train(data, tmp_path, COMMUNITY_LEARNING).status == 0
     labels, _ = infer(data, tmp_path, short_sides=[32, 48], flip=True, score_threshold=0, detections=3)
     assert all(len(labels.read(i)) <= 3 for i in range(6))
+    for instances in labels:  # boxes are the detector's, and what is pasted stays within them
+        for box, mask in zip(instances.boxes, decode(instances.rles, SIZE, SIZE), strict=True):
+            rows, columns = np.nonzero(mask)
+            assert box[0] - 0.5 <= columns.min() and columns.max() + 0.5 <= box[2]
+            assert box[1] - 0.5 <= rows.min() and rows.max() + 0.5 <= box[3]
     assert not sum(map(len, infer(data, tmp_path, score_threshold=1)[0]))
 
 

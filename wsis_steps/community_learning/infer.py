@@ -9,6 +9,8 @@ out  labels       instances of the training images; classes limited to the tags
 Deep Community Learning (WACV 2021), section 3.4 and equation 10.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -40,7 +42,10 @@ def find_instances(
     allowed: np.ndarray,
     settings: CommunityLearningInfer,
 ) -> ImageInstances:
-    """Instances of a picture uint8 (3, h, w) from its proposals (R, 4), of the allowed classes, bool (C,)."""
+    """Instances of a picture uint8 (3, h, w) from its proposals (R, 4), of the allowed classes, bool (C,).
+
+    Their boxes are the detector's, of which its box AP and CorLoc are to be taken, not those around the masks.
+    """
     device, (height, width) = picture.device, picture.shape[1:]
     with torch.inference_mode(), autocast(device):
         views = make_views(model, picture, settings)
@@ -52,7 +57,11 @@ def find_instances(
             masks = paste(values, found.boxes, height, width, settings.mask_threshold).cpu().numpy()
         else:
             masks = np.zeros((0, height, width), dtype=bool)
-    return describe(encode(masks), found.categories.cpu().numpy() - 1, scores=found.scores.cpu().numpy())
+    kept = masks.any(axis=(1, 2))
+    categories, scores, detected = (
+        column.cpu().numpy()[kept] for column in (found.categories, found.scores, found.boxes)
+    )
+    return replace(describe(encode(masks[kept]), categories - 1, scores=scores), boxes=detected.astype(np.float32))
 
 
 def main(job: Job) -> None:
