@@ -4,7 +4,7 @@
     python -m bench.run labels evaluation     some
 
 Prints a table and writes benchmarks/bench.json. Figures that other work on the machine can spoil: loading, workflow,
-semantic_training.
+semantic_training, community_learning.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from bench import (
+    community_learning,
     dense_crf,
     evaluation,
     labels,
@@ -39,6 +40,7 @@ PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
     "evaluation": lambda folder, device: evaluation.measure(folder),
     "neighbourhood": lambda folder, device: neighbourhood.measure(),
     "semantic_training": lambda folder, device: semantic_training.measure(device),
+    "community_learning": lambda folder, device: community_learning.measure(device),
     "dense_crf": lambda folder, device: dense_crf.measure(),
     "replacement": lambda folder, device: replacement.measure(folder),
     "proposals": lambda folder, device: proposals.measure(),

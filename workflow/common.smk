@@ -98,7 +98,20 @@ def last_labels(wildcards):
     chosen = RUNS.runs[wildcards.run]
     if chosen.system == "supervised":
         return f"{DATA}/instances_train.h5"
-    return f"results/{DATASET}/{RUNS.labels(wildcards.run, chosen.rounds)}"
+    return f"results/{DATASET}/{RUNS.last_labels(wildcards.run)}"
+
+
+def boxes(wildcards):
+    """The boxes that community_learning chooses from."""
+    name = RUNS.values(wildcards.run, "community_learning_train").proposals
+    return f"results/{DATASET}/shared/proposals/{name}.h5"
+
+
+def unreplaced(wildcards):
+    """Predictions whose masks are replaced: a network's own may lie with another run, which computed the same."""
+    if wildcards.name == "direct":
+        return result("community_learning_infer", "predictions/direct.h5")(wildcards)
+    return f"results/{DATASET}/{wildcards.run}/predictions/{wildcards.name}.h5"
 
 
 def source(wildcards):

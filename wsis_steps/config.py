@@ -16,7 +16,7 @@ SHARED_STEPS = ("data_draw", "data_import_dataset", "data_download", "proposals_
 class Run(Settings):
     """A system with its overrides: one row of the table, one folder under results/<dataset>/."""
 
-    system: Literal["bestie", "learning_to_segment", "supervised", "supervised_semantic"]
+    system: Literal["bestie", "community_learning", "learning_to_segment", "supervised", "supervised_semantic"]
     """Which chain of steps; supervised (Mask R-CNN) and supervised_semantic (the network of learning_to_segment) train
     on the true masks, as upper bounds."""
     rounds: Positive = 1
@@ -25,12 +25,18 @@ class Run(Settings):
     """Where BESTIE's semantic maps come from."""
     supervision: Literal["tags", "points"] = "tags"
     """What the system may see of the training images."""
-    maskrcnn: bool = True
-    """Train a Mask R-CNN on the last labels; without it the system's own predictions are the result."""
+    maskrcnn: bool | None = None
+    """Train a Mask R-CNN on the last labels; without it the system's own predictions are the result. By default bestie
+    does and community_learning does not, as in their papers."""
     seed: Count | None = None
     """Seed of every training step of the run; by default the configuration's."""
     steps: dict[str, dict[str, Any]] = {}
     """Settings that differ from the global ones, by step."""
+
+    @property
+    def retrains(self) -> bool:
+        """Whether a Mask R-CNN on the last labels is the result."""
+        return self.system == "bestie" if self.maskrcnn is None else self.maskrcnn
 
 
 class Configuration(Settings):

@@ -43,6 +43,8 @@ class Runs:
                        for step in run.steps if step not in have]  # fmt: skip
             if run.supervision == "points" and "bestie_label" in have and points and not points.is_file():
                 faults.append(f"run {name} is supervised by points, but {points} does not exist")
+            if run.system == "community_learning" and (run.rounds > 1 or run.supervision != "tags"):
+                faults.append(f"run {name}: community_learning has one round and learns from tags")
             if run.system.startswith("supervised") and "train" not in data.truth:
                 faults.append(
                     f"run {name} learns from the true masks of the training images, but data_import_dataset.truth is "
@@ -85,7 +87,9 @@ class Runs:
             "bestie_label": (semantic,) if chosen.supervision == "points" else (semantic, "classifier_find_peaks"),
             "bestie_train": ("bestie_label", semantic),
             "bestie_infer": ("bestie_train",),
-            "maskrcnn_train": () if chosen.system == "supervised" else ("bestie_infer",),
+            "community_learning_infer": ("community_learning_train",),
+            "postprocess_replace_with_proposals": ("community_learning_infer",),
+            "maskrcnn_train": () if chosen.system == "supervised" else (self.label_step(run),),
             "maskrcnn_infer": ("maskrcnn_train",),
         }.get(step, ())
         if getattr(self.values(run, step), "weights", "") == "classifier":
@@ -95,7 +99,8 @@ class Runs:
     def _steps(self, run: str) -> frozenset[str]:
         """All steps that a run needs for its result."""
         chosen = self.runs[run]
-        waiting = {"maskrcnn_infer"} if chosen.maskrcnn or chosen.system == "supervised" else {"bestie_infer"}
+        last = "postprocess_replace_with_proposals" if chosen.system == "community_learning" else "bestie_infer"
+        waiting = {"maskrcnn_infer"} if chosen.retrains or chosen.system == "supervised" else {last}
         if chosen.system in SEMANTIC_SYSTEMS:
             waiting = {"learning_to_segment_infer"}
         reached: set[str] = set()
@@ -109,6 +114,10 @@ class Runs:
         """The step that makes a run's semantic maps."""
         chosen = self.runs[run]
         return "learning_to_segment_infer" if chosen.system in SEMANTIC_SYSTEMS else SEMANTIC_STEPS[chosen.semantic]
+
+    def label_step(self, run: str) -> str:
+        """The step that makes a run's last labels, with its own predictions."""
+        return "community_learning_infer" if self.runs[run].system == "community_learning" else "bestie_infer"
 
     def _identity(self, run: str, step: str) -> tuple:
         """Equal where a step computes the same: its settings and those of all it stands on."""
@@ -145,6 +154,13 @@ class Runs:
         step = "bestie_label" if number == 0 else "bestie_infer"
         return f"{self.owner(run, step, max(number, 1))}/labels/round{number:02d}.h5"
 
+    def last_labels(self, run: str) -> str:
+        """Path below results/<dataset>/ of the labels that a Mask R-CNN of this run trains on."""
+        step = self.label_step(run)
+        if step == "community_learning_infer":
+            return f"{self.owner(run, step)}/labels/round00.h5"
+        return self.labels(run, self.runs[run].rounds)
+
     def figures(self, truth: tuple[str, ...]) -> list[tuple[str, str, str, str]]:
         """Rows of run, system, stage, evaluation file for the table; `truth`: the splits that have true masks."""
         return [row for run in self.runs for row in self._figures(run, truth)]
@@ -165,6 +181,10 @@ class Runs:
         for number in range(1, run.rounds + 1):
             scored(f"labels/round{number:02d}", "train", "bestie_infer", f"labels_round{number:02d}", number)
         scored("predictions_direct", "val", "bestie_infer", f"predictions_round{run.rounds:02d}", run.rounds)
+        scored("labels/round00", "train", "community_learning_infer", "labels_round00")
+        own = "predictions_direct" if run.retrains else "predictions"
+        scored(own, "val", "community_learning_infer", "predictions_direct")
+        scored("predictions_mcg", "val", "postprocess_replace_with_proposals", "predictions_direct_mcg")
         scored("predictions", "val", "maskrcnn_infer", "predictions_val")
         return rows
 
@@ -194,6 +214,11 @@ class Runs:
             made(trained, "bestie_train", f"{trained}/metrics.jsonl", number)
             made(f"labels/round{number:02d}", "bestie_infer", f"labels/round{number:02d}.h5", number)
         made("predictions_direct", "bestie_infer", f"predictions/round{run.rounds:02d}.h5", run.rounds)
+        made("community_learning", "community_learning_train", "community_learning/metrics.jsonl")
+        made("labels/round00", "community_learning_infer", "labels/round00.h5")
+        own = "predictions_direct" if run.retrains else "predictions"
+        made(own, "community_learning_infer", "predictions/direct.h5")
+        made("predictions_mcg", "postprocess_replace_with_proposals", "predictions/direct_mcg.h5")
         made("maskrcnn", "maskrcnn_train", "maskrcnn/metrics.jsonl")
         made("predictions", "maskrcnn_infer", "predictions/val.h5")
         return rows

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from artifacts import provenance
+from artifacts import SIZE, provenance, squares
 from pycocotools import mask as coco
 
 from wsis_steps.core.artifact import create
@@ -66,3 +66,19 @@ def write_proposals(
             writer.add(identity, height, width, *encode_proposals(proposals))
         writer.close()
     return path
+
+
+def square_boxes(path: Path, count: int = 8, others: int = 12) -> Path:
+    """Boxes of the images of `artifacts.write_images`: that of the square, and others at random."""
+    images = {}
+    for k in range(count):
+        rng = np.random.default_rng(k)
+        low = rng.integers(0, SIZE - 10, (others, 2))
+        high = low + rng.integers(6, 16, (others, 2))
+        boxes = np.vstack([np.hstack([low, np.minimum(high, SIZE)]), squares(k).boxes]).astype(np.float32)
+        images[f"image{k}"] = (
+            BoxProposals(boxes, np.linspace(1, 0, len(boxes)).astype(np.float32), SIZE, SIZE),
+            SIZE,
+            SIZE,
+        )
+    return write_proposals(path, "boxes", images)

@@ -33,7 +33,10 @@ WRONG = {
     "a reserved name": (plain(runs={"shared": {"system": "bestie"}}), "'shared' is a reserved name"),
     "a name with a space": (plain(runs={"my run": {"system": "bestie"}}), "my run"),
     "no system": (plain(runs={"one": {}}), "'runs.one.system' is missing"),
-    "an unknown system": (with_run(system="bestei"), "'runs.one.system' is 'bestei' but should be 'bestie', 'learning"),
+    "an unknown system": (
+        with_run(system="bestei"),
+        "'runs.one.system' is 'bestei' but should be 'bestie', 'community",
+    ),
     "an unknown key of a run": (with_run(sytem="bestie"), "there is no key 'runs.one.sytem', the nearest is 'system'"),
     "rounds below one": (with_run(rounds=-1), "'runs.one.rounds' is -1 but should be greater than or equal to 1"),
     "rounds that are a word": (with_run(rounds="two"), "'runs.one.rounds' is 'two' but should be a valid integer"),

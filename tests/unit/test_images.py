@@ -94,6 +94,20 @@ def test_every_turn_and_flip_occurs():
     assert len({flip_and_turn(rng, 3, 4).labels(pixels).tobytes() for _ in range(100)}) == 2
 
 
+@settings(max_examples=30)
+@given(seed=st.integers(0, 1000), x=st.integers(0, 20), y=st.integers(0, 10), width=st.integers(2, 9))
+def test_boxes_move_with_what_they_hold(seed, x, y, width):
+    marked = np.zeros((24, 32), np.uint8)
+    marked[y : y + 5, x : x + width] = 1
+    scaled = fit(24, 32, 48, 96)
+    geometry = scaled.then(flip_and_turn(np.random.default_rng(seed), 48, 96, turns=True))
+    rows, columns = np.nonzero(geometry.labels(marked))
+    found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    moved = geometry.boxes(np.array([[x, y, x + width, y + 5]], np.float32))
+    assert (geometry.height, geometry.width) in ((48, 96), (96, 48)) and moved[0].tolist() == pytest.approx(found)
+    assert geometry.boxes(np.zeros((0, 4))).shape == (0, 4)
+
+
 def test_points_that_leave_the_crop_are_dropped():
     geometry = Geometry(np.array([[1.0, 0, -10], [0, 1, -10]]), 20, 20)
     points = np.array([[10, 10, 0], [9, 15, 1], [29, 29, 2], [30, 15, 3], [15, 9, 4], [15, 30, 5.0]])

@@ -26,6 +26,7 @@ LAID_OVER = {
     "voc2012_ablations": PRESETS / "voc2012.yaml",
     "voc2012_imagenet": PRESETS / "voc2012.yaml",
     "shapes_ablations": ROOT / "config.yaml",
+    "shapes_community_learning": ROOT / "config.yaml",
 }
 
 

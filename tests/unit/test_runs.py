@@ -58,6 +58,53 @@ def test_the_semantic_network_is_a_system_and_a_source():
     assert found.values("c", "learning_to_segment_train").supervision == "masks"
 
 
+COMMUNITY = {"system": "community_learning"}
+
+
+def test_community_learning_ends_in_proposals_for_its_masks_or_in_a_mask_rcnn():
+    own = {"community_learning_train", "community_learning_infer"}
+    found = runs(a=COMMUNITY, b={**COMMUNITY, "maskrcnn": True})
+    assert found.steps("a") == own | {"postprocess_replace_with_proposals"}
+    assert found.steps("b") == own | {"maskrcnn_train", "maskrcnn_infer"}
+    assert {owners(found, "b")[step] for step in own} == {"a"} and found.last_labels("b") == "a/labels/round00.h5"
+    with_classifier = runs({"community_learning_train": {"weights": "classifier"}}, a=COMMUNITY)
+    assert "classifier_train" in with_classifier.steps("a")
+
+
+def test_figures_of_community_learning():
+    found = runs(a=COMMUNITY, b={**COMMUNITY, "maskrcnn": True})
+    figures = [(run, stage, path.removeprefix("results/d/")) for run, _, stage, path in found.figures(("train", "val"))]
+    assert figures == [
+        ("a", "labels/round00", "a/evaluation/labels_round00.json"),
+        ("a", "predictions", "a/evaluation/predictions_direct.json"),
+        ("a", "predictions_mcg", "a/evaluation/predictions_direct_mcg.json"),
+        ("b", "labels/round00", "a/evaluation/labels_round00.json"),
+        ("b", "predictions_direct", "a/evaluation/predictions_direct.json"),
+        ("b", "predictions", "b/evaluation/predictions_val.json"),
+    ]
+    names = [
+        "community_learning/metrics.jsonl",
+        "labels/round00.h5",
+        "predictions/direct.h5",
+        "predictions/direct_mcg.h5",
+    ]
+    assert [path.removeprefix("results/d/") for run, _, path in found.shown() if run == "a"] == [
+        f"a/{n}" for n in names
+    ]
+
+
+def test_an_ablation_of_the_masks_for_community_learning_replaces_its_own():
+    found = runs(a=COMMUNITY, b={**COMMUNITY, "steps": {"postprocess_replace_with_proposals": {"min_overlap": 0.5}}})
+    assert owners(found, "b")["community_learning_infer"] == "a"
+    assert owners(found, "b")["postprocess_replace_with_proposals"] == "b"
+
+
+def test_community_learning_has_one_round_and_learns_from_tags():
+    for values in ({"rounds": 2}, {"supervision": "points"}):
+        with pytest.raises(InputError, match="has one round and learns from tags"):
+            runs(a={**COMMUNITY, **values}).check()
+
+
 def test_figures_and_pictures_of_a_run_lie_where_they_are_computed():
     found = runs(
         a={"system": "learning_to_segment"}, b=bestie(semantic="learning_to_segment"), c={"system": "supervised"}

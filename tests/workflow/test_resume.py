@@ -13,7 +13,8 @@ import pytest
 import torch
 from artifacts import write_images, write_labels, write_semantic
 from calls import call, files
-from tiny_settings import BESTIE, CLASSIFIER, LEARNING_TO_SEGMENT, MASKRCNN
+from proposal_sets import square_boxes
+from tiny_settings import BESTIE, CLASSIFIER, COMMUNITY_LEARNING, LEARNING_TO_SEGMENT, MASKRCNN
 from tiny_workflow import ROOT
 
 ITERATIONS = 60
@@ -21,6 +22,7 @@ STEPS = {
     "classifier.train": ({**CLASSIFIER, "epochs": 30, "alpha_ramp": 0.9}, ("images",)),
     "learning_to_segment.train": ({**LEARNING_TO_SEGMENT, "iterations": ITERATIONS}, ("images",)),
     "bestie.train": ({**BESTIE, "iterations": ITERATIONS}, ("images", "semantic", "labels")),
+    "community_learning.train": ({**COMMUNITY_LEARNING, "iterations": ITERATIONS}, ("images", "proposals")),
     "maskrcnn.train": ({**MASKRCNN, "iterations": ITERATIONS}, ("images", "labels")),
 }
 
@@ -32,6 +34,7 @@ def inputs(tmp_path_factory) -> dict[str, Path]:
         "images": write_images(folder / "images.h5"),
         "labels": write_labels(folder / "labels.h5"),
         "semantic": write_semantic(folder / "semantic.h5"),
+        "proposals": square_boxes(folder / "proposals.h5"),
     }
 
 
@@ -41,7 +44,7 @@ def paths(inputs: dict[str, Path], step: str, folder: Path) -> dict[str, Path]:
 
 
 # Three threads: one process loads the pictures, another trains. Results are equal for equal numbers of threads only.
-THREADS = {"classifier.train": 3, "learning_to_segment.train": 1, "bestie.train": 1, "maskrcnn.train": 1}
+THREADS = {step: 3 if step == "classifier.train" else 1 for step in STEPS}
 
 
 def start(step: str, arguments: dict[str, Path], log: Path) -> subprocess.Popen:

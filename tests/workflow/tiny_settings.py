@@ -16,3 +16,7 @@ LEARNING_TO_SEGMENT = {
     "backbone": "small", "weights": "none", "skip_width": 4, "decoder_width": 4, "iterations": 4, "batch_size": 2,
     "resize": 32, "crop": 32,
 }  # fmt: skip
+COMMUNITY_LEARNING = {
+    "backbone": "small", "weights": "none", "iterations": 4, "batch_size": 2, "short_sides": [32], "roi_size": 3,
+    "regressor_width": 8, "activation_width": 8, "mask_size": 8, "segmentation_width": 4, "segmentation_layers": 1,
+}  # fmt: skip

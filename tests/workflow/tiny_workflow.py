@@ -56,11 +56,11 @@ class Tiny:
                 start_new_session=True,
             )
 
-    def call(self, *options: str, configuration: Path = CONFIGURATION) -> tuple[int, str]:
-        """Exit status of snakemake and what it said."""
+    def call(self, *options: str, configuration: Path = CONFIGURATION, patience: float = 300) -> tuple[int, str]:
+        """Exit status of snakemake and what it said; it is killed after so many seconds."""
         process = self.start(*options, configuration=configuration)
         try:
-            status = process.wait(timeout=300)
+            status = process.wait(timeout=patience)
         finally:
             kill_all(process)
         return status, (self.folder / "said.txt").read_text()
@@ -162,14 +162,18 @@ def wait_for(process: subprocess.Popen, folder: Path, pattern: str) -> Path:
     raise AssertionError(f"{pattern} never appeared")
 
 
-def make(folder: Path) -> dict:
-    """Runs the workflow, kills it while it trains, and runs it again to the end; tells what happened."""
-    tiny = Tiny(folder)
+def copy_code(tiny: Tiny) -> None:
     tiny.run.mkdir(parents=True)
     tiny.code.mkdir()
     for name in CODE:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tiny.code / name)
+
+
+def make(folder: Path) -> dict:
+    """Runs the workflow, kills it while it trains, and runs it again to the end; tells what happened."""
+    tiny = Tiny(folder)
+    copy_code(tiny)
     process = tiny.start()
     wait_for(process, tiny.run, "work/tiny/bestie/bestie_train_round00/checkpoint.pt")
     kill_all(process)

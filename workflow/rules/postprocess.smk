@@ -28,7 +28,7 @@ rule postprocess_refine_with_crf:
 
 rule postprocess_replace_with_proposals:
     input:
-        predictions="results/{dataset}/{run}/predictions/{name}.h5",
+        predictions=unreplaced,
         proposals="results/{dataset}/shared/proposals/mcg.h5",
     output:
         replaced="results/{dataset}/{run}/predictions/{name}_mcg.h5",

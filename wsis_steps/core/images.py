@@ -135,6 +135,15 @@ class Geometry:
         inside = (rounded >= 0).all(1) & (rounded[:, 0] < self.width) & (rounded[:, 1] < self.height)
         return moved[inside]
 
+    def boxes(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes (n, 4) xyxy, of corners; the map must not turn by other than quarters."""
+        corners = boxes.reshape(-1, 2, 2) @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+
+    def then(self, second: "Geometry") -> "Geometry":
+        """This map and after it a second, whose source is this one's target."""
+        return Geometry(_compose(second.matrix, self.matrix), second.height, second.width)
+
 
 def fit(height: int, width: int, to_height: int, to_width: int) -> Geometry:
     """Resizes to exactly (to_height, to_width)."""

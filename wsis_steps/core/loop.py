@@ -199,11 +199,13 @@ def train(
     iterations: int,
     device: torch.device,
     collate: Callable[[list], Any] | None = None,
+    parts: int = 1,
 ) -> None:
     """Trains `model` in place, resuming from a checkpoint in `job.work` where one fits.
 
     `dataset[(index, iteration, place)]` is a sample; loss(model, batch, iteration) gives the terms, of which
     `total` is minimised. The output `metrics` receives the means of the terms as JSON lines.
+    With `parts` above 1 a batch, which must then be a list, goes through the network in so many parts of equal size.
     Raises InputError with the terms where a loss is not finite.
     """
     settings: Training = job.settings
@@ -224,7 +226,7 @@ def train(
         torch.manual_seed((settings.seed << 32) + done)
         for group, base in zip(optimizer.param_groups, bases, strict=True):
             group["lr"] = base * rate(settings, done - 1, iterations)
-        step_terms = advance(model, optimizer, loss, to_device(batch, device), done, device)
+        step_terms = advance(model, optimizer, loss, to_device(batch, device), done, device, parts)
         sums.add(step_terms)
         bar.update()
         if done % sums.every == 0 or done == iterations:
@@ -247,14 +249,19 @@ def advance(
     batch: Any,
     iteration: int,
     device: torch.device,
+    parts: int = 1,
 ) -> dict[str, torch.Tensor]:
-    """One iteration of training; returns the terms of the loss."""
-    with autocast(device):
-        terms = loss(model, batch, iteration)
+    """One iteration of training; returns the terms of the loss, the mean over the parts of the batch."""
     optimizer.zero_grad(set_to_none=True)
-    terms["total"].backward()
+    means: dict[str, torch.Tensor] = {}
+    for part in [batch] if parts == 1 else [batch[k::parts] for k in range(parts)]:
+        with autocast(device):
+            terms = loss(model, part, iteration)
+        (terms["total"] / parts).backward()
+        for name, value in terms.items():
+            means[name] = means.get(name, 0) + value.detach() / parts
     optimizer.step()
-    return terms
+    return means
 
 
 def build_loader(

@@ -7,6 +7,7 @@ any of them under its own `steps`. Devices, worker counts and log intervals are 
 from wsis_steps.settings.base import Settings
 from wsis_steps.settings.bestie import BestieInfer, BestieLabel, BestieTrain
 from wsis_steps.settings.classifier import ClassifierFindPeaks, ClassifierInfer, ClassifierTrain
+from wsis_steps.settings.community_learning import CommunityLearningInfer, CommunityLearningTrain
 from wsis_steps.settings.data import DataDownloadArchives, DataDrawShapes, DataImportDataset, DataImportSemantic
 from wsis_steps.settings.evaluation import (
     EvaluationListResults,
@@ -48,6 +49,8 @@ STEPS: dict[str, type[Settings]] = {
     "bestie_label": BestieLabel,
     "bestie_train": BestieTrain,
     "bestie_infer": BestieInfer,
+    "community_learning_train": CommunityLearningTrain,
+    "community_learning_infer": CommunityLearningInfer,
     "maskrcnn_train": MaskrcnnTrain,
     "maskrcnn_infer": MaskrcnnInfer,
     "proposals_train_edges": ProposalsTrainEdges,

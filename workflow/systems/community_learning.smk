@@ -1,0 +1,64 @@
+# Deep Community Learning: tags and boxes -> one network -> labels and predictions, whose masks may be replaced by
+# region proposals (postprocess_replace_with_proposals).
+
+
+rule community_learning_train:
+    input:
+        images=f"{DATA}/images.h5",
+        proposals=boxes,
+        pretrained=own_classifier("community_learning_train"),
+    output:
+        model="results/{dataset}/{run}/community_learning/model.pt",
+        metrics="results/{dataset}/{run}/community_learning/metrics.jsonl",
+    log:
+        "logs/{dataset}/{run}/community_learning_train.log",
+    benchmark:
+        "benchmarks/{dataset}/{run}/community_learning_train.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("community_learning_train"),
+    priority: 1  # the longest chain goes first
+    conda:
+        "../../envs/torch.yaml"
+    threads: 16
+    resources:
+        gpu=1,
+        mem_mb=24000,
+    params:
+        settings=settings("community_learning_train"),
+        code=code("community_learning.train"),
+        work="work/{dataset}/{run}/community_learning_train",
+        pretrained=lambda wildcards, input: f"--pretrained {input.pretrained}" if input.pretrained else "",
+    shell:
+        "python -m wsis_steps.community_learning.train --images {input.images} --proposals {input.proposals}"
+        " {params.pretrained} --model {output.model} --metrics {output.metrics} --work {params.work}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule community_learning_infer:
+    input:
+        images=f"{DATA}/images.h5",
+        proposals=boxes,
+        model=result("community_learning_train", "community_learning/model.pt"),
+    output:
+        labels="results/{dataset}/{run}/labels/round00.h5",
+        predictions="results/{dataset}/{run}/predictions/direct.h5",
+    log:
+        "logs/{dataset}/{run}/community_learning_infer.log",
+    benchmark:
+        "benchmarks/{dataset}/{run}/community_learning_infer.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("community_learning_infer"),
+    priority: 1  # the longest chain goes first
+    conda:
+        "../../envs/torch.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=16000,
+    params:
+        settings=settings("community_learning_infer"),
+        code=code("community_learning.infer"),
+    shell:
+        "python -m wsis_steps.community_learning.infer --images {input.images} --proposals {input.proposals}"
+        " --model {input.model} --labels {output.labels} --predictions {output.predictions}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

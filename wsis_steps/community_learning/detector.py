@@ -1,0 +1,80 @@
+"""The detector: a multiple instance network, refinement heads and a box regressor on the features of proposals.
+
+Deep Community Learning (WACV 2021), section 3.2.1 and appendix A.2; OICR (Tang et al., CVPR 2017) and WSDDN (Bilen and
+Vedaldi, CVPR 2016), which it is made of.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+DEVIATION = 0.01  # of new fully connected layers (section 4.1)
+
+
+class Detections(NamedTuple):
+    """Outputs for the proposals of a batch, still without softmax.
+
+    classes, places: float (R, C), x^c and x^d of equations 11 and 12; refined: (R, heads, 1 + C), background first;
+    offsets: (R, 4), (R, 4 C), or (R, 0) without a regressor.
+    """
+
+    classes: Tensor
+    places: Tensor
+    refined: Tensor
+    offsets: Tensor
+
+
+class Detector(nn.Module):
+    """Heads on the mean of a proposal's features.
+
+    Args:
+        channels: of res5.
+        class_count: classes without background.
+        heads: of refinement (paper 3).
+        regression: class_agnostic, class_specific or none.
+        width: of the regressor's first layer.
+    """
+
+    def __init__(self, channels: int, class_count: int, heads: int, regression: str, width: int) -> None:
+        super().__init__()
+        self.classes = linear(channels, class_count)
+        self.places = linear(channels, class_count)
+        self.refine = nn.ModuleList([linear(channels, 1 + class_count) for _ in range(heads)])
+        outputs = {"class_agnostic": 4, "class_specific": 4 * class_count, "none": 0}[regression]
+        self.regress = (
+            nn.Sequential(linear(channels, width), nn.ReLU(inplace=True), linear(width, outputs)) if outputs else None
+        )
+
+    def forward(self, features: Tensor) -> Detections:
+        """Outputs for res5's features (R, channels, size, size)."""
+        pooled = features.mean(dim=(2, 3))
+        refined = torch.stack([head(pooled) for head in self.refine], dim=1)
+        offsets = pooled[:, :0] if self.regress is None else self.regress(pooled)
+        return Detections(self.classes(pooled), self.places(pooled), refined, offsets)
+
+
+def midn_scores(classes: Tensor, places: Tensor) -> Tensor:
+    """z, (R, C), of the proposals of one image: equations 11, 12 and 13. Their sum over proposals is phi."""
+    return classes.float().softmax(dim=1) * places.float().softmax(dim=0)
+
+
+def refined_scores(refined: Tensor) -> Tensor:
+    """Scores (R, 1 + C) as the mean of the refinement heads' softmax (section 3.4), from (R, heads, 1 + C)."""
+    return refined.float().softmax(dim=2).mean(dim=1)
+
+
+def offsets_of(offsets: Tensor, categories: Tensor) -> Tensor:
+    """Offsets (R, 4) for categories int64 (R,) from 1: those of the class, where each class has its own."""
+    if offsets.shape[1] == 4:
+        return offsets
+    rows = torch.arange(len(offsets), device=offsets.device)
+    return offsets.unflatten(1, (-1, 4))[rows, categories - 1]
+
+
+def linear(before: int, after: int) -> nn.Linear:
+    """A fully connected layer with normal weights of deviation 0.01 and no bias at the start."""
+    layer = nn.Linear(before, after)
+    nn.init.normal_(layer.weight, std=DEVIATION)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,94 @@
+"""Finds instances with a trained network: labels of the training images, and predictions.
+
+in   images       images.h5
+     proposals    boxes of all images
+     model        of community_learning_train
+out  labels       instances of the training images; classes limited to the tags
+     predictions  instances of the evaluation images, from picture and proposals alone
+
+Deep Community Learning (WACV 2021), section 3.4 and equation 10.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from wsis_steps.community_learning.inference import detect, keep_best, make_views, mean_masks, paste
+from wsis_steps.community_learning.network import CommunityNetwork
+from wsis_steps.community_learning.samples import boxes_of
+from wsis_steps.core.agreement import check_same_classes, places
+from wsis_steps.core.device import autocast, choose_device
+from wsis_steps.core.images import Pictures, read_ahead, to_tensor
+from wsis_steps.core.masks import describe, encode
+from wsis_steps.core.models import load_model
+from wsis_steps.core.proposals import Proposals
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import ImageInstances, Images, write_instances
+from wsis_steps.settings.community_learning import CommunityLearningInfer, CommunityLearningTrain
+
+STEP = Step(
+    "community_learning_infer",
+    CommunityLearningInfer,
+    inputs=("images", "proposals", "model"),
+    outputs=("labels", "predictions"),
+)
+
+
+def find_instances(
+    model: CommunityNetwork,
+    picture: torch.Tensor,
+    boxes: np.ndarray,
+    allowed: np.ndarray,
+    settings: CommunityLearningInfer,
+) -> ImageInstances:
+    """Instances of a picture uint8 (3, h, w) from its proposals (R, 4), of the allowed classes, bool (C,).
+
+    Their boxes are the detector's, of which its box AP and CorLoc are to be taken, not those around the masks.
+    """
+    device, (height, width) = picture.device, picture.shape[1:]
+    with torch.inference_mode(), autocast(device):
+        views = make_views(model, picture, settings)
+        proposals = torch.from_numpy(boxes).to(device).float()
+        found = detect(model, views, proposals, torch.from_numpy(allowed).to(device), settings)
+        found = keep_best(found, height, width, settings)
+        values = mean_masks(model, views, found, settings.roi_chunk)
+        if len(values):
+            masks = paste(values, found.boxes, height, width, settings.mask_threshold).cpu().numpy()
+        else:
+            masks = np.zeros((0, height, width), dtype=bool)
+    kept = masks.any(axis=(1, 2))
+    categories, scores, detected = (
+        column.cpu().numpy()[kept] for column in (found.categories, found.scores, found.boxes)
+    )
+    return replace(describe(encode(masks[kept]), categories - 1, scores=scores), boxes=detected.astype(np.float32))
+
+
+def main(job: Job) -> None:
+    settings: CommunityLearningInfer = job.settings
+    device = choose_device(job.threads)
+    images, proposals = Images(job.inputs["images"]), Proposals(job.inputs["proposals"])
+    trained = load_model(job.inputs["model"], "community_learning_train")
+    check_same_classes(images, trained)
+    training = CommunityLearningTrain.model_validate(trained.settings)
+    model = CommunityNetwork(training, len(trained.class_names))
+    model.load_state_dict(trained.state)
+    model.to(device).eval()
+    own = places(proposals, images)
+    every_class = np.ones(len(images.class_names), dtype=bool)
+    for split_name, output in (("train", "labels"), ("val", "predictions")):
+        members, found = images.members(split_name), []
+        batches = read_ahead(Pictures(images, members), members, to_tensor, job.threads, batch=1)
+        for (i,), pictures in job.progress(batches, len(members)):
+            allowed = images.tags[i] if split_name == "train" else every_class
+            boxes = boxes_of(proposals, int(own[i]))
+            found.append(find_instances(model, pictures[0].to(device), boxes, allowed, settings))
+        provenance = job.provenance(trained.class_names, {*trained.supervision, *proposals.supervision})
+        ids = [images.ids[i] for i in members]
+        write_instances(
+            job.outputs[output], provenance, ids, images.heights[members], images.widths[members], found
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    STEP.run(main)

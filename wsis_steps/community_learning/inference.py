@@ -1,0 +1,133 @@
+"""Detections with masks of one image: the mean over several scales and the mirrored picture.
+
+Deep Community Learning (WACV 2021), section 3.4.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.ops import batched_nms, clip_boxes_to_image
+
+from wsis_steps.community_learning.boxes import apply_offsets, mirror
+from wsis_steps.community_learning.detector import offsets_of, refined_scores
+from wsis_steps.community_learning.network import CommunityNetwork, to_regions
+from wsis_steps.community_learning.samples import scale_to
+from wsis_steps.settings.community_learning import CommunityLearningInfer
+
+PASTED = 1 << 24  # pixels of masks that are pasted at once
+
+
+class View(NamedTuple):
+    """A picture as the network sees it in one pass: its maps, its size over the image's, whether it is mirrored, and
+    its width in pixels."""
+
+    maps: list[Tensor]
+    scale: Tensor
+    mirrored: bool
+    width: int
+
+    def boxes(self, boxes: Tensor) -> Tensor:
+        """Boxes (R, 4) of the image in this picture."""
+        scaled = boxes * self.scale
+        return mirror(scaled, self.width) if self.mirrored else scaled
+
+    def back(self, boxes: Tensor) -> Tensor:
+        """Boxes (R, 4) of this picture in the image."""
+        return (mirror(boxes, self.width) if self.mirrored else boxes) / self.scale
+
+
+class Found(NamedTuple):
+    """Detections of an image, best first: boxes float (n, 4) in its pixels, categories int64 (n,) from 1, scores."""
+
+    boxes: Tensor
+    categories: Tensor
+    scores: Tensor
+
+
+def make_views(model: CommunityNetwork, picture: Tensor, settings: CommunityLearningInfer) -> list[View]:
+    """The passes over a picture uint8 (3, h, w): every short side, and each mirrored too."""
+    views = []
+    height, width = picture.shape[1:]
+    normalised = model.backbone.normalise(picture[None])
+    for short_side in settings.short_sides:
+        size = scale_to(height, width, short_side, settings.long_side)
+        resized = normalised
+        if (size.height, size.width) != (height, width):
+            resized = functional.interpolate(normalised, (size.height, size.width), mode="bilinear")
+        scale = torch.tensor([size.width / width, size.height / height] * 2, device=picture.device)
+        for mirrored in (False, True) if settings.flip else (False,):
+            maps = model(resized.flip(-1) if mirrored else resized)
+            views.append(View(maps, scale, mirrored, size.width))
+    return views
+
+
+def detect(
+    model: CommunityNetwork, views: list[View], boxes: Tensor, allowed: Tensor, settings: CommunityLearningInfer
+) -> Found:
+    """Detections from proposals (R, 4) of an image (section 3.4).
+
+    allowed: bool (C,), the classes that may be found. The scores are the mean of the refinement heads and of the views;
+    each proposal has the class of its highest score and the mean of the boxes that the views regress it to; a
+    non-maximum suppression in each class follows.
+    """
+    outputs = [model.detect(view.maps, to_regions([view.boxes(boxes)]), settings.roi_chunk) for view in views]
+    scores = torch.stack([refined_scores(output.refined) for output in outputs]).mean(dim=0)[:, 1:]
+    scores, classes = scores.masked_fill(~allowed, 0).max(dim=1)
+    if model.settings.regression != "none":
+        moved = [
+            view.back(apply_offsets(view.boxes(boxes), offsets_of(output.offsets.float(), classes + 1)))
+            for view, output in zip(views, outputs, strict=True)
+        ]
+        boxes = torch.stack(moved).mean(dim=0)
+    return Found(boxes, classes + 1, scores)
+
+
+def keep_best(found: Found, height: int, width: int, settings: CommunityLearningInfer) -> Found:
+    """What thresholds and non-maximum suppression leave, within an image of (height, width), best first."""
+    boxes = clip_boxes_to_image(found.boxes, (height, width))
+    sides = boxes[:, 2:] - boxes[:, :2]
+    usable = ((found.scores >= settings.score_threshold) & (found.scores > 0) & (sides >= 1).all(dim=1)).nonzero()[:, 0]
+    kept = batched_nms(boxes[usable], found.scores[usable], found.categories[usable], settings.nms)
+    rows = usable[kept[: settings.detections]]
+    return Found(boxes[rows], found.categories[rows], found.scores[rows])
+
+
+def mean_masks(model: CommunityNetwork, views: list[View], found: Found, chunk: int) -> Tensor:
+    """(M + S) / 2 of equation 10, the mean over views, for detections: float (n, T, T), 0 to 1.
+
+    M alone where the network has no segmentation, and 1 everywhere where it has no mask generation either.
+    """
+    side = model.settings.mask_size
+    if not model.settings.mask_generation or not len(found.boxes):
+        return found.boxes.new_ones(len(found.boxes), side, side)
+    mean = found.boxes.new_zeros(len(found.boxes), side, side)
+    for view in views:
+        masks = model.segment(view.maps, to_regions([view.boxes(found.boxes)]), found.categories, chunk)
+        values = masks.activation.float()
+        if model.settings.segmentation:
+            values = (values + masks.segmentation.float().sigmoid()) / 2
+        mean += values.flip(-1) if view.mirrored else values
+    return mean / len(views)
+
+
+def paste(values: Tensor, boxes: Tensor, height: int, width: int, threshold: float) -> Tensor:
+    """Equation 10's O in the image: bool (n, height, width), where values (n, T, T) in their boxes exceed xi.
+
+    Values are interpolated before the threshold, so that outlines are finer than the cells. Of a detection whose values
+    nowhere do, nothing is left.
+    """
+    rows, columns = (torch.arange(side, device=boxes.device) + 0.5 for side in (height, width))
+    pasted = []
+    size = max(PASTED // (height * width), 1)
+    for part, box in zip(values.split(size), boxes.split(size), strict=True):
+        x = 2 * (columns - box[:, :1]) / (box[:, 2:3] - box[:, :1]) - 1
+        y = 2 * (rows - box[:, 1:2]) / (box[:, 3:] - box[:, 1:2]) - 1
+        grid = torch.stack(
+            [x[:, None].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], dim=-1
+        )  # fmt: skip
+        sampled = functional.grid_sample(part[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
+        inside = (x.abs() <= 1)[:, None] & (y.abs() <= 1)[:, :, None]
+        pasted.append((sampled > threshold) & inside)
+    return torch.cat(pasted)

@@ -1,0 +1,86 @@
+"""The losses of Deep Community Learning (WACV 2021), equations 2 to 9, of one image each.
+
+Scores come as logits where the equations have their softmax or sigmoid: the logarithm is then exact. Category 0 is
+the background, where the paper has class C + 1. Half precision is computed as float32.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wsis_steps.community_learning.pseudo_labels import Labels
+
+SURE = 1e-6  # probabilities keep this far from 0 and 1, where logarithms end
+
+
+def classification_loss(probability: Tensor, tags: Tensor) -> Tensor:
+    """L_cls, equation 3: cross entropy of the image's classes, a sum over them.
+
+    probability: float (C,), phi, sums over proposals that lie in 0 to 1; tags: bool (C,).
+    """
+    clamped = _precise(probability).clamp(SURE, 1 - SURE)
+    return functional.binary_cross_entropy(clamped, tags.to(clamped.dtype), reduction="sum")
+
+
+def refinement_loss(logits: Tensor, labels: Labels) -> Tensor:
+    """L_refine of a head, equation 4: weighted cross entropy, by the number of proposals.
+
+    logits: float (R, 1 + C); labels: categories and weights of the R proposals.
+    """
+    if not len(logits):
+        return logits.sum()
+    losses = functional.cross_entropy(_precise(logits), labels.categories, reduction="none")
+    return (labels.weights * losses).mean()
+
+
+def regression_loss(offsets: Tensor, targets: Tensor, matched: Tensor) -> Tensor:
+    """L_reg, equation 5: smooth L1 of the offsets of matched proposals, by the number of all proposals.
+
+    offsets: float (R, 4) predicted, v; targets: (R, 4), t; matched: bool (R,), sum over j of q.
+    """
+    if not len(offsets):
+        return offsets.sum()
+    # what is not matched may hold anything, also infinities, which a product with 0 would not take away
+    errors = functional.smooth_l1_loss(_precise(offsets)[matched], targets[matched], reduction="sum")
+    return errors / len(offsets)
+
+
+def activation_loss(logits: Tensor, categories: Tensor, background: bool = True) -> Tensor:
+    """L_cam of a branch, equation 7: binary cross entropy of the softmax, summed over classes, by the number of
+    regions.
+
+    logits: float (n, 1 + C), or (n, C) where the branch has no background class (`background` False, an ablation);
+    then only regions of an object count. categories: int64 (n,), 0 = background.
+    """
+    if not background:
+        logits, categories = logits[categories > 0], categories[categories > 0] - 1
+    if not len(logits):
+        return logits.sum()
+    log_p = _precise(logits).log_softmax(dim=1)
+    chosen = functional.one_hot(categories, logits.shape[1]).bool()
+    # log(1 - p) = log of the sum of the other classes' exp, less that of all
+    log_rest = torch.log1p(-log_p.exp().clamp(max=1 - SURE))
+    return -torch.where(chosen, log_p, log_rest).sum() / len(logits)
+
+
+def segmentation_loss(logits: Tensor, masks: Tensor, mean: bool = False) -> Tensor:
+    """L_seg, equation 9, for the map of each region's own class: pixelwise binary cross entropy by the T^2 cells.
+
+    logits: float (n, T, T), of s for the class that the detector assigned; masks: bool or float (n, T, T), m. Summed
+    over the regions as printed; `mean` divides by their number.
+    """
+    if not len(logits):
+        return logits.sum()
+    logits = _precise(logits)
+    losses = functional.binary_cross_entropy_with_logits(logits, masks.to(logits.dtype), reduction="none")
+    per_region = losses.mean(dim=(1, 2))
+    return per_region.mean() if mean else per_region.sum()
+
+
+def total(terms: dict[str, Tensor]) -> Tensor:
+    """L, equations 2, 6 and 8: the sum of all terms, each with weight 1."""
+    return sum(terms.values())
+
+
+def _precise(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

@@ -1,0 +1,130 @@
+"""The network of Deep Community Learning: shared features, detector, mask generation and segmentation.
+
+Deep Community Learning (WACV 2021), section 3.2, figure 2. Proposals go through it in chunks of bounded memory.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from wsis_steps.community_learning.detector import Detections, Detector
+from wsis_steps.community_learning.features import Features, in_chunks
+from wsis_steps.community_learning.mask_generation import ActivationBranch, Segmentation, upsample
+from wsis_steps.settings.community_learning import CommunityLearningTrain
+
+LAST = 3  # the place of res5 among the four levels
+
+
+class Masks(NamedTuple):
+    """Outputs for n regions with a category each.
+
+    logits: (n, branches, 1 + C), or (n, branches, C) without a background class; activation: (n, T, T), the mean of
+    the branches' maps M, 0 to 1; segmentation: logits (n, T, T) of S, or (n, 0, 0) where the network has none.
+    """
+
+    logits: Tensor
+    activation: Tensor
+    segmentation: Tensor
+
+
+class CommunityNetwork(nn.Module):
+    """Features of the picture first (`forward`), then `detect` and `segment` on regions of it.
+
+    Regions are float (n, 5): place of the image in the batch, x1, y1, x2, y2 in pixels of the pictures.
+    """
+
+    def __init__(self, settings: CommunityLearningTrain, class_count: int, weights: str = "none") -> None:
+        super().__init__()
+        self.settings = settings
+        self.features = Features(
+            settings.backbone, weights, settings.normalisation, settings.norm, settings.roi
+        )  # fmt: skip
+        channels = self.features.channels
+        self.detector = Detector(
+            channels[LAST], class_count, settings.refinement_heads, settings.regression, settings.regressor_width
+        )
+        self.levels = tuple(range(LAST + 1))[-settings.activation_maps :]
+        sigma = settings.pooling_sigma if settings.weighted_pooling else 0
+        self.branches = nn.ModuleList()
+        self.segmentation = None
+        if settings.mask_generation:
+            for level in self.levels:
+                width, background = settings.activation_width, settings.background_map
+                smoothing = settings.feature_smoothing
+                self.branches.append(
+                    ActivationBranch(channels[level], class_count, width, background, smoothing, sigma)
+                )
+        if settings.segmentation:
+            self.segmentation = Segmentation(
+                channels[LAST], class_count, settings.segmentation_width, settings.segmentation_layers
+            )
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The feature extractor, which normalises pictures."""
+        return self.features.backbone
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        """The maps of res2, res3 and res4 of normalised pictures (B, 3, H, W)."""
+        return self.features(pictures)
+
+    def detect(self, maps: list[Tensor], regions: Tensor, chunk: int) -> Detections:
+        """Outputs of the detector for regions (R, 5), `chunk` of them at a time."""
+
+        def detect(part: Tensor) -> Detections:
+            cropped = self.features.crop(maps, LAST - 1, part, self.settings.roi_size)
+            return self.detector(self.features.last_level(cropped))
+
+        return Detections(*in_chunks(detect, chunk, regions))
+
+    def segment(self, maps: list[Tensor], regions: Tensor, categories: Tensor, chunk: int) -> Masks:
+        """Masks of regions (n, 5) for their categories int64 (n,), 0 = background.
+
+        chunk: as in `detect`; as a mask has more cells, fewer regions go through at once, for as much memory.
+        """
+        settings = self.settings
+        chunk = max(chunk * settings.roi_size**2 // settings.mask_size**2, 1)
+
+        def segment(part: Tensor, chosen: Tensor) -> Masks:
+            cropped = self.features.crop(maps, LAST - 1, part, settings.roi_size)
+            last = upsample(self.features.last_level(cropped), settings.mask_size)
+            found = []
+            for level, branch in zip(self.levels, self.branches, strict=True):
+                features = last if level == LAST else self.features.crop(maps, level, part, settings.mask_size)
+                found.append(branch(features, chosen))
+            logits = torch.stack([each for each, _ in found], dim=1)
+            activation = torch.stack([each for _, each in found]).mean(dim=0)
+            segmented = activation[:, :0, :0] if self.segmentation is None else self.segmentation(last, chosen)
+            return Masks(logits, activation, segmented)
+
+        return Masks(*in_chunks(segment, chunk, regions, categories))
+
+    def parameter_groups(self, learning_rate: float, head_factor: float, bias_factor: float) -> list[dict]:
+        """Groups for an optimiser: weights and biases of the backbone and of the new layers (paper: one rate for all;
+        OICR's released code: factors 1, 2, 10 and 20)."""
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            factor = 1.0 if name.startswith("features.") else head_factor
+            factor *= bias_factor if name.endswith("bias") else 1.0
+            if parameter.requires_grad:
+                groups.setdefault(learning_rate * factor, []).append(parameter)
+        return [{"params": chosen, "lr": rate} for rate, chosen in groups.items()]
+
+
+def stack_pictures(pictures: list[Tensor], backbone: nn.Module) -> Tensor:
+    """Normalised pictures (B, 3, H, W) of uint8 pictures (3, h, w), at the top left of the largest height and width;
+    the mean colour around them."""
+    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
+    stacked = torch.zeros(len(pictures), 3, height, width, device=pictures[0].device)
+    for place, picture in zip(stacked, pictures, strict=True):
+        place[:, : picture.shape[1], : picture.shape[2]] = backbone.normalise(picture[None])[0]
+    return stacked
+
+
+def to_regions(boxes: list[Tensor]) -> Tensor:
+    """Regions (R, 5) of the boxes (R_b, 4) of each image of a batch."""
+    owners = torch.repeat_interleave(
+        torch.arange(len(boxes)), torch.tensor([len(part) for part in boxes])
+    ).to(boxes[0].device)  # fmt: skip
+    return torch.cat([owners[:, None].to(boxes[0].dtype), torch.cat(boxes)], dim=1)

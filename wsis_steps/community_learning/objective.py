@@ -1,0 +1,123 @@
+"""The loss of a batch: from the network's outputs to pseudo labels, and from those to all terms.
+
+Deep Community Learning (WACV 2021), sections 3.2 and 3.3.
+"""
+
+import torch
+from torch import Tensor
+
+from wsis_steps.community_learning.boxes import to_offsets
+from wsis_steps.community_learning.detector import Detections, midn_scores, offsets_of, refined_scores
+from wsis_steps.community_learning.losses import (
+    activation_loss,
+    classification_loss,
+    refinement_loss,
+    regression_loss,
+    segmentation_loss,
+    total,
+)
+from wsis_steps.community_learning.mask_generation import pseudo_masks
+from wsis_steps.community_learning.network import CommunityNetwork, stack_pictures, to_regions
+from wsis_steps.community_learning.pseudo_labels import (
+    Sample,
+    Seeds,
+    best_of_each_class,
+    find_foreground,
+    find_seeds,
+    label_proposals,
+    match,
+    sample_proposals,
+)
+from wsis_steps.settings.community_learning import CommunityLearningTrain
+
+Terms = dict[str, Tensor]
+
+
+def refinement_terms(outputs: Detections, boxes: Tensor, tags: Tensor, settings: CommunityLearningTrain) -> Terms:
+    """L_cls and every L_refine of one image (equations 3, 4): each head learns from the scores of the one before."""
+    scores = midn_scores(outputs.classes, outputs.places)
+    terms = {"classification": classification_loss(scores.sum(dim=0), tags)}
+    for k in range(outputs.refined.shape[1]):
+        seeds = find_seeds(scores, tags)
+        labels = label_proposals(boxes, seeds, settings.seed_overlap, settings.ignore_below)
+        terms[f"refinement{k + 1}"] = refinement_loss(outputs.refined[:, k], labels)
+        scores = outputs.refined[:, k].detach().float().softmax(dim=1)[:, 1:]
+    return terms
+
+
+def regression_term(outputs: Detections, boxes: Tensor, foreground: Seeds, overlap: float) -> Tensor:
+    """L_reg of one image (equation 5): proposals above the overlap with their nearest pseudo ground truth learn to
+    become it."""
+    truths = best_of_each_class(foreground)
+    overlaps, nearest = match(boxes, boxes[truths.rows])
+    if not len(truths.rows):
+        return outputs.offsets.sum() * 0
+    offsets = offsets_of(outputs.offsets, truths.categories[nearest])
+    return regression_loss(offsets, to_offsets(boxes, boxes[truths.rows][nearest]), overlaps > overlap)
+
+
+def choose(outputs: Detections, boxes: Tensor, tags: Tensor, settings: CommunityLearningTrain) -> tuple[Seeds, Sample]:
+    """Foreground proposals of one image by the mean score of the refinement heads, and the sample for its masks."""
+    scores = refined_scores(outputs.refined.detach())[:, 1:]
+    foreground = find_foreground(scores, boxes, tags, settings.foreground_nms, settings.foreground_share)
+    sample = sample_proposals(
+        boxes,
+        foreground,
+        settings.sampled_objects,
+        settings.sampled_background,
+        settings.foreground_overlap,
+        settings.background_overlap,
+    )
+    return foreground, sample
+
+
+def mask_terms(
+    model: CommunityNetwork, maps: list[Tensor], boxes: list[Tensor], samples: list[Sample]
+) -> list[Terms]:  # fmt: skip
+    """L_cam of every branch and L_seg of each image of a batch (equations 1, 7 and 9)."""
+    settings = model.settings
+    regions = to_regions([part[sample.rows] for part, sample in zip(boxes, samples, strict=True)])
+    categories = torch.cat([sample.categories for sample in samples])
+    if not len(regions):
+        return [{} for _ in samples]
+    masks = model.segment(maps, regions, categories, settings.roi_chunk)
+    found, counts = [], [len(sample.rows) for sample in samples]
+    parts = (part.split(counts) for part in (categories, *masks))
+    for own, logits, activation, segmented in zip(*parts, strict=True):
+        terms = {
+            f"activation{k + 1}": activation_loss(logits[:, k], own, settings.background_map)
+            for k in range(logits.shape[1])
+        }
+        if settings.segmentation:
+            objects = own > 0
+            targets = pseudo_masks(activation[objects], settings.mask_threshold)
+            terms["segmentation"] = segmentation_loss(segmented[objects], targets, settings.segmentation_mean)
+        found.append(terms)
+    return found
+
+
+def batch_loss(model: CommunityNetwork, batch: list[dict[str, Tensor]], iteration: int = 0) -> Terms:
+    """All terms of the loss of a batch, the mean over its images, and their sum `total` (equations 2, 6 and 8).
+
+    batch: samples with picture uint8 (3, h, w), boxes float (R, 4) in its pixels and tags bool (C,).
+    """
+    settings = model.settings
+    maps = model(stack_pictures([sample["picture"] for sample in batch], model.backbone))
+    boxes = [sample["boxes"] for sample in batch]
+    outputs = model.detect(maps, to_regions(boxes), settings.roi_chunk)
+    terms, samples = [], []
+    parts = (part.split([len(part) for part in boxes]) for part in outputs)
+    for own_boxes, sample, *own in zip(boxes, batch, *parts, strict=True):
+        own = Detections(*own)
+        terms.append(refinement_terms(own, own_boxes, sample["tags"], settings))
+        foreground, chosen = choose(own, own_boxes, sample["tags"], settings)
+        samples.append(chosen)
+        if settings.regression != "none":
+            terms[-1]["regression"] = regression_term(own, own_boxes, foreground, settings.regression_overlap)
+    if settings.mask_generation:
+        terms = [
+            {**first, **second} for first, second in zip(terms, mask_terms(model, maps, boxes, samples), strict=True)
+        ]
+    names = dict.fromkeys(name for image in terms for name in image)
+    means = {name: sum(image[name] for image in terms if name in image) / len(batch) for name in names}
+    return {**means, "total": total(means)}

@@ -1,0 +1,134 @@
+"""What the detector's own scores teach: seeds, labels of all proposals, and those of which masks are made.
+
+Deep Community Learning (WACV 2021), section 3.2.1 and appendix A.2.3; OICR (Tang et al., CVPR 2017) for what the
+paper takes from it. All of one image; nothing here has a gradient. Category 0 is the background, 1 + c class c.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms, box_iou
+
+
+class Seeds(NamedTuple):
+    """Proposals that stand for an object: int64 rows (k,) of the proposals, their categories (k,) from 1, scores (k,)
+    float."""
+
+    rows: Tensor
+    categories: Tensor
+    scores: Tensor
+
+
+class Labels(NamedTuple):
+    """Labels of proposals: categories int64 (R,), 0 = background; weights float (R,), 0 to 1."""
+
+    categories: Tensor
+    weights: Tensor
+
+
+class Sample(NamedTuple):
+    """Proposals of which masks are made: int64 rows (n,) and their categories (n,), objects first."""
+
+    rows: Tensor
+    categories: Tensor
+
+
+@torch.no_grad()
+def find_seeds(scores: Tensor, tags: Tensor) -> Seeds:
+    """The proposal of the highest score for each class of the image (appendix A.2.3).
+
+    scores: float (R, C), of the classes without background; tags: bool (C,). A proposal stands for one class only: the
+    classes choose in their order, and what one has taken the next cannot (OICR, released code). With fewer proposals
+    than classes the last classes have no seed.
+    """
+    classes = tags.nonzero()[:, 0][: len(scores)]
+    left = scores.detach().float().clone()
+    rows = torch.empty_like(classes)
+    for place, category in enumerate(classes.tolist()):
+        rows[place] = left[:, category].argmax()
+        left[rows[place]] = -torch.inf
+    return Seeds(rows, classes + 1, scores.detach().float()[rows, classes])
+
+
+@torch.no_grad()
+def match(boxes: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Intersection over union with the nearest of the others, float (R,), and its place, int64 (R,).
+
+    boxes (R, 4) and others (k, 4) are xyxy; without any others the overlap is 0 with place 0. Of equals the first.
+    """
+    if not len(others):
+        return boxes.new_zeros(len(boxes)), torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
+    overlaps, nearest = box_iou(boxes, others).max(dim=1)
+    return overlaps, nearest
+
+
+@torch.no_grad()
+def label_proposals(boxes: Tensor, seeds: Seeds, threshold: float = 0.5, ignore_below: float = 0.0) -> Labels:
+    """Categories and weights of all proposals for a refinement head, y and w of equation 4 (appendix A.2.3).
+
+    A proposal takes the category of its nearest seed where their IoU reaches `threshold`, else it is background; its
+    weight is the nearest seed's score in both cases. Below an IoU of `ignore_below` with every seed it has weight 0
+    (PCL's released code: 0.1; OICR's: 0). Without seeds all weights are 0.
+    """
+    overlaps, nearest = match(boxes, boxes[seeds.rows])
+    if not len(seeds.rows):
+        return Labels(nearest, overlaps)
+    categories = torch.where(overlaps >= threshold, seeds.categories[nearest], 0)
+    return Labels(categories, torch.where(overlaps >= ignore_below, seeds.scores[nearest], 0))
+
+
+@torch.no_grad()
+def find_foreground(scores: Tensor, boxes: Tensor, tags: Tensor, nms: float = 0.3, share: float = 0.5) -> Seeds:
+    """Proposals that may each hold another object (section 3.2.1), by falling score.
+
+    scores: float (R, C); tags: bool (C,). For each class of the image: of the proposals that have at least `share` of
+    the class's highest score (not stated in the paper), what non-maximum suppression at IoU `nms` leaves.
+    """
+    scores = scores.detach().float()
+    if not len(scores):
+        nothing = torch.zeros(0, dtype=torch.int64, device=scores.device)
+        return Seeds(nothing, nothing, scores.new_zeros(0))
+    strong = (scores >= share * scores.amax(dim=0)) & tags
+    rows, classes = strong.nonzero(as_tuple=True)
+    values = scores[rows, classes]
+    kept = batched_nms(boxes[rows].float(), values, classes, nms)
+    return Seeds(rows[kept], classes[kept] + 1, values[kept])
+
+
+def best_of_each_class(seeds: Seeds) -> Seeds:
+    """The pseudo ground truth boxes: the foreground proposal of the highest score of each class (section 3.2.1).
+
+    The seeds are ordered by falling score; so are those returned.
+    """
+    same = seeds.categories[:, None] == seeds.categories[None]
+    first = ~same.tril(-1).any(dim=1)
+    return Seeds(*(column[first] for column in seeds))
+
+
+@torch.no_grad()
+def sample_proposals(
+    boxes: Tensor,
+    foreground: Seeds,
+    objects: int = 32,
+    background: int = 32,
+    threshold: float = 0.5,
+    lowest: float = 0.1,
+) -> Sample:
+    """Proposals for mask generation, labelled by the detector (section 3.2.1; numbers not stated in the paper).
+
+    Objects have an IoU of at least `threshold` with their nearest foreground proposal, whose category they take; the
+    foreground itself goes first, best first, the rest is drawn at random. Background is drawn at random from what
+    overlaps it by `lowest` to below `threshold`. Random numbers are torch's of the boxes' device.
+    """
+    overlaps, nearest = match(boxes, boxes[foreground.rows])
+    order = torch.rand(len(boxes), device=boxes.device)
+    order[foreground.rows] = torch.arange(len(foreground.rows), device=boxes.device, dtype=order.dtype) - len(boxes)
+    shuffled = order.argsort(stable=True)
+    inside = shuffled[(overlaps >= threshold)[shuffled]][:objects]
+    outside = shuffled[((overlaps >= lowest) & (overlaps < threshold))[shuffled]][:background]
+    if len(foreground.rows):
+        categories = torch.cat([foreground.categories[nearest[inside]], torch.zeros_like(outside)])
+    else:
+        categories = torch.cat([inside, torch.zeros_like(outside)])
+    return Sample(torch.cat([inside, outside]), categories)
