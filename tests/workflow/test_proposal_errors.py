@@ -153,13 +153,20 @@ CASES = {
     ),
     "a picture that is damaged": (
         lambda p: call(
-            "proposals.search_selectively", images=blank_picture(p), proposals=p.out / "selective_search.h5"
+            "proposals.search_selectively",
+            images=blank_picture(p),
+            shard="1/1",
+            proposals=p.out / "selective_search.h5",
         ),
         "images.h5: image 'image0' is damaged; import the data again.",
     ),
     "no smallest size": (
         lambda p: call(
-            "proposals.search_selectively", {"min_size": 0}, images=p.made.images, proposals=p.out / "boxes.h5"
+            "proposals.search_selectively",
+            {"min_size": 0},
+            images=p.made.images,
+            shard="1/1",
+            proposals=p.out / "boxes.h5",
         ),
         "'min_size' is 0 but should be greater than or equal to 1",
     ),
@@ -175,6 +182,8 @@ def test_a_mistake_is_one_sentence(place, case, capfd):
 
 def test_valid_proposals_do_pass(place):
     """Else the cases above could fail for another reason."""
-    search = call("proposals.search_selectively", images=place.made.images, proposals=place.out / "boxes.h5")
+    search = call(
+        "proposals.search_selectively", images=place.made.images, shard="1/1", proposals=place.out / "boxes.h5"
+    )
     done = [regions(place), boxes(place), masks(place), search]
     assert [outcome.status for outcome in done] == [0, 0, 0, 0], [outcome.errors for outcome in done]
