@@ -14,7 +14,7 @@ def configuration(tiny, shards: int = 1, count: int = 50):
 
 @pytest.fixture
 def made(tiny):
-    status, said = tiny.call(*TARGETS, configuration=configuration(tiny))
+    status, said = tiny.call("--", *TARGETS, configuration=configuration(tiny))
     assert status == 0, said
     return tiny
 
@@ -25,7 +25,7 @@ def test_jobs_that_share_the_images_make_the_file_of_one(made):
     assert not (paths[0].parent / "mcg").exists()  # what the shards made is gone
     for path in paths:
         path.unlink()
-    status, said = made.call(*TARGETS, configuration=configuration(made, shards=3))
+    status, said = made.call("--", *TARGETS, configuration=configuration(made, shards=3))
     assert status == 0, said
     assert [path.read_bytes() for path in paths] == whole
     for step in ("group_regions", "search_selectively"):
@@ -34,14 +34,14 @@ def test_jobs_that_share_the_images_make_the_file_of_one(made):
 
 
 def test_proposals_are_made_once_and_anew_when_their_settings_change(made):
-    assert made.planned(*TARGETS, configuration=configuration(made)) == set()
+    assert made.planned("--", *TARGETS, configuration=configuration(made)) == set()
     changed = {"proposals_group_regions 1 1", "proposals_merge_shards mcg"}
-    assert made.planned(*TARGETS, configuration=configuration(made, count=40)) == changed
+    assert made.planned("--", *TARGETS, configuration=configuration(made, count=40)) == changed
 
 
 def test_proposals_are_scored(made):
     figures = "results/tiny/shared/evaluation/proposals_mcg.json"
-    status, said = made.call(figures, configuration=configuration(made))
+    status, said = made.call("--", figures, configuration=configuration(made))
     assert status == 0, said
     metrics = json.loads((made.run / figures).read_text())["metrics"]
     assert metrics["j_instances_all"] > 0.5 and metrics["box_recall50_all"] > 0.5
