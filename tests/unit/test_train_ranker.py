@@ -30,7 +30,7 @@ def run(out: Path, root: Path | None, threads: int = 1, **values) -> Path:
 def test_what_can_be_learned_is_learned():
     rng = np.random.default_rng(0)
     features = torch.from_numpy(rng.normal(3, 5, (4000, len(FEATURES))).astype(np.float32))
-    overlaps = (features[:, 3] > 4).float() * 0.5
+    overlaps = (0.3 + features[:, 3] / 40 - features[:, 7] / 60).clamp(0, 1)
     torch.manual_seed(0)
     ranker = Ranker()
     fit(ranker, features, overlaps, ProposalsTrainRanker(epochs=60))
