@@ -93,6 +93,14 @@ def test_tiny_pictures_work(shape, edges):
         assert found.members.shape == (len(found), found.superpixels.max() + 1)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_dot_on_plain_ground_leaves_the_whole_picture(mode):
+    drawn = np.full((240, 320, 3), 90, np.uint8)
+    drawn[100:102, 150:152] = 200
+    found = propose_with(drawn, mode=mode, **PLAIN)
+    assert len(found) == 1 and found.boxes.tolist() == [[0, 0, 320, 240]] and found.areas.tolist() == [240 * 320]
+
+
 def grid(side: int = 64) -> np.ndarray:
     """Equal squares: many eigenvectors of its graph have one eigenvalue, and none is better than another."""
     light = (np.arange(side) // 16)[:, None] + np.arange(side) // 16

@@ -105,7 +105,10 @@ def build_hierarchies(fine: SuperpixelGraph, coarser: Sequence[Contours], lab: n
 
 
 def find_candidates(picture: np.ndarray, contours: Sequence[Contours], mode: str) -> Candidates | None:
-    """All different candidates of an RGB picture uint8 (h, w, 3); None where no contour parts it."""
+    """All different candidates of an RGB picture uint8 (h, w, 3).
+
+    None where no contour parts it, or only into what is too small and what is nearly the whole.
+    """
     recipe = RECIPES[mode]
     superpixels = cut(contours[0])
     if superpixels.count == 1:
@@ -125,6 +128,8 @@ def find_candidates(picture: np.ndarray, contours: Sequence[Contours], mode: str
     size = parts.labels.size
     kept = np.sort(np.unique(hashes, return_index=True)[1])
     kept = kept[(areas[kept] >= recipe.smallest * size) & (areas[kept] < DOUBLE * size)]
+    if not len(kept):
+        return None
     bits, areas, boxes, origin = bits[kept], areas[kept], boxes[kept], origin[kept]
     different = keep_different(bits, parts.sizes, areas, boxes, centers[kept], DOUBLE)
     bits, areas, boxes, origin = bits[different], areas[different], boxes[different], origin[different]

@@ -38,7 +38,7 @@ SMALLEST_SIDE = 4  # pixels; what is smaller is not parted
 
 
 def propose(
-    picture: np.ndarray, settings: ProposalsGroupRegions, find_edges: EdgeFinder | None, ranker: Ranker
+    picture: np.ndarray, settings: ProposalsGroupRegions, find_edges: EdgeFinder | None, ranker: Ranker | None
 ) -> RegionProposals:
     """Proposals of an RGB picture uint8 (h, w, 3)."""
     height, width = picture.shape[:2]
