@@ -1,6 +1,7 @@
 """Proposals of the three kinds with the masks that they stand for."""
 
 import numpy as np
+from proposal_sets import boxes_of
 
 from wsis_steps.core.masks import encode
 from wsis_steps.core.regions import BoxProposals, ImageProposals, MaskProposals, RegionProposals
@@ -31,7 +32,7 @@ def random_proposals(kind: str, count: int, height: int, width: int, seed: int) 
         return BoxProposals(boxes, scores, height, width), masks
     if kind == "masks":
         masks = random_masks(count, height, width, seed)
-        return MaskProposals(tight_boxes(masks), scores, encode(masks), height, width), masks
+        return MaskProposals(boxes_of(masks), scores, encode(masks), height, width), masks
     superpixels = rng.integers(0, rng.integers(1, 12), (height, width))
     superpixels = np.unique(superpixels, return_inverse=True)[1].reshape(height, width).astype(np.int32)
     members = rng.random((count, superpixels.max() + 1)) < 0.4
@@ -39,13 +40,4 @@ def random_proposals(kind: str, count: int, height: int, width: int, seed: int) 
     masks = np.zeros((count, height, width), np.uint8)
     for mask, member in zip(masks, members, strict=True):
         mask[np.isin(superpixels, np.flatnonzero(member))] = 1
-    return RegionProposals(tight_boxes(masks), scores, superpixels, members), masks
-
-
-def tight_boxes(masks: np.ndarray) -> np.ndarray:
-    """float32 (n, 4) x1, y1, x2, y2 of masks (n, h, w) that are not empty."""
-    boxes = np.zeros((len(masks), 4), np.float32)
-    for box, mask in zip(boxes, masks, strict=True):
-        ys, xs = np.nonzero(mask)
-        box[:] = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
-    return boxes
+    return RegionProposals(boxes_of(masks), scores, superpixels, members), masks

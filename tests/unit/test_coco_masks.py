@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proposal_sets import boxes_of
 from published_proposals import entry, write_json
-from region_proposals import random_masks, tight_boxes
+from region_proposals import random_masks
 
 from wsis_steps.core.errors import InputError
 from wsis_steps.proposals.coco_masks import find_masks, read_masks
@@ -36,7 +37,7 @@ def test_masks_come_back_best_first(tmp_path_factory, count, cap, seed, data):
     order = sorted(range(count), key=lambda k: (-scores[k], k))[: cap or None]
     np.testing.assert_array_equal(found.masks(slice(None)), masks[order])
     np.testing.assert_array_equal(found.scores, scores[order].astype(np.float32))
-    np.testing.assert_array_equal(found.boxes, tight_boxes(masks[order]))
+    np.testing.assert_array_equal(found.boxes, boxes_of(masks[order]))
     assert (found.height, found.width) == shape and found.boxes.dtype == found.scores.dtype == np.float32
 
 
@@ -61,7 +62,7 @@ PLAIN = entry("a", MASK, 0.5)
 def test_boxes_are_the_masks_own_whatever_is_said(tmp_path):
     path = write_json(tmp_path / "m.json", [{**PLAIN, "bbox": [-0.4, 0, 8.9, 6]}, {**PLAIN, "bbox": None}])
     found = read_masks(find_masks(path, NAMES)["a"], *SHAPE, 0)
-    np.testing.assert_array_equal(found.boxes, tight_boxes(np.stack([MASK, MASK])))
+    np.testing.assert_array_equal(found.boxes, boxes_of(np.stack([MASK, MASK])))
 
 
 def without(key: str) -> dict:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proposal_sets import boxes_of
 from published_proposals import VERSIONS, cell, write_mat, write_regions
-from region_proposals import tight_boxes
 
 from wsis_steps.core.errors import InputError
 from wsis_steps.proposals.image_names import ImageNames
@@ -39,7 +39,7 @@ def test_regions_are_their_superpixels_best_first(tmp_path_factory, version, see
     masks = np.array([np.isin(superpixels, labels[k]) for k in order], np.uint8).reshape(-1, *size)
     np.testing.assert_array_equal(found.masks(slice(None)), masks)
     np.testing.assert_array_equal(found.scores, scores[order].astype(np.float32))
-    np.testing.assert_array_equal(found.boxes, tight_boxes(masks))
+    np.testing.assert_array_equal(found.boxes, boxes_of(masks))
     assert found.superpixels.max() + 1 == found.members.shape[1]
     assert {found.boxes.dtype, found.scores.dtype} == {np.dtype(np.float32)}
 

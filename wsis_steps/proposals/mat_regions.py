@@ -11,6 +11,7 @@ import numpy as np
 
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.regions import RegionProposals, best_first
+from wsis_steps.proposals.candidates import boxes_of
 from wsis_steps.proposals.image_names import ImageNames
 from wsis_steps.proposals.mat_files import as_cells, as_numbers, read_variables
 
@@ -64,22 +65,7 @@ def _regions(
         raise InputError(f"{path}: its labels name superpixel {unknown[0]}, which its superpixels do not hold.")
     members = np.zeros((len(labels), len(numbers)), dtype=bool)
     members[np.repeat(np.arange(len(labels)), lengths), held] = True
-    if not len(labels):
-        return RegionProposals(np.zeros((0, 4), np.float32), scores.astype(np.float32), superpixels, members)
-    low, high = _corners(superpixels, len(numbers))
-    starts = np.cumsum(lengths) - lengths
-    boxes = np.hstack([np.minimum.reduceat(low[held], starts), np.maximum.reduceat(high[held], starts)])
-    return RegionProposals(boxes.astype(np.float32), scores.astype(np.float32), superpixels, members)
-
-
-def _corners(superpixels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """First x, y and last x, y + 1 of each superpixel, int64 (count, 2) each."""
-    ys, xs = np.indices(superpixels.shape).reshape(2, -1)
-    low, high = np.full((count, 2), max(superpixels.shape)), np.zeros((count, 2), dtype=np.int64)
-    for axis, places in enumerate((xs, ys)):
-        np.minimum.at(low[:, axis], superpixels.ravel(), places)
-        np.maximum.at(high[:, axis], superpixels.ravel(), places + 1)
-    return low, high
+    return RegionProposals(boxes_of(superpixels, members), scores.astype(np.float32), superpixels, members)
 
 
 def _whole(path: Path, name: str, values: np.ndarray) -> np.ndarray:
