@@ -16,8 +16,10 @@ from wsis_steps.core.regions import RegionProposals
 from wsis_steps.core.step import Job
 from wsis_steps.core.store import Annotation, Images, ImagesWriter
 from wsis_steps.proposals.combinatorial_grouping import DOUBLE
+from wsis_steps.proposals.contours import gradient_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.proposals.group_regions import main, propose
+from wsis_steps.proposals.hierarchy import cut, spectral_weights
 from wsis_steps.proposals.merge_shards import main as merge
 from wsis_steps.proposals.rankers import load_ranker
 from wsis_steps.settings.proposals import ProposalsGroupRegions, ProposalsMergeShards
@@ -101,10 +103,12 @@ def test_a_dot_on_plain_ground_leaves_the_whole_picture(mode):
     assert len(found) == 1 and found.boxes.tolist() == [[0, 0, 320, 240]] and found.areas.tolist() == [240 * 320]
 
 
-def grid(side: int = 64) -> np.ndarray:
-    """Equal squares: many eigenvectors of its graph have one eigenvalue, and none is better than another."""
-    light = (np.arange(side) // 16)[:, None] + np.arange(side) // 16
-    return np.where((light % 2)[..., None], [230, 220, 40], [20, 40, 160]).astype(np.uint8)
+def squares() -> np.ndarray:
+    """Sixteen equal squares on plain ground: eigenvectors of its graph share one eigenvalue, so any basis would do."""
+    drawn = np.full((128, 128, 3), 60, np.uint8)
+    inside = (np.arange(128) % 32 >= 8) & (np.arange(128) % 32 < 24)
+    drawn[inside[:, None] & inside] = 200
+    return drawn
 
 
 def write(path: Path, count: int = 6) -> Path:
@@ -112,11 +116,18 @@ def write(path: Path, count: int = 6) -> Path:
     with create(path, Images.schema, provenance(supervision=())) as file:
         writer = ImagesWriter(file)
         for k in range(count):
-            drawn = picture(k, 40 + 3 * k, 50) if k else grid()
+            drawn = picture(k, 40 + 3 * k, 50) if k else squares()
             data = cv2.imencode(".png", drawn[..., ::-1])[1].tobytes()
             writer.add(f"image{k}", "train" if k % 2 else "val", data, *drawn.shape[:2], empty)
         writer.close()
     return path
+
+
+def test_eigenvectors_of_a_regular_picture_are_the_same_every_time():
+    superpixels = cut(gradient_contours(squares(), 1.5))
+    first = spectral_weights(superpixels, superpixels.weights)
+    for _ in range(4):
+        assert np.array_equal(spectral_weights(superpixels, superpixels.weights), first)
 
 
 def run(images: Path, out: Path, threads: int = 1, shard: str = "1/1", **values) -> Path:
