@@ -56,10 +56,32 @@ def test_regression_is_equation_5():
     nearest = RNG.integers(0, 3, 9)
     matched = torch.from_numpy(RNG.random(9) < 0.5)
     q = [[bool(matched[r]) and nearest[r] == j for j in range(3)] for r in range(9)]
-    targets = to_offsets(proposals, truths[nearest])
+    targets = to_offsets(proposals, truths[nearest], (1, 1, 1, 1))
     expected = plain.l_reg(v.tolist(), proposals.tolist(), truths.tolist(), q)
     assert float(regression_loss(v, targets, matched)) == pytest.approx(expected)
     assert gradcheck(lambda x: regression_loss(x, targets, matched), leaf(v))
+
+
+def test_no_loss_uses_what_autocast_on_a_gpu_refuses():
+    """The dispatch of CUDA's autocast, on a CPU: it refuses binary cross entropy of probabilities whatever the type."""
+    guard = torch._C._IncludeDispatchKeyGuard
+    kept = torch.is_autocast_enabled("cuda")
+    torch.set_autocast_enabled("cuda", True)
+    try:
+        with guard(torch._C.DispatchKey.AutocastCUDA):
+            classification_loss(torch.rand(4), torch.tensor([True, False, True, False]))
+            activation_loss(torch.rand(4, 3), torch.tensor([0, 1, 2, 0]))
+            segmentation_loss(torch.rand(2, 4, 4), torch.rand(2, 4, 4) > 0.5)
+            with pytest.raises(RuntimeError, match="unsafe to autocast"):
+                torch.nn.functional.binary_cross_entropy(torch.rand(4), torch.rand(4))
+    finally:
+        torch.set_autocast_enabled("cuda", kept)
+
+
+def test_a_class_that_is_missed_wholly_still_teaches():
+    phi = torch.tensor([1e-9, 0.5], requires_grad=True)
+    classification_loss(phi, torch.tensor([True, False])).backward()
+    assert float(phi.grad[0]) == pytest.approx(-1e9, rel=1e-3)
 
 
 def test_what_is_not_matched_may_hold_anything():

@@ -9,6 +9,7 @@ from wsis_steps.community_learning import boxes as box_offsets
 from wsis_steps.community_learning.pseudo_labels import (
     Seeds,
     best_of_each_class,
+    cluster_boxes,
     find_foreground,
     find_seeds,
     label_proposals,
@@ -130,11 +131,29 @@ def test_samples_are_at_most_as_many_as_asked_and_drawn_at_random():
     assert len(drawn) == 4
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_mean_of_a_cluster_is_that_of_the_boxes_near_its_best_one(seed):
+    rng = np.random.default_rng(seed)
+    boxes, scores = some_boxes(rng, 30), torch.from_numpy(rng.uniform(0, 1, (30, 3))).float()
+    truths = Seeds(torch.tensor([4, 9]), torch.tensor([1, 3]), torch.tensor([0.9, 0.8]))
+    found = cluster_boxes(boxes, scores, truths, 0.3)
+    for mean, row, category in zip(found, [4, 9], [1, 3], strict=True):
+        near = [r for r in range(30) if plain.overlap(boxes[r].tolist(), boxes[row].tolist()) > 0.3]
+        assert row in near
+        wanted = np.average(boxes[near].numpy(), axis=0, weights=scores[near, category - 1].numpy())
+        assert mean.tolist() == pytest.approx(wanted, rel=1e-4)
+    alone = cluster_boxes(boxes, torch.zeros(30, 3), truths, 0.999)
+    torch.testing.assert_close(alone, boxes[truths.rows])
+
+
 def test_offsets_are_those_of_the_equation_and_lead_back():
     rng = np.random.default_rng(1)
     proposals, targets = some_boxes(rng, 20), some_boxes(rng, 20)
-    offsets = box_offsets.to_offsets(proposals, targets)
+    deviations = (0.1, 0.1, 0.2, 0.25)
+    offsets = box_offsets.to_offsets(proposals, targets, deviations)
     for row, p, g in zip(offsets, proposals.tolist(), targets.tolist(), strict=True):
-        assert row.tolist() == pytest.approx(plain.offsets(plain.centered(p), plain.centered(g)), abs=1e-5)
-    torch.testing.assert_close(box_offsets.apply_offsets(proposals, offsets), targets, atol=1e-3, rtol=1e-4)
+        wanted = np.array(plain.offsets(plain.centered(p), plain.centered(g))) / deviations
+        assert row.tolist() == pytest.approx(wanted, abs=1e-4)
+    back = box_offsets.apply_offsets(proposals, offsets, deviations)
+    torch.testing.assert_close(back, targets, atol=1e-3, rtol=1e-4)
     assert box_offsets.mirror(torch.tensor([[1.0, 2, 5, 6]]), 10).tolist() == [[5, 2, 9, 6]]

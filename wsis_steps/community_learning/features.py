@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.ops import roi_align, roi_pool
 
-from wsis_steps.core.backbones import build_backbone, load_weights
+from wsis_steps.core.backbones import build_backbone, load_weights, read_weights
 
 # the levels that stand for res2, res3, res4 and res5
 LEVELS = {"resnet50": (0, 1, 2, 3), "mobilenet_v2": (1, 2, 3, 4), "small": (0, 1, 2, 3)}
@@ -28,6 +28,8 @@ class Features(nn.Module):
     def __init__(self, name: str, weights: str, normalisation: str, norm: str, roi: str) -> None:
         super().__init__()
         self.backbone = build_backbone(name, normalisation=normalisation)
+        if norm == "group" and weights != "none" and not _has_statistics(name, weights):
+            use_group_norm(self.backbone)
         load_weights(self.backbone, weights)
         last = [self.backbone.get_submodule(layer) for layer in self.backbone.levels[LEVELS[name][-1]]]
         for layer in last:
@@ -96,6 +98,11 @@ def in_chunks(function: Callable[..., tuple[Tensor, ...]], size: int, *columns: 
         else:
             parts.append(function(*part))
     return tuple(torch.cat(outputs) for outputs in zip(*parts, strict=True))
+
+
+def _has_statistics(name: str, weights: str) -> bool:
+    """Whether weights come from a network with batch normalisation, not from one with group normalisation."""
+    return any(key.endswith("running_mean") for key in read_weights(name, weights)[1])
 
 
 def _keep_size(layer: nn.Module) -> None:

@@ -39,29 +39,32 @@ def find_instances(
     model: CommunityNetwork,
     picture: torch.Tensor,
     boxes: np.ndarray,
-    allowed: np.ndarray,
+    tags: np.ndarray | None,
     settings: CommunityLearningInfer,
 ) -> ImageInstances:
-    """Instances of a picture uint8 (3, h, w) from its proposals (R, 4), of the allowed classes, bool (C,).
+    """Instances of a picture uint8 (3, h, w) from its proposals (R, 4); with tags, bool (C,), of these classes only.
 
-    Their boxes are the detector's, of which its box AP and CorLoc are to be taken, not those around the masks.
+    Their boxes are the detector's, of which its box AP and CorLoc are to be taken, not those around the masks. So that
+    no detection is lost to them, one whose mask would be empty fills its box.
     """
     device, (height, width) = picture.device, picture.shape[1:]
     with torch.inference_mode(), autocast(device):
         views = make_views(model, picture, settings)
         proposals = torch.from_numpy(boxes).to(device).float()
-        found = detect(model, views, proposals, torch.from_numpy(allowed).to(device), settings)
+        tagged = None if tags is None else torch.from_numpy(tags).to(device)
+        found = detect(model, views, proposals, tagged, settings)
         found = keep_best(found, height, width, settings)
         values = mean_masks(model, views, found, settings.roi_chunk)
         if len(values):
-            masks = paste(values, found.boxes, height, width, settings.mask_threshold).cpu().numpy()
+            masks = paste(values, found.boxes, height, width, model.settings.mask_threshold)
+            empty = (~masks.any(dim=(1, 2))).nonzero()[:, 0]
+            if len(empty):
+                masks[empty] = paste(torch.ones_like(values[empty]), found.boxes[empty], height, width, 0)
+            masks = masks.cpu().numpy()
         else:
             masks = np.zeros((0, height, width), dtype=bool)
-    kept = masks.any(axis=(1, 2))
-    categories, scores, detected = (
-        column.cpu().numpy()[kept] for column in (found.categories, found.scores, found.boxes)
-    )
-    return replace(describe(encode(masks[kept]), categories - 1, scores=scores), boxes=detected.astype(np.float32))
+    categories, scores, detected = (column.cpu().numpy() for column in (found.categories, found.scores, found.boxes))
+    return replace(describe(encode(masks), categories - 1, scores=scores), boxes=detected.astype(np.float32))
 
 
 def main(job: Job) -> None:
@@ -75,14 +78,13 @@ def main(job: Job) -> None:
     model.load_state_dict(trained.state)
     model.to(device).eval()
     own = places(proposals, images)
-    every_class = np.ones(len(images.class_names), dtype=bool)
     for split_name, output in (("train", "labels"), ("val", "predictions")):
         members, found = images.members(split_name), []
         batches = read_ahead(Pictures(images, members), members, to_tensor, job.threads, batch=1)
         for (i,), pictures in job.progress(batches, len(members)):
-            allowed = images.tags[i] if split_name == "train" else every_class
+            tags = images.tags[i] if split_name == "train" else None
             boxes = boxes_of(proposals, int(own[i]))
-            found.append(find_instances(model, pictures[0].to(device), boxes, allowed, settings))
+            found.append(find_instances(model, pictures[0].to(device), boxes, tags, settings))
         provenance = job.provenance(trained.class_names, {*trained.supervision, *proposals.supervision})
         ids = [images.ids[i] for i in members]
         write_instances(

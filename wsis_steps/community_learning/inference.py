@@ -13,6 +13,7 @@ from torchvision.ops import batched_nms, clip_boxes_to_image
 from wsis_steps.community_learning.boxes import apply_offsets, mirror
 from wsis_steps.community_learning.detector import offsets_of, refined_scores
 from wsis_steps.community_learning.network import CommunityNetwork, to_regions
+from wsis_steps.community_learning.pseudo_labels import find_seeds
 from wsis_steps.community_learning.samples import scale_to
 from wsis_steps.settings.community_learning import CommunityLearningInfer
 
@@ -64,20 +65,26 @@ def make_views(model: CommunityNetwork, picture: Tensor, settings: CommunityLear
 
 
 def detect(
-    model: CommunityNetwork, views: list[View], boxes: Tensor, allowed: Tensor, settings: CommunityLearningInfer
+    model: CommunityNetwork, views: list[View], boxes: Tensor, tags: Tensor | None, settings: CommunityLearningInfer
 ) -> Found:
     """Detections from proposals (R, 4) of an image (section 3.4).
 
-    allowed: bool (C,), the classes that may be found. The scores are the mean of the refinement heads and of the views;
-    each proposal has the class of its highest score and the mean of the boxes that the views regress it to; a
-    non-maximum suppression in each class follows.
+    The scores are the mean of the refinement heads and of the views; each proposal has the class of its highest score
+    and the mean of the boxes that the views regress it to. With tags, bool (C,), only these classes are found, and each
+    has its best proposal, also where another class scores higher there: CorLoc asks for one box of each.
     """
     outputs = [model.detect(view.maps, to_regions([view.boxes(boxes)]), settings.roi_chunk) for view in views]
     scores = torch.stack([refined_scores(output.refined) for output in outputs]).mean(dim=0)[:, 1:]
-    scores, classes = scores.masked_fill(~allowed, 0).max(dim=1)
+    if tags is None:
+        scores, classes = scores.max(dim=1)
+    else:
+        seeds = find_seeds(scores, tags)
+        scores, classes = scores.masked_fill(~tags, 0).max(dim=1)
+        scores[seeds.rows], classes[seeds.rows] = seeds.scores, seeds.categories - 1
     if model.settings.regression != "none":
+        deviations = model.settings.offset_deviations
         moved = [
-            view.back(apply_offsets(view.boxes(boxes), offsets_of(output.offsets.float(), classes + 1)))
+            view.back(apply_offsets(view.boxes(boxes), offsets_of(output.offsets.float(), classes + 1), deviations))
             for view, output in zip(views, outputs, strict=True)
         ]
         boxes = torch.stack(moved).mean(dim=0)

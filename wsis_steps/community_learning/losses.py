@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from wsis_steps.community_learning.pseudo_labels import Labels
 
-SURE = 1e-6  # probabilities keep this far from 0 and 1, where logarithms end
+SURE = 1e-6  # probabilities keep this far from 1, where log(1 - p) ends in float32
+SMALLEST = 1e-12  # and this far from 0, below which a class that is missed would no longer teach
 
 
 def classification_loss(probability: Tensor, tags: Tensor) -> Tensor:
@@ -18,8 +19,10 @@ def classification_loss(probability: Tensor, tags: Tensor) -> Tensor:
 
     probability: float (C,), phi, sums over proposals that lie in 0 to 1; tags: bool (C,).
     """
-    clamped = _precise(probability).clamp(SURE, 1 - SURE)
-    return functional.binary_cross_entropy(clamped, tags.to(clamped.dtype), reduction="sum")
+    sure = _precise(probability).clamp(SMALLEST, 1 - SURE)
+    present = tags.to(sure.dtype)
+    # written out: autocast on a GPU refuses torch's function for probabilities, whatever their type
+    return -(present * sure.log() + (1 - present) * torch.log1p(-sure)).sum()
 
 
 def refinement_loss(logits: Tensor, labels: Labels) -> Tensor:

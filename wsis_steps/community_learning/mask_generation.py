@@ -67,7 +67,8 @@ def activation_map(features: Tensor, weights: Tensor) -> Tensor:
 
     features: (n, channels, T, T), F; weights: (n, channels), w of the class that each region has. 0 where M is even.
     """
-    maps = torch.einsum("nchw,nc->nhw", features, weights).float()
+    with torch.autocast(features.device.type, enabled=False):  # 8 bits would make steps of what is stretched to 0..1
+        maps = torch.einsum("nchw,nc->nhw", features.float(), weights.float())
     low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
     return (maps - low) / (high - low).clamp(min=1e-12)
 

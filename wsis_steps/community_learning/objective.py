@@ -5,8 +5,9 @@ Deep Community Learning (WACV 2021), sections 3.2 and 3.3.
 
 import torch
 from torch import Tensor
+from torchvision.ops import clip_boxes_to_image
 
-from wsis_steps.community_learning.boxes import to_offsets
+from wsis_steps.community_learning.boxes import apply_offsets, to_offsets
 from wsis_steps.community_learning.detector import Detections, midn_scores, offsets_of, refined_scores
 from wsis_steps.community_learning.losses import (
     activation_loss,
@@ -22,6 +23,7 @@ from wsis_steps.community_learning.pseudo_labels import (
     Sample,
     Seeds,
     best_of_each_class,
+    cluster_boxes,
     find_foreground,
     find_seeds,
     label_proposals,
@@ -45,22 +47,48 @@ def refinement_terms(outputs: Detections, boxes: Tensor, tags: Tensor, settings:
     return terms
 
 
-def regression_term(outputs: Detections, boxes: Tensor, foreground: Seeds, overlap: float) -> Tensor:
+def regression_term(
+    outputs: Detections, boxes: Tensor, scores: Tensor, foreground: Seeds, settings: CommunityLearningTrain
+) -> Tensor:
     """L_reg of one image (equation 5): proposals above the overlap with their nearest pseudo ground truth learn to
     become it."""
     truths = best_of_each_class(foreground)
-    overlaps, nearest = match(boxes, boxes[truths.rows])
     if not len(truths.rows):
         return outputs.offsets.sum() * 0
+    targets = boxes[truths.rows]
+    if settings.regression_target == "cluster":
+        targets = cluster_boxes(boxes, scores, truths, settings.cluster_overlap)
+    overlaps, nearest = match(boxes, targets)
     offsets = offsets_of(outputs.offsets, truths.categories[nearest])
-    return regression_loss(offsets, to_offsets(boxes, boxes[truths.rows][nearest]), overlaps > overlap)
+    wanted = to_offsets(boxes, targets[nearest], settings.offset_deviations)
+    return regression_loss(offsets, wanted, overlaps > settings.regression_overlap)
 
 
-def choose(outputs: Detections, boxes: Tensor, tags: Tensor, settings: CommunityLearningTrain) -> tuple[Seeds, Sample]:
-    """Foreground proposals of one image by the mean score of the refinement heads, and the sample for its masks."""
+def regressed(
+    outputs: Detections, boxes: Tensor, sample: Sample, size: tuple[int, int], settings: CommunityLearningTrain
+) -> Tensor:
+    """Boxes (n, 4) of which masks are made: those sampled, of objects as the regressor moves them (section 3.4), within
+    a picture of (height, width)."""
+    chosen = boxes[sample.rows]
+    if settings.regression == "none":
+        return chosen
+    offsets = offsets_of(outputs.offsets.detach().float()[sample.rows], sample.categories.clamp(min=1))
+    moved = clip_boxes_to_image(apply_offsets(chosen, offsets, settings.offset_deviations), size)
+    usable = (sample.categories > 0) & (moved[:, 2:] - moved[:, :2] >= 1).all(dim=1)
+    return torch.where(usable[:, None], moved, chosen)
+
+
+def image_terms(
+    outputs: Detections, sample: dict[str, Tensor], settings: CommunityLearningTrain
+) -> tuple[Terms, Tensor, Sample]:
+    """The detector's terms of one image, the regions (n, 4) of which masks are made, and what these hold."""
+    boxes, tags = sample["boxes"], sample["tags"]
+    terms = refinement_terms(outputs, boxes, tags, settings)
     scores = refined_scores(outputs.refined.detach())[:, 1:]
     foreground = find_foreground(scores, boxes, tags, settings.foreground_nms, settings.foreground_share)
-    sample = sample_proposals(
+    if settings.regression != "none":
+        terms["regression"] = regression_term(outputs, boxes, scores, foreground, settings)
+    chosen = sample_proposals(
         boxes,
         foreground,
         settings.sampled_objects,
@@ -68,18 +96,15 @@ def choose(outputs: Detections, boxes: Tensor, tags: Tensor, settings: Community
         settings.foreground_overlap,
         settings.background_overlap,
     )
-    return foreground, sample
+    return terms, regressed(outputs, boxes, chosen, sample["picture"].shape[1:], settings), chosen
 
 
 def mask_terms(
     model: CommunityNetwork, maps: list[Tensor], boxes: list[Tensor], samples: list[Sample]
 ) -> list[Terms]:  # fmt: skip
-    """L_cam of every branch and L_seg of each image of a batch (equations 1, 7 and 9)."""
+    """L_cam of every branch and L_seg of each image of a batch (equations 1, 7 and 9), of its boxes (n, 4)."""
     settings = model.settings
-    regions = to_regions([part[sample.rows] for part, sample in zip(boxes, samples, strict=True)])
-    categories = torch.cat([sample.categories for sample in samples])
-    if not len(regions):
-        return [{} for _ in samples]
+    regions, categories = to_regions(boxes), torch.cat([sample.categories for sample in samples])
     masks = model.segment(maps, regions, categories, settings.roi_chunk)
     found, counts = [], [len(sample.rows) for sample in samples]
     parts = (part.split(counts) for part in (categories, *masks))
@@ -105,19 +130,11 @@ def batch_loss(model: CommunityNetwork, batch: list[dict[str, Tensor]], iteratio
     maps = model(stack_pictures([sample["picture"] for sample in batch], model.backbone))
     boxes = [sample["boxes"] for sample in batch]
     outputs = model.detect(maps, to_regions(boxes), settings.roi_chunk)
-    terms, samples = [], []
     parts = (part.split([len(part) for part in boxes]) for part in outputs)
-    for own_boxes, sample, *own in zip(boxes, batch, *parts, strict=True):
-        own = Detections(*own)
-        terms.append(refinement_terms(own, own_boxes, sample["tags"], settings))
-        foreground, chosen = choose(own, own_boxes, sample["tags"], settings)
-        samples.append(chosen)
-        if settings.regression != "none":
-            terms[-1]["regression"] = regression_term(own, own_boxes, foreground, settings.regression_overlap)
+    found = [image_terms(Detections(*own), sample, settings) for sample, *own in zip(batch, *parts, strict=True)]
+    terms, regions, samples = map(list, zip(*found, strict=True))
     if settings.mask_generation:
-        terms = [
-            {**first, **second} for first, second in zip(terms, mask_terms(model, maps, boxes, samples), strict=True)
-        ]
-    names = dict.fromkeys(name for image in terms for name in image)
-    means = {name: sum(image[name] for image in terms if name in image) / len(batch) for name in names}
+        of_masks = mask_terms(model, maps, regions, samples)
+        terms = [{**first, **second} for first, second in zip(terms, of_masks, strict=True)]
+    means = {name: sum(image[name] for image in terms) / len(batch) for name in terms[0]}
     return {**means, "total": total(means)}

@@ -107,6 +107,18 @@ def best_of_each_class(seeds: Seeds) -> Seeds:
 
 
 @torch.no_grad()
+def cluster_boxes(boxes: Tensor, scores: Tensor, truths: Seeds, overlap: float) -> Tensor:
+    """Boxes (k, 4): of each pseudo ground truth the mean of all proposals near it, weighted by their scores.
+
+    boxes: (R, 4); scores: float (R, C). Near are those with an IoU above `overlap`, and the proposal itself. A single
+    best proposal is often a part of its object; the mean of what the detector takes for it is so less often.
+    """
+    weights = scores.float().T[truths.categories - 1] * (box_iou(boxes[truths.rows], boxes) > overlap)
+    weights[torch.arange(len(weights), device=weights.device), truths.rows] += 1e-12
+    return weights / weights.sum(dim=1, keepdim=True) @ boxes.float()
+
+
+@torch.no_grad()
 def sample_proposals(
     boxes: Tensor,
     foreground: Seeds,
@@ -123,7 +135,8 @@ def sample_proposals(
     """
     overlaps, nearest = match(boxes, boxes[foreground.rows])
     order = torch.rand(len(boxes), device=boxes.device)
-    order[foreground.rows] = torch.arange(len(foreground.rows), device=boxes.device, dtype=order.dtype) - len(boxes)
+    first = torch.arange(len(foreground.rows), device=boxes.device, dtype=order.dtype) - len(boxes)
+    order.scatter_reduce_(0, foreground.rows, first, "amin")  # a proposal may be the foreground of two classes
     shuffled = order.argsort(stable=True)
     inside = shuffled[(overlaps >= threshold)[shuffled]][:objects]
     outside = shuffled[((overlaps >= lowest) & (overlaps < threshold))[shuffled]][:background]

@@ -153,14 +153,7 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     """
     if weights == "none":
         return
-    path = _imagenet_path(backbone.name) if weights == "imagenet" else Path(weights)
-    if not path.is_file():
-        raise InputError(f"weights '{weights}': no such file; {nearest(weights, ['imagenet', 'none'])}")
-    state = read_state_dict(path)
-    if any(key.startswith("backbone.") for key in state):
-        state = {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
-    else:
-        state = {key: value for key, value in state.items() if not key.startswith(("classifier.", "fc."))}
+    path, state = read_weights(backbone.name, weights)
     own = backbone.state_dict()
     # files from before torch 0.4.1 have no batch counters, and torchvision's have no normalisation
     optional = {"mean", "std"} | {key for key in own if key.endswith("num_batches_tracked")}
@@ -174,6 +167,17 @@ def load_weights(backbone: Backbone, weights: str) -> None:
         )
     backbone.load_state_dict(own | state)
     log.info("backbone %s starts from %s", backbone.name, path)
+
+
+def read_weights(name: str, weights: str) -> tuple[Path, dict[str, Tensor]]:
+    """The file of `weights` (a path or `imagenet`) and what it holds of that backbone; raises as `load_weights`."""
+    path = _imagenet_path(name) if weights == "imagenet" else Path(weights)
+    if not path.is_file():
+        raise InputError(f"weights '{weights}': no such file; {nearest(weights, ['imagenet', 'none'])}")
+    state = read_state_dict(path)
+    if any(key.startswith("backbone.") for key in state):
+        return path, {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
+    return path, {key: value for key, value in state.items() if not key.startswith(("classifier.", "fc."))}
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:

@@ -68,6 +68,13 @@ class CommunityLearningTrain(Training):
     """Box regressor: one for all classes, one for each (ablation), or none (ablation)."""
     regression_overlap: Fraction = 0.6
     """A proposal is regressed to its nearest pseudo ground truth above this IoU."""
+    regression_target: Literal["best", "cluster"] = "best"
+    """Pseudo ground truth of a class: its best foreground proposal (paper), or the mean of the proposals near that,
+    weighted by their scores."""
+    cluster_overlap: Fraction = 0.3
+    """IoU from which a proposal is near the best one, for regression_target: cluster."""
+    offset_deviations: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
+    """Offsets are divided by these; paper: not stated, those of Fast R-CNN."""
     regressor_width: Positive = 1024
     """Units of the regressor's first layer; paper: not stated."""
     mask_generation: bool = True
@@ -87,7 +94,7 @@ class CommunityLearningTrain(Training):
     mask_size: Positive = 28
     """T: cells of a side of a mask."""
     mask_threshold: Fraction = 0.4
-    """xi of equation 1: where the mean activation map is higher, an object is taken to be."""
+    """xi of equations 1 and 10: where the mean map is higher, an object is taken to be."""
     segmentation: bool = True
     """Instance segmentation, trained on the masks that the maps make; false is an ablation."""
     segmentation_width: Positive = 256
@@ -123,8 +130,6 @@ class CommunityLearningInfer(Settings):
     """Detections with a lower score are left out; paper: not stated."""
     detections: Positive = 100
     """Detections an image at most; paper: not stated."""
-    mask_threshold: Fraction = 0.4
-    """xi of equation 10."""
     roi_chunk: Positive = 256
     """Proposals that go through the network at once, fewer where they have more cells. Changes memory and time, not the
     result."""
