@@ -101,10 +101,9 @@ def last_labels(wildcards):
     return f"results/{DATASET}/{RUNS.last_labels(wildcards.run)}"
 
 
-def boxes(wildcards):
-    """The boxes that community_learning chooses from."""
-    name = RUNS.values(wildcards.run, "community_learning_train").proposals
-    return f"results/{DATASET}/shared/proposals/{name}.h5"
+def proposals(step):
+    """The proposals that a step takes: its setting of that name says which."""
+    return lambda wildcards: f"results/{DATASET}/shared/proposals/{RUNS.values(wildcards.run, step).proposals}.h5"
 
 
 def unreplaced(wildcards):

@@ -115,6 +115,11 @@ class Runs:
         chosen = self.runs[run]
         return "learning_to_segment_infer" if chosen.system in SEMANTIC_SYSTEMS else SEMANTIC_STEPS[chosen.semantic]
 
+    def proposals(self, run: str) -> list[str]:
+        """Names of the proposals that a run takes, in the order of its steps."""
+        found = [getattr(self.values(run, step), "proposals", None) for step in sorted(self.steps(run))]
+        return list(dict.fromkeys(name for name in found if name))
+
     def label_step(self, run: str) -> str:
         """The step that makes a run's last labels, with its own predictions."""
         return "community_learning_infer" if self.runs[run].system == "community_learning" else "bestie_infer"
@@ -166,7 +171,9 @@ class Runs:
         return [row for run in self.runs for row in self._figures(run, truth)]
 
     def _figures(self, name: str, truth: tuple[str, ...]) -> list[tuple[str, str, str, str]]:
-        run, rows = self.runs[name], []
+        run = self.runs[name]
+        rows = [(name, run.system, f"proposals/{one}", f"{self.results}/shared/evaluation/proposals_{one}.json")
+                for one in self.proposals(name) if truth]  # fmt: skip
 
         def scored(stage: str, split: str, step: str, path: str, rounds: int = 0) -> None:
             if split in truth and step in self.steps(name):

@@ -88,7 +88,10 @@ def test_holes_are_filled_as_scipy_fills_them(seed):
     around = parts.second[parts.starts[middle] : parts.starts[middle + 1]]
     held[0] = False
     held[0, around] = True  # a ring
-    filled = unpack(fill_holes(pack(held), parts.starts, parts.second, parts.outer), parts.count)
+    bits, _, _, _, boxes, _ = measured(held, parts)
+    filled = unpack(
+        fill_holes(bits, *members(bits), parts.boxes, boxes, parts.starts, parts.second, parts.outer), parts.count
+    )
     wanted = [ndimage.binary_fill_holes(mask) for mask in held[:, parts.labels]]
     assert np.array_equal(filled[:, parts.labels], wanted)
     assert filled[0, middle] or parts.outer[middle]

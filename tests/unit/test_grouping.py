@@ -9,7 +9,15 @@ from region_sets import contours, picture
 
 from wsis_steps.proposals.candidates import unpack
 from wsis_steps.proposals.grouping import combine, common_blocks, open_top, region_bits
-from wsis_steps.proposals.hierarchy import aligned_weights, cut, join_heights, merge, with_areas
+from wsis_steps.proposals.hierarchy import (
+    SuperpixelGraph,
+    aligned_weights,
+    cut,
+    join_heights,
+    merge,
+    with_areas,
+    without_specks,
+)
 
 ALL = 10**6
 
@@ -116,13 +124,55 @@ def test_small_regions_are_merged_first(seed):
     assert (np.diff(changed.altitudes[superpixels.count :]) >= 0).all()
     sizes = np.bincount(superpixels.labels.ravel())
     below = leaves_below(tree.parents)
-    for (a, b), before, after in zip(
-        superpixels.edges, join_heights(superpixels, tree), join_heights(superpixels, changed), strict=True
-    ):
-        node = hg.Tree(tree.parents).lowest_common_ancestor(np.array([a]), np.array([b]))[0]
-        minor = min(sizes[list(below[child])].sum() for child in np.flatnonzero(tree.parents == node) if child != node)
+    after = dict(zip(map(tuple, superpixels.edges.tolist()), join_heights(superpixels, changed), strict=True))
+    weights = dict(zip(after, superpixels.weights, strict=True))
+    for node in range(superpixels.count, len(tree.parents)):
+        first, second = (below[child] for child in np.flatnonzero(tree.parents == node) if child != node)
+        ends = [edge for edge in after if (edge[0] in first) != (edge[1] in first) and set(edge) <= first | second]
+        minor = min(sizes[list(first)].sum(), sizes[list(second)].sum())
         factor = 0 if minor < 20 else min(minor / (0.05 * superpixels.labels.size), 1) ** 0.5
-        assert after <= before * factor + 1e-9  # a path over lower merges may join them earlier
+        weakest = min(ends, key=weights.get)
+        # a path over lower merges may join them earlier
+        assert after[weakest] <= tree.altitudes[node] * factor + 1e-9
+
+
+def dotted() -> SuperpixelGraph:
+    """Two halves with a contour between them, and on it a dot of 4 pixels with a stronger one."""
+    labels = np.repeat(np.arange(12) >= 6, 10).reshape(12, 10).T.astype(np.int32)
+    labels[4:6, 5:7] = 2
+    graph = hg.UndirectedGraph(3)
+    graph.add_edges([0, 0, 1], [1, 2, 2])
+    edges = np.array([[0, 1], [0, 2], [1, 2]])
+    return SuperpixelGraph(labels, edges, np.array([8.0, 4, 4]), np.array([0.5, 0.8, 0.9]), graph)
+
+
+def test_a_dot_between_two_regions_does_not_join_them():
+    halves = dotted()
+    changed = join_heights(halves, with_areas(halves, merge(halves, halves.weights), smallest=5, share=0.01))
+    assert changed == pytest.approx([0.5, 0, 0.5])
+    joined = without_specks(halves, 5)
+    assert joined.count == 2 and np.bincount(joined.labels.ravel()).tolist() == [62, 58]
+    assert joined.edges.tolist() == [[0, 1]] and joined.lengths == pytest.approx([12])
+    assert joined.weights == pytest.approx([(8 * 0.5 + 4 * 0.9) / 12])
+    assert without_specks(joined, 10**6).count == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_superpixels_without_specks_are_unions_and_keep_their_contours(seed):
+    superpixels = cut(contours(seed))
+    joined = without_specks(superpixels, 12)
+    assert 1 < joined.count < superpixels.count
+    assert np.bincount(joined.labels.ravel()).min() >= 12
+    for label in range(superpixels.count):
+        assert len(np.unique(joined.labels[superpixels.labels == label])) == 1
+    blocks = joined.labels.ravel()[np.unique(superpixels.labels, return_index=True)[1]]
+    for (a, b), length, weight in zip(joined.edges, joined.lengths, joined.weights, strict=True):
+        between = (np.sort(blocks[superpixels.edges], axis=1) == (a, b)).all(1)
+        assert between.any() and length == superpixels.lengths[between].sum()
+        assert weight == pytest.approx(np.average(superpixels.weights[between], weights=superpixels.lengths[between]))
+    pairs = np.unique(np.sort(blocks[superpixels.edges], axis=1), axis=0)
+    assert joined.edges.tolist() == pairs[pairs[:, 0] != pairs[:, 1]].tolist()
+    assert joined.graph.num_edges() == len(joined.edges)
 
 
 def test_superpixels_tile_the_picture_along_its_contours():

@@ -58,6 +58,7 @@ def test_the_semantic_network_is_a_system_and_a_source():
     assert found.values("c", "learning_to_segment_train").supervision == "masks"
 
 
+REPLACE = "postprocess_replace_with_proposals"
 COMMUNITY = {"system": "community_learning"}
 
 
@@ -71,13 +72,23 @@ def test_community_learning_ends_in_proposals_for_its_masks_or_in_a_mask_rcnn():
     assert "classifier_train" in with_classifier.steps("a")
 
 
+def test_proposals_of_a_run_are_those_that_its_steps_name():
+    imported = {name: {"proposals": "imported"} for name in ("community_learning_train", REPLACE)}
+    found = runs(a=COMMUNITY, b={**COMMUNITY, "steps": imported}, c={"system": "bestie"})
+    assert [found.proposals(name) for name in "abc"] == [["selective_search", "mcg"], ["imported"], []]
+    assert not [row for row in found.figures(()) if row[2].startswith("proposals")]
+
+
 def test_figures_of_community_learning():
     found = runs(a=COMMUNITY, b={**COMMUNITY, "maskrcnn": True})
     figures = [(run, stage, path.removeprefix("results/d/")) for run, _, stage, path in found.figures(("train", "val"))]
     assert figures == [
+        ("a", "proposals/selective_search", "shared/evaluation/proposals_selective_search.json"),
+        ("a", "proposals/mcg", "shared/evaluation/proposals_mcg.json"),
         ("a", "labels/round00", "a/evaluation/labels_round00.json"),
         ("a", "predictions", "a/evaluation/predictions_direct.json"),
         ("a", "predictions_mcg", "a/evaluation/predictions_direct_mcg.json"),
+        ("b", "proposals/selective_search", "shared/evaluation/proposals_selective_search.json"),
         ("b", "labels/round00", "a/evaluation/labels_round00.json"),
         ("b", "predictions_direct", "a/evaluation/predictions_direct.json"),
         ("b", "predictions", "b/evaluation/predictions_val.json"),

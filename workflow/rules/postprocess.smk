@@ -29,7 +29,7 @@ rule postprocess_refine_with_crf:
 rule postprocess_replace_with_proposals:
     input:
         predictions=unreplaced,
-        proposals="results/{dataset}/shared/proposals/mcg.h5",
+        proposals=proposals("postprocess_replace_with_proposals"),
     output:
         replaced="results/{dataset}/{run}/predictions/{name}_mcg.h5",
     log:

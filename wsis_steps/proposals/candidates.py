@@ -194,32 +194,41 @@ def _difference_within(first, second, sizes, allowed):
 
 
 @njit(cache=True)
-def fill_holes(bits, starts, second, outer):
-    """Bits with all parts added that cannot be reached from the picture's border around the candidate."""
+def fill_holes(bits, found, place, part_boxes, boxes, starts, second, outer):
+    """Bits with all parts added that cannot be reached from the picture's border around the candidate.
+
+    Looked for from the parts around the candidate, each with what it is connected to; as soon as one lies at the
+    picture's border or reaches out of the candidate's box, all of them are outside.
+    """
     filled = bits.copy()
     parts = len(starts) - 1
-    seen = np.full(parts, -1, np.int64)
+    seen = np.full(parts, -1, np.int64)  # 2 x row where it is outside, 2 x row + 1 where that is not known
     waiting = np.empty(parts, np.int64)
     one = np.uint64(1)
-    border = np.flatnonzero(outer > 0)
     for row in range(len(bits)):
-        end = 0
-        for part in border:
-            if not (bits[row, part >> 6] >> np.uint64(part & 63)) & one:
-                seen[part] = row
-                waiting[end] = part
-                end += 1
-        done = 0
-        while done < end:
-            part = waiting[done]
-            done += 1
-            for edge in range(starts[part], starts[part + 1]):
-                other = second[edge]
-                if seen[other] != row and not (bits[row, other >> 6] >> np.uint64(other & 63)) & one:
-                    seen[other] = row
-                    waiting[end] = other
-                    end += 1
-        for part in range(parts):
-            if seen[part] != row:
-                filled[row, part >> 6] |= one << np.uint64(part & 63)
+        x1, y1, x2, y2 = boxes[row]
+        for k in range(place[row], place[row + 1]):
+            for border in range(starts[found[k]], starts[found[k] + 1]):
+                first = second[border]
+                if seen[first] >= 2 * row or (bits[row, first >> 6] >> np.uint64(first & 63)) & one:
+                    continue
+                seen[first], waiting[0] = 2 * row + 1, first
+                done, end, outside = 0, 1, False
+                while done < end and not outside:
+                    part = waiting[done]
+                    done += 1
+                    box = part_boxes[part]
+                    outside = outer[part] > 0 or box[0] < x1 or box[1] < y1 or box[2] > x2 or box[3] > y2
+                    for edge in range(starts[part], starts[part + 1]):
+                        other = second[edge]
+                        if seen[other] == 2 * row:
+                            outside = True
+                        elif seen[other] < 2 * row and not (bits[row, other >> 6] >> np.uint64(other & 63)) & one:
+                            seen[other], waiting[end] = 2 * row + 1, other
+                            end += 1
+                for member in waiting[:end]:
+                    if outside:
+                        seen[member] = 2 * row
+                    else:
+                        filled[row, member >> 6] |= one << np.uint64(member & 63)
     return filled

@@ -32,13 +32,15 @@ from wsis_steps.proposals.hierarchy import (
     merge,
     spectral_weights,
     with_areas,
+    without_specks,
 )
 from wsis_steps.proposals.ranking import Ranker, choose_diverse, describe, rank
 from wsis_steps.settings.proposals import ProposalsGroupRegions
 
+SPECK = 16  # pixels; smaller superpixels join a neighbour before anything else
 DOUBLE = 0.95  # overlap from which two candidates are one (MCG)
 LOOKED_AT = 4  # candidates for each proposal that is wanted
-SMALLEST_MERGE, FULL_SHARE = 40, 0.003  # pixels, share of the picture: see with_areas
+SMALLEST_MERGE, FULL_SHARE = 24, 0.003  # pixels, share of the picture: see with_areas
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,11 @@ class Recipe:
 HIERARCHIES = ("multi", "fine", "middle", "coarse", "color")  # among doubles, candidates of earlier ones stay
 RECIPES = {
     "accurate": Recipe(
-        800,
+        1000,
         {
             "multi": (90, 2000, 300, 300),
-            "fine": (900, 700, 700, 200),
-            "middle": (200, 5000, 5000, 300),
+            "fine": (1200, 2500, 2000, 500),
+            "middle": (600, 5000, 5000, 300),
             "coarse": (500, 3000, 10000, 4000),
             "color": (500, 2000, 3000, 500),
         },
@@ -89,19 +91,17 @@ class Candidates:
 def build_hierarchies(fine: SuperpixelGraph, coarser: Sequence[Contours], lab: np.ndarray) -> dict[str, Hierarchy]:
     """Hierarchies by name over the superpixels of the finest contours; lab: float32 (h, w, 3)."""
     scales = [fine.weights, *(aligned_weights(fine, cut(one)) for one in coarser)]
-    joint = np.mean([join_heights(fine, merge(fine, weights)) for weights in scales], axis=0)
+    # those of coarser scales are heights of a hierarchy already
+    joint = np.mean([join_heights(fine, merge(fine, fine.weights)), *scales[1:]], axis=0)
     jumps = spectral_weights(fine, joint)
     jumps = jumps / max(jumps.mean(), 1e-12)
-    scales = [weights + weights.mean() * jumps for weights in scales]
-    if len(scales) > 1:
-        joint = np.mean([join_heights(fine, merge(fine, weights)) for weights in scales], axis=0)
-        named = {"multi": joint, **dict(zip(("fine", "middle", "coarse"), scales, strict=False))}
-    else:
-        named = {"fine": scales[0]}
-    trees = {
-        name: with_areas(fine, merge(fine, weights), SMALLEST_MERGE, FULL_SHARE) for name, weights in named.items()
-    }
-    return {**trees, "color": color_hierarchy(fine, lab)}
+    trees = [merge(fine, weights + weights.mean() * jumps) for weights in scales]
+    names = ("fine",)
+    if len(trees) > 1:
+        joint = np.mean([join_heights(fine, tree) for tree in trees], axis=0)
+        trees, names = [merge(fine, joint), *trees], ("multi", "fine", "middle", "coarse")
+    named = {name: with_areas(fine, tree, SMALLEST_MERGE, FULL_SHARE) for name, tree in zip(names, trees, strict=False)}
+    return {**named, "color": color_hierarchy(fine, lab)}
 
 
 def find_candidates(picture: np.ndarray, contours: Sequence[Contours], mode: str) -> Candidates | None:
@@ -110,7 +110,7 @@ def find_candidates(picture: np.ndarray, contours: Sequence[Contours], mode: str
     None where no contour parts it, or only into what is too small and what is nearly the whole.
     """
     recipe = RECIPES[mode]
-    superpixels = cut(contours[0])
+    superpixels = without_specks(cut(contours[0]), SPECK)
     if superpixels.count == 1:
         return None
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
@@ -184,7 +184,10 @@ def choose(candidates: Candidates, ranker: Ranker | None, settings: ProposalsGro
     parts = candidates.parts
     scores = rank(candidates.features, ranker) - settings.small_weight * np.log(candidates.areas / parts.labels.size)
     best = np.argsort(-scores, kind="stable")[: LOOKED_AT * settings.count]
-    bits = fill_holes(candidates.bits[best], parts.starts, parts.second, parts.outer)
+    bits = candidates.bits[best]
+    bits = fill_holes(
+        bits, *members(bits), parts.boxes, candidates.boxes[best], parts.starts, parts.second, parts.outer
+    )
     found, place = members(bits)
     areas, boxes, centers = measure(found, place, parts.sizes, parts.boxes, parts.sums)
     apart = np.flatnonzero(keep_different(bits, parts.sizes, areas, boxes, centers, settings.overlap))
@@ -212,8 +215,8 @@ def _without_needless_borders(
     labels: np.ndarray, held: np.ndarray, boxes: np.ndarray, scores: np.ndarray
 ) -> RegionProposals:
     """The proposals over fewer superpixels: those that all of them hold alike are one."""
-    codes = np.random.default_rng(0).integers(1 << 62, size=len(held))
-    _, first, which = np.unique(codes @ held, return_index=True, return_inverse=True)
+    columns = np.ascontiguousarray(np.packbits(held, axis=0).T)
+    _, first, which = np.unique(columns.view(f"V{columns.shape[1]}")[:, 0], return_index=True, return_inverse=True)
     order = np.argsort(np.argsort(first))  # numbered as they were
     return RegionProposals(
         boxes.astype(np.float32),

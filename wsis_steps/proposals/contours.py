@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 EdgeFinder = Callable[[np.ndarray], np.ndarray]  # uint8 RGB (h, w, 3) -> contour strength float32 (h, w), 0 to 1
-SCALES = {"accurate": (1.0, 0.5, 0.25), "fast": (1.0,)}  # of the picture, finest first
+SCALES = {"accurate": (1.5, 1.0, 0.5, 0.25), "fast": (1.0,)}  # of the picture, finest first
 GRADIENT_SIGMA = 1.5  # pixels at scale 1
 SATURATION = 12.0  # Lab units a pixel over which a gradient counts as a sure contour
 NORMAL_SIGMA = 1.5  # pixels; smoothing before second derivatives
@@ -46,13 +46,17 @@ def ridge_normals(strength: np.ndarray) -> np.ndarray:
 
 def learned_contours(picture: np.ndarray, scale: float, find_edges: EdgeFinder, gradient_share: float) -> Contours:
     """Contours that a model finds in the picture resized by `scale`, mixed with the gradient's at that scale."""
-    height, width = picture.shape[:2]
-    resized = resize(picture, scale)
-    found = cv2.resize(find_edges(resized), (width, height), interpolation=cv2.INTER_LINEAR)
+    found = find_edges(resize(picture, scale))
+    if scale > 1:
+        found = cv2.resize(found, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     if gradient_share:
-        gradient = gradient_contours(picture, GRADIENT_SIGMA / scale).strength
-        found = (1 - gradient_share) * found + gradient_share * gradient
+        found = (1 - gradient_share) * found + gradient_share * scaled_gradient(picture, scale).strength
     return Contours(found, ridge_normals(found))
+
+
+def scaled_gradient(picture: np.ndarray, scale: float) -> Contours:
+    """Contours of the gradient at a scale; of the picture's size, or smaller where scale is below 1."""
+    return gradient_contours(resize(picture, min(scale, 1)), GRADIENT_SIGMA / max(scale, 1))
 
 
 def resize(picture: np.ndarray, scale: float) -> np.ndarray:
@@ -67,8 +71,11 @@ def resize(picture: np.ndarray, scale: float) -> np.ndarray:
 def find_contours(
     picture: np.ndarray, mode: str, find_edges: EdgeFinder | None, gradient_share: float
 ) -> list[Contours]:
-    """Contours at the scales of a mode, finest first; without a model (None) those of the gradient."""
+    """Contours at the scales of a mode, finest first; without a model (None) those of the gradient.
+
+    The first are of the picture's size, those of scales below 1 so much smaller.
+    """
     scales = SCALES[mode]
     if find_edges is None:
-        return [gradient_contours(picture, GRADIENT_SIGMA / scale) for scale in scales]
+        return [scaled_gradient(picture, scale) for scale in scales]
     return [learned_contours(picture, scale, find_edges, gradient_share) for scale in scales]

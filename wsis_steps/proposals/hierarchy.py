@@ -7,9 +7,11 @@ on the graph of superpixels.
 
 from dataclasses import dataclass
 
+import cv2
 import higra as hg
 import numpy as np
 from scipy.sparse import coo_matrix, diags
+from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import eigsh
 
 from wsis_steps.proposals.contours import Contours
@@ -71,14 +73,15 @@ def merge(superpixels: SuperpixelGraph, weights: np.ndarray) -> Hierarchy:
 
 
 def aligned_weights(fine: SuperpixelGraph, coarse: SuperpixelGraph) -> np.ndarray:
-    """Weights float64 (e,) on the fine graph from the hierarchy of a coarser scale.
+    """Weights float64 (e,) on the fine graph from the hierarchy of a coarser scale, whose map may be smaller.
 
     A fine superpixel belongs to the coarse one that holds most of its pixels; the weight of an edge is the height at
     which the coarse hierarchy joins its two ends, 0 inside one coarse superpixel.
     """
     tree, altitudes = hg.binary_partition_tree_average_linkage(coarse.graph, coarse.weights, coarse.lengths)
+    labels = cv2.resize(coarse.labels, fine.labels.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     shared = coo_matrix(
-        (np.ones(fine.labels.size, np.int32), (fine.labels.ravel(), coarse.labels.ravel())),
+        (np.ones(labels.size, np.int32), (fine.labels.ravel(), labels.ravel())),
         shape=(fine.count, coarse.count),
     )
     owner = np.asarray(shared.tocsr().argmax(axis=1)).ravel()
@@ -117,22 +120,57 @@ def join_heights(superpixels: SuperpixelGraph, hierarchy: Hierarchy) -> np.ndarr
     return hierarchy.altitudes[hg.Tree(hierarchy.parents).lowest_common_ancestor(first, second)]
 
 
+def smaller_areas(superpixels: SuperpixelGraph, tree: hg.Tree) -> np.ndarray:
+    """Pixels float64 (n - 1,) of the smaller of the two regions that each merge joins."""
+    sizes = np.bincount(superpixels.labels.ravel(), minlength=superpixels.count).astype(np.float64)
+    areas = hg.accumulate_sequential(tree, sizes, hg.Accumulators.sum)
+    return hg.accumulate_parallel(tree, areas, hg.Accumulators.min)[superpixels.count :]
+
+
+def weakest_edges(superpixels: SuperpixelGraph, tree: hg.Tree) -> tuple[np.ndarray, np.ndarray]:
+    """Ends int64 (n - 1,) and (n - 1,) of one edge for each merge: where the contour between the two is weakest.
+
+    A merge that is made before its turn takes place there; over all of its edges, a dot between two regions would join
+    these, too.
+    """
+    first, second = superpixels.edges[np.argsort(superpixels.weights, kind="stable")].T
+    chosen = np.unique(tree.lowest_common_ancestor(first, second), return_index=True)[1]
+    return first[chosen], second[chosen]
+
+
 def with_areas(superpixels: SuperpixelGraph, hierarchy: Hierarchy, smallest: int, share: float) -> Hierarchy:
     """The hierarchy with merges of small regions made early: altitude x (smaller area / share of the image)^0.5.
 
     Merges whose smaller child has less than `smallest` pixels get altitude 0.
     """
     tree = hg.Tree(hierarchy.parents)
-    sizes = np.bincount(superpixels.labels.ravel(), minlength=superpixels.count).astype(np.float64)
-    areas = hg.accumulate_sequential(tree, sizes, hg.Accumulators.sum)
-    minor = hg.accumulate_parallel(tree, areas, hg.Accumulators.min)
-    minor[: superpixels.count] = 0
+    minor = smaller_areas(superpixels, tree)
     factor = np.minimum(minor / (share * superpixels.labels.size), 1) ** 0.5
-    altitudes = hierarchy.altitudes * np.where(minor < smallest, 0, factor)
-    reordered, altitudes = hg.bpt_canonical(
-        superpixels.graph, join_heights(superpixels, Hierarchy(hierarchy.parents, altitudes))
-    )
+    altitudes = hierarchy.altitudes[superpixels.count :] * np.where(minor < smallest, 0, factor)
+    joining = hg.UndirectedGraph(superpixels.count)
+    joining.add_edges(*weakest_edges(superpixels, tree))
+    reordered, altitudes = hg.bpt_canonical(joining, altitudes)
     return Hierarchy(reordered.parents().astype(np.int64), altitudes)
+
+
+def without_specks(superpixels: SuperpixelGraph, smallest: int) -> SuperpixelGraph:
+    """Superpixels of at least `smallest` pixels, where there are two: smaller ones join a neighbour, as they would in
+    the hierarchy of mean contours."""
+    if superpixels.count == 1:
+        return superpixels
+    tree = hg.Tree(merge(superpixels, superpixels.weights).parents)
+    small = smaller_areas(superpixels, tree) < smallest
+    first, second = (ends[small] for ends in weakest_edges(superpixels, tree))
+    joined = coo_matrix((np.ones(len(first)), (first, second)), shape=(superpixels.count,) * 2)
+    count, block = connected_components(joined, directed=False)
+    ends = np.sort(block[superpixels.edges], axis=1)
+    apart = ends[:, 0] != ends[:, 1]
+    edges, which = np.unique(ends[apart], axis=0, return_inverse=True)
+    lengths = np.bincount(which, weights=superpixels.lengths[apart])
+    weights = np.bincount(which, weights=(superpixels.lengths * superpixels.weights)[apart]) / lengths
+    graph = hg.UndirectedGraph(count)
+    graph.add_edges(*edges.T)
+    return SuperpixelGraph(block[superpixels.labels].astype(np.int32), edges.astype(np.int64), lengths, weights, graph)
 
 
 def color_hierarchy(superpixels: SuperpixelGraph, lab: np.ndarray) -> Hierarchy:

@@ -3,8 +3,8 @@
 setting  root    folder of BSDS500: images/train, groundTruth/train
 out      ranker  its parameters, as wsis_steps/proposals/rankers_*.pt
 
-The ranker learns the overlap of a candidate with the object-like segment that it fits best, from the candidate's
-features. By hand: python -m wsis_steps.proposals.train_ranker --settings '{"root": "BSDS500/data"}' --ranker file.pt
+The ranker learns from a candidate's features what it is worth: see `worth`.
+By hand: python -m wsis_steps.proposals.train_ranker --settings '{"root": "BSDS500/data"}' --ranker file.pt
 """
 
 import logging
@@ -28,11 +28,24 @@ from wsis_steps.settings.proposals import ProposalsTrainRanker
 
 STEP = Step("proposals_train_ranker", ProposalsTrainRanker, outputs=("ranker",))
 BATCH = 1024
+PLACES, FLOOR = 20, 0.3  # see worth
 log = logging.getLogger("wsis")
 
 
+def worth(overlaps: np.ndarray) -> np.ndarray:
+    """What each candidate is worth, float32 (n,), from overlaps (n, m) with the m objects of a picture, m above 0.
+
+    Overlap, times 0.3 + exp(-place / 20), where `place` counts the candidates that fit the same object better; of the
+    object for which that is most. Overlap alone would fill the first thousand with near copies of what is large, which
+    many candidates fit well.
+    """
+    places = np.empty(overlaps.shape)
+    np.put_along_axis(places, np.argsort(-overlaps, axis=0, kind="stable"), np.arange(len(overlaps))[:, None], axis=0)
+    return (overlaps * (FLOOR + np.exp(-places / PLACES))).max(1).astype(np.float32)
+
+
 def examples(job: Job) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Per picture features float32 (n, f) of some of its candidates, and their best overlaps float32 (n,)."""
+    """Per picture features float32 (n, f) of some of its candidates, and what they are worth, float32 (n,)."""
     settings: ProposalsTrainRanker = job.settings
     find_edges, _ = load_edge_finder(settings.edges, settings.edge_model)
     ids = list_images(settings.root, "train")
@@ -46,13 +59,13 @@ def examples(job: Job) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             return np.zeros((0, len(FEATURES)), np.float32), np.zeros(0, np.float32)
         chosen = np.random.default_rng((settings.seed, number)).permutation(len(candidates.areas))
         chosen = chosen[: settings.candidates]
-        return candidates.features[chosen], candidates.overlaps(objects).max(1)[chosen]
+        return candidates.features[chosen], worth(candidates.overlaps(objects))[chosen]
 
     return job.progress(fork_map(describe_image, range(len(ids)), job.threads, chunk=2), len(ids))
 
 
-def fit(ranker: Ranker, features: Tensor, overlaps: Tensor, settings: ProposalsTrainRanker) -> None:
-    """Trains on features (n, f) and overlaps (n,), by mean squared error."""
+def fit(ranker: Ranker, features: Tensor, values: Tensor, settings: ProposalsTrainRanker) -> None:
+    """Trains on features (n, f) and values (n,), by mean squared error."""
     ranker.mean.copy_(features.mean(0))
     ranker.deviation.copy_(features.std(0) + 1e-6)
     steps = settings.epochs * -(-len(features) // BATCH)
@@ -61,7 +74,7 @@ def fit(ranker: Ranker, features: Tensor, overlaps: Tensor, settings: ProposalsT
     for epoch in range(settings.epochs):
         losses = []
         for batch in torch.randperm(len(features)).split(BATCH):
-            loss = functional.mse_loss(ranker(features[batch]), overlaps[batch])
+            loss = functional.mse_loss(ranker(features[batch]), values[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -75,12 +88,12 @@ def main(job: Job) -> None:
     if settings.root is None:
         raise InputError("proposals_train_ranker.root is not set; name the folder of BSDS500.")
     torch.set_num_threads(1)  # processes, not threads, share the work
-    features, overlaps = (np.concatenate(column) for column in zip(*examples(job), strict=True))
+    features, values = (np.concatenate(column) for column in zip(*examples(job), strict=True))
     if not len(features):
         raise InputError(f"{settings.root} has no picture with an object-like segment.")
     torch.manual_seed(settings.seed)
     ranker = Ranker(settings.width)
-    fit(ranker, torch.from_numpy(features), torch.from_numpy(overlaps), settings)
+    fit(ranker, torch.from_numpy(features), torch.from_numpy(values), settings)
     provenance = job.provenance(supervision=["masks_seen: segments"], root="BSDS500, train")
     save_model(job.outputs["ranker"], ranker, provenance)
 

@@ -1,6 +1,6 @@
 """Settings of the steps in postprocess/."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,5 +21,7 @@ class PostprocessRefineWithCrf(DenseCrf):
 class PostprocessReplaceWithProposals(Settings):
     """Predicted masks replaced by the proposals that they overlap most (Deep Community Learning, section 3.4)."""
 
+    proposals: Literal["mcg", "imported"] = "mcg"
+    """Where the proposals come from: ours, or those that `proposals_import_proposals` read."""
     min_overlap: Fraction = 0.0
     """A mask stays where no proposal reaches this intersection over union with it; 0: where none touches it."""

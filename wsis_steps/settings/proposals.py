@@ -49,7 +49,7 @@ class Grouping(Settings):
     """What decides which candidates a picture has."""
 
     mode: Literal["accurate", "fast"] = "accurate"
-    """accurate: three scales; fast: one."""
+    """accurate: four scales; fast: one."""
     edges: Literal["learned", "gradient", "structured_forest"] = "learned"
     """Where contours come from: the network of the package, trained on the drawn boundaries of BSDS500; the gradient of
     color, which needs no model; OpenCV's structured forests, whose model file is `edge_model`."""
@@ -71,7 +71,7 @@ class ProposalsGroupRegions(Grouping):
     """Region proposals after Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017)."""
 
     ranker: Literal["learned", "none"] = "learned"
-    """learned: expected overlap with drawn segments of BSDS500; none: contrast of the contour, which has seen none."""
+    """learned: expected worth by the drawn segments of BSDS500; none: contrast of the contour, which has seen none."""
     ranker_model: Path | None = None
     """File of a ranker that proposals_train_ranker made, in place of the package's."""
     count: Positive = 2000
@@ -80,9 +80,9 @@ class ProposalsGroupRegions(Grouping):
     """Larger pictures are shrunk to this many pixels before they are grouped; 0 keeps their size."""
     overlap: Annotated[float, Field(gt=0, le=1)] = 0.7
     """Of two candidates that overlap by this much the better one comes first, the other after all that are apart."""
-    diversity: Annotated[float, Field(ge=0)] = 0.55
+    diversity: Annotated[float, Field(ge=0)] = 0.3
     """Weight of the overlap with a better proposal, taken off a candidate's score; MCG 0.7."""
-    small_weight: Annotated[float, Field(ge=0)] = 0.045
+    small_weight: Annotated[float, Field(ge=0)] = 0.02
     """Added to the score of a candidate e times smaller; large objects have more candidates and would take all."""
 
 
@@ -99,11 +99,11 @@ class ProposalsTrainRanker(Grouping):
     """Of the initial weights and the order of candidates."""
     smallest_segment: Fraction = 0.001
     """Of the picture; what a person drew smaller is no object to be found."""
-    candidates: Positive = 3000
+    candidates: Positive = 4500
     """Taken from each picture, drawn at random."""
     width: Positive = 64
     """Units of the two hidden layers."""
-    epochs: Positive = 6
+    epochs: Positive = 10
     """Passes over the candidates."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     """Peak of one_cycle."""
