@@ -83,6 +83,19 @@ def test_shapes_ablations_are_config_yaml_with_other_runs():
     assert not any(run.maskrcnn for run in found.runs.values() if run.system == "bestie")
 
 
+def test_parts_of_community_learning_are_config_yaml_with_other_runs():
+    preset = PRESETS / "shapes_community_learning.yaml"
+    below, found = _load(ROOT / "config.yaml"), _load(LAID_OVER[preset.stem], preset)
+    assert found.steps == below.steps
+    assert all(run.system == "community_learning" for run in found.runs.values())
+    own = {
+        name for name in yaml.safe_load((PRESETS / "voc2012_ablations.yaml").read_text())["runs"] if "community" in name
+    }
+    assert {name.removesuffix("_seed0") for name in found.runs if name.endswith("seed0")} == own | {
+        "community_learning"
+    }
+
+
 def test_imagenet_pictures_are_evaluated_on_voc_by_masks_of_val_only():
     found = Runs(_load(LAID_OVER["voc2012_imagenet"], PRESETS / "voc2012_imagenet.yaml"))
     truth = found.values("shared", "data_import_dataset").truth
