@@ -188,6 +188,13 @@ def test_logarithmic_ticks_lie_inside(low, ratio):
     assert min(found) >= low and max(found) <= low * ratio
 
 
+@given(st.floats(1e-6, 1e6), st.floats(1, 31))
+def test_a_narrow_logarithmic_range_has_ticks_too(low, ratio):
+    found, slack = log_ticks(low, low * ratio), 1e-9 * low * ratio
+    assert 1 <= len(found) <= 6
+    assert min(found) >= low - slack and max(found) <= low * ratio + slack
+
+
 def series(values, name="run", place=0):
     return Series(name, place, np.arange(1, len(values) + 1), {"total": np.array(values, float)})
 

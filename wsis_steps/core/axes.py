@@ -22,13 +22,14 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten from `low` to `high`; between them 2 and 5 where there would be fewer than three."""
+    """Powers of ten from `low` to `high`; between them 2 and 5 where there would be fewer than three, and round numbers
+    where the range holds none of these."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
         found = [f * 10.0**p for p in powers for f in factors if low <= f * 10.0**p <= high]
         if len(found) >= 3:
             break
-    return found[:: math.ceil(len(found) / 6)]
+    return found[:: math.ceil(len(found) / 6)] if found else ticks(low, high)
 
 
 @dataclass(frozen=True)
