@@ -110,7 +110,7 @@ def test_all_bad_files_are_told_together(tmp_path):
     write_tree(tmp_path, 30)
     for path in (tmp_path / "groundTruth/train").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(InputError, match="has 30 bad files:") as caught:
+    with pytest.raises(InputError, match="has 30 problems:") as caught:
         read_split(tmp_path, "train")
     lines = str(caught.value).splitlines()
     assert len(lines) == 22 and lines[-1].strip() == "... and 10 more"

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.problems import Problems
+from wsis_steps.proposals.mat_files import DAMAGE
 
 SMALLEST_SEGMENT = 0.01  # of the image
 MOST_SIDES = 1  # of the image that an object may touch; what touches more is ground, sky or wall
-_SHOWN = 20  # files that are bad, in one message
-_UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, MatReadError)
+_NO_PICTURE = (OSError, SyntaxError, ValueError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,11 @@ def read_image(root: Path, split: str, identity: str) -> AnnotatedImage:
 
 def read_split(root: Path, split: str) -> list[AnnotatedImage]:
     """All images of a split, about 3 MB each; one InputError tells of all files that cannot be read."""
-    images, problems = [], []
+    images, problems = [], Problems()
     for identity in list_images(root, split):
-        try:
+        with problems.catch():
             images.append(read_image(root, split, identity))
-        except InputError as error:
-            problems.append(str(error))
-    if len(problems) > 1:
-        more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise InputError("\n  ".join([f"{root} has {len(problems)} bad files:", *problems[:_SHOWN], *more]))
-    if problems:
-        raise InputError(problems[0])
+    problems.raise_any(str(root))
     return images
 
 
@@ -96,7 +90,7 @@ def _read_picture(path: Path) -> np.ndarray:
             return np.array(picture.convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
-    except _UNREADABLE as error:
+    except _NO_PICTURE as error:
         raise InputError(f"{path} is damaged or no picture: {error}.") from None
 
 
@@ -109,7 +103,7 @@ def _read_drawings(path: Path) -> tuple[np.ndarray, np.ndarray]:
         drawn = [one[0, 0] for one in cell.ravel()]
         segmentations = np.stack([np.asarray(one.Segmentation, dtype=np.uint16) for one in drawn])
         boundaries = np.stack([np.asarray(one.Boundaries) > 0 for one in drawn]).astype(np.uint8)
-    except _UNREADABLE as error:
+    except DAMAGE as error:
         raise InputError(f"{path} is damaged or no ground truth of BSDS500: {error}.") from None
     if segmentations.ndim != 3 or segmentations.shape != boundaries.shape:
         raise InputError(f"{path}: Segmentation and Boundaries are no maps of one size.")
