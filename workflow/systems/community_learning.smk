@@ -5,7 +5,7 @@
 rule community_learning_train:
     input:
         images=f"{DATA}/images.h5",
-        proposals=boxes,
+        proposals=proposals("community_learning_train"),
         pretrained=own_classifier("community_learning_train"),
     output:
         model="results/{dataset}/{run}/community_learning/model.pt",
@@ -37,7 +37,7 @@ rule community_learning_train:
 rule community_learning_infer:
     input:
         images=f"{DATA}/images.h5",
-        proposals=boxes,
+        proposals=proposals("community_learning_train"),
         model=result("community_learning_train", "community_learning/model.pt"),
     output:
         labels="results/{dataset}/{run}/labels/round00.h5",
