@@ -132,7 +132,7 @@ def source(wildcards):
     root = chosen.root or Path()
     lists = [root / f"ImageSets/Segmentation/{name}.txt" for name in (chosen.train_list, chosen.val_list)]
     lists += [Path(chosen.train_list), Path(chosen.val_list), chosen.class_map or Path()]
-    lists += [root / "tags.csv", root / "points.csv", *root.glob("annotations/instances_*.json")]
+    lists += [root / "tags.csv", root / "points.csv", root / "boxes.csv", *root.glob("annotations/instances_*.json")]
     return [str(path) for path in lists if path.is_file()]
 
 
