@@ -14,12 +14,12 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from wsis_steps.annotation_consistency.label_sets import LabelSets
 from wsis_steps.annotation_consistency.losses import (
     exact_self_diversity,
-    expected_loss,
     mask_self_diversity,
     task_losses,
 )
 from wsis_steps.core.store import ImageInstances
 from wsis_steps.maskrcnn.samples import LabelledPictures
+from wsis_steps.settings.annotation_consistency import TaskLoss
 
 
 class SampledPictures(LabelledPictures):
@@ -51,7 +51,7 @@ def diversity_reward(gamma: float) -> Callable[[Tensor, Tensor, Tensor], dict[st
 
 @torch.no_grad()
 def losses_of_proposals(
-    network: GeneralizedRCNN, picture: Tensor, graph: dict[str, Tensor], labels: Tensor, mask_weight: float
+    network: GeneralizedRCNN, picture: Tensor, graph: dict[str, Tensor], labels: Tensor, settings: TaskLoss
 ) -> Tensor:
     """Delta(y_p, y) of every label of every proposal, the expectation over the prediction network, float (P, L).
 
@@ -68,12 +68,11 @@ def losses_of_proposals(
     boxes = [graph["boxes"] * scale]
     logits = heads.box_predictor(heads.box_head(heads.box_roi_pool(features, boxes, images.image_sizes)))[0]
     probabilities = logits.softmax(dim=1)[:, labels]
-    if not mask_weight:
-        return expected_loss(probabilities)
     masks = heads.mask_predictor(heads.mask_head(heads.mask_roi_pool(features, boxes, images.image_sizes)))
     masks = masks[:, labels].sigmoid()
     own = masks_in_boxes(graph, masks.shape[-1])[:, None]
-    return task_losses(probabilities, (masks - own).abs().mean(dim=(2, 3)), mask_weight)
+    mask_losses = (masks - own).abs().mean(dim=(2, 3))
+    return task_losses(probabilities, mask_losses, settings.mask_weight, settings.missed_cost)
 
 
 def masks_in_boxes(graph: dict[str, Tensor], size: int) -> Tensor:

@@ -125,7 +125,8 @@ class Sampler:
         with autocast(device):
             features = self.model(self.model.backbone.normalise(pixels[None]))[0]
         tensors = with_matrices(tensors, features[0].numel())
-        generator = torch.Generator().manual_seed((self.settings.seed << 32) + i)
+        drawn = np.random.default_rng((self.settings.seed, i)).integers(1 << 32)  # torch takes 32 bits of a seed
+        generator = torch.Generator().manual_seed(int(drawn))
         noise = self.model.draw_noise(self.settings.samples, *pixels.shape[1:], generator)
         labels = torch.from_numpy(claims.labels).to(device)
         return self.model.score(features, noise, tensors, labels), tensors

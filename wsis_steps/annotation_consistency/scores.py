@@ -18,37 +18,39 @@ def final_scores(unary: Tensor, graph: dict[str, Any], settings: Scoring) -> Ten
     """G^{k,N} float32 (K, P, L) from F^k (K, P, L)."""
     if not settings.pairwise:
         return unary
-    anchors = unary.detach().mean(dim=0).T.topk(min(settings.anchors, unary.shape[1]), dim=1).indices  # (L, T)
+    scores = unary.transpose(1, 2)  # (K, L, P)
+    anchors = scores.detach().mean(dim=0).topk(min(settings.anchors, scores.shape[2]), dim=1).indices  # (L, T)
     contour, neighbours = contours_to(anchors.flatten(), graph)
     shape = (len(contour), *anchors.shape)
-    likeness = (-settings.edge_scale * contour).exp().reshape(shape).transpose(1, 2)  # (P, T, L)
-    neighbours = neighbours.reshape(shape).transpose(1, 2)
-    scores = unary
+    likeness = (-settings.edge_scale * contour).exp().reshape(shape).transpose(0, 1).contiguous()  # (L, P, T)
+    neighbours = neighbours.reshape(shape).transpose(0, 1).contiguous()
     for _ in range(settings.pairwise_steps):
         scores = scores + gains(scores, anchors, likeness, neighbours, settings)
-    return scores
+    return scores.transpose(1, 2)
 
 
 def gains(scores: Tensor, anchors: Tensor, likeness: Tensor, neighbours: Tensor, settings: Scoring) -> Tensor:
-    """exp(-I_uv) / (H_uv + delta) for every sample, proposal u and label, float (K, P, L).
+    """exp(-I_uv) / (H_uv + delta) for every sample, label and proposal u, float (K, L, P).
 
     v is the neighbour of u of the highest score among the anchors of the label, H how much higher its score is; 0 where
     no neighbour's is. With `pairwise_clip` no gain exceeds H.
 
     Args:
-        scores: float (K, P, L).
+        scores: float (K, L, P).
         anchors: int64 (L, T), proposals.
-        likeness, neighbours: exp(-I) float and bool (P, T, L), of every proposal with the anchors of each label.
+        likeness, neighbours: exp(-I) float and bool (L, P, T), of every proposal with the anchors of each label.
     """
-    of_anchors = torch.stack([scores[:, rows, label] for label, rows in enumerate(anchors)], dim=2)  # (K, T, L)
-    higher = of_anchors[:, None] - scores[:, :, None]  # (K, P, T, L)
-    usable = neighbours & (higher > 0)
-    chosen = higher.detach().masked_fill(~usable, -1).argmax(dim=2, keepdim=True)
-    height = higher.gather(2, chosen)[:, :, 0]
-    gain = likeness.expand_as(higher).gather(2, chosen)[:, :, 0] / (height + settings.delta)
+    of_anchors = scores.gather(2, anchors.expand(len(scores), -1, -1))  # (K, L, T)
+    # the neighbour of the highest score is that of the highest difference; where it is lower, there is no gain
+    chosen = of_anchors.detach()[:, :, None].where(neighbours, -torch.inf).argmax(dim=3, keepdim=True)  # (K, L, P, 1)
+    of_neighbour = of_anchors.gather(2, chosen[..., 0])
+    height = of_neighbour - scores
+    paired = (likeness * neighbours).expand(len(scores), -1, -1, -1).gather(3, chosen)[..., 0]
+    higher = (height > 0) & (paired > 0)
+    gain = paired / (height.clamp(min=0) + settings.delta)
     if settings.pairwise_clip:
         gain = torch.minimum(gain, height)
-    return gain * usable.any(dim=2)
+    return gain * higher
 
 
 def contours_to(others: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tensor]:
@@ -59,16 +61,11 @@ def contours_to(others: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tensor]:
     hold: where they touch it is their common border, where v holds u it is the border of u within v. Proposals with
     such a contour are neighbours.
     """
-    members = graph["members"]
-    chosen = members[others]
-    beside = [outside(members, graph[name]) for name in ("edge_strengths", "edge_lengths")]
-    strength, length = (members @ part[others].T + part @ chosen.T for part in beside)
+    held = graph["members"].T.contiguous()  # (S, P)
+    beyond = 1 - held
+    found = []
+    for name in ("edge_strengths", "edge_lengths"):
+        beside = torch.sparse.mm(graph[name], held) * beyond  # contour to each superpixel that a proposal does not hold
+        found.append(held.T @ beside[:, others] + beside.T @ held[:, others])
+    strength, length = found
     return strength / length.clamp(min=1e-6), length > 0
-
-
-def outside(members: Tensor, weights: Tensor) -> Tensor:
-    """Weight of the contour from each proposal to each superpixel that it does not hold, float (P, S).
-
-    members: float (P, S); weights: sparse (S, S), symmetric, of superpixels that touch.
-    """
-    return torch.sparse.mm(weights, members.T).T * (1 - members)

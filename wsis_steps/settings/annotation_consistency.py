@@ -26,7 +26,7 @@ class Scoring(Settings):
     """Added to the difference of two scores that a gain is divided by; paper: not known."""
     edge_scale: Weight = 10.0
     """Of the mean strength of a contour, 0 to 1, in exp(-I); paper: not known."""
-    anchors: Positive = 32
+    anchors: Positive = 16
     """Proposals of each label, the best by mean score, from which others may grow; paper: not known."""
     higher_order: bool = True
     """The annotation-consistent term: every tag or box has a proposal; false is an ablation."""
@@ -128,9 +128,21 @@ class AnnotationConsistencyTrainPrediction(MaskrcnnTrain):
     """Weigh each instance by its score; paper: all alike."""
 
 
-class AnnotationConsistencyTrainConditional(Scoring, ConditionalTraining):
+class TaskLoss(Settings):
+    """Delta between two labellings."""
+
+    mask_weight: Weight = 1.0
+    """Of the mask's part; paper: not known."""
+    missed_cost: Above = 1.0
+    """Of background where a class is true, the other mistakes having 1. Mask R-CNN learns from few regions with objects
+    and from many without, so that it is too sure of background; paper: not known."""
+
+
+class AnnotationConsistencyTrainConditional(Scoring, TaskLoss, ConditionalTraining):
     """The conditional network by direct loss minimisation."""
 
+    weights: Literal["previous"] = "previous"
+    """It goes on from the round before."""
     samples: Annotated[int, Field(ge=2)] = 10
     """K; paper 10."""
     gamma: Fraction = 0.5
@@ -139,5 +151,3 @@ class AnnotationConsistencyTrainConditional(Scoring, ConditionalTraining):
     """The conditional network's own diversity, which its objective rewards; false is an ablation."""
     epsilon: float = 1.0
     """Of direct loss minimisation; paper +1."""
-    mask_weight: Weight = 1.0
-    """Of the mask's part of the task loss; the class's has 1. Paper: not known."""
