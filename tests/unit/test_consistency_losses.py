@@ -14,7 +14,7 @@ from wsis_steps.annotation_consistency.losses import (
     direct_loss,
     dissimilarity,
     exact_self_diversity,
-    label_costs,
+    label_losses,
     mask_self_diversity,
     ordered_pairs,
     sampled_self_diversity,
@@ -23,7 +23,6 @@ from wsis_steps.annotation_consistency.losses import (
 )
 
 P, L, K = 3, 3, 4
-COSTS = label_costs(L, 1, torch.device("cpu"))
 
 
 def random_probabilities(seed: int, proposals: int = P, labels: int = L) -> torch.Tensor:
@@ -51,7 +50,7 @@ def test_exact_terms_equal_enumeration(seed):
     cross = np.mean([sum(w * hamming(y, s) for y, w in zip(found, weights)) for s in samples.numpy()])  # noqa: B905
     assert float(cross_diversity(1 - p, samples)) == pytest.approx(cross)
     own = [hamming(samples[a], samples[b]) for a in range(K) for b in range(K) if a != b]
-    assert float(sampled_self_diversity(samples, COSTS)) == pytest.approx(np.mean(own))
+    assert float(sampled_self_diversity(samples)) == pytest.approx(np.mean(own))
 
 
 def test_the_dissimilarity_of_a_distribution_with_itself_is_0_and_of_others_above():
@@ -69,7 +68,7 @@ def test_sampled_diversities_are_unbiased():
     generator = torch.Generator().manual_seed(0)
     draws = 4000
     samples = torch.multinomial(q, draws * K, replacement=True, generator=generator).T.reshape(draws, K, P)
-    own = torch.stack([sampled_self_diversity(labels, COSTS) for labels in samples]).double()
+    own = torch.stack([sampled_self_diversity(labels) for labels in samples]).double()
     cross = torch.stack([cross_diversity(1 - p, labels) for labels in samples])
     expected_cross = float((1 - (p * q).sum(dim=1)).sum())
     for values, expected in ((own, float(exact_self_diversity(q))), (cross, expected_cross)):
@@ -93,7 +92,7 @@ def test_the_task_loss_counts_a_mask_where_the_class_is_right():
     torch.testing.assert_close(found, torch.tensor([[3 * 0.8, 0.2 + 0.5 * 0.8 * 0.5], [0.0, 1.0]]))
 
 
-def written_gradient(scores, losses, costs, best, gamma, epsilon) -> torch.Tensor:
+def written_gradient(scores, losses, best, gamma, epsilon) -> torch.Tensor:
     """Algorithm 1, step 8, in loops: the gradient of S at a labelling is 1 at its labels."""
 
     def one_hot(labelling):
@@ -107,7 +106,7 @@ def written_gradient(scores, losses, costs, best, gamma, epsilon) -> torch.Tenso
         found[k] += (one_hot(toward) - one_hot(labels[k])) / samples
         for other in range(samples):
             if other != k:
-                delta = costs[labels[other]]
+                delta = 1 - one_hot(labels[other])
                 apart = best(scores[k : k + 1] + epsilon * delta)[0]
                 factor = gamma * 2 / (samples * (samples - 1))
                 found[k] -= factor * one_hot(apart)
@@ -125,10 +124,9 @@ def test_the_surrogates_gradient_is_the_written_one(gamma, epsilon):
         allowed[:, 0] = True
         best = partial(infer, claimed=torch.tensor([1, 2]), candidates=allowed.T[1:])
         losses = 1 - random_probabilities(seed, 6)
-        costs = label_costs(L, 1 + seed % 3, torch.device("cpu"))
-        found = direct_loss(forbid(scores, allowed), losses, costs, best, gamma, epsilon)
+        found = direct_loss(forbid(scores, allowed), losses, best, gamma, epsilon)
         found["total"].backward()
-        expected = written_gradient(forbid(scores.detach(), allowed), losses, costs, best, gamma, epsilon) / 6
+        expected = written_gradient(forbid(scores.detach(), allowed), losses, best, gamma, epsilon) / 6
         torch.testing.assert_close(scores.grad, expected)
 
 
@@ -137,20 +135,20 @@ def test_the_gradient_goes_through_to_the_networks_parameters():
     inputs = torch.randn(K, 5, L, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     best = partial(infer, claimed=torch.tensor([1]), candidates=torch.ones(1, 5, dtype=torch.bool))
     losses = 1 - random_probabilities(0, 5)
-    direct_loss(inputs @ weight, losses, COSTS, best, 0.5, 1.0)["total"].backward()
-    by_scores = written_gradient((inputs @ weight).detach(), losses, COSTS, best, 0.5, 1.0) / 5
+    direct_loss(inputs @ weight, losses, best, 0.5, 1.0)["total"].backward()
+    by_scores = written_gradient((inputs @ weight).detach(), losses, best, 0.5, 1.0) / 5
     torch.testing.assert_close(weight.grad, torch.einsum("kpl,kplc->c", by_scores, inputs))
 
 
 def test_a_labelling_close_to_a_worse_one_moves_away_from_it():
     scores = torch.tensor([[[0.0, 0.5]], [[0.0, 0.5]]], requires_grad=True)  # label 1 is best, and right
     best = partial(infer, claimed=torch.zeros(0, dtype=torch.int64), candidates=torch.zeros(0, 1, dtype=torch.bool))
-    direct_loss(scores, torch.tensor([[1.0, 0.0]]), COSTS, best, 0.0, 1.0)["total"].backward()
+    direct_loss(scores, torch.tensor([[1.0, 0.0]]), best, 0.0, 1.0)["total"].backward()
     assert (scores.grad[:, 0, 0] > 0).all() and (scores.grad[:, 0, 1] < 0).all()
 
 
 def test_helpers():
     first, second = ordered_pairs(3, torch.device("cpu"))
     assert sorted(zip(first.tolist(), second.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
-    assert label_costs(3, 2, torch.device("cpu")).tolist() == [[0, 1, 1], [2, 0, 1], [2, 1, 0]]
+    assert label_losses(torch.tensor([[0, 2]]), 3).tolist() == [[[0, 1, 1], [1, 1, 0]]]
     assert score_of(torch.arange(6.0).reshape(1, 2, 3), torch.tensor([[2, 0]])).tolist() == [5]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Inference = Callable[[Tensor], Tensor]  # scores (B, P, L) -> the labellings of highest score, int64 (B, P)
 
@@ -20,19 +21,15 @@ Inference = Callable[[Tensor], Tensor]  # scores (B, P, L) -> the labellings of 
 # ---- diversities: the dissimilarity coefficient is DIV(p, c) - gamma DIV(c, c) - (1 - gamma) DIV(p, p) ----
 
 
-def label_costs(count: int, missed_cost: float, device: torch.device) -> Tensor:
-    """The class's part of the task loss: what the second label costs where the first is true, float (L, L).
-
-    1 where they differ, and `missed_cost` for background in place of a class. 1 is 0/1 loss.
-    """
-    costs = 1 - torch.eye(count, device=device)
-    costs[1:, 0] = missed_cost
-    return costs
+def label_losses(labels: Tensor, count: int) -> Tensor:
+    """0/1 loss of each of `count` labels against labellings (K, P), float (K, P, count)."""
+    return 1 - functional.one_hot(labels, count).float()
 
 
 def task_losses(probabilities: Tensor, mask_losses: Tensor, mask_weight: float, missed_cost: float) -> Tensor:
     """Delta(y_p, y): expected loss of class and mask of each label, float (P, L): that of the class, and where the
-    prediction is right about it, `mask_weight` times the loss of its mask. Label 0, the background, has no mask.
+    prediction is right about it, `mask_weight` times the loss of its mask. Label 0, the background, has no mask; in
+    place of a class it costs `missed_cost` times as much as other mistakes.
 
     probabilities, mask_losses: float (P, L), 0 to 1; of the L labels that may occur, so that their sum may be below 1.
     """
@@ -47,11 +44,12 @@ def cross_diversity(losses: Tensor, labels: Tensor) -> Tensor:
     return losses[torch.arange(len(losses), device=losses.device), labels].sum(dim=1).mean()
 
 
-def sampled_self_diversity(labels: Tensor, costs: Tensor) -> Tensor:
-    """DIV(c, c), equation 6, between K > 1 labellings (K, P) at costs (L, L): the mean over ordered pairs of different
+def sampled_self_diversity(labels: Tensor) -> Tensor:
+    """DIV(c, c), equation 6, of 0/1 loss between K > 1 labellings (K, P): the mean over ordered pairs of different
     samples, which makes it unbiased."""
     samples = len(labels)
-    return costs[labels[:, None], labels[None]].sum() / (samples * (samples - 1))
+    differing = (labels[:, None] != labels[None]).sum(dim=2).sum()
+    return differing / (samples * (samples - 1))
 
 
 def exact_self_diversity(probabilities: Tensor) -> Tensor:
@@ -77,9 +75,7 @@ def score_of(scores: Tensor, labels: Tensor) -> Tensor:
     return scores.gather(2, labels[..., None])[..., 0].sum(dim=1)
 
 
-def direct_loss(
-    scores: Tensor, losses: Tensor, costs: Tensor, infer: Inference, gamma: float, epsilon: float
-) -> dict[str, Tensor]:
+def direct_loss(scores: Tensor, losses: Tensor, infer: Inference, gamma: float, epsilon: float) -> dict[str, Tensor]:
     """A surrogate whose gradient in the scores is that of algorithm 1, and the diversities as they are.
 
         1/epsilon { 1/K sum_k [S^k(y_a) - S^k(y_c)] - 2 gamma / (K (K - 1)) sum_{k != k'} [S^k(y_b) - S^k(y_c^k)] }
@@ -91,26 +87,25 @@ def direct_loss(
     Args:
         scores: S, float (K, P, L), K > 1 where gamma is not 0.
         losses: Delta of each label against the prediction network, float (P, L).
-        costs: of each label where another is true, float (L, L).
         infer: the exact inference for the picture's annotation.
         gamma: 0 leaves out the diversity of the conditional network.
 
     Returns:
         total, the surrogate, per proposal; cross and conditional, DIV(p, c) and DIV(c, c) per proposal.
     """
-    samples, proposals, _ = scores.shape
+    samples, proposals, count = scores.shape
     fixed = scores.detach()
     labels = infer(fixed)
     toward = infer(fixed + epsilon * losses)
     surrogate = (score_of(scores, toward) - score_of(scores, labels)).mean()
-    others = costs[labels]
+    others = label_losses(labels, count)
     conditional = surrogate.new_zeros(())
     if gamma:
         first, second = ordered_pairs(samples, scores.device)
         apart = infer(fixed[first] + epsilon * others[second])
         differences = score_of(scores[first], apart) - score_of(scores[first], labels[first])
         surrogate = surrogate - gamma * 2 * differences.mean()
-        conditional = sampled_self_diversity(labels, costs) / proposals
+        conditional = sampled_self_diversity(labels) / proposals
     return {
         "cross": cross_diversity(losses, labels) / proposals,
         "conditional": conditional,

@@ -21,7 +21,7 @@ from torch import Tensor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from wsis_steps.annotation_consistency.inference import forbid, infer
-from wsis_steps.annotation_consistency.losses import direct_loss, label_costs
+from wsis_steps.annotation_consistency.losses import direct_loss
 from wsis_steps.annotation_consistency.network import (
     CONDITIONAL_STEPS,
     ConditionalNetwork,
@@ -62,8 +62,7 @@ def build_loss(prediction: GeneralizedRCNN, settings: AnnotationConsistencyTrain
         scores = final_scores(model.score(features, noise, graph, claims["labels"]), graph, settings)
         losses = losses_of_proposals(prediction, picture, graph, claims["labels"], settings)
         best = partial(infer, claimed=claims["claimed"], candidates=claims["candidates"])
-        costs = label_costs(len(claims["labels"]), settings.missed_cost, losses.device)
-        return direct_loss(forbid(scores, claims["allowed"]), losses.float(), costs, best, gamma, settings.epsilon)
+        return direct_loss(forbid(scores, claims["allowed"]), losses.float(), best, gamma, settings.epsilon)
 
     def loss(model: ConditionalNetwork, batch: list[dict[str, Any]], iteration: int) -> dict[str, Tensor]:
         found = [of_picture(model, *pair) for pair in zip(features_of(model, batch), batch, strict=True)]

@@ -14,7 +14,7 @@ Weight = Annotated[float, Field(ge=0)]
 class Scoring(Settings):
     """The score of a labelling and the annotation that it must agree with (Annotation Consistent Instances)."""
 
-    supervision: Literal["tags", "points", "boxes"] = "tags"
+    supervision: Literal["tags", "boxes"] = "tags"
     """Set by the run."""
     pairwise: bool = True
     """The boundary-aware pairwise term; false is an ablation."""
@@ -134,8 +134,8 @@ class TaskLoss(Settings):
     mask_weight: Weight = 1.0
     """Of the mask's part; paper: not known."""
     missed_cost: Above = 1.0
-    """Of background where a class is true, the other mistakes having 1. Mask R-CNN learns from few regions with objects
-    and from many without, so that it is too sure of background; paper: not known."""
+    """Of background where the prediction network sees a class, other mistakes having 1. Mask R-CNN learns from few
+    regions with objects and from many without, so that it is too sure of background; paper: not known."""
 
 
 class AnnotationConsistencyTrainConditional(Scoring, TaskLoss, ConditionalTraining):
