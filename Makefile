@@ -10,7 +10,8 @@ export PATH := $(BIN):$(PATH)
 # Networks this small gain little from a second thread: after the classifier, which all wait for, jobs run side by side.
 SIDE_BY_SIDE := $(addsuffix =1,classifier_infer classifier_find_peaks postprocess_refine_with_crf bestie_label \
     bestie_train bestie_infer maskrcnn_train maskrcnn_infer learning_to_segment_train learning_to_segment_infer \
-    community_learning_train community_learning_infer)
+    community_learning_train community_learning_infer \
+    $(addprefix annotation_consistency_,initialise sample train_prediction train_conditional))
 
 demo: setup
 	snakemake --cores $(CORES) --set-threads $(SIDE_BY_SIDE)
@@ -38,10 +39,11 @@ bench: setup
 
 # What each part of the systems brings, on the generated data set. Many small jobs: side by side they use the cores best.
 ablations: setup
-	for preset in shapes_ablations shapes_community_learning; do \
+	for preset in shapes_ablations shapes_community_learning shapes_annotation_consistency; do \
 	    snakemake --configfile config.yaml workflow/presets/$$preset.yaml --cores $(CORES) --max-threads 1 || exit; \
 	done
-	@echo && cat results/shapes_ablations/summary.md results/shapes_community_learning/summary.md
+	@echo && cat results/shapes_ablations/summary.md results/shapes_community_learning/summary.md \
+	    results/shapes_annotation_consistency/summary.md
 
 # Official archives, checked, to data/; WSIS_MIRROR=<address> takes the same files from elsewhere.
 voc2012 coco2017: setup

@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from bench import (
+    annotation_consistency,
     community_learning,
     dense_crf,
     evaluation,
@@ -41,6 +42,7 @@ PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
     "neighbourhood": lambda folder, device: neighbourhood.measure(),
     "semantic_training": lambda folder, device: semantic_training.measure(device),
     "community_learning": lambda folder, device: community_learning.measure(device),
+    "annotation_consistency": lambda folder, device: annotation_consistency.measure(),
     "dense_crf": lambda folder, device: dense_crf.measure(),
     "replacement": lambda folder, device: replacement.measure(folder),
     "proposals": lambda folder, device: proposals.measure(),

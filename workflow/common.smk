@@ -88,22 +88,33 @@ def round_labels(wildcards):
 
 def trained_in_round(wildcards):
     """The network whose outputs are the labels of a round: trained in the round before, counted from 0."""
-    number = int(wildcards.round)
-    owner = RUNS.owner(wildcards.run, "bestie_train", number)
-    return f"results/{DATASET}/{owner}/bestie/round{number - 1:02d}/model.pt"
+    return f"results/{DATASET}/{RUNS.trained(wildcards.run, int(wildcards.round))}"
 
 
 def last_labels(wildcards):
     """What Mask R-CNN trains on: the labels of the last round, or the true masks."""
-    chosen = RUNS.runs[wildcards.run]
-    if chosen.system == "supervised":
-        return f"{DATA}/instances_train.h5"
     return f"results/{DATASET}/{RUNS.last_labels(wildcards.run)}"
 
 
 def proposals(step):
     """The proposals that a step takes: its setting of that name says which."""
     return lambda wildcards: f"results/{DATASET}/shared/proposals/{RUNS.values(wildcards.run, step).proposals}.h5"
+
+
+def edge_maps(step):
+    """The edges of the pairwise term of annotation_consistency, where a run has one."""
+    path = [f"results/{DATASET}/shared/proposals/edges.h5"]
+    return lambda wildcards: path * RUNS.values(wildcards.run, step).pairwise
+
+
+def round_file(name, before=0):
+    """What annotation_consistency makes in the round of the wildcards or `before` it; nothing before the first."""
+
+    def path(wildcards):
+        number = int(wildcards.round) - before
+        return [] if number < 0 else f"results/{DATASET}/{RUNS.round_file(wildcards.run, number, name)}"
+
+    return path
 
 
 def unreplaced(wildcards):
@@ -121,8 +132,13 @@ def source(wildcards):
     root = chosen.root or Path()
     lists = [root / f"ImageSets/Segmentation/{name}.txt" for name in (chosen.train_list, chosen.val_list)]
     lists += [Path(chosen.train_list), Path(chosen.val_list), chosen.class_map or Path()]
-    lists += [root / "tags.csv", root / "points.csv", *root.glob("annotations/instances_*.json")]
+    lists += [root / "tags.csv", root / "points.csv", root / "boxes.csv", *root.glob("annotations/instances_*.json")]
     return [str(path) for path in lists if path.is_file()]
+
+
+def detector(wildcards):
+    """The Mask R-CNN whose predictions are a run's result."""
+    return f"results/{DATASET}/{RUNS.detector(wildcards.run)}"
 
 
 def figures(wildcards):

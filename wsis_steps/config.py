@@ -16,15 +16,23 @@ SHARED_STEPS = ("data_draw", "data_import_dataset", "data_download", "proposals_
 class Run(Settings):
     """A system with its overrides: one row of the table, one folder under results/<dataset>/."""
 
-    system: Literal["bestie", "community_learning", "learning_to_segment", "supervised", "supervised_semantic"]
+    system: Literal[
+        "bestie",
+        "community_learning",
+        "annotation_consistency",
+        "learning_to_segment",
+        "supervised",
+        "supervised_semantic",
+    ]
     """Which chain of steps; supervised (Mask R-CNN) and supervised_semantic (the network of learning_to_segment) train
     on the true masks, as upper bounds."""
     rounds: Positive = 1
-    """How often the system trains, each time on the labels that the last round refined."""
+    """How often the system trains, each time on the labels that the last round refined; of annotation_consistency, how
+    often its prediction network does."""
     semantic: Literal["activation_crf", "learning_to_segment", "imported"] = "activation_crf"
     """Where BESTIE's semantic maps come from."""
-    supervision: Literal["tags", "points"] = "tags"
-    """What the system may see of the training images."""
+    supervision: Literal["tags", "points", "boxes"] = "tags"
+    """What the system may see of the training images; points are for bestie, boxes for annotation_consistency."""
     maskrcnn: bool | None = None
     """Train a Mask R-CNN on the last labels; without it the system's own predictions are the result. By default bestie
     does and community_learning does not, as in their papers."""
@@ -37,6 +45,17 @@ class Run(Settings):
     def retrains(self) -> bool:
         """Whether a Mask R-CNN on the last labels is the result."""
         return self.system == "bestie" if self.maskrcnn is None else self.maskrcnn
+
+    @model_validator(mode="after")
+    def _check(self) -> "Run":
+        own = self.system == "annotation_consistency"
+        if own and self.supervision == "points":
+            raise ValueError("annotation_consistency learns from tags or boxes, not from points")
+        if not own and self.supervision == "boxes":
+            raise ValueError(f"{self.system} does not learn from boxes; annotation_consistency does")
+        if own and self.maskrcnn is not None:
+            raise ValueError("annotation_consistency ends in a Mask R-CNN of its own; leave maskrcnn out")
+        return self
 
 
 class Configuration(Settings):

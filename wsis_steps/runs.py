@@ -8,12 +8,14 @@ from functools import cache
 from wsis_steps.config import Configuration, Run, canonical
 from wsis_steps.core.errors import InputError
 from wsis_steps.settings import STEPS
+from wsis_steps.settings.annotation_consistency import Scoring
 
 SEMANTIC_STEPS = {
     "activation_crf": "postprocess_refine_with_crf",
     "learning_to_segment": "learning_to_segment_infer",
     "imported": "data_import_semantic",
 }
+CONSISTENCY = "annotation_consistency"
 SEMANTIC_SYSTEMS = ("learning_to_segment", "supervised_semantic")  # those that end in semantic maps
 
 
@@ -35,7 +37,8 @@ class Runs:
         the last good one, and all that follows would run again.
         """
         data = self.values("shared", "data_import_dataset")
-        points = data.root / "points.csv" if data.format == "folder" and data.root and data.root.is_dir() else None
+        folder = data.root if data.format == "folder" and data.root and data.root.is_dir() else None
+        points, boxes = (folder / name if folder else None for name in ("points.csv", "boxes.csv"))
         faults = []
         for name, run in self.runs.items():
             have = self.steps(name)
@@ -45,6 +48,10 @@ class Runs:
                 faults.append(f"run {name} is supervised by points, but {points} does not exist")
             if run.system == "community_learning" and (run.rounds > 1 or run.supervision != "tags"):
                 faults.append(f"run {name}: community_learning has one round and learns from tags")
+            if run.system == CONSISTENCY:
+                faults += self._different_scores(name)
+                if run.supervision == "boxes" and boxes and not boxes.is_file():
+                    faults.append(f"run {name} is supervised by boxes, but {boxes} does not exist")
             if run.system.startswith("supervised") and "train" not in data.truth:
                 faults.append(
                     f"run {name} learns from the true masks of the training images, but data_import_dataset.truth is "
@@ -57,6 +64,15 @@ class Runs:
             from wsis_steps.data.folder import read_folder  # takes a moment, which only this format should cost
 
             read_folder(data.root, data.val_share, data.class_names)
+
+    def _different_scores(self, name: str) -> list[str]:
+        """Settings that the two steps that score labellings have to share and do not."""
+        if self.runs[name].rounds == 1:
+            return []
+        steps = [f"{CONSISTENCY}_{step}" for step in ("sample", "train_conditional")]
+        first, second = (self.values(name, step).model_dump() for step in steps)
+        shared = [key for key in (*Scoring.model_fields, "proposals") if first[key] != second[key]]
+        return [f"run {name}: {key} is {first[key]} in {steps[0]} and {second[key]} in {steps[1]}" for key in shared]
 
     def values(self, run: str, step: str):
         """The settings of a step in a run (`shared`: of all runs) as a model."""
@@ -91,7 +107,12 @@ class Runs:
             "postprocess_replace_with_proposals": ("community_learning_infer",),
             "maskrcnn_train": () if chosen.system == "supervised" else (self.label_step(run),),
             "maskrcnn_infer": ("maskrcnn_train",),
+            f"{CONSISTENCY}_sample": (f"{CONSISTENCY}_initialise",),
+            f"{CONSISTENCY}_train_prediction": (f"{CONSISTENCY}_sample",),
+            f"{CONSISTENCY}_train_conditional": (f"{CONSISTENCY}_train_prediction",),
         }.get(step, ())
+        if step == "maskrcnn_infer" and chosen.system == CONSISTENCY:
+            needed = (f"{CONSISTENCY}_train_{'conditional' if chosen.rounds > 1 else 'prediction'}",)
         if getattr(self.values(run, step), "weights", "") == "classifier":
             needed += ("classifier_train",)
         return needed
@@ -100,7 +121,8 @@ class Runs:
         """All steps that a run needs for its result."""
         chosen = self.runs[run]
         last = "postprocess_replace_with_proposals" if chosen.system == "community_learning" else "bestie_infer"
-        waiting = {"maskrcnn_infer"} if chosen.retrains or chosen.system == "supervised" else {last}
+        ends_in_maskrcnn = chosen.retrains or chosen.system in ("supervised", CONSISTENCY)
+        waiting = {"maskrcnn_infer"} if ends_in_maskrcnn else {last}
         if chosen.system in SEMANTIC_SYSTEMS:
             waiting = {"learning_to_segment_infer"}
         reached: set[str] = set()
@@ -140,9 +162,26 @@ class Runs:
             if step in self.steps(other)
             and chosen.rounds >= rounds
             and self.identity(other, step) == self.identity(run, step)
-            # from the second round on, a network trains on what bestie_infer made of the round before
-            and (rounds < 2 or self.identity(other, "bestie_infer") == self.identity(run, "bestie_infer"))
+            # from the second round on, a network trains on what this step made of the round before
+            and (rounds < 2 or self.identity(other, self.loop_step(run)) == self.identity(run, self.loop_step(run)))
         )
+
+    def loop_step(self, run: str) -> str:
+        """The step of a run's system that leads from one round to the next."""
+        return f"{CONSISTENCY}_train_conditional" if self.runs[run].system == CONSISTENCY else "bestie_infer"
+
+    def round_file(self, run: str, number: int, name: str) -> str:
+        """Path below results/<dataset>/ of what annotation_consistency makes in a round: `conditional.pt`, `samples.h5`
+        or `prediction.pt`."""
+        step = {"samples.h5": "sample", "prediction.pt": "train_prediction"}.get(name, "train_conditional")
+        step = "initialise" if name == "conditional.pt" and number == 0 else step
+        return f"{self.owner(run, f'{CONSISTENCY}_{step}', number + 1)}/{CONSISTENCY}/round{number:02d}/{name}"
+
+    def detector(self, run: str) -> str:
+        """Path below results/<dataset>/ of the Mask R-CNN whose predictions are a run's result."""
+        if self.runs[run].system == CONSISTENCY:
+            return self.round_file(run, self.runs[run].rounds - 1, "prediction.pt")
+        return f"{self.owner(run, 'maskrcnn_train')}/maskrcnn/model.pt"
 
     def owners(self, step: str) -> str:
         """A pattern of the runs in whose folders a step's results lie; matches nothing where there is none."""
@@ -159,8 +198,14 @@ class Runs:
         step = "bestie_label" if number == 0 else "bestie_infer"
         return f"{self.owner(run, step, max(number, 1))}/labels/round{number:02d}.h5"
 
+    def trained(self, run: str, number: int) -> str:
+        """Path below results/<dataset>/ of the network whose outputs are BESTIE's labels of a round from 1 on."""
+        return f"{self.owner(run, 'bestie_train', number)}/bestie/round{number - 1:02d}/model.pt"
+
     def last_labels(self, run: str) -> str:
-        """Path below results/<dataset>/ of the labels that a Mask R-CNN of this run trains on."""
+        """Path below results/<dataset>/ of what a Mask R-CNN of this run trains on: labels, or the true masks."""
+        if self.runs[run].system == "supervised":
+            return "shared/data/instances_train.h5"
         step = self.label_step(run)
         if step == "community_learning_infer":
             return f"{self.owner(run, step)}/labels/round00.h5"
@@ -187,6 +232,9 @@ class Runs:
         scored("labels/round00", "train", "bestie_label", "labels_round00")
         for number in range(1, run.rounds + 1):
             scored(f"labels/round{number:02d}", "train", "bestie_infer", f"labels_round{number:02d}", number)
+        for number in range(run.rounds):
+            step = f"{CONSISTENCY}_sample"
+            scored(f"labels/round{number:02d}", "train", step, f"labels_round{number:02d}", number + 1)
         scored("predictions_direct", "val", "bestie_infer", f"predictions_round{run.rounds:02d}", run.rounds)
         scored("labels/round00", "train", "community_learning_infer", "labels_round00")
         own = "predictions_direct" if run.retrains else "predictions"
@@ -220,6 +268,13 @@ class Runs:
             trained = f"bestie/round{number - 1:02d}"
             made(trained, "bestie_train", f"{trained}/metrics.jsonl", number)
             made(f"labels/round{number:02d}", "bestie_infer", f"labels/round{number:02d}.h5", number)
+        for number in range(run.rounds):
+            folder = f"{CONSISTENCY}/round{number:02d}"
+            trained = "train_conditional" if number else "initialise"
+            made(f"{folder} conditional", f"{CONSISTENCY}_{trained}", f"{folder}/conditional.jsonl", number + 1)
+            made(f"labels/round{number:02d}", f"{CONSISTENCY}_sample", f"labels/round{number:02d}.h5", number + 1)
+            step = f"{CONSISTENCY}_train_prediction"
+            made(f"{folder} prediction", step, f"{folder}/prediction.jsonl", number + 1)
         made("predictions_direct", "bestie_infer", f"predictions/round{run.rounds:02d}.h5", run.rounds)
         made("community_learning", "community_learning_train", "community_learning/metrics.jsonl")
         made("labels/round00", "community_learning_infer", "labels/round00.h5")
@@ -235,7 +290,8 @@ class Runs:
         one that runs share is with the first."""
         rows = []
         for run in self.runs:
-            steps = sorted(step for step in self.steps(run) if step.endswith("_train") and self.owner(run, step) == run)
+            own = (step for step in self.steps(run) if hasattr(self.values(run, step), "learning_rate"))
+            steps = sorted(step for step in own if self.owner(run, step) == run)
             for step in steps:
                 changed = self.values(run, step).model_dump(mode="json", exclude_defaults=True)
                 rows.append((run, step.removesuffix("_train"), step, canonical(changed)))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from artifacts import SIZE, provenance, squares
+from artifacts import SIZE, provenance, square_mask, squares
 from pycocotools import mask as coco
 
 from wsis_steps.core.artifact import create
@@ -11,6 +11,7 @@ from wsis_steps.core.masks import encode
 from wsis_steps.core.proposals import Proposals, ProposalsWriter
 from wsis_steps.core.proposals import encode as encode_proposals
 from wsis_steps.core.regions import BoxProposals, ImageProposals, MaskProposals, RegionProposals
+from wsis_steps.core.store import Maps, MapsWriter
 
 
 def boxes_of(masks: np.ndarray) -> np.ndarray:
@@ -82,3 +83,32 @@ def square_boxes(path: Path, count: int = 8, others: int = 12) -> Path:
             SIZE,
         )
     return write_proposals(path, "boxes", images)
+
+
+def square_regions(path: Path, count: int = 8) -> Path:
+    """Regions of the images of `artifacts.write_images`: cells of 4 pixels, among them the square's, and others."""
+    images = {}
+    for k in range(count):
+        rng = np.random.default_rng(k)
+        superpixels = (np.arange(SIZE)[:, None] // 4 * (SIZE // 4) + np.arange(SIZE) // 4).astype(np.int32)
+        superpixels[square_mask(k) > 0] += SIZE**2 // 16  # cells that the square's outline cuts in two
+        _, superpixels = np.unique(superpixels, return_inverse=True)
+        superpixels = superpixels.reshape(SIZE, SIZE).astype(np.int32)
+        inside = np.bincount(superpixels.ravel(), square_mask(k).ravel()) > 0
+        members = np.stack([inside, ~inside, *(rng.random((8, len(inside))) < 0.2)])
+        scores = np.linspace(1, 0, len(members)).astype(np.float32)
+        regions = RegionProposals(boxes_of(members[:, superpixels]), scores, superpixels, members)
+        images[f"image{k}"] = regions, SIZE, SIZE
+    return write_proposals(path, "regions", images)
+
+
+def square_edges(path: Path, count: int = 8) -> Path:
+    """Edge maps of the same images: the outlines of the squares."""
+    with create(path, Maps.schema, provenance((), ())) as file:
+        writer = MapsWriter(file, (SIZE, SIZE), np.uint8)
+        for k in range(count):
+            mask = square_mask(k).astype(np.float32)
+            outline = np.hypot(*np.gradient(mask)) > 0
+            writer.add(f"image{k}", SIZE, SIZE, (255 * outline).astype(np.uint8)[None])
+        writer.close()
+    return path

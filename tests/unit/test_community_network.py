@@ -12,9 +12,10 @@ from wsis_steps.community_learning.detector import midn_scores, offsets_of, refi
 from wsis_steps.community_learning.features import Features, use_group_norm
 from wsis_steps.community_learning.inference import Found, View, keep_best, make_views, mean_masks, paste
 from wsis_steps.community_learning.mask_generation import ActivationBranch, activation_map, pseudo_masks, weighted_mean
-from wsis_steps.community_learning.network import CommunityNetwork, stack_pictures, to_regions
+from wsis_steps.community_learning.network import CommunityNetwork, to_regions
 from wsis_steps.community_learning.objective import batch_loss
 from wsis_steps.core.backbones import build_backbone
+from wsis_steps.core.batches import stack_pictures
 from wsis_steps.settings.community_learning import CommunityLearningInfer, CommunityLearningTrain
 
 TINY = {
@@ -220,7 +221,7 @@ def test_segmentation_learns_from_the_maps_and_no_detector_without_it():
 def test_pictures_of_several_sizes_are_stacked_with_the_mean_color_around():
     pictures = [sample["picture"] for sample in batch()]
     backbone = build_backbone("small")
-    stacked = stack_pictures(pictures, backbone)
+    stacked = stack_pictures(pictures, backbone.normalise)
     assert stacked.shape == (2, 3, 48, 48)
     torch.testing.assert_close(stacked[0, :, :48, :40], backbone.normalise(pictures[0]))
     assert not stacked[0, :, :, 40:].any() and not stacked[1, :, 32:].any()

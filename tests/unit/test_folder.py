@@ -46,7 +46,40 @@ def test_tags_splits_and_points(folder):
         "pictures_without_a_row": 1,
         "points": 2,
         "tags_without_a_point": 1,
+        "boxes": 0,
+        "tags_without_a_box": 0,
     }
+
+
+def test_boxes(folder):
+    root = folder("a.jpg,cell body\nb.jpg,cell\nsub/c.png,\n")
+    (root / "boxes.csv").write_text("image,class,x1,y1,x2,y2\na.jpg,body,0,0,30,20\na.jpg,body,1.5,2,9,7\n")
+    data = read_folder(root, val_share=0)
+    records = _by_id(data)
+    assert records["a"].boxes.tolist() == [[0, 0, 30, 20, 0], [1.5, 2, 9, 7, 0]]
+    assert records["b"].boxes.shape == (0, 5) and records["a"].points.shape == (0, 3)
+    assert (data.counts["boxes"], data.counts["tags_without_a_box"]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("a.jpg,1,2,31,9,cell", ["box 1,2,31,9 lies outside 'a.jpg'", "30x20"]),
+        ("a.jpg,-1,2,3,9,cell", ["lies outside"]),
+        ("a.jpg,9,2,9,9,cell", ["has no area in 'a.jpg'"]),
+        ("a.jpg,nan,2,9,9,cell", ["lies outside"]),
+        ("a.jpg,a,2,9,9,cell", ["x1 and y1 and x2 and y2 are 'a' and '2' and '9' and '9', not numbers"]),
+        ("b.jpg,1,2,9,9,cell", ["a box of 'cell' but is not tagged"]),
+        ("a.jpg,1,5,2,7,9,9,cell", ["8 cells", "decimals have a point"]),
+        ("", ["boxes.csv holds no box"]),
+    ],
+)
+def test_a_bad_box_is_one_sentence_that_names_it(folder, line, words):
+    root = folder("a.jpg,cell\nb.jpg,body\n")
+    (root / "boxes.csv").write_text(f"{line}\n")
+    with pytest.raises(InputError) as error:
+        read_folder(root)
+    assert all(word in str(error.value) for word in words), error.value
 
 
 def test_tags_between_spaces_no_header_bom_and_windows_paths(folder):

@@ -26,6 +26,7 @@ LAID_OVER = {
     "voc2012_ablations": PRESETS / "voc2012.yaml",
     "voc2012_imagenet": PRESETS / "voc2012.yaml",
     "shapes_ablations": ROOT / "config.yaml",
+    "shapes_annotation_consistency": ROOT / "config.yaml",
     "shapes_community_learning": ROOT / "config.yaml",
 }
 
@@ -106,3 +107,20 @@ def test_imagenet_pictures_are_evaluated_on_voc_by_masks_of_val_only():
 def test_a_run_that_is_null_is_left_out():
     run = {"system": "bestie"}
     assert set(load({"dataset": "x", "runs": {"a": run, "b": None}}).runs) == {"a"}
+
+
+def test_ablations_of_annotation_consistency_share_what_they_have_in_common():
+    runs = Runs(_load(LAID_OVER["shapes_annotation_consistency"], PRESETS / "shapes_annotation_consistency.yaml"))
+    runs.check()
+    name = "annotation_consistency"
+    assert {run.removesuffix("_seed0") for run in runs.runs if run.endswith("_seed0")} == {
+        "supervised",
+        name,
+        *(f"{name}_{part}" for part in ("resnet", "boxes", "unary", "pairwise")),
+        *(f"{name}_no_{part}diversity" for part in ("prediction_", "conditional_", "")),
+    }
+    first = f"{name}_seed1"
+    assert runs.owner(f"{name}_unary_seed1", f"{name}_initialise") == first
+    assert runs.owner(f"{name}_resnet_seed1", f"{name}_initialise") == f"{name}_resnet_seed1"
+    assert runs.owner(f"{name}_no_conditional_diversity_seed1", f"{name}_train_prediction", 1) == first
+    assert runs.owner(f"{name}_no_conditional_diversity_seed1", f"{name}_train_prediction", 2) != first

@@ -297,3 +297,83 @@ def test_a_training_that_runs_share_is_told_once_with_what_differs_from_the_defa
     assert set(rows) == {("a", "bestie_train"), ("a", "classifier_train"), ("a", "maskrcnn_train"),
                          ("c", "bestie_train"), ("c", "maskrcnn_train")}  # fmt: skip
     assert rows["a", "bestie_train"] == {"iterations": 5} and rows["c", "bestie_train"] == {"iterations": 5, "sigma": 3}
+
+
+CONSISTENCY = {"system": "annotation_consistency"}
+
+
+def of_consistency(*steps: str) -> set[str]:
+    return {f"annotation_consistency_{step}" for step in steps}
+
+
+def test_annotation_consistency_is_two_networks_in_turn():
+    found = runs(a=CONSISTENCY, b={**CONSISTENCY, "rounds": 3}, c={**CONSISTENCY, "rounds": 2, "supervision": "boxes"})
+    first = of_consistency("initialise", "sample", "train_prediction") | {"maskrcnn_infer"}
+    assert found.steps("a") == first
+    assert found.steps("b") == found.steps("c") == first | of_consistency("train_conditional")
+    assert found.detector("a") == "a/annotation_consistency/round00/prediction.pt"
+    assert found.detector("b") == "b/annotation_consistency/round02/prediction.pt"
+    # more rounds redo nothing; boxes share the start only
+    assert found.round_file("b", 0, "conditional.pt") == found.round_file("c", 0, "conditional.pt")
+    assert found.round_file("b", 0, "prediction.pt") == "a/annotation_consistency/round00/prediction.pt"
+    assert found.round_file("b", 1, "conditional.pt") == "b/annotation_consistency/round01/conditional.pt"
+    assert found.round_file("c", 0, "samples.h5") == "c/annotation_consistency/round00/samples.h5"
+    steps = {"annotation_consistency_initialise": {"backbone": "small", "weights": "classifier"}}
+    with_classifier = runs(steps, a=CONSISTENCY)
+    assert "classifier_train" in with_classifier.steps("a")
+
+
+def test_a_change_of_what_leads_to_the_next_round_leaves_the_first():
+    changed = {"annotation_consistency_train_conditional": {"epsilon": -1}}
+    found = runs(a={**CONSISTENCY, "rounds": 2}, b={**CONSISTENCY, "rounds": 2, "steps": changed})
+    for name in ("conditional.pt", "samples.h5", "prediction.pt"):
+        assert found.round_file("b", 0, name).startswith("a/")
+        assert found.round_file("b", 1, name).startswith("b/")
+    assert found.owner("b", "maskrcnn_infer") == "b"
+
+
+def test_figures_and_results_of_annotation_consistency():
+    found = runs(a={**CONSISTENCY, "rounds": 2})
+    assert [stage for _, _, stage, _ in found.figures(("train", "val"))] == [
+        "proposals/mcg",
+        "labels/round00",
+        "labels/round01",
+        "predictions",
+    ]
+    shown = [path.removeprefix("results/d/a/") for _, _, path in found.shown()]
+    assert shown == [
+        "annotation_consistency/round00/conditional.jsonl",
+        "labels/round00.h5",
+        "annotation_consistency/round00/prediction.jsonl",
+        "annotation_consistency/round01/conditional.jsonl",
+        "labels/round01.h5",
+        "annotation_consistency/round01/prediction.jsonl",
+        "predictions/val.h5",
+    ]
+    assert {step for _, _, step, _ in found.trainings()} == of_consistency(
+        "initialise", "train_prediction", "train_conditional"
+    )
+
+
+def test_both_users_of_a_score_have_the_same():
+    steps = {"annotation_consistency_sample": {"pairwise": False}}
+    runs(steps, a=CONSISTENCY).check()  # one round: only one of them runs
+    with pytest.raises(InputError, match="pairwise is False in annotation_consistency_sample and True in"):
+        runs(steps, a={**CONSISTENCY, "rounds": 2}).check()
+
+
+def test_supervision_that_a_system_cannot_use_is_refused():
+    with pytest.raises(InputError, match="learns from tags or boxes, not from points"):
+        runs(a={**CONSISTENCY, "supervision": "points"})
+    with pytest.raises(InputError, match="ends in a Mask R-CNN of its own"):
+        runs(a={**CONSISTENCY, "maskrcnn": True})
+    with pytest.raises(InputError, match="community_learning does not learn from boxes"):
+        runs(a={"system": "community_learning", "supervision": "boxes"})
+
+
+def test_boxes_of_a_folder_have_a_file(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "tags.csv").write_text("a.png,x\n")
+    data = {"data_import_dataset": {"format": "folder", "root": str(tmp_path), "val_share": 0}}
+    with pytest.raises(InputError, match="supervised by boxes, but .*boxes.csv does not exist"):
+        runs(data, a={**CONSISTENCY, "supervision": "boxes"}).check()

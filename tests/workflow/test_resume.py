@@ -13,8 +13,17 @@ import pytest
 import torch
 from artifacts import write_images, write_labels, write_semantic
 from calls import call, files
-from proposal_sets import square_boxes
-from tiny_settings import BESTIE, CLASSIFIER, COMMUNITY_LEARNING, LEARNING_TO_SEGMENT, MASKRCNN
+from proposal_sets import square_boxes, square_edges, square_regions
+from tiny_settings import (
+    BESTIE,
+    CLASSIFIER,
+    COMMUNITY_LEARNING,
+    INITIALISE,
+    LEARNING_TO_SEGMENT,
+    MASKRCNN,
+    TRAIN_CONDITIONAL,
+    TRAIN_PREDICTION,
+)
 from tiny_workflow import ROOT
 
 ITERATIONS = 60
@@ -23,6 +32,12 @@ STEPS = {
     "learning_to_segment.train": ({**LEARNING_TO_SEGMENT, "iterations": ITERATIONS}, ("images",)),
     "bestie.train": ({**BESTIE, "iterations": ITERATIONS}, ("images", "semantic", "labels")),
     "community_learning.train": ({**COMMUNITY_LEARNING, "iterations": ITERATIONS}, ("images", "proposals")),
+    "annotation_consistency.initialise": ({**INITIALISE, "iterations": ITERATIONS}, ("images", "regions")),
+    "annotation_consistency.train_prediction": ({**TRAIN_PREDICTION, "iterations": ITERATIONS}, ("images", "samples")),
+    "annotation_consistency.train_conditional": (
+        {**TRAIN_CONDITIONAL, "iterations": ITERATIONS},
+        ("images", "regions", "edges", "conditional", "prediction"),
+    ),
     "maskrcnn.train": ({**MASKRCNN, "iterations": ITERATIONS}, ("images", "labels")),
 }
 
@@ -30,17 +45,32 @@ STEPS = {
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("inputs")
-    return {
+    found = {
         "images": write_images(folder / "images.h5"),
         "labels": write_labels(folder / "labels.h5"),
         "semantic": write_semantic(folder / "semantic.h5"),
         "proposals": square_boxes(folder / "proposals.h5"),
+        "regions": square_regions(folder / "regions.h5"),
+        "edges": square_edges(folder / "edges.h5"),
+        **{name: folder / name for name in ("conditional", "samples", "prediction")},
     }
+    data = {"images": found["images"], "proposals": found["regions"]}
+    model, labels = found["conditional"], folder / "of_samples"
+    done = [
+        call("annotation_consistency.initialise", INITIALISE, **data, model=model, metrics=folder / "m1"),
+        call("annotation_consistency.sample", **data, edges=found["edges"], model=model, samples=found["samples"],
+             labels=labels),
+        call("annotation_consistency.train_prediction", TRAIN_PREDICTION, images=found["images"],
+             samples=found["samples"], model=found["prediction"], metrics=folder / "m2"),
+    ]  # fmt: skip
+    assert [outcome.status for outcome in done] == [0, 0, 0]
+    return found
 
 
 def paths(inputs: dict[str, Path], step: str, folder: Path) -> dict[str, Path]:
     outputs = {"model": folder / "out/model.pt", "metrics": folder / "out/metrics", "work": folder / "work"}
-    return {**{name: inputs[name] for name in STEPS[step][1]}, **outputs}
+    chosen = {name.replace("regions", "proposals"): inputs[name] for name in STEPS[step][1]}
+    return {**chosen, **outputs}
 
 
 # Three threads: one process loads the pictures, another trains. Results are equal for equal numbers of threads only.

@@ -20,3 +20,9 @@ COMMUNITY_LEARNING = {
     "backbone": "small", "weights": "none", "iterations": 4, "batch_size": 2, "short_sides": [32], "roi_size": 3,
     "regressor_width": 8, "activation_width": 8, "mask_size": 8, "segmentation_width": 4, "segmentation_layers": 1,
 }  # fmt: skip
+INITIALISE = {
+    "backbone": "small", "weights": "none", "iterations": 4, "batch_size": 2, "width": 6, "decoder_width": 8,
+    "decoder_layers": 1, "pooling": "mask", "learning_rate": 1e-3,
+}  # fmt: skip
+TRAIN_PREDICTION = MASKRCNN
+TRAIN_CONDITIONAL = {"iterations": 4, "batch_size": 2, "samples": 3, "learning_rate": 1e-3}

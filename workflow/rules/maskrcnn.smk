@@ -36,7 +36,7 @@ rule maskrcnn_train:
 rule maskrcnn_infer:
     input:
         images=f"{DATA}/images.h5",
-        model=result("maskrcnn_train", "maskrcnn/model.pt"),
+        model=detector,
     output:
         predictions="results/{dataset}/{run}/predictions/val.h5",
     log:

@@ -87,6 +87,26 @@ rule proposals_import_proposals:
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule proposals_find_edges:
+    input:
+        images=f"{DATA}/images.h5",
+    output:
+        edges="results/{dataset}/shared/proposals/edges.h5",
+    log:
+        "logs/{dataset}/shared/proposals_find_edges.log",
+    benchmark:
+        "benchmarks/{dataset}/shared/proposals_find_edges.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 16
+    params:
+        settings=settings("proposals_find_edges"),
+        code=code("proposals.find_edges"),
+    shell:
+        "python -m wsis_steps.proposals.find_edges --images {input.images} --edges {output.edges}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule proposals_train_edges:  # asked for by name; the package has weights
     output:
         model=f"results/{DATASET}/shared/proposals/edges.pt",

@@ -112,16 +112,6 @@ class CommunityNetwork(nn.Module):
         return [{"params": chosen, "lr": rate} for rate, chosen in groups.items()]
 
 
-def stack_pictures(pictures: list[Tensor], backbone: nn.Module) -> Tensor:
-    """Normalised pictures (B, 3, H, W) of uint8 pictures (3, h, w), at the top left of the largest height and width;
-    the mean colour around them."""
-    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
-    stacked = torch.zeros(len(pictures), 3, height, width, device=pictures[0].device)
-    for place, picture in zip(stacked, pictures, strict=True):
-        place[:, : picture.shape[1], : picture.shape[2]] = backbone.normalise(picture[None])[0]
-    return stacked
-
-
 def to_regions(boxes: list[Tensor]) -> Tensor:
     """Regions (R, 5) of the boxes (R_b, 4) of each image of a batch."""
     owners = torch.repeat_interleave(

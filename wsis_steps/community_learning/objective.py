@@ -18,7 +18,7 @@ from wsis_steps.community_learning.losses import (
     total,
 )
 from wsis_steps.community_learning.mask_generation import pseudo_masks
-from wsis_steps.community_learning.network import CommunityNetwork, stack_pictures, to_regions
+from wsis_steps.community_learning.network import CommunityNetwork, to_regions
 from wsis_steps.community_learning.pseudo_labels import (
     Sample,
     Seeds,
@@ -30,6 +30,7 @@ from wsis_steps.community_learning.pseudo_labels import (
     match,
     sample_proposals,
 )
+from wsis_steps.core.batches import stack_pictures
 from wsis_steps.settings.community_learning import CommunityLearningTrain
 
 Terms = dict[str, Tensor]
@@ -127,7 +128,7 @@ def batch_loss(model: CommunityNetwork, batch: list[dict[str, Tensor]], iteratio
     batch: samples with picture uint8 (3, h, w), boxes float (R, 4) in its pixels and tags bool (C,).
     """
     settings = model.settings
-    maps = model(stack_pictures([sample["picture"] for sample in batch], model.backbone))
+    maps = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalise))
     boxes = [sample["boxes"] for sample in batch]
     outputs = model.detect(maps, to_regions(boxes), settings.roi_chunk)
     parts = (part.split([len(part) for part in boxes]) for part in outputs)

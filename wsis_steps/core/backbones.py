@@ -1,7 +1,7 @@
 """Feature extractors shared by all systems, and the one door through which pretrained weights come in.
 
 Every backbone is a `Backbone`: the same attributes and the same forward, whatever is inside. Parameter names
-of vgg16, resnet50 and mobilenet_v2 are torchvision's, so that its files load as they are. How pixels are
+of vgg16, resnet50, resnet101 and mobilenet_v2 are torchvision's, so that its files load as they are. How pixels are
 normalised is a property of the weights: mean and standard deviation are buffers, saved and loaded with them.
 """
 
@@ -9,6 +9,7 @@ import logging
 import os
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -117,8 +118,8 @@ def build_backbone(name: str, output_stride: int | None = None, normalisation: s
     """A backbone with random weights; `load_weights` fills it.
 
     Args:
-        name: vgg16, resnet50, mobilenet_v2 or small.
-        output_stride: stride of the coarsest level; None is the network's own (16, 32, 32, 16). A smaller one
+        name: vgg16, resnet50, resnet101, mobilenet_v2 or small.
+        output_stride: stride of the coarsest level; None is the network's own (16, 32, 32, 32, 16). A smaller one
             turns the strides beyond it into dilation. vgg16 with 8 is the classifier of BESTIE: 3 x 3 pool of
             stride 1 after block 4, block 5 with dilation 2 (BESTIE supp. section 3; released code).
         normalisation: imagenet, or half for weights trained on (x - 128) / 128. Weights saved by a step of
@@ -206,7 +207,12 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 # torchvision's names; it is imported where it is needed, since that takes seconds which every step would pay
-_OFFICIAL = {"vgg16": "VGG16_Weights", "resnet50": "ResNet50_Weights", "mobilenet_v2": "MobileNet_V2_Weights"}
+_OFFICIAL = {
+    "vgg16": "VGG16_Weights",
+    "resnet50": "ResNet50_Weights",
+    "resnet101": "ResNet101_Weights",
+    "mobilenet_v2": "MobileNet_V2_Weights",
+}
 
 
 def _imagenet_path(name: str) -> Path:
@@ -237,11 +243,11 @@ def _vgg16(output_stride: int) -> _Parts:
     return {"features": features}, levels, (64, 128, 256, 512, 512), (1, 2, 4, 8, 16)
 
 
-def _resnet50(output_stride: int) -> _Parts:
+def _resnet(name: str, output_stride: int) -> _Parts:
     dilate = [False, output_stride <= 8, output_stride <= 16]
-    from torchvision.models import resnet50
+    from torchvision.models import resnet
 
-    network = resnet50(weights=None, replace_stride_with_dilation=dilate)
+    network = getattr(resnet, name)(weights=None, replace_stride_with_dilation=dilate)
     levels = [["conv1", "bn1", "relu", "maxpool", "layer1"], ["layer2"], ["layer3"], ["layer4"]]
     layers = {name: getattr(network, name) for names in levels for name in names}
     return layers, levels, (256, 512, 1024, 2048), (4, 8, 16, 32)
@@ -270,7 +276,8 @@ def _small(output_stride: int) -> _Parts:
 
 _BUILDERS: dict[str, tuple[Callable[[int], _Parts], tuple[int, ...]]] = {
     "vgg16": (_vgg16, (8, 16)),
-    "resnet50": (_resnet50, (8, 16, 32)),
+    "resnet50": (partial(_resnet, "resnet50"), (8, 16, 32)),
+    "resnet101": (partial(_resnet, "resnet101"), (8, 16, 32)),
     "mobilenet_v2": (_mobilenet_v2, (8, 16, 32)),
     "small": (_small, (8, 16)),
 }

@@ -35,15 +35,16 @@ def save_model(path: Path, model: nn.Module, provenance: Provenance) -> None:
         torch.save({"model": model.state_dict(), **about}, file)
 
 
-def load_model(path: Path, step: str) -> TrainedModel:
-    """Reads a model that `step` has trained; InputError where it is not one."""
+def load_model(path: Path, *steps: str) -> TrainedModel:
+    """Reads a model that one of `steps` has trained; InputError where it is not one."""
     state = read_state_dict(path)
     about = torch.load(path, map_location="cpu", weights_only=True)
     if about.get("schema") != "model" or about.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"{path} is no model of schema version {SCHEMA_VERSION}; delete the file and run again.")
     provenance = json.loads(about["provenance"])
-    if provenance["step"] != step:
-        raise InputError(f"{path} was trained by {provenance['step']}, but a model of {step} is wanted here.")
+    if provenance["step"] not in steps:
+        wanted = " or ".join(steps)
+        raise InputError(f"{path} was trained by {provenance['step']}, but a model of {wanted} is wanted here.")
     return TrainedModel(
         path,
         state,

@@ -6,7 +6,7 @@ image i are `first[i]:first[i + 1]`. There is no group per image. The root attri
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -242,6 +242,12 @@ class ImageInstances:
     def __len__(self) -> int:
         return len(self.rles)
 
+    def at(self, rows: np.ndarray) -> "ImageInstances":
+        """Some of them, by their numbers int64 (m,)."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        chosen = {name: None if column is None else column[rows] for name, column in columns.items()}
+        return replace(self, rles=[self.rles[row] for row in rows], **chosen)
+
 
 class Instances(Artifact):
     """Labels, predictions or truth of a list of images: one flat table over all instances."""
@@ -298,12 +304,23 @@ def write_instances(
 ) -> None:
     """Writes the instances of the images, in their order."""
     with create(path, Instances.schema, provenance) as file:
-        write_image_table(file, ids, heights, widths, [len(image) for image in images])
-        for name, dtype in _COLUMNS.items():
-            file.check()
-            parts = [np.ones(len(image)) if getattr(image, name) is None else getattr(image, name) for image in images]
-            column = np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
-            file.create_dataset(f"instance/{name}", data=column.reshape(-1, 4) if name == "boxes" else column)
+        write_instance_tables(file, ids, heights, widths, images)
+
+
+def write_instance_tables(
+    file: OutputFile,
+    ids: Sequence[str],
+    heights: Sequence[int],
+    widths: Sequence[int],
+    images: Sequence[ImageInstances],
+) -> None:
+    """Writes the tables of `Instances` into an artifact that may hold more."""
+    write_image_table(file, ids, heights, widths, [len(image) for image in images])
+    for name, dtype in _COLUMNS.items():
         file.check()
-        write_bytes(file, "mask", [rle["counts"] for image in images for rle in image.rles])
-        write_bytes(file, "ignore", [image.ignore["counts"] if image.ignore else b"" for image in images])
+        parts = [np.ones(len(image)) if getattr(image, name) is None else getattr(image, name) for image in images]
+        column = np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
+        file.create_dataset(f"instance/{name}", data=column.reshape(-1, 4) if name == "boxes" else column)
+    file.check()
+    write_bytes(file, "mask", [rle["counts"] for image in images for rle in image.rles])
+    write_bytes(file, "ignore", [image.ignore["counts"] if image.ignore else b"" for image in images])

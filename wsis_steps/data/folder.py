@@ -1,9 +1,11 @@
-"""Imports one's own pictures: a folder with a tags.csv, optionally a points.csv, and no masks.
+"""Imports one's own pictures: a folder with a tags.csv, optionally a points.csv or a boxes.csv, and no masks.
 
 tags.csv:    image,tags[,split]   `image` is a path inside the folder; `tags` are class names, none or more,
                                   between spaces, or in the whole table between semicolons or (in quotes)
                                   commas; `split` is train or val
 points.csv:  image,x,y,class      a pixel inside one instance; (0, 0) is the middle of the first pixel
+boxes.csv:   image,x1,y1,x2,y2,class  the box around an instance, in pixels from the top left corner; x2 and y2 are the
+                                  first column and line that it leaves out, so a box over the picture ends on its size
 
 The header line names the columns in any order; without one they are in the order above. Columns are separated by
 commas.
@@ -23,6 +25,8 @@ from wsis_steps.data.archives import missing_message
 from wsis_steps.data.pictures import SUFFIXES, picture_size
 from wsis_steps.data.records import SPLITS, Dataset, ImageRecord, check_ids, divide, no_truth
 from wsis_steps.data.tables import note_alike, read_table
+
+MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks and their columns
 
 
 @dataclass
@@ -78,32 +82,61 @@ def _assign_splits(rows: list[_Row], val_share: float) -> None:
         row.split = split
 
 
-def _read_points(
-    path: Path, root: Path, rows: dict[str, _Row], class_names: list[str], problems: Problems
-) -> dict[str, list[tuple[float, float, int]]]:
-    """image -> (x, y, category). Notes points of unknown images or classes, off the picture, or against the
-    tags."""
-    points: dict[str, list] = {}
-    for where, cells in read_table(path, ("image", "x", "y", "class"), 4, problems):
+def _read_marks(
+    path: Path, kind: str, root: Path, rows: dict[str, _Row], class_names: list[str], problems: Problems
+) -> dict[str, list[tuple[float, ...]]]:
+    """image -> its points (x, y, category) or boxes (x1, y1, x2, y2, category). Notes marks of unknown images or
+    classes, off the picture, or against the tags."""
+    columns, marks = MARKS[kind], {}
+    for where, cells in read_table(path, ("image", *columns, "class"), len(columns) + 2, problems):
         image, name = _image_path(cells), cells["class"]
         try:
-            x, y = float(cells["x"]), float(cells["y"])
+            values = [float(cells[column]) for column in columns]
         except ValueError:
-            problems.add(f"{where}: x and y are '{cells['x']}' and '{cells['y']}', not numbers; decimals have a point.")
+            problems.add(f"{where}: {_not_numbers(cells, columns)}, not numbers; decimals have a point.")
             continue
         if image not in rows:
             problems.add(f"{where}: image '{image}' is not in the tag file; {_near(image, rows)}")
         elif name not in class_names:
             problems.add(f"{where}: there is no class '{name}'; {nearest(name, class_names)}")
         elif name not in rows[image].tags:
-            problems.add(f"{where}: image '{image}' has a point of '{name}' but is not tagged with it.")
-        else:
+            problems.add(f"{where}: image '{image}' has a {kind} of '{name}' but is not tagged with it.")
+        elif fault := _outside(values, *picture_size(root / image)):
+            text = ",".join(f"{value:g}" for value in values)
             height, width = picture_size(root / image)
-            if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
-                problems.add(f"{where}: point {x:g},{y:g} lies outside '{image}', which is {width}x{height}.")
-                continue
-            points.setdefault(image, []).append((x, y, class_names.index(name)))
-    return points
+            problems.add(f"{where}: {kind} {text} {fault} '{image}', which is {width}x{height}.")
+        else:
+            marks.setdefault(image, []).append((*values, class_names.index(name)))
+    return marks
+
+
+def _not_numbers(cells: dict[str, str], columns: tuple[str, ...]) -> str:
+    """'x and y are 'a' and 'b''."""
+    return f"{' and '.join(columns)} are {' and '.join(repr(cells[column]) for column in columns)}"
+
+
+def _outside(values: list[float], height: int, width: int) -> str:
+    """What is wrong with the place of a point x, y or a box x1, y1, x2, y2 in a picture; empty where nothing is."""
+    if len(values) == 2:
+        x, y = values
+        return "" if -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5 else "lies outside"
+    x1, y1, x2, y2 = values
+    if x1 >= x2 or y1 >= y2:
+        return "has no area in"
+    return "" if x1 >= 0 and y1 >= 0 and x2 <= width and y2 <= height else "lies outside"
+
+
+def _read_optional(
+    root: Path, kind: str, rows: dict[str, _Row], class_names: list[str], problems: Problems
+) -> dict[str, list[tuple[float, ...]]] | None:
+    """The marks of points.csv or boxes.csv; None without that file. Notes an empty one."""
+    path = root / ("points.csv" if kind == "point" else "boxes.csv")
+    if not path.exists():
+        return None
+    marks = _read_marks(path, kind, root, rows, class_names, problems)
+    if not marks and not problems.sentences:
+        problems.add(f"{path} holds no {kind}.")
+    return marks
 
 
 def read_folder(
@@ -111,8 +144,8 @@ def read_folder(
     val_share: float = 0.2,
     class_names: list[str] | None = None,
 ) -> Dataset:
-    """Imports the pictures of `root` that its tags.csv names, with the points of points.csv where there is
-    one.
+    """Imports the pictures of `root` that its tags.csv names, with the points of points.csv and the
+    boxes of boxes.csv where there are such files.
 
     Rows without a split are divided by the hash of the file name: the share `val_share` (0 to 1) goes to val.
     Classes are the tags in alphabetical order unless `class_names` fixes them. There are no masks, so `truth`
@@ -138,10 +171,7 @@ def read_folder(
     if rows and not any(row.split == "train" for row in rows):
         problems.add(f"{tags_csv} puts every image in val, so there is none to train on.")
     by_image = {row.image: row for row in rows}
-    points_csv = root / "points.csv"
-    points = _read_points(points_csv, root, by_image, class_names, problems) if points_csv.exists() else None
-    if points == {} and not problems.sentences:
-        problems.add(f"{points_csv} holds no point.")
+    points, boxes = (_read_optional(root, kind, by_image, class_names, problems) for kind in MARKS)
     records = [
         ImageRecord(
             id=str(PurePosixPath(row.image).with_suffix("")).replace("/", "_"),
@@ -149,6 +179,7 @@ def read_folder(
             path=root / row.image,
             tags=tuple(sorted({class_names.index(tag) for tag in row.tags if tag in class_names})),
             points=np.array((points or {}).get(row.image, []), np.float32).reshape(-1, 3),
+            boxes=np.array((boxes or {}).get(row.image, []), np.float32).reshape(-1, 5),
         )
         for row in rows
     ]
@@ -159,5 +190,7 @@ def read_folder(
         "pictures_without_a_row": len(files) - len(rows),
         "points": sum(len(record.points) for record in records),
         "tags_without_a_point": sum(len(set(record.tags) - set(record.points[:, 2])) for record in records if points),
+        "boxes": sum(len(record.boxes) for record in records),
+        "tags_without_a_box": sum(len(set(record.tags) - set(record.boxes[:, 4])) for record in records if boxes),
     }
     return Dataset(class_names, records, no_truth, counts)

@@ -30,7 +30,8 @@ def read_table(
     found = []
     for number, row in rows:
         if any(row[len(names) :]):
-            hints = {"tags": "; separate several tags by spaces or semicolons", "x": "; decimals have a point"}
+            decimals = "; decimals have a point"
+            hints = {"tags": "; separate several tags by spaces or semicolons", "x": decimals, "x1": decimals}
             hint = next((hints[name] for name in names if name in hints), "")
             problems.add(f"{path}:{number} has {len(row)} cells for the columns {','.join(names)}{hint}.")
         else:

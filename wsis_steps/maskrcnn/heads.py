@@ -4,6 +4,8 @@ torchvision's classes with other training losses; where all weights are 1 and no
 What a target holds is said in `network`.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -68,7 +70,13 @@ class WeightedProposalNetwork(RegionProposalNetwork):
 
 
 class WeightedRoIHeads(RoIHeads):
-    """torchvision's box and mask heads with weights of instances and with ignored regions."""
+    """torchvision's box and mask heads with weights of instances and with ignored regions.
+
+    `further_losses`, where set, makes named losses of the sampled regions' class logits (n, 1 + C) and of the positive
+    ones' mask logits (m, 1 + C, M, M) and labels (m,).
+    """
+
+    further_losses: Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]] | None = None
 
     def forward(
         self,
@@ -104,7 +112,10 @@ class WeightedRoIHeads(RoIHeads):
             ]
         )
         loss = mask_loss(mask_logits, mask_targets, torch.cat(labels), torch.cat(weights))
-        return [], {"loss_classifier": class_loss, "loss_box_reg": box_loss, "loss_mask": loss}
+        losses = {"loss_classifier": class_loss, "loss_box_reg": box_loss, "loss_mask": loss}
+        if self.further_losses is not None:
+            losses |= self.further_losses(logits, mask_logits, torch.cat(labels))
+        return [], losses
 
     def _without_ignored(self, proposals: Tensor, target: dict[str, Tensor]) -> Tensor:
         """The proposals that match an instance or lie mostly outside the ignored region."""

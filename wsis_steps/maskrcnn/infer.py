@@ -1,7 +1,7 @@
 """Predicts instances of the evaluation images.
 
 in   images       images.h5: the evaluation images
-     model        of maskrcnn_train
+     model        of maskrcnn_train or annotation_consistency_train_prediction
 out  predictions  instances with scores
 """
 
@@ -14,8 +14,8 @@ from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
-from wsis_steps.maskrcnn.network import build_from_settings
-from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
+from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
+from wsis_steps.settings.maskrcnn import MaskrcnnInfer
 
 STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",))
 BATCH = 4  # pictures at once; changes nothing but speed
@@ -33,12 +33,9 @@ def main(job: Job) -> None:
     settings: MaskrcnnInfer = job.settings
     device = choose_device(job.threads)
     images = Images(job.inputs["images"])
-    trained = load_model(job.inputs["model"], "maskrcnn_train")
+    trained = load_model(job.inputs["model"], *MASKRCNN_STEPS)
     check_same_classes(images, trained)
-    training = MaskrcnnTrain.model_validate(trained.settings)
-    model = build_from_settings(training, len(trained.class_names), "none", settings)
-    model.load_state_dict(trained.state)
-    model.to(device).eval()
+    model = load_maskrcnn(trained, settings).to(device).eval()
     members = images.members("val")
     found: list[ImageInstances] = []
     batches = read_ahead(Pictures(images, members), members, to_tensor, job.threads, BATCH)

@@ -31,8 +31,11 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from wsis_steps.core.backbones import Backbone, build_backbone, load_weights, read_state_dict
 from wsis_steps.core.device import autocast
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.models import TrainedModel
 from wsis_steps.maskrcnn.heads import WeightedProposalNetwork, WeightedRoIHeads
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
+
+MASKRCNN_STEPS = ("maskrcnn_train", "annotation_consistency_train_prediction")  # whose models are such networks
 
 
 @dataclass(frozen=True)
@@ -225,4 +228,12 @@ def build_from_settings(
     network = build_maskrcnn(settings.backbone, class_count, weights, settings.normalisation, **scale)
     if inference is not None:
         network.roi_heads.nms_thresh = inference.nms
+    return network
+
+
+def load_maskrcnn(trained: TrainedModel, inference: MaskrcnnInfer | None = None) -> GeneralizedRCNN:
+    """The network of a file of one of MASKRCNN_STEPS, at the sizes and thresholds of `inference` where given."""
+    settings = {name: value for name, value in trained.settings.items() if name in MaskrcnnTrain.model_fields}
+    network = build_from_settings(MaskrcnnTrain.model_validate(settings), len(trained.class_names), "none", inference)
+    network.load_state_dict(trained.state)
     return network

@@ -10,21 +10,17 @@ Schedule and sizes: the IRN author's recipe for pseudo labels. Labels weigh by s
 crowds are neither object nor background.
 """
 
-import numpy as np
 import torch
-from torch import nn
-from torch.utils.data import Dataset
 
-from wsis_steps.core.agreement import check_same_classes, places
+from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.images import Geometry, Pictures, flip_and_turn, to_tensor
 from wsis_steps.core.loop import build_optimizer, train
-from wsis_steps.core.masks import decode
 from wsis_steps.core.models import save_model
 from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import ImageInstances, Images, Instances
+from wsis_steps.core.store import Images, Instances
 from wsis_steps.maskrcnn.network import build_from_settings
+from wsis_steps.maskrcnn.samples import LabelledPictures, collate, loss
 from wsis_steps.settings.maskrcnn import MaskrcnnTrain
 
 STEP = Step(
@@ -34,71 +30,6 @@ STEP = Step(
     optional=("pretrained",),
     outputs=("model", "metrics"),
 )
-
-
-class LabelledPictures(Dataset):
-    """Pictures uint8 (3, h, w) with their targets, as `network.py` describes them."""
-
-    def __init__(self, images: Images, labels: Instances, settings: MaskrcnnTrain) -> None:
-        self.labels, self.settings = labels, settings
-        self.members = places(images, labels)
-        self.pictures = Pictures(images, self.members)
-
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        index, *place = key
-        rng = np.random.default_rng((self.settings.seed, *place))
-        picture = self.pictures.read(self.members[index])
-        geometry = flip_and_turn(rng, *picture.shape[:2], self.settings.turns)
-        target = build_target(self.labels.read(index), *picture.shape[:2], self.settings, geometry)
-        return to_tensor(geometry.picture(picture)), target
-
-
-def build_target(
-    instances: ImageInstances, height: int, width: int, settings: MaskrcnnTrain, geometry: Geometry
-) -> dict[str, torch.Tensor]:
-    """Target tensors of an image after a lossless turn; weak labels and crowds join the ignored region."""
-    masks = decode(instances.rles, height, width)
-    strength = instances.scores * (1 if instances.weights is None else instances.weights)
-    weak = (strength < settings.minimal_score) | instances.crowd
-    ignore = masks[weak].any(axis=0) if weak.any() else np.zeros((height, width), dtype=bool)
-    if instances.ignore:
-        ignore = ignore | (decode([instances.ignore], height, width)[0] > 0)
-    turned = np.zeros((int((~weak).sum()), geometry.height, geometry.width), dtype=np.uint8)
-    for k, mask in enumerate(masks[~weak]):
-        turned[k] = geometry.labels(mask)
-    weights = strength[~weak] if settings.use_scores else np.ones(len(turned))
-    return {
-        "boxes": torch.from_numpy(box_of(turned).astype(np.float32)),
-        "labels": torch.from_numpy(instances.categories[~weak] + 1),
-        "masks": torch.from_numpy(turned),
-        "weights": torch.from_numpy(weights.astype(np.float32)),
-        "ignore": torch.from_numpy(geometry.labels(ignore.astype(np.uint8)) > 0),
-    }
-
-
-def box_of(masks: np.ndarray) -> np.ndarray:
-    """Boxes (n, 4) xyxy of masks (n, h, w), none of them empty; x2 and y2 are one past the last pixel."""
-    columns, rows = masks.any(axis=1), masks.any(axis=2)
-    x1, y1 = columns.argmax(axis=1), rows.argmax(axis=1)
-    x2 = columns.shape[1] - columns[:, ::-1].argmax(axis=1)
-    y2 = rows.shape[1] - rows[:, ::-1].argmax(axis=1)
-    return np.stack([x1, y1, x2, y2], axis=1)
-
-
-def loss(model: nn.Module, batch: list, iteration: int) -> dict[str, torch.Tensor]:
-    """The five losses of Mask R-CNN and their sum."""
-    pictures, targets = batch
-    with torch.autocast(pictures[0].device.type, enabled=False):  # the network itself chooses what is mixed
-        terms = model([picture.float() / 255 for picture in pictures], targets)
-    return {**terms, "total": sum(terms.values())}
-
-
-def collate(samples: list) -> list:
-    """Lists of pictures and of targets."""
-    return [list(part) for part in zip(*samples, strict=True)]
 
 
 def main(job: Job) -> None:

@@ -4,6 +4,12 @@ Defaults are the papers' values. A step's section in `config.yaml` carries the s
 any of them under its own `steps`. Devices, worker counts and log intervals are not settings.
 """
 
+from wsis_steps.settings.annotation_consistency import (
+    AnnotationConsistencyInitialise,
+    AnnotationConsistencySample,
+    AnnotationConsistencyTrainConditional,
+    AnnotationConsistencyTrainPrediction,
+)
 from wsis_steps.settings.base import Settings
 from wsis_steps.settings.bestie import BestieInfer, BestieLabel, BestieTrain
 from wsis_steps.settings.classifier import ClassifierFindPeaks, ClassifierInfer, ClassifierTrain
@@ -22,6 +28,7 @@ from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, Lear
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.settings.postprocess import PostprocessRefineWithCrf, PostprocessReplaceWithProposals
 from wsis_steps.settings.proposals import (
+    ProposalsFindEdges,
     ProposalsGroupRegions,
     ProposalsImportProposals,
     ProposalsMergeShards,
@@ -37,6 +44,7 @@ STEPS: dict[str, type[Settings]] = {
     "data_import_semantic": DataImportSemantic,
     "proposals_search_selectively": ProposalsSearchSelectively,
     "proposals_group_regions": ProposalsGroupRegions,
+    "proposals_find_edges": ProposalsFindEdges,
     "proposals_merge_shards": ProposalsMergeShards,
     "proposals_import_proposals": ProposalsImportProposals,
     "classifier_train": ClassifierTrain,
@@ -51,6 +59,10 @@ STEPS: dict[str, type[Settings]] = {
     "bestie_infer": BestieInfer,
     "community_learning_train": CommunityLearningTrain,
     "community_learning_infer": CommunityLearningInfer,
+    "annotation_consistency_initialise": AnnotationConsistencyInitialise,
+    "annotation_consistency_sample": AnnotationConsistencySample,
+    "annotation_consistency_train_prediction": AnnotationConsistencyTrainPrediction,
+    "annotation_consistency_train_conditional": AnnotationConsistencyTrainConditional,
     "maskrcnn_train": MaskrcnnTrain,
     "maskrcnn_infer": MaskrcnnInfer,
     "proposals_train_edges": ProposalsTrainEdges,

@@ -10,7 +10,7 @@ from wsis_steps.settings.base import Count, Fraction, Positive, Settings, Traini
 class MaskrcnnTrain(Training):
     """Mask R-CNN on any labels (values: the IRN author's recipe for pseudo labels)."""
 
-    backbone: Literal["small", "mobilenet_v2", "resnet50"] = "resnet50"
+    backbone: Literal["small", "mobilenet_v2", "resnet50", "resnet101"] = "resnet50"
     """Feature extractor below the feature pyramid."""
     iterations: Positive = 18_000
     """Steps of the optimiser."""

@@ -45,26 +45,38 @@ class ProposalsImportProposals(Settings):
         return self
 
 
-class Grouping(Settings):
-    """What decides which candidates a picture has."""
+class Contours(Settings):
+    """Where contours come from."""
 
-    mode: Literal["accurate", "fast"] = "accurate"
-    """accurate: four scales; fast: one."""
     edges: Literal["learned", "gradient", "structured_forest"] = "learned"
-    """Where contours come from: the network of the package, trained on the drawn boundaries of BSDS500; the gradient of
-    color, which needs no model; OpenCV's structured forests, whose model file is `edge_model`."""
+    """The network of the package, trained on the drawn boundaries of BSDS500; the gradient of color, which needs no
+    model; OpenCV's structured forests, whose model file is `edge_model`."""
     edge_model: Path | None = None
     """File of the edge model: of structured_forest, or of learned in place of the package's."""
     gradient_share: Fraction = 0.2
     """Of the color gradient in the contours of a model."""
 
     @model_validator(mode="after")
-    def _model_file(self) -> "Grouping":
+    def _model_file(self) -> "Contours":
         if self.edges == "structured_forest" and self.edge_model is None:
             raise ValueError("edges: structured_forest needs edge_model, the path of OpenCV's model file")
         if self.edges == "gradient" and self.edge_model is not None:
             raise ValueError("edges: gradient takes no edge_model")
         return self
+
+
+class ProposalsFindEdges(Contours):
+    """Edge maps of the training images, for the boundary-aware term of annotation_consistency."""
+
+    long_side: Count = 640
+    """Larger pictures are shrunk to this many pixels before; 0 keeps their size."""
+
+
+class Grouping(Contours):
+    """What decides which candidates a picture has."""
+
+    mode: Literal["accurate", "fast"] = "accurate"
+    """accurate: four scales; fast: one."""
 
 
 class ProposalsGroupRegions(Grouping):

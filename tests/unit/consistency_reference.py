@@ -1,0 +1,71 @@
+"""Annotation Consistent Instances in plain loops: what the tests compare with."""
+
+import itertools
+
+import numpy as np
+import torch
+
+
+def labellings(proposals: int, labels: int) -> np.ndarray:
+    """All labellings, int64 (labels ** proposals, proposals)."""
+    return np.array(list(itertools.product(range(labels), repeat=proposals)))
+
+
+def meets(labelling: np.ndarray, claimed: np.ndarray, candidates: np.ndarray) -> bool:
+    """Whether each claim has a proposal of its own that is a candidate and has its label."""
+    able = [np.flatnonzero(row & (labelling == label)) for label, row in zip(claimed, candidates, strict=True)]
+    return any(len(set(chosen)) == len(chosen) for chosen in itertools.product(*able))
+
+
+def best_score(scores: np.ndarray, claimed: np.ndarray, candidates: np.ndarray) -> float:
+    """The highest score of a labelling of scores (P, L) that meets all claims; minus infinity without one."""
+    rows = np.arange(len(scores))
+    found = (scores[rows, y].sum() for y in labellings(*scores.shape) if meets(y, claimed, candidates))
+    return max(found, default=-np.inf)
+
+
+def random_claims(rng: np.random.Generator, proposals: int, labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Claims with repeated labels, and candidates of each."""
+    claimed = rng.integers(1, labels, rng.integers(1, min(proposals, 3) + 1))
+    return claimed, rng.random((len(claimed), proposals)) < 0.7
+
+
+def contour(first: np.ndarray, second: np.ndarray, strength: np.ndarray) -> tuple[float, float]:
+    """Summed strength and length of the contour between two masks, pixel pair by pixel pair: where a pixel of one
+    touches a pixel of the other that the first does not hold."""
+    total = length = 0.0
+    height, width = first.shape
+    for y, x, y2, x2 in itertools.chain(
+        ((y, x, y, x + 1) for y in range(height) for x in range(width - 1)),
+        ((y, x, y + 1, x) for y in range(height - 1) for x in range(width)),
+    ):
+        value = max(strength[y, x], strength[y2, x2])
+        for one, other in ((first, second), (second, first)):
+            for a, b in (((y, x), (y2, x2)), ((y2, x2), (y, x))):
+                if one[a] and not one[b] and other[b]:
+                    total, length = total + value, length + 1
+    return total, length
+
+
+def gains(scores: np.ndarray, anchors, contours, neighbours, settings) -> np.ndarray:
+    """One step of the pairwise term for scores (P, L)."""
+    found = np.zeros_like(scores)
+    for u, label in itertools.product(range(scores.shape[0]), range(scores.shape[1])):
+        higher = [v for v in anchors[label] if neighbours[u, v] and scores[v, label] > scores[u, label]]
+        if higher:
+            v = max(higher, key=lambda v: scores[v, label])
+            height = scores[v, label] - scores[u, label]
+            gain = np.exp(-settings.edge_scale * contours[u, v]) / (height + settings.delta)
+            found[u, label] = min(gain, height) if settings.pairwise_clip else gain
+    return found
+
+
+def masked_scores(features, noise_features, masks, classify, bias, pooling: str) -> np.ndarray:
+    """Scores (P, L) as the paper draws them: features times each mask, 1 x 1 convolution, global average."""
+    found = []
+    for mask in masks:
+        product = features * mask
+        mapped = torch.einsum("lc,chw->lhw", classify, product).sum(dim=(1, 2))
+        whole = mask.numel() if pooling == "full" else mask.sum()
+        found.append(mapped / whole + bias)
+    return torch.stack(found)

@@ -1,0 +1,73 @@
+"""Trains the conditional network as a classifier of image tags, so that its first samples mean something.
+
+in   images      images.h5: the training images and their tags
+     proposals   regions of all images
+     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+out  model       state dict of the conditional network, round 0
+     metrics     JSON lines: the loss along the training
+
+Annotation Consistent Instances (ECCV 2020) does not say how its networks start; an image has a class as far as its best
+proposals do.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wsis_steps.annotation_consistency.network import ConditionalNetwork
+from wsis_steps.annotation_consistency.region_graph import with_matrices
+from wsis_steps.annotation_consistency.samples import GraphReader, TrainingSamples, features_of
+from wsis_steps.core.device import choose_device
+from wsis_steps.core.loop import build_optimizer, train
+from wsis_steps.core.models import save_model
+from wsis_steps.core.proposals import Proposals
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images
+from wsis_steps.settings.annotation_consistency import AnnotationConsistencyInitialise
+
+STEP = Step(
+    "annotation_consistency_initialise",
+    AnnotationConsistencyInitialise,
+    inputs=("images", "proposals"),
+    optional=("pretrained",),
+    outputs=("model", "metrics"),
+)
+
+
+def tag_logits(scores: Tensor, sharpness: float) -> Tensor:
+    """Logits (C,) of an image's tags from scores (P, 1 + C): log-mean-exp over proposals of a class over background."""
+    margins = sharpness * (scores[:, 1:] - scores[:, :1])
+    return (margins.logsumexp(dim=0) - math.log(len(margins))) / sharpness
+
+
+def loss(model: ConditionalNetwork, batch: list[dict[str, Any]], iteration: int) -> dict[str, Tensor]:
+    """Binary cross entropy of the tags, the mean over classes and images, with one noise sample each."""
+    labels = torch.arange(model.classify.out_channels, device=model.classify.weight.device)
+    losses = []
+    for features, sample in zip(features_of(model, batch), batch, strict=True):
+        graph = with_matrices(sample["graph"], features[0].numel())
+        noise = model.draw_noise(1, *sample["picture"].shape[1:])
+        logits = tag_logits(model.score(features, noise, graph, labels)[0], model.settings.sharpness)
+        losses.append(functional.binary_cross_entropy_with_logits(logits, sample["tags"].float()))
+    return {"total": torch.stack(losses).mean()}
+
+
+def main(job: Job) -> None:
+    settings: AnnotationConsistencyInitialise = job.settings
+    device = choose_device(job.threads)
+    torch.manual_seed(settings.seed)
+    images, proposals = Images(job.inputs["images"]), Proposals(job.inputs["proposals"])
+    weights = str(job.inputs["pretrained"] or settings.weights)
+    model = ConditionalNetwork(settings, len(images.class_names), weights).to(device)
+    dataset = TrainingSamples(GraphReader(images, proposals, None), settings, model.stride)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    optimizer = build_optimizer(settings, groups, momentum=0.9)
+    train(job, model, optimizer, dataset, loss, settings.iterations, device, list)
+    save_model(job.outputs["model"], model, job.provenance(images.class_names, {"tags", *proposals.supervision}))
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,36 @@
+"""K label sets of each image in one table of instances: those of all sets, and which sets each is in."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.core.artifact import Provenance, create
+from wsis_steps.core.store import ImageInstances, Instances, write_instance_tables
+
+
+class LabelSets(Instances):
+    """Instances with `instance/sets`, bool (n, K): the label sets that hold each."""
+
+    schema = "label_sets"
+
+    @cached_property
+    def sets(self) -> np.ndarray:
+        """bool (instances, K)."""
+        return self.file["instance/sets"][:]
+
+
+def write_label_sets(
+    path: Path,
+    provenance: Provenance,
+    ids: Sequence[str],
+    heights: Sequence[int],
+    widths: Sequence[int],
+    images: Sequence[ImageInstances],
+    sets: Sequence[np.ndarray],
+) -> None:
+    """Writes the instances of the images, in their order, with the sets (n, K) that hold them."""
+    with create(path, LabelSets.schema, provenance) as file:
+        write_instance_tables(file, ids, heights, widths, images)
+        file.create_dataset("instance/sets", data=np.concatenate(sets))

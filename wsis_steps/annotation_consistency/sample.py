@@ -1,0 +1,159 @@
+"""Draws K label sets of every training image from the conditional network, and the labels on which they agree.
+
+in   images     images.h5: the training images with their tags or boxes
+     proposals  regions of all images
+     edges      edge maps, for the boundary-aware pairwise term
+     model      conditional network of a round
+out  samples    label sets: the instances of the K sets of each image
+     labels     instances of the training images, from the mean score over the samples
+
+Annotation Consistent Instances (ECCV 2020): y^k = argmax S^k(y), exactly (`inference`), for K noise samples.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wsis_steps.annotation_consistency.annotation import Claims, claims_of
+from wsis_steps.annotation_consistency.inference import forbid, infer
+from wsis_steps.annotation_consistency.instances import choose, quality
+from wsis_steps.annotation_consistency.label_sets import write_label_sets
+from wsis_steps.annotation_consistency.network import CONDITIONAL_STEPS, ConditionalNetwork, load_conditional
+from wsis_steps.annotation_consistency.region_graph import RegionGraph, graph_tensors, with_matrices
+from wsis_steps.annotation_consistency.samples import GraphReader, read_edges, scale_to
+from wsis_steps.annotation_consistency.scores import final_scores
+from wsis_steps.core.agreement import check_same_classes
+from wsis_steps.core.device import autocast, choose_device
+from wsis_steps.core.images import Pictures, to_tensor
+from wsis_steps.core.loop import to_device
+from wsis_steps.core.masks import describe
+from wsis_steps.core.models import load_model
+from wsis_steps.core.proposals import Proposals
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import ImageInstances, Images, write_instances
+from wsis_steps.settings.annotation_consistency import AnnotationConsistencySample
+
+STEP = Step(
+    "annotation_consistency_sample",
+    AnnotationConsistencySample,
+    inputs=("images", "proposals", "model"),
+    optional=("edges",),
+    outputs=("samples", "labels"),
+)
+
+
+Codes = Callable[[np.ndarray], list[dict]]  # rows of proposals -> their run-length codes
+
+
+class Labellings(NamedTuple):
+    """Of K samples and last of their mean: labels int64 (K + 1, P), counted within the claims', and what each
+    proposal's label scores above background, float32 (K + 1, P)."""
+
+    labels: np.ndarray
+    margins: np.ndarray
+
+
+def label_proposals(
+    unary: Tensor, graph: dict[str, Tensor], claims: Claims, settings: AnnotationConsistencySample
+) -> Labellings:
+    """The labellings of highest score from F^k (K, P, L)."""
+    device = unary.device
+    allowed, claimed, candidates = (
+        torch.from_numpy(part).to(device) for part in (claims.allowed, claims.claimed, claims.candidates)
+    )
+    scores = final_scores(unary, graph, settings)
+    scores = forbid(torch.cat([scores, scores.mean(dim=0, keepdim=True)]), allowed)
+    labels = infer(scores, claimed, candidates)
+    margins = scores.gather(2, labels[..., None])[..., 0] - scores[..., 0]
+    return Labellings(labels.cpu().numpy(), margins.cpu().numpy())
+
+
+def collect(
+    picked: np.ndarray, labels: np.ndarray, qualities: np.ndarray, codes: Codes, categories: np.ndarray
+) -> tuple[ImageInstances, np.ndarray]:
+    """The instances of K label sets, each pair of proposal and label once, and bool (n, K), the sets that hold it.
+
+    Args:
+        picked: bool (K, P); labels, qualities: (K, P); categories: int64 (L,), that of each label.
+
+    An instance's score is q / (1 + q) with the best of its qualities.
+    """
+    sample, row = np.nonzero(picked)
+    pairs, which = np.unique(np.stack([row, labels[sample, row]]), axis=1, return_inverse=True)
+    which = which.ravel()
+    held = np.zeros((pairs.shape[1], len(picked)), bool)
+    held[which, sample] = True
+    best = np.zeros(pairs.shape[1], np.float32)
+    np.maximum.at(best, which, qualities[sample, row])
+    rows, kinds = pairs
+    return describe(codes(rows), categories[kinds], scores=best / (1 + best)), held
+
+
+class Sampler:
+    """Label sets of one image after another from a conditional network."""
+
+    def __init__(self, model: ConditionalNetwork, graphs: GraphReader, settings: AnnotationConsistencySample) -> None:
+        self.model, self.graphs, self.settings, self.images = model, graphs, settings, graphs.images
+
+    def __call__(self, i: int, picture: np.ndarray) -> tuple[tuple[ImageInstances, np.ndarray], ImageInstances]:
+        """(Instances and sets) of the K samples and the instances of the mean, of image i, an RGB picture (h, w, 3)."""
+        settings, (height, width) = self.settings, picture.shape[:2]
+        graph = self.graphs.read(i)
+        claims = claims_of(self.images.tags[i], self.images.boxes[i], graph.boxes, settings)
+        unary, tensors = self._score(i, picture, graph, claims)
+        found = label_proposals(unary, tensors, claims, settings)
+        sizes = np.bincount(graph.superpixels.ravel(), minlength=graph.members.shape[1]).astype(np.float32)
+        qualities = quality(found.margins, graph.members @ sizes / (height * width), graph.scores, settings)
+        picked = choose(found.labels, qualities, claims, graph.members, sizes, settings)
+        parts = [
+            collect(picked[which], found.labels[which], qualities[which], graph.codes, claims.labels - 1)
+            for which in (np.s_[:-1], np.s_[-1:])
+        ]
+        return parts[0], parts[1][0]
+
+    def _score(
+        self, i: int, picture: np.ndarray, graph: RegionGraph, claims: Claims
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """F^k (K, P, L) and the tensors of the graph, of the picture as large as the network sees it."""
+        device = self.model.mix.weight.device
+        geometry = scale_to(*picture.shape[:2], self.settings.long_side)
+        pixels = to_tensor(geometry.picture(picture)).to(device)
+        tensors = to_device(graph_tensors(graph.moved(geometry), self.model.stride), device)
+        with autocast(device):
+            features = self.model(self.model.backbone.normalise(pixels[None]))[0]
+        tensors = with_matrices(tensors, features[0].numel())
+        drawn = np.random.default_rng((self.settings.seed, i)).integers(1 << 32)  # torch takes 32 bits of a seed
+        generator = torch.Generator().manual_seed(int(drawn))
+        noise = self.model.draw_noise(self.settings.samples, *pixels.shape[1:], generator)
+        labels = torch.from_numpy(claims.labels).to(device)
+        return self.model.score(features, noise, tensors, labels), tensors
+
+
+def main(job: Job) -> None:
+    settings: AnnotationConsistencySample = job.settings
+    device = choose_device(job.threads)
+    images, proposals = Images(job.inputs["images"]), Proposals(job.inputs["proposals"])
+    edges = read_edges(job.inputs["edges"], settings)
+    trained = load_model(job.inputs["model"], *CONDITIONAL_STEPS)
+    check_same_classes(images, trained)
+    model = load_conditional(trained).to(device).eval()
+    sampler = Sampler(model, GraphReader(images, proposals, edges), settings)
+    members = images.members("train")
+    pictures, found, labels = Pictures(images, members), [], []
+    with torch.inference_mode():
+        for i in job.progress(members):
+            sets, instances = sampler(int(i), pictures.read(int(i)))
+            found.append(sets)
+            labels.append(instances)
+    seen = {settings.supervision, *trained.supervision, *proposals.supervision, *(edges.supervision if edges else ())}
+    provenance = job.provenance(trained.class_names, seen)
+    table = [images.ids[i] for i in members], images.heights[members], images.widths[members]
+    write_label_sets(job.outputs["samples"], provenance, *table, *zip(*found, strict=True))
+    write_instances(job.outputs["labels"], provenance, *table, labels)
+
+
+if __name__ == "__main__":
+    STEP.run(main)

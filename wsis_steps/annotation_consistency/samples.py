@@ -1,0 +1,105 @@
+"""What the conditional network trains on: pictures with their proposals and annotations."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from wsis_steps.annotation_consistency.annotation import claims_of
+from wsis_steps.annotation_consistency.region_graph import RegionGraph, build_graph, graph_tensors
+from wsis_steps.core.agreement import places
+from wsis_steps.core.batches import stack_pictures
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.images import Geometry, Pictures, fit, flip_and_turn, to_tensor
+from wsis_steps.core.proposals import Proposals
+from wsis_steps.core.store import Images, Maps
+from wsis_steps.settings.annotation_consistency import ConditionalTraining, Scoring
+
+
+class GraphReader:
+    """Reads the proposals of pictures as graphs; `edges` may be None where no score needs them.
+
+    Raises InputError where the proposals or edges lack a picture, or are of pictures of another size.
+    """
+
+    def __init__(self, images: Images, proposals: Proposals, edges: Maps | None) -> None:
+        if proposals.kind == "boxes":
+            raise InputError(f"{proposals.path} holds boxes, which have no outline; take regions or masks (mcg).")
+        self.images, self.proposals, self.edges = images, proposals, edges
+        self.places = places(proposals, images)
+        self.edge_places = None if edges is None else places(edges, images)
+
+    def read(self, i: int) -> RegionGraph:
+        """The graph of image i of `images`."""
+        strength = None
+        if self.edges is not None:
+            strength = self.edges.read(int(self.edge_places[i]))[0][0].astype(np.float32) / 255
+        size = int(self.images.heights[i]), int(self.images.widths[i])
+        return build_graph(self.proposals.read(int(self.places[i])), strength, *size)
+
+
+def read_edges(path: Path | None, settings: Scoring) -> Maps | None:
+    """The edge maps that the pairwise term needs; InputError where there are none."""
+    if not settings.pairwise:
+        return None
+    if path is None:
+        raise InputError("The pairwise term needs edge maps: give --edges, or set pairwise to false.")
+    return Maps(path)
+
+
+def scale_to(height: int, width: int, long_side: int) -> Geometry:
+    """Shrinks the longer side to `long_side`, where it exceeds it; 0 keeps any size."""
+    factor = min(long_side / max(height, width), 1) if long_side else 1
+    return fit(height, width, max(round(height * factor), 1), max(round(width * factor), 1))
+
+
+class TrainingSamples(Dataset):
+    """A sample is a dict: picture uint8 (3, h, w); graph, the tensors of `graph_tensors`; tags bool (C,); and with
+    `scoring` claims, the fields of `Claims` as tensors."""
+
+    def __init__(
+        self, graphs: GraphReader, settings: ConditionalTraining, stride: int, scoring: Scoring | None = None
+    ) -> None:
+        self.graphs, self.settings, self.stride, self.scoring = graphs, settings, stride, scoring
+        self.images = graphs.images
+        self.members = self.images.members("train")
+        if not self.images.tags[self.members].any():
+            raise InputError(f"{self.images.path}: no training image has a tag, so there is nothing to learn.")
+        self.pictures = Pictures(self.images, self.members)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, key: tuple[int, int, int]) -> dict[str, Any]:
+        settings, (index, *place) = self.settings, key
+        rng = np.random.default_rng((settings.seed, *place))
+        i = self.members[index]
+        picture = self.pictures.read(i)
+        scaled = scale_to(*picture.shape[:2], settings.long_side)
+        geometry = scaled.then(flip_and_turn(rng, scaled.height, scaled.width, settings.turns))
+        graph = self.graphs.read(i)
+        rows = np.arange(len(graph.boxes))
+        if len(rows) > settings.max_proposals:
+            rows = np.sort(rng.choice(rows, settings.max_proposals, replace=False))
+        sample = {
+            "picture": to_tensor(geometry.picture(picture)),
+            "graph": graph_tensors(graph.moved(geometry, rows), self.stride),
+            "tags": torch.from_numpy(self.images.tags[i]),
+        }
+        if self.scoring is not None:
+            claims = claims_of(self.images.tags[i], self.images.boxes[i], graph.boxes[rows], self.scoring)
+            sample["claims"] = {name: torch.from_numpy(value) for name, value in vars(claims).items()}
+        return sample
+
+
+def features_of(model, batch: list[dict[str, Any]]) -> list[Tensor]:
+    """The features (width, h, w) of each picture of a batch, without the padding."""
+    features = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalise))
+    found = []
+    for own, sample in zip(features, batch, strict=True):
+        height, width = (-(-side // model.stride) for side in sample["picture"].shape[1:])
+        found.append(own[:, :height, :width])
+    return found

@@ -1,0 +1,71 @@
+"""The score of a labelling: S^k(y) = sum over proposals of G^k at their labels, and minus infinity where y disagrees
+with the annotation.
+
+G^k starts from the network's scores F^k (semantic unary term) and grows along pairs of proposals that no edge parts
+(boundary-aware pairwise term). Agreement with the annotation is the matter of `inference`. Annotation Consistent
+Instances (ECCV 2020), section on the conditional distribution.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wsis_steps.settings.annotation_consistency import Scoring
+
+
+def final_scores(unary: Tensor, graph: dict[str, Any], settings: Scoring) -> Tensor:
+    """G^{k,N} float32 (K, P, L) from F^k (K, P, L)."""
+    if not settings.pairwise:
+        return unary
+    scores = unary.transpose(1, 2)  # (K, L, P)
+    anchors = scores.detach().mean(dim=0).topk(min(settings.anchors, scores.shape[2]), dim=1).indices  # (L, T)
+    contour, neighbours = contours_to(anchors.flatten(), graph)
+    shape = (len(contour), *anchors.shape)
+    likeness = (-settings.edge_scale * contour).exp().reshape(shape).transpose(0, 1).contiguous()  # (L, P, T)
+    neighbours = neighbours.reshape(shape).transpose(0, 1).contiguous()
+    for _ in range(settings.pairwise_steps):
+        scores = scores + gains(scores, anchors, likeness, neighbours, settings)
+    return scores.transpose(1, 2)
+
+
+def gains(scores: Tensor, anchors: Tensor, likeness: Tensor, neighbours: Tensor, settings: Scoring) -> Tensor:
+    """exp(-I_uv) / (H_uv + delta) for every sample, label and proposal u, float (K, L, P).
+
+    v is the neighbour of u of the highest score among the anchors of the label, H how much higher its score is; 0 where
+    no neighbour's is. With `pairwise_clip` no gain exceeds H.
+
+    Args:
+        scores: float (K, L, P).
+        anchors: int64 (L, T), proposals.
+        likeness, neighbours: exp(-I) float and bool (L, P, T), of every proposal with the anchors of each label.
+    """
+    of_anchors = scores.gather(2, anchors.expand(len(scores), -1, -1))  # (K, L, T)
+    # the neighbour of the highest score is that of the highest difference; where it is lower, there is no gain
+    chosen = of_anchors.detach()[:, :, None].where(neighbours, -torch.inf).argmax(dim=3, keepdim=True)  # (K, L, P, 1)
+    of_neighbour = of_anchors.gather(2, chosen[..., 0])
+    height = of_neighbour - scores
+    paired = (likeness * neighbours).expand(len(scores), -1, -1, -1).gather(3, chosen)[..., 0]
+    higher = (height > 0) & (paired > 0)
+    gain = paired / (height.clamp(min=0) + settings.delta)
+    if settings.pairwise_clip:
+        gain = torch.minimum(gain, height)
+    return gain * higher
+
+
+def contours_to(others: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """I_uv, the mean strength of the contour between every proposal u and some others v, float (P, A), and whether the
+    two are neighbours, bool (P, A).
+
+    The contour between u and v parts a superpixel of the one from a superpixel of the other that the first does not
+    hold: where they touch it is their common border, where v holds u it is the border of u within v. Proposals with
+    such a contour are neighbours.
+    """
+    held = graph["members"].T.contiguous()  # (S, P)
+    beyond = 1 - held
+    found = []
+    for name in ("edge_strengths", "edge_lengths"):
+        beside = torch.sparse.mm(graph[name], held) * beyond  # contour to each superpixel that a proposal does not hold
+        found.append(held.T @ beside[:, others] + beside.T @ held[:, others])
+    strength, length = found
+    return strength / length.clamp(min=1e-6), length > 0

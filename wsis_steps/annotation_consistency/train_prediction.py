@@ -1,0 +1,64 @@
+"""Trains the prediction network of a round: Mask R-CNN on the sampled label sets, rewarded for its own diversity.
+
+in   images      images.h5: the training images
+     samples     label sets of the round
+     previous    prediction network of the round before, which it goes on from; none in the first
+     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+out  model       state dict of the detector
+     metrics     JSON lines: the loss terms along the training
+
+Annotation Consistent Instances (ECCV 2020), supplement, section 2.1: minimises DIV(p, c) - (1 - gamma) DIV(p, p)
+(equation 10) with Mask R-CNN's losses in DIV(p, c). Boxes to regress to are those of the sampled masks.
+"""
+
+import torch
+
+from wsis_steps.annotation_consistency.label_sets import LabelSets
+from wsis_steps.annotation_consistency.prediction import SampledPictures, diversity_reward
+from wsis_steps.core.agreement import check_same_classes
+from wsis_steps.core.device import choose_device
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.loop import build_optimizer, train
+from wsis_steps.core.models import load_model, save_model
+from wsis_steps.core.step import Job, Step
+from wsis_steps.core.store import Images
+from wsis_steps.maskrcnn.network import build_from_settings
+from wsis_steps.maskrcnn.samples import collate, loss
+from wsis_steps.settings.annotation_consistency import AnnotationConsistencyTrainPrediction
+
+STEP = Step(
+    "annotation_consistency_train_prediction",
+    AnnotationConsistencyTrainPrediction,
+    inputs=("images", "samples"),
+    optional=("previous", "pretrained"),
+    outputs=("model", "metrics"),
+)
+
+
+def main(job: Job) -> None:
+    settings: AnnotationConsistencyTrainPrediction = job.settings
+    device = choose_device(job.threads)
+    torch.manual_seed(settings.seed)
+    images, samples = Images(job.inputs["images"]), LabelSets(job.inputs["samples"])
+    check_same_classes(images, samples)
+    if not sum(map(len, samples)):
+        raise InputError(f"{samples.path} holds no instance, so there is nothing to learn.")
+    dataset = SampledPictures(images, samples, settings)
+    previous = job.inputs["previous"]
+    weights = str(job.inputs["pretrained"] or settings.weights)
+    model = build_from_settings(settings, len(samples.class_names), weights)
+    if previous is not None:
+        before = load_model(previous, STEP.name)
+        check_same_classes(images, before)
+        model.load_state_dict(before.state)
+    if settings.self_diversity:
+        model.roi_heads.further_losses = diversity_reward(settings.gamma)
+    model.to(device)
+    parameters = [{"params": [p for p in model.parameters() if p.requires_grad]}]
+    optimizer = build_optimizer(settings, parameters, momentum=0.9)
+    train(job, model, optimizer, dataset, loss, settings.iterations, device, collate)
+    save_model(job.outputs["model"], model, job.provenance(samples.class_names, samples.supervision))
+
+
+if __name__ == "__main__":
+    STEP.run(main)
