@@ -267,6 +267,19 @@ def test_metrics_are_means_of_all_iterations(tmp_path, monkeypatch):
     np.testing.assert_allclose([line["learning_rate"] for line in lines], expected)
 
 
+def test_torchs_random_numbers_differ_by_seed_and_by_iteration(tmp_path):
+    drawn = {}
+
+    def cost(model, batch, now):
+        drawn.setdefault(seed, []).append(float(torch.rand(())))
+        return loss(model, batch, now)
+
+    for seed in (0, 1, 2, 3407):
+        run(job(tmp_path / str(seed), seed=seed), cost)
+    values = [value for one in drawn.values() for value in one]
+    assert len(set(values)) == len(values) == 4 * ITERATIONS
+
+
 def test_a_worker_process_loads_the_same(tmp_path):
     made = job(tmp_path / "two")
     made.threads = 3

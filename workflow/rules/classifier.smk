@@ -41,7 +41,7 @@ rule classifier_infer:
         "benchmarks/{dataset}/{run}/classifier_infer.tsv"
     wildcard_constraints:
         run=RUNS.owners("classifier_infer"),
-    priority: 1  # the longest chain goes first
+    priority: 2  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 8
@@ -68,7 +68,7 @@ rule classifier_find_peaks:
         "benchmarks/{dataset}/{run}/classifier_find_peaks.tsv"
     wildcard_constraints:
         run=RUNS.owners("classifier_find_peaks"),
-    priority: 1  # the longest chain goes first
+    priority: 2  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 4

@@ -102,7 +102,7 @@ rule evaluation_list_results:
     params:
         settings=settings("evaluation_list_results"),
         code=code("evaluation.list_results"),
-        configuration=json.dumps(config, sort_keys=True),
+        configuration=json.dumps(config),  # in its order: of runs that share a result the first has it
     shell:
         "python -m wsis_steps.evaluation.list_results --configuration {params.configuration:q}"
         " --listing {output.listing}"

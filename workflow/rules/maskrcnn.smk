@@ -15,7 +15,7 @@ rule maskrcnn_train:
         "benchmarks/{dataset}/{run}/maskrcnn_train.tsv"
     wildcard_constraints:
         run=RUNS.owners("maskrcnn_train"),
-    priority: 1  # the longest chain goes first
+    priority: 1  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 16

@@ -13,7 +13,7 @@ rule postprocess_refine_with_crf:
         "benchmarks/{dataset}/{run}/postprocess_refine_with_crf.tsv"
     wildcard_constraints:
         run=RUNS.owners("postprocess_refine_with_crf"),
-    priority: 1  # the longest chain goes first
+    priority: 2  # the longest chains go first
     conda:
         "../../envs/light.yaml"
     threads: 16

@@ -17,7 +17,7 @@ rule annotation_consistency_initialise:
         "benchmarks/{dataset}/{run}/annotation_consistency_initialise.tsv"
     wildcard_constraints:
         run=RUNS.owners("annotation_consistency_initialise"),
-    priority: 1  # the longest chain goes first
+    priority: 2  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 16
@@ -50,7 +50,7 @@ rule annotation_consistency_sample:
         "benchmarks/{dataset}/{run}/annotation_consistency_sample_round{round}.tsv"
     wildcard_constraints:
         run=RUNS.owners("annotation_consistency_sample"),
-    priority: 1  # the longest chain goes first
+    priority: 2  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 8
@@ -82,7 +82,7 @@ rule annotation_consistency_train_prediction:
         "benchmarks/{dataset}/{run}/annotation_consistency_train_prediction_round{round}.tsv"
     wildcard_constraints:
         run=RUNS.owners("annotation_consistency_train_prediction"),
-    priority: 1  # the longest chain goes first
+    priority: 2  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 16
@@ -119,7 +119,7 @@ rule annotation_consistency_train_conditional:
     wildcard_constraints:
         run=RUNS.owners("annotation_consistency_train_conditional"),
         round="(?!00)[0-9]{2}",
-    priority: 1  # the longest chain goes first
+    priority: 2  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 16

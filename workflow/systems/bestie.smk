@@ -16,7 +16,7 @@ rule bestie_label:
         "benchmarks/{dataset}/{run}/bestie_label.tsv"
     wildcard_constraints:
         run=RUNS.owners("bestie_label"),
-    priority: 1  # the longest chain goes first
+    priority: 2  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 8
@@ -45,7 +45,7 @@ rule bestie_train:
         "benchmarks/{dataset}/{run}/bestie_train_round{round}.tsv"
     wildcard_constraints:
         run=RUNS.owners("bestie_train"),
-    priority: 1  # the longest chain goes first
+    priority: 2  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 16
@@ -78,7 +78,7 @@ rule bestie_infer:
     wildcard_constraints:
         run=RUNS.owners("bestie_infer"),
         round="(?!00)[0-9]{2}",
-    priority: 1  # the longest chain goes first
+    priority: 2  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 8

@@ -16,7 +16,7 @@ rule community_learning_train:
         "benchmarks/{dataset}/{run}/community_learning_train.tsv"
     wildcard_constraints:
         run=RUNS.owners("community_learning_train"),
-    priority: 1  # the longest chain goes first
+    priority: 1  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 16
@@ -48,7 +48,7 @@ rule community_learning_infer:
         "benchmarks/{dataset}/{run}/community_learning_infer.tsv"
     wildcard_constraints:
         run=RUNS.owners("community_learning_infer"),
-    priority: 1  # the longest chain goes first
+    priority: 1  # the longest chains go first
     conda:
         "../../envs/torch.yaml"
     threads: 8

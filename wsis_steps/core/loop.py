@@ -31,6 +31,7 @@ from wsis_steps.core.step import Job, Meter, digest
 from wsis_steps.settings.base import Training
 
 log = logging.getLogger("wsis")
+SEED_STEP = 1_000_003  # between the random numbers of two seeds; more than a training has iterations
 METRIC_POINTS = 200  # lines in the metrics file of a whole training
 
 
@@ -223,7 +224,7 @@ def train(
     meter = Meter(iterations, "it", start)
     model.train()
     for done, batch in enumerate(loader, start=start + 1):
-        torch.manual_seed((settings.seed << 32) + done)
+        torch.manual_seed((settings.seed * SEED_STEP + done) % 2**32)  # on a CPU torch heeds no more than 32 bits
         for group, base in zip(optimizer.param_groups, bases, strict=True):
             group["lr"] = base * rate(settings, done - 1, iterations)
         step_terms = advance(model, optimizer, loss, to_device(batch, device), done, device, parts)
