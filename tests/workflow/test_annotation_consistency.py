@@ -218,7 +218,7 @@ def test_runs_of_tags_and_boxes_end_in_the_table(tmp_path):
     table = pd.read_csv(tiny.results / "summary.csv").set_index(["run", "stage", "metric"])["value"].sort_index()
     for stage in ("labels/round00", "labels/round01"):
         assert {"mask_ap50", "corloc"} <= set(table["annotation_consistency", stage].index)
-    stages = {"labels/round00", "predictions"}
+    stages = {"labels/round00", "predictions", "proposals/mcg"}
     assert set(table["annotation_consistency_boxes"].index.get_level_values(0)) == stages
     assert {"mask_ap50", "abo"} <= set(table["annotation_consistency", "predictions"].index)
     assert not list((tiny.results / "annotation_consistency_boxes").rglob("conditional.pt"))  # the other run made it
