@@ -103,7 +103,8 @@ def proposals(step):
 
 def edge_maps(step):
     """The edges of the pairwise term of annotation_consistency, where a run has one."""
-    return lambda wildcards: [f"results/{DATASET}/shared/proposals/edges.h5"] * RUNS.values(wildcards.run, step).pairwise
+    path = [f"results/{DATASET}/shared/proposals/edges.h5"]
+    return lambda wildcards: path * RUNS.values(wildcards.run, step).pairwise
 
 
 def round_file(name, before=0):
