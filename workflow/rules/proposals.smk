@@ -11,6 +11,7 @@ rule proposals_search_selectively:
         "logs/{dataset}/shared/proposals_search_selectively_{shard}_of_{shards}.log",
     benchmark:
         "benchmarks/{dataset}/shared/proposals_search_selectively_{shard}_of_{shards}.tsv"
+    priority: 2  # the longest chains wait for it
     conda:
         "../../envs/light.yaml"
     threads: 16
@@ -32,6 +33,7 @@ rule proposals_group_regions:
         "logs/{dataset}/shared/proposals_group_regions_{shard}_of_{shards}.log",
     benchmark:
         "benchmarks/{dataset}/shared/proposals_group_regions_{shard}_of_{shards}.tsv"
+    priority: 2  # the longest chains wait for it
     conda:
         "../../envs/torch.yaml"
     threads: 16
@@ -57,6 +59,7 @@ rule proposals_merge_shards:
         "benchmarks/{dataset}/shared/proposals_merge_shards_{name}.tsv"
     wildcard_constraints:
         name="selective_search|mcg",
+    priority: 2  # the longest chains wait for it
     conda:
         "../../envs/light.yaml"
     params:
@@ -96,6 +99,7 @@ rule proposals_find_edges:
         "logs/{dataset}/shared/proposals_find_edges.log",
     benchmark:
         "benchmarks/{dataset}/shared/proposals_find_edges.tsv"
+    priority: 2  # the longest chains wait for it
     conda:
         "../../envs/torch.yaml"
     threads: 16
