@@ -7,9 +7,10 @@ export PATH := $(BIN):$(PATH)
 
 .PHONY: demo test lint bench docs ablations voc2012 coco2017 lock setup
 
-# Networks this small gain little from a second thread: after the classifier, which all wait for, jobs run side by side.
-SIDE_BY_SIDE := $(addsuffix =1,classifier_infer classifier_find_peaks postprocess_refine_with_crf bestie_label \
-    bestie_train bestie_infer maskrcnn_train maskrcnn_infer learning_to_segment_train learning_to_segment_infer \
+# Networks this small gain little from a second thread: jobs run side by side.
+SIDE_BY_SIDE := $(addsuffix =1,$(addprefix proposals_,group_regions search_selectively find_edges) classifier_train \
+    classifier_infer classifier_find_peaks postprocess_refine_with_crf bestie_label bestie_train bestie_infer \
+    maskrcnn_train maskrcnn_infer learning_to_segment_train learning_to_segment_infer \
     community_learning_train community_learning_infer \
     $(addprefix annotation_consistency_,initialise sample train_prediction train_conditional))
 

@@ -5,17 +5,18 @@ Deep Community Learning (WACV 2021), section 3.2.1 and appendix A.1: one SPP lay
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from torchvision.ops import roi_align, roi_pool
+from torchvision.ops import roi_pool
 
 from wsis_steps.core.backbones import build_backbone, load_weights, read_weights
+from wsis_steps.core.region_pooling import align_regions
 
 # the levels that stand for res2, res3, res4 and res5
 LEVELS = {"resnet50": (0, 1, 2, 3), "mobilenet_v2": (1, 2, 3, 4), "small": (0, 1, 2, 3)}
-SAMPLES = 2  # a side, in each cell of RoIAlign
 GROUPS = 32  # Wu and He, Group Normalization, ECCV 2018
 
 
@@ -39,8 +40,7 @@ class Features(nn.Module):
         else:
             self.backbone.fix_norm()
         self.channels = tuple(self.backbone.channels[level] for level in LEVELS[name])
-        self.take = roi_align if roi == "align" else roi_pool
-        self.options = {"sampling_ratio": SAMPLES, "aligned": True} if roi == "align" else {}
+        self.take = partial(align_regions, aligned=True) if roi == "align" else roi_pool
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """The maps of res2, res3 and res4, (B, channels, h, w) each, of normalised pictures (B, 3, H, W)."""
@@ -58,7 +58,7 @@ class Features(nn.Module):
         """
         scale = 1 / self.backbone.strides[LEVELS[self.backbone.name][level]]
         # in half precision places would be off by pixels
-        return self.take(maps[level].float(), regions.float(), size, scale, **self.options)
+        return self.take(maps[level].float(), regions.float(), size, scale)
 
     def last_level(self, cropped: Tensor) -> Tensor:
         """res5: (n, channels of res5, size, size) from res4's features (n, channels of res4, size, size)."""

@@ -25,13 +25,14 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from wsis_steps.core.backbones import Backbone, build_backbone, load_weights, read_state_dict
 from wsis_steps.core.device import autocast
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.models import TrainedModel
+from wsis_steps.core.region_pooling import RegionPooling
 from wsis_steps.maskrcnn.heads import WeightedProposalNetwork, WeightedRoIHeads
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
 
@@ -122,10 +123,11 @@ def _proposer(pyramid: "FeaturePyramid", scale: Scale) -> WeightedProposalNetwor
 
 
 def _heads(pyramid: "FeaturePyramid", class_count: int, scale: Scale) -> WeightedRoIHeads:
-    levels = [str(i) for i in range(len(pyramid.strides) - 1)]  # without the one that is pooled from another
+    strides = pyramid.strides[:-1]  # without the level that is pooled from another
+    levels = [str(i) for i in range(len(strides))]
     width = scale.mask_width
     return WeightedRoIHeads(
-        box_roi_pool=MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
+        box_roi_pool=RegionPooling(levels, strides, 7),
         box_head=TwoMLPHead(scale.fpn_channels * 7 * 7, scale.box_width),
         box_predictor=FastRCNNPredictor(scale.box_width, class_count + 1),
         fg_iou_thresh=0.5,
@@ -136,7 +138,7 @@ def _heads(pyramid: "FeaturePyramid", class_count: int, scale: Scale) -> Weighte
         score_thresh=scale.score_threshold,
         nms_thresh=0.5,
         detections_per_img=scale.detections,
-        mask_roi_pool=MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2),
+        mask_roi_pool=RegionPooling(levels, strides, 14),
         mask_head=MaskRCNNHeads(scale.fpn_channels, (width,) * scale.mask_layers, 1),
         mask_predictor=MaskRCNNPredictor(width, width, class_count + 1),
     )
