@@ -182,6 +182,15 @@ def test_every_part_learns_from_the_loss():
     assert not [name for name in lacking if not name.endswith("bias")]
 
 
+@pytest.mark.parametrize("pooling", ["mean", "none"])
+def test_only_a_regressor_without_pooling_sees_where_in_a_proposal_its_features_lie(pooling):
+    detector = network(regressor_pooling=pooling).detector
+    features = torch.randn(4, detector.classes.in_features, 3, 3, generator=torch.Generator().manual_seed(1))
+    found, mirrored = detector(features), detector(features.flip(3))
+    torch.testing.assert_close(found.refined, mirrored.refined)
+    assert torch.allclose(found.offsets, mirrored.offsets, atol=1e-6) == (pooling == "mean")
+
+
 ABLATIONS = [
     ({}, {"activation1", "activation2", "activation3", "regression", "segmentation"}),
     ({"mask_generation": False, "segmentation": False, "regression": "none"}, set()),

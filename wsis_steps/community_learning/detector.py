@@ -26,7 +26,7 @@ class Detections(NamedTuple):
 
 
 class Detector(nn.Module):
-    """Heads on the mean of a proposal's features.
+    """Heads on the mean of a proposal's features; the regressor on the mean, or on those of each cell.
 
     Args:
         channels: of res5.
@@ -34,23 +34,27 @@ class Detector(nn.Module):
         heads: of refinement (paper 3).
         regression: class_agnostic, class_specific or none.
         width: of the regressor's first layer.
+        cells: of a proposal that the regressor sees one by one; 1 for their mean.
     """
 
-    def __init__(self, channels: int, class_count: int, heads: int, regression: str, width: int) -> None:
+    def __init__(self, channels: int, class_count: int, heads: int, regression: str, width: int, cells: int) -> None:
         super().__init__()
         self.classes = linear(channels, class_count)
         self.places = linear(channels, class_count)
         self.refine = nn.ModuleList([linear(channels, 1 + class_count) for _ in range(heads)])
         outputs = {"class_agnostic": 4, "class_specific": 4 * class_count, "none": 0}[regression]
-        self.regress = (
-            nn.Sequential(linear(channels, width), nn.ReLU(inplace=True), linear(width, outputs)) if outputs else None
-        )
+        self.cells = cells
+        self.regress = None
+        if outputs:
+            self.regress = nn.Sequential(linear(cells * channels, width), nn.ReLU(inplace=True), linear(width, outputs))
 
     def forward(self, features: Tensor) -> Detections:
         """Outputs for res5's features (R, channels, size, size)."""
         pooled = features.mean(dim=(2, 3))
         refined = torch.stack([head(pooled) for head in self.refine], dim=1)
-        offsets = pooled[:, :0] if self.regress is None else self.regress(pooled)
+        offsets = pooled[:, :0]
+        if self.regress is not None:
+            offsets = self.regress(pooled if self.cells == 1 else features.flatten(1))
         return Detections(self.classes(pooled), self.places(pooled), refined, offsets)
 
 

@@ -42,7 +42,12 @@ class CommunityNetwork(nn.Module):
         )  # fmt: skip
         channels = self.features.channels
         self.detector = Detector(
-            channels[LAST], class_count, settings.refinement_heads, settings.regression, settings.regressor_width
+            channels[LAST],
+            class_count,
+            settings.refinement_heads,
+            settings.regression,
+            settings.regressor_width,
+            cells=1 if settings.regressor_pooling == "mean" else settings.roi_size**2,
         )
         self.levels = tuple(range(LAST + 1))[-settings.activation_maps :]
         sigma = settings.pooling_sigma if settings.weighted_pooling else 0

@@ -77,6 +77,9 @@ class CommunityLearningTrain(Training):
     """Offsets are divided by these; paper: not stated, those of Fast R-CNN."""
     regressor_width: Positive = 1024
     """Units of the regressor's first layer; paper: not stated."""
+    regressor_pooling: Literal["mean", "none"] = "mean"
+    """What the regressor sees of res5: the mean over its cells, as the classifiers do, or each cell; paper: not
+    stated. In the mean little is left of where in the proposal its object lies."""
     mask_generation: bool = True
     """Class activation maps of the proposals; without them boxes are the masks (ablation)."""
     activation_maps: Annotated[int, Field(ge=1, le=4)] = 3
