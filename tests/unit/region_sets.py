@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from wsis_steps.proposals.candidates import Parts, describe_parts, measure, members
-from wsis_steps.proposals.contours import Contours, gradient_contours
+from wsis_steps.proposals.contours import Contours, Gradient, gradient_contours
 from wsis_steps.proposals.hierarchy import SuperpixelGraph, cut
 
 
@@ -21,7 +21,7 @@ def picture(seed: int, height: int = 40, width: int = 52) -> np.ndarray:
 
 
 def contours(seed: int, sigma: float = 1.0) -> Contours:
-    return gradient_contours(picture(seed), sigma)
+    return gradient_contours(picture(seed), Gradient(sigma, 12, 1))
 
 
 def parts_of(seed: int) -> tuple[SuperpixelGraph, Parts]:

@@ -24,7 +24,7 @@ def test_edges_lie_where_squares_end(tmp_path):
 def test_large_pictures_are_shrunk_and_the_map_is_theirs():
     picture = np.random.default_rng(0).integers(0, 255, (60, 90, 3)).astype(np.uint8)
     whole = edge_map(picture, ProposalsFindEdges(edges="gradient", long_side=0), None)
-    assert np.array_equal(whole, np.rint(255 * gradient_contours(picture, *ALONE).strength).astype(np.uint8))
+    assert np.array_equal(whole, np.rint(255 * gradient_contours(picture, ALONE).strength).astype(np.uint8))
     shrunk = edge_map(picture, ProposalsFindEdges(edges="gradient", long_side=45), None)
     assert shrunk.shape == (60, 90) and not np.array_equal(shrunk, whole)
 

@@ -124,7 +124,7 @@ def write(path: Path, count: int = 6) -> Path:
 
 
 def test_eigenvectors_of_a_regular_picture_are_the_same_every_time():
-    superpixels = cut(gradient_contours(squares(), 1.5))
+    superpixels = cut(gradient_contours(squares()))
     first = spectral_weights(superpixels, superpixels.weights)
     for _ in range(4):
         assert np.array_equal(spectral_weights(superpixels, superpixels.weights), first)

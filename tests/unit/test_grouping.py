@@ -178,9 +178,9 @@ def test_superpixels_without_specks_are_unions_and_keep_their_contours(seed):
 def test_superpixels_tile_the_picture_along_its_contours():
     drawn = np.zeros((30, 40, 3), np.uint8)
     drawn[:, 17:] = 255
-    from wsis_steps.proposals.contours import gradient_contours
+    from wsis_steps.proposals.contours import Gradient, gradient_contours
 
-    found = gradient_contours(drawn, 1.0)
+    found = gradient_contours(drawn, Gradient(1.0, 12, 1))
     superpixels = cut(found)
     weight_across = superpixels.weights.max()
     left, right = superpixels.labels[:, :17], superpixels.labels[:, 17:]

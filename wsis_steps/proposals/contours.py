@@ -11,10 +11,23 @@ import numpy as np
 
 EdgeFinder = Callable[[np.ndarray], np.ndarray]  # uint8 RGB (h, w, 3) -> contour strength float32 (h, w), 0 to 1
 SCALES = {"accurate": (1.5, 1.0, 0.5, 0.25), "fast": (1.0,)}  # of the picture, finest first
-# of the gradient beside a model, and alone: its width in pixels at scale 1, and the Lab units a pixel that are a sure
-# contour
-BESIDE, ALONE = (1.5, 12.0), (2.5, 9.0)
 NORMAL_SIGMA = 1.5  # pixels; smoothing before second derivatives
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """How a gradient of color becomes contour strength.
+
+    sigma: of its Gaussian derivatives, pixels at scale 1; saturation: Lab units a pixel that give 1 - 1/e; lightness:
+    weight of L beside a and b, below 1 as shadows and textures change little else.
+    """
+
+    sigma: float
+    saturation: float
+    lightness: float
+
+
+BESIDE, ALONE = Gradient(1.5, 12, 1), Gradient(2.5, 9, 0.6)  # beside a model's contours, and without a model
 
 
 @dataclass(frozen=True)
@@ -25,18 +38,18 @@ class Contours:
     normal: np.ndarray
 
 
-def gradient_contours(picture: np.ndarray, sigma: float, saturation: float = BESIDE[1]) -> Contours:
-    """Contours from Gaussian derivatives of the Lab channels of an RGB picture uint8 (h, w, 3); sigma in pixels.
-
-    A strength of 1 - 1/e is that of a gradient of `saturation` Lab units a pixel.
-    """
-    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+def gradient_contours(picture: np.ndarray, gradient: Gradient = BESIDE, scale: float = 1) -> Contours:
+    """Contours from the color gradient of an RGB picture uint8 (h, w, 3) at a scale; of the picture's size, or smaller
+    where scale is below 1."""
+    sigma = gradient.sigma / max(scale, 1)
+    lab = cv2.cvtColor(resize(picture, min(scale, 1)).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    lab[..., 0] *= gradient.lightness
     smooth = cv2.GaussianBlur(lab, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
     dx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=sigma / 8, borderType=cv2.BORDER_REFLECT)
     dy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=sigma / 8, borderType=cv2.BORDER_REFLECT)
     xx, xy, yy = (dx * dx).sum(2), (dx * dy).sum(2), (dy * dy).sum(2)
     magnitude = np.sqrt((xx + yy + np.hypot(xx - yy, 2 * xy)) / 2)  # largest singular value of the color gradient
-    return Contours(1 - np.exp(-magnitude / saturation), np.arctan2(2 * xy, xx - yy) / 2)
+    return Contours(1 - np.exp(-magnitude / gradient.saturation), np.arctan2(2 * xy, xx - yy) / 2)
 
 
 def ridge_normals(strength: np.ndarray) -> np.ndarray:
@@ -54,13 +67,8 @@ def learned_contours(picture: np.ndarray, scale: float, find_edges: EdgeFinder, 
     if scale > 1:
         found = cv2.resize(found, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     if gradient_share:
-        found = (1 - gradient_share) * found + gradient_share * scaled_gradient(picture, scale, *BESIDE).strength
+        found = (1 - gradient_share) * found + gradient_share * gradient_contours(picture, BESIDE, scale).strength
     return Contours(found, ridge_normals(found))
-
-
-def scaled_gradient(picture: np.ndarray, scale: float, sigma: float, saturation: float) -> Contours:
-    """Contours of the gradient at a scale; of the picture's size, or smaller where scale is below 1."""
-    return gradient_contours(resize(picture, min(scale, 1)), sigma / max(scale, 1), saturation)
 
 
 def resize(picture: np.ndarray, scale: float) -> np.ndarray:
@@ -81,5 +89,5 @@ def find_contours(
     """
     scales = SCALES[mode]
     if find_edges is None:
-        return [scaled_gradient(picture, scale, *ALONE) for scale in scales]
+        return [gradient_contours(picture, ALONE, scale) for scale in scales]
     return [learned_contours(picture, scale, find_edges, gradient_share) for scale in scales]
