@@ -97,10 +97,10 @@ def test_tiny_pictures_work(shape, edges):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_dot_on_plain_ground_leaves_the_whole_picture(mode):
-    drawn = np.full((240, 320, 3), 90, np.uint8)
+    drawn = np.full((480, 640, 3), 90, np.uint8)
     drawn[100:102, 150:152] = 200
     found = propose_with(drawn, mode=mode, **PLAIN)
-    assert len(found) == 1 and found.boxes.tolist() == [[0, 0, 320, 240]] and found.areas.tolist() == [240 * 320]
+    assert len(found) == 1 and found.boxes.tolist() == [[0, 0, 640, 480]] and found.areas.tolist() == [480 * 640]
 
 
 def squares() -> np.ndarray:
