@@ -3,21 +3,18 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from artifacts import CLASSES, SIZE, png, provenance, square_mask, squares, write_images
 from calls import call, files
 from proposal_sets import square_boxes, square_edges, square_regions
 from tiny_settings import INITIALISE, TRAIN_CONDITIONAL, TRAIN_PREDICTION
-from tiny_workflow import ROOT, Tiny, copy_code
 
 from wsis_steps.annotation_consistency.label_sets import LabelSets
 from wsis_steps.core.artifact import create
 from wsis_steps.core.masks import decode
 from wsis_steps.core.store import Annotation, Images, ImagesWriter, Instances
 
-CONFIGURATION = ROOT / "tests/annotation_consistency.yaml"
 # long enough to tell the color of a square
 LEARNING = {**INITIALISE, "iterations": 60, "batch_size": 9, "optimizer": "adamw", "learning_rate": 5e-3}
 TRAIN = 9
@@ -208,23 +205,3 @@ def test_what_does_not_fit_is_one_sentence(predicted, tmp_path):
         assert outcome.status == 2 and not outcome.traceback, (words, outcome)
         assert len(outcome.errors) == 1 and words in outcome.errors[0], outcome.errors
     assert files(tmp_path / "out") == []
-
-
-def test_runs_of_tags_and_boxes_end_in_the_table(tmp_path):
-    tiny = Tiny(tmp_path)
-    copy_code(tiny)
-    status, said = tiny.call(configuration=CONFIGURATION, patience=900)
-    assert status == 0, said
-    table = pd.read_csv(tiny.results / "summary.csv").set_index(["run", "stage", "metric"])["value"].sort_index()
-    for stage in ("labels/round00", "labels/round01"):
-        assert {"mask_ap50", "corloc"} <= set(table["annotation_consistency", stage].index)
-    stages = {"labels/round00", "predictions", "proposals/mcg"}
-    assert set(table["annotation_consistency_boxes"].index.get_level_values(0)) == stages
-    assert {"mask_ap50", "abo"} <= set(table["annotation_consistency", "predictions"].index)
-    assert not list((tiny.results / "annotation_consistency_boxes").rglob("conditional.pt"))  # the other run made it
-    assert tiny.planned(configuration=CONFIGURATION) == set()
-    more = tmp_path / "more.yaml"
-    more.write_text(CONFIGURATION.read_text().replace("rounds: 2", "rounds: 3"))
-    steps = {job.split()[0] for job in tiny.planned(configuration=more)}
-    assert "annotation_consistency_train_conditional" in steps
-    assert not steps & {"annotation_consistency_initialise", "proposals_group_regions", "proposals_find_edges"}

@@ -3,14 +3,12 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from artifacts import CLASSES, SIZE, png, provenance, square_mask, write_images
 from calls import call
 from proposal_sets import random_proposals, square_boxes, write_proposals
 from tiny_settings import COMMUNITY_LEARNING
-from tiny_workflow import ROOT, Tiny, copy_code
 
 from wsis_steps.community_learning.samples import TrainingSamples
 from wsis_steps.core.artifact import create
@@ -19,7 +17,6 @@ from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.store import Annotation, Images, ImagesWriter, Instances
 from wsis_steps.settings.community_learning import CommunityLearningTrain
 
-CONFIGURATION = ROOT / "tests/community_learning.yaml"
 # long enough to see bright squares on dark noise
 LEARNING = {**COMMUNITY_LEARNING, "iterations": 80, "batch_size": 3, "optimizer": "adamw", "learning_rate": 3e-3}
 LEARNING |= {"schedule": "one_cycle", "weight_decay": 1e-2, "activation_width": 16, "segmentation_mean": True}
@@ -168,17 +165,3 @@ def test_an_image_without_proposals_is_one_proposal(tmp_path):
     assert train(tmp_path, tmp_path, COMMUNITY_LEARNING).status == 0
     labels, predictions = infer(tmp_path, tmp_path, score_threshold=0)
     assert all(len(labels.read(i)) <= 1 for i in range(6)) and len(predictions) == 2
-
-
-def test_runs_end_in_the_table_with_and_without_proposals_for_masks(tmp_path):
-    tiny = Tiny(tmp_path)
-    copy_code(tiny)
-    status, said = tiny.call(configuration=CONFIGURATION, patience=900)
-    assert status == 0, said
-    table = pd.read_csv(tiny.results / "summary.csv").set_index(["run", "stage", "metric"])["value"].sort_index()
-    for stage in ("predictions", "predictions_mcg"):
-        assert {"mask_ap50", "mask_ap75", "abo", "box_ap50"} <= set(table["community_learning", stage].index)
-    assert "corloc" in table["community_learning", "labels/round00"].index
-    assert {"predictions_direct", "predictions"} <= set(table["community_learning_maskrcnn"].index.get_level_values(0))
-    assert not (tiny.results / "community_learning_maskrcnn/community_learning").exists()  # the other run computed it
-    assert tiny.planned(configuration=CONFIGURATION) == set()

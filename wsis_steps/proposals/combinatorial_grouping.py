@@ -39,7 +39,6 @@ from wsis_steps.settings.proposals import ProposalsGroupRegions
 
 SPECK = 16  # pixels; smaller superpixels join a neighbour before anything else
 DOUBLE = 0.95  # overlap from which two candidates are one (MCG)
-LOOKED_AT = 4  # candidates for each proposal that is wanted
 SMALLEST_MERGE, FULL_SHARE = 24, 0.003  # pixels, share of the picture: see with_areas
 
 
@@ -48,12 +47,13 @@ class Recipe:
     """How candidates are made.
 
     merges: of each hierarchy, from the top; quotas by hierarchy, its name as in HIERARCHIES; smallest: share of the
-    picture that a candidate covers at least.
+    picture that a candidate covers at least; looked_at: candidates for each proposal that is wanted.
     """
 
     merges: int
     quotas: dict[str, Quotas]
     smallest: float = 0.0002
+    looked_at: int = 4
 
 
 HIERARCHIES = ("multi", "fine", "middle", "coarse", "color")  # among doubles, candidates of earlier ones stay
@@ -68,7 +68,7 @@ RECIPES = {
             "color": (500, 2000, 3000, 500),
         },
     ),
-    "fast": Recipe(800, {"fine": (700, 3000, 4000, 1500), "color": (300, 1000, 1500, 300)}),
+    "fast": Recipe(800, {"fine": (700, 2500, 3000, 1000), "color": (300, 1000, 1000, 200)}, looked_at=3),
 }
 
 
@@ -91,8 +91,9 @@ class Candidates:
 def build_hierarchies(fine: SuperpixelGraph, coarser: Sequence[Contours], lab: np.ndarray) -> dict[str, Hierarchy]:
     """Hierarchies by name over the superpixels of the finest contours; lab: float32 (h, w, 3)."""
     scales = [fine.weights, *(aligned_weights(fine, cut(one)) for one in coarser)]
-    # those of coarser scales are heights of a hierarchy already
-    joint = np.mean([join_heights(fine, merge(fine, fine.weights)), *scales[1:]], axis=0)
+    joint = fine.weights
+    if coarser:  # those of coarser scales are heights of a hierarchy already
+        joint = np.mean([join_heights(fine, merge(fine, fine.weights)), *scales[1:]], axis=0)
     jumps = spectral_weights(fine, joint)
     jumps = jumps / max(jumps.mean(), 1e-12)
     trees = [merge(fine, weights + weights.mean() * jumps) for weights in scales]
@@ -183,7 +184,7 @@ def choose(candidates: Candidates, ranker: Ranker | None, settings: ProposalsGro
     """The best candidates, best first, without holes and doubles."""
     parts = candidates.parts
     scores = rank(candidates.features, ranker) - settings.small_weight * np.log(candidates.areas / parts.labels.size)
-    best = np.argsort(-scores, kind="stable")[: LOOKED_AT * settings.count]
+    best = np.argsort(-scores, kind="stable")[: RECIPES[settings.mode].looked_at * settings.count]
     bits = candidates.bits[best]
     bits = fill_holes(
         bits, *members(bits), parts.boxes, candidates.boxes[best], parts.starts, parts.second, parts.outer

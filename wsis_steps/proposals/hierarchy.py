@@ -105,7 +105,7 @@ def spectral_weights(superpixels: SuperpixelGraph, weights: np.ndarray) -> np.nd
     root = diags(1 / np.sqrt(np.asarray(affinity.sum(1)).ravel()))
     start = np.full(count, count**-0.5)  # fixed, as the generator is: the same picture gives the same vectors
     values, vectors = eigsh(
-        root @ affinity @ root, k=EIGENVECTORS + 1, which="LA", v0=start, tol=1e-3, rng=np.random.default_rng(0)
+        root @ affinity @ root, k=EIGENVECTORS + 1, which="LA", v0=start, tol=1e-2, rng=np.random.default_rng(0)
     )
     order = np.argsort(-values)[1:]
     vectors = root @ vectors[:, order]
