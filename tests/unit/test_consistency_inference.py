@@ -7,7 +7,7 @@ from consistency_reference import best_score, meets, random_claims
 from scipy.optimize import linear_sum_assignment
 
 from wsis_steps.annotation_consistency.annotation import claims_of
-from wsis_steps.annotation_consistency.inference import assign, forbid, infer
+from wsis_steps.annotation_consistency.inference import UNMET, assign, forbid, infer
 from wsis_steps.settings.annotation_consistency import Scoring
 
 
@@ -76,6 +76,18 @@ def test_assignment_costs_as_little_as_scipys():
         for own, chosen in zip(costs, assign(torch.from_numpy(costs)).numpy(), strict=True):
             assert len(set(chosen)) == rows
             assert own[np.arange(rows), chosen].sum() == pytest.approx(own[linear_sum_assignment(own)].sum())
+
+
+def test_costs_of_unmet_claims_leave_the_digits_of_the_others():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        rows, columns = rng.integers(2, 6), rng.integers(1, 4)
+        costs = np.full((rows, columns + rows), UNMET, np.float32)
+        costs[:, :columns] = np.where(rng.random((rows, columns)) < 0.7, rng.random((rows, columns)), UNMET)
+        chosen = assign(torch.from_numpy(costs)[None])[0].numpy()
+        ours, best = (costs[np.arange(rows), found] for found in (chosen, linear_sum_assignment(costs)[1]))
+        assert (ours < UNMET).sum() == (best < UNMET).sum()
+        assert ours[ours < UNMET].sum() == pytest.approx(best[best < UNMET].sum(), abs=1e-5)
 
 
 BOXES = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30], [0, 0, 40, 40]], np.float32)
