@@ -48,10 +48,11 @@ def loss(model: ConditionalNetwork, batch: list[dict[str, Any]], iteration: int)
     labels = torch.arange(model.classify.out_channels, device=model.classify.weight.device)
     losses = []
     for features, sample in zip(features_of(model, batch), batch, strict=True):
-        graph = with_matrices(sample["graph"], features[0].numel())
-        noise = model.draw_noise(1, *sample["picture"].shape[1:])
-        logits = tag_logits(model.score(features, noise, graph, labels)[0], model.settings.sharpness)
-        losses.append(functional.binary_cross_entropy_with_logits(logits, sample["tags"].float()))
+        with torch.autocast(features.device.type, enabled=False):  # as when label sets are drawn
+            graph = with_matrices(sample["graph"], features[0].numel())
+            noise = model.draw_noise(1, *sample["picture"].shape[1:])
+            logits = tag_logits(model.score(features, noise, graph, labels)[0], model.settings.sharpness)
+            losses.append(functional.binary_cross_entropy_with_logits(logits, sample["tags"].float()))
     return {"total": torch.stack(losses).mean()}
 
 
