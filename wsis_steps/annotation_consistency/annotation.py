@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsis_steps.core.regions import over_union
+from wsis_steps.core.regions import box_overlaps
 from wsis_steps.settings.annotation_consistency import Scoring
 
 
@@ -49,11 +49,3 @@ def _claims_of_boxes(truth: np.ndarray, boxes: np.ndarray, least: float) -> Clai
     of_class = claimed[None] == np.arange(len(classes))[:, None]  # (classes, n)
     allowed = np.concatenate([np.ones((1, len(boxes)), bool), of_class @ candidates], axis=0).T
     return Claims(np.concatenate([[0], classes + 1]), claimed + 1, candidates, allowed)
-
-
-def box_overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union float32 (n, m) of boxes (n, 4) and (m, 4) xyxy."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    areas = [(part[:, 2] - part[:, 0]) * (part[:, 3] - part[:, 1]) for part in (boxes, others)]
-    return over_union(np.clip(high - low, 0, None).prod(2), *areas)
