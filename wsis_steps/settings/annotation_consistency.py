@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from wsis_steps.settings.base import Count, Fraction, Positive, Settings, Training
 from wsis_steps.settings.maskrcnn import MaskrcnnTrain
@@ -132,7 +132,7 @@ class TaskLoss(Settings):
     """Delta between two labellings."""
 
     mask_weight: Weight = 1.0
-    """Of the mask's part; paper: not known."""
+    """Of the mask's part; 0 spares the mask head. Paper: not known."""
     missed_cost: Above = 1.0
     """Of background where the prediction network sees a class, other mistakes having 1. Mask R-CNN learns from few
     regions with objects and from many without, so that it is too sure of background; paper: not known."""
@@ -150,4 +150,11 @@ class AnnotationConsistencyTrainConditional(Scoring, TaskLoss, ConditionalTraini
     self_diversity: bool = True
     """The conditional network's own diversity, which its objective rewards; false is an ablation."""
     epsilon: float = 1.0
-    """Of direct loss minimisation; paper +1."""
+    """Of direct loss minimisation, not 0; paper +1."""
+
+    @field_validator("epsilon")
+    @classmethod
+    def _nonzero(cls, value: float) -> float:
+        if value == 0:
+            raise ValueError("scores are shifted by epsilon times a loss and divided by it; take 1 or -1")
+        return value
