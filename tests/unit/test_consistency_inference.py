@@ -104,6 +104,7 @@ def test_boxes_claim_what_overlaps_them():
     truth = np.array([[0, 0, 10, 10, 2], [21, 21, 30, 30, 1], [0, 0, 9, 9, 1]], np.float32)
     claims = claims_of(TAGS, truth, BOXES, Scoring(supervision="boxes"))
     assert claims.labels.tolist() == [0, 2, 3] and claims.claimed.tolist() == [2, 1, 1]
+    assert claims.fits[0].tolist() == pytest.approx([1, 0.9, 0, 1 / 16])
     expected = [[True, True, False, False], [False, False, True, False], [True, True, False, False]]
     assert claims.candidates.tolist() == expected
     assert claims.allowed.tolist() == [

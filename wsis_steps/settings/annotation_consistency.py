@@ -47,7 +47,8 @@ class ConditionalTraining(Training):
     """Paper: as Kohl et al."""
     weight_decay: Weight = 1e-5
     head_factor: Above = 1.0
-    """New layers learn this many times as fast as the backbone; paper: not known."""
+    """How many times as fast as the rest new layers learn or, in later rounds, the layers after the noise; paper: not
+    known."""
     long_side: Count = 500
     """Pixels; larger pictures are shrunk to it, 0 keeps their size. Paper: not known."""
     turns: bool = False
@@ -108,6 +109,9 @@ class AnnotationConsistencySample(Scoring):
     """What the intersection of two proposals is divided by: their union, or the smaller of the two."""
     instances: Positive = 20
     """Most instances of a class of an image; paper: not known."""
+    fit_power: Weight = 6.0
+    """Boxes: of the IoU of a proposal's box with the annotated one, which multiplies its quality for that; paper: not
+    known."""
     least_share: Fraction = 0.0
     """Of the quality of the best instance of its class in the image; those with less are left out."""
     area_power: Weight = 0.5
@@ -126,6 +130,8 @@ class AnnotationConsistencyTrainPrediction(MaskrcnnTrain):
     """The prediction network's own diversity, which its objective rewards; false is an ablation."""
     use_scores: bool = False
     """Weigh each instance by its score; paper: all alike."""
+    minimal_score: Fraction = 0.0
+    """Instances below are ignored regions: neither object nor background. Paper: all are objects."""
 
 
 class TaskLoss(Settings):
