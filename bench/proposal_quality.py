@@ -18,8 +18,7 @@ from PIL import Image
 
 from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.pool import fork_map
-from wsis_steps.core.regions import RegionProposals
-from wsis_steps.evaluation.proposal_scores import box_overlaps
+from wsis_steps.core.regions import RegionProposals, box_overlaps
 from wsis_steps.proposals.bsds import list_images, object_segments, read_image
 from wsis_steps.proposals.combinatorial_grouping import choose, find_candidates
 from wsis_steps.proposals.contours import find_contours

@@ -7,7 +7,7 @@ from consistency_reference import best_score, meets, random_claims
 from scipy.optimize import linear_sum_assignment
 
 from wsis_steps.annotation_consistency.annotation import claims_of
-from wsis_steps.annotation_consistency.inference import assign, forbid, infer
+from wsis_steps.annotation_consistency.inference import UNMET, assign, forbid, infer
 from wsis_steps.settings.annotation_consistency import Scoring
 
 
@@ -78,6 +78,18 @@ def test_assignment_costs_as_little_as_scipys():
             assert own[np.arange(rows), chosen].sum() == pytest.approx(own[linear_sum_assignment(own)].sum())
 
 
+def test_costs_of_unmet_claims_leave_the_digits_of_the_others():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        rows, columns = rng.integers(2, 6), rng.integers(1, 4)
+        costs = np.full((rows, columns + rows), UNMET, np.float32)
+        costs[:, :columns] = np.where(rng.random((rows, columns)) < 0.7, rng.random((rows, columns)), UNMET)
+        chosen = assign(torch.from_numpy(costs)[None])[0].numpy()
+        ours, best = (costs[np.arange(rows), found] for found in (chosen, linear_sum_assignment(costs)[1]))
+        assert (ours < UNMET).sum() == (best < UNMET).sum()
+        assert ours[ours < UNMET].sum() == pytest.approx(best[best < UNMET].sum(), abs=1e-5)
+
+
 BOXES = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30], [0, 0, 40, 40]], np.float32)
 TAGS = np.array([False, True, True, False])
 
@@ -92,6 +104,7 @@ def test_boxes_claim_what_overlaps_them():
     truth = np.array([[0, 0, 10, 10, 2], [21, 21, 30, 30, 1], [0, 0, 9, 9, 1]], np.float32)
     claims = claims_of(TAGS, truth, BOXES, Scoring(supervision="boxes"))
     assert claims.labels.tolist() == [0, 2, 3] and claims.claimed.tolist() == [2, 1, 1]
+    assert claims.fits[0].tolist() == pytest.approx([1, 0.9, 0, 1 / 16])
     expected = [[True, True, False, False], [False, False, True, False], [True, True, False, False]]
     assert claims.candidates.tolist() == expected
     assert claims.allowed.tolist() == [

@@ -17,9 +17,10 @@ MEMBERS = np.array([[1, 1, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 1, 1, 0], [1, 1, 1,
 SIZES = np.full(5, 4, np.float32)
 
 
-def claims(labels=(0, 1, 3), claimed=(), candidates=()) -> Claims:
+def claims(labels=(0, 1, 3), claimed=(), candidates=(), fits=1) -> Claims:
     candidates = np.array(candidates, bool).reshape(len(claimed), len(MEMBERS))
-    return Claims(np.array(labels), np.array(claimed, np.int64), candidates, np.ones((len(MEMBERS), len(labels)), bool))
+    allowed = np.ones((len(MEMBERS), len(labels)), bool)
+    return Claims(np.array(labels), np.array(claimed, np.int64), candidates, np.ones(candidates.shape) * fits, allowed)
 
 
 def chosen(labels, qualities, found=None, **settings) -> list[list[int]]:
@@ -67,6 +68,13 @@ def test_a_box_has_the_best_proposal_that_meets_it():
     assert chosen(labels, qualities, own, supervision="boxes") == [[1, 3]]  # none has the class of the third
     labels = [1, 0, 0, 0, 2]
     assert chosen(labels, qualities, own, supervision="boxes") == [[0, 4]]
+
+
+def test_of_the_proposals_that_meet_a_box_one_that_fits_it_well_is_the_best():
+    fitting = claims(claimed=(1,), candidates=[[1, 1, 0, 0, 0]], fits=[[0.9, 0.6, 1, 1, 1]])
+    labels, qualities = [1, 1, 1, 1, 1], [0.5, 0.7, 1, 1, 1]
+    found = [chosen(labels, qualities, fitting, supervision="boxes", fit_power=power) for power in (0, 1)]
+    assert found == [[[1]], [[0]]]
 
 
 def test_overlaps_and_quality():

@@ -21,6 +21,7 @@ from wsis_steps.annotation_consistency.losses import (
     score_of,
     task_losses,
 )
+from wsis_steps.annotation_consistency.prediction import diversity_reward
 
 P, L, K = 3, 3, 4
 
@@ -45,7 +46,7 @@ def test_exact_terms_equal_enumeration(seed):
     p = random_probabilities(seed)
     found, weights = enumerated(p)
     pairs = sum(a * b * hamming(x, y) for x, a in zip(found, weights) for y, b in zip(found, weights))  # noqa: B905
-    assert float(exact_self_diversity(p)) == pytest.approx(pairs)
+    assert float(exact_self_diversity(p).sum()) == pytest.approx(pairs)
     samples = torch.from_numpy(np.random.default_rng(seed).integers(0, L, (K, P)))
     cross = np.mean([sum(w * hamming(y, s) for y, w in zip(found, weights)) for s in samples.numpy()])  # noqa: B905
     assert float(cross_diversity(1 - p, samples)) == pytest.approx(cross)
@@ -57,8 +58,9 @@ def test_the_dissimilarity_of_a_distribution_with_itself_is_0_and_of_others_abov
     p, q = random_probabilities(0), random_probabilities(1)
     found, weights = enumerated(q)
     cross = sum(w * float(cross_diversity(1 - p, torch.from_numpy(y)[None])) for y, w in zip(found, weights))  # noqa: B905
-    assert float(dissimilarity(torch.tensor(cross), exact_self_diversity(q), exact_self_diversity(p), 0.5)) > 0.01
-    own = exact_self_diversity(p)
+    of_q, of_p = (exact_self_diversity(distribution).sum() for distribution in (q, p))
+    assert float(dissimilarity(torch.tensor(cross), of_q, of_p, 0.5)) > 0.01
+    own = exact_self_diversity(p).sum()
     assert float(dissimilarity(own, own, own, 0.5)) == pytest.approx(0)
 
 
@@ -66,17 +68,17 @@ def test_sampled_diversities_are_unbiased():
     """Means over many draws of K samples lie within four standard errors of the enumerated expectation."""
     p, q = random_probabilities(0), random_probabilities(1)
     generator = torch.Generator().manual_seed(0)
-    draws = 4000
+    draws, expected_own = 4000, float(exact_self_diversity(q).sum())
     samples = torch.multinomial(q, draws * K, replacement=True, generator=generator).T.reshape(draws, K, P)
     own = torch.stack([sampled_self_diversity(labels) for labels in samples]).double()
     cross = torch.stack([cross_diversity(1 - p, labels) for labels in samples])
     expected_cross = float((1 - (p * q).sum(dim=1)).sum())
-    for values, expected in ((own, float(exact_self_diversity(q))), (cross, expected_cross)):
+    for values, expected in ((own, expected_own), (cross, expected_cross)):
         error = float(values.std()) / draws**0.5
         assert abs(float(values.mean()) - expected) < 4 * error
         assert error < 0.02 * expected
     with_equal_pairs = own * (K - 1) / K  # what counting k = k' would give is far off
-    assert abs(float(with_equal_pairs.mean()) - float(exact_self_diversity(q))) > 10 * float(own.std()) / draws**0.5
+    assert abs(float(with_equal_pairs.mean()) - expected_own) > 10 * float(own.std()) / draws**0.5
 
 
 def test_mask_diversity_equals_enumeration():
@@ -90,6 +92,17 @@ def test_the_task_loss_counts_a_mask_where_the_class_is_right():
     masks = torch.tensor([[0.9, 0.5], [0.9, 0.7]])
     found = task_losses(p, masks, mask_weight=0.5, missed_cost=3)
     torch.testing.assert_close(found, torch.tensor([[3 * 0.8, 0.2 + 0.5 * 0.8 * 0.5], [0.0, 1.0]]))
+
+
+def test_the_reward_of_diversity_weighs_a_region_as_its_loss_does():
+    p, m = random_probabilities(0), random_probabilities(1, 2, 4).reshape(2, 2, 2)
+    weights, labels = torch.tensor([1.0, 0.1, 0.0]), torch.tensor([2, 1])
+    masks = torch.zeros(2, L, 2, 2, dtype=torch.float64)
+    masks[[0, 1], labels] = m.logit()
+    found = diversity_reward(0.25)(p.log(), weights, masks, labels, torch.tensor([0.1, 1.0]))["self_diversity"]
+    classes = [w * (1 - float(row.square().sum())) for w, row in zip([1, 0.1, 0], p, strict=True)]
+    of_masks = [w * float((2 * x * (1 - x)).mean()) for w, x in zip([0.1, 1], m, strict=True)]
+    assert float(found) == pytest.approx(-0.75 * (sum(classes) / 3 + sum(of_masks) / 2))
 
 
 def written_gradient(scores, losses, best, gamma, epsilon) -> torch.Tensor:

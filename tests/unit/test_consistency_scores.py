@@ -158,9 +158,12 @@ def test_networks_give_a_feature_for_every_cell(settings, stride, width):
     model = network(**settings)
     features = model(model.backbone.normalise(torch.zeros(2, 3, 33, 50, dtype=torch.uint8)))
     assert model.stride == stride and features.shape == (2, width, -(-33 // stride), -(-50 // stride))
-    groups = model.parameter_groups(1e-3, 5)
+    groups = model.parameter_groups(model.backbone, 1e-3, 5)
     assert sum(p.numel() for group in groups for p in group["params"]) == sum(p.numel() for p in model.parameters())
     assert groups[-1]["lr"] == pytest.approx(5e-3)
+    slow, fast = model.parameter_groups(model.trunk, 1e-3, 5)
+    last = {*map(id, model.mix.parameters()), *map(id, model.classify.parameters())}
+    assert set(map(id, fast["params"])) == last and not last & set(map(id, slow["params"]))
 
 
 def test_a_network_of_a_later_round_is_built_from_the_settings_of_the_first(tmp_path):

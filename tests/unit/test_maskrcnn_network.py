@@ -152,6 +152,20 @@ def test_weights_of_zero_leave_only_the_losses_of_the_background():
         assert 0 < losses[name] < full[name]
 
 
+def test_further_losses_see_the_weight_of_every_region():
+    model, (images, targets) = small_maskrcnn(), images_and_targets()
+    for target, weights in zip(targets, ([0.25, 0.5], [], [0.75]), strict=True):
+        target["weights"] = torch.tensor(weights)
+    seen = []
+    model.roi_heads.further_losses = lambda *arguments: seen.append(arguments) or {"further": arguments[0].sum()}
+    assert set(losses_of(model, images, targets)) == LOSSES | {"further"}
+    logits, weights, mask_logits, labels, mask_weights = seen[0]
+    assert len(logits) == len(weights) > len(mask_logits) == len(labels) == len(mask_weights) > 0
+    of_label = torch.tensor([1.0, 0.25, 0.75, 0.5])  # the targets have a class each
+    torch.testing.assert_close(mask_weights, of_label[labels])
+    assert sorted(weights.tolist()) == sorted([*mask_weights.tolist(), *[1.0] * (len(logits) - len(labels))])
+
+
 def test_halved_weights_halve_the_losses_of_boxes_and_masks():
     model = small_maskrcnn()
     images, targets = images_and_targets()

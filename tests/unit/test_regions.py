@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from region_proposals import KINDS, SHAPES, random_masks, random_proposals
 
-from wsis_steps.core.regions import over_union
+from wsis_steps.core.regions import box_overlaps, over_union
 
 cases = given(
     kind=st.sampled_from(KINDS),
@@ -97,3 +99,13 @@ def test_two_empty_sets_have_no_overlap_rather_than_a_division_by_zero():
     areas = np.array([0, 4], np.float32)
     found = over_union(np.array([[0, 0], [0, 4]]), areas, areas)
     assert found.tolist() == [[0, 0], [0, 1]] and found.dtype == np.float32
+
+
+def test_overlaps_of_boxes_are_torchvisions():
+    rng = np.random.default_rng(0)
+    corners = rng.integers(0, 30, (20, 2, 2)) * 0.5
+    boxes = np.hstack([corners.min(axis=1), corners.max(axis=1) + 1]).astype(np.float32)
+    found = box_overlaps(boxes[:8], boxes[8:])
+    expected = torchvision.ops.box_iou(torch.from_numpy(boxes[:8]), torch.from_numpy(boxes[8:]))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert box_overlaps(np.zeros((1, 4)), np.zeros((2, 4))).tolist() == [[0, 0]]

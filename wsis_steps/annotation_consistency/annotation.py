@@ -9,19 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsis_steps.core.regions import over_union
+from wsis_steps.core.regions import box_overlaps
 from wsis_steps.settings.annotation_consistency import Scoring
 
 
 @dataclass(frozen=True)
 class Claims:
     """labels: int64 (L,), which of 0 to C may occur, 0 first; the others count labels within these. claimed: int64
-    (R,); candidates: bool (R, P), as in `inference.infer`; allowed: bool (P, L), labels of each proposal.
+    (R,); candidates: bool (R, P), as in `inference.infer`; fits: float32 (R, P), 0 to 1, how well each proposal meets
+    each claim; allowed: bool (P, L), labels of each proposal.
     """
 
     labels: np.ndarray
     claimed: np.ndarray
     candidates: np.ndarray
+    fits: np.ndarray
     allowed: np.ndarray
 
 
@@ -32,12 +34,19 @@ def claims_of(tags: np.ndarray, truth: np.ndarray, boxes: np.ndarray, settings: 
     count = len(boxes)
     if not settings.higher_order:
         labels = np.arange(len(tags) + 1)
-        return Claims(labels, labels[:0], np.ones((0, count), bool), np.ones((count, len(labels)), bool))
+        return _claims_of_classes(labels, labels[:0], count)
     if settings.supervision == "boxes":
         return _claims_of_boxes(truth, boxes, settings.box_overlap)
     labels = np.concatenate([[0], np.flatnonzero(tags) + 1])
-    claimed = np.arange(1, len(labels))
-    return Claims(labels, claimed, np.ones((len(claimed), count), bool), np.ones((count, len(labels)), bool))
+    return _claims_of_classes(labels, np.arange(1, len(labels)), count)
+
+
+def _claims_of_classes(labels: np.ndarray, claimed: np.ndarray, count: int) -> Claims:
+    """Any of `count` proposals may have any label and meets any claim."""
+    shape = len(claimed), count
+    return Claims(
+        labels, claimed, np.ones(shape, bool), np.ones(shape, np.float32), np.ones((count, len(labels)), bool)
+    )
 
 
 def _claims_of_boxes(truth: np.ndarray, boxes: np.ndarray, least: float) -> Claims:
@@ -48,12 +57,4 @@ def _claims_of_boxes(truth: np.ndarray, boxes: np.ndarray, least: float) -> Clai
     classes, claimed = np.unique(truth[:, 4].astype(np.int64), return_inverse=True)
     of_class = claimed[None] == np.arange(len(classes))[:, None]  # (classes, n)
     allowed = np.concatenate([np.ones((1, len(boxes)), bool), of_class @ candidates], axis=0).T
-    return Claims(np.concatenate([[0], classes + 1]), claimed + 1, candidates, allowed)
-
-
-def box_overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union float32 (n, m) of boxes (n, 4) and (m, 4) xyxy."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    areas = [(part[:, 2] - part[:, 0]) * (part[:, 3] - part[:, 1]) for part in (boxes, others)]
-    return over_union(np.clip(high - low, 0, None).prod(2), *areas)
+    return Claims(np.concatenate([[0], classes + 1]), claimed + 1, candidates, overlaps.astype(np.float32), allowed)

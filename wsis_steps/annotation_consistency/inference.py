@@ -54,6 +54,7 @@ def assign(costs: Tensor) -> Tensor:
     potentials (Jonker and Volgenant, 1987); after i rows a path has at most i columns, so the loops have fixed ends.
     Column 0 and row 0 are places outside; `owner` 0 means that a column is free.
     """
+    costs = costs.double()  # beside potentials of the size of UNMET, 24 bits would lose the regrets
     batch, rows, columns = costs.shape
     device, infinite = costs.device, float("inf")
     samples = torch.arange(batch, device=device)

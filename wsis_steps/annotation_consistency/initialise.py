@@ -48,10 +48,11 @@ def loss(model: ConditionalNetwork, batch: list[dict[str, Any]], iteration: int)
     labels = torch.arange(model.classify.out_channels, device=model.classify.weight.device)
     losses = []
     for features, sample in zip(features_of(model, batch), batch, strict=True):
-        graph = with_matrices(sample["graph"], features[0].numel())
-        noise = model.draw_noise(1, *sample["picture"].shape[1:])
-        logits = tag_logits(model.score(features, noise, graph, labels)[0], model.settings.sharpness)
-        losses.append(functional.binary_cross_entropy_with_logits(logits, sample["tags"].float()))
+        with torch.autocast(features.device.type, enabled=False):  # as when label sets are drawn
+            graph = with_matrices(sample["graph"], features[0].numel())
+            noise = model.draw_noise(1, *sample["picture"].shape[1:])
+            logits = tag_logits(model.score(features, noise, graph, labels)[0], model.settings.sharpness)
+            losses.append(functional.binary_cross_entropy_with_logits(logits, sample["tags"].float()))
     return {"total": torch.stack(losses).mean()}
 
 
@@ -63,7 +64,7 @@ def main(job: Job) -> None:
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = ConditionalNetwork(settings, len(images.class_names), weights).to(device)
     dataset = TrainingSamples(GraphReader(images, proposals, None), settings, model.stride)
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    groups = model.parameter_groups(model.backbone, settings.learning_rate, settings.head_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)
     train(job, model, optimizer, dataset, loss, settings.iterations, device, list)
     save_model(job.outputs["model"], model, job.provenance(images.class_names, {"tags", *proposals.supervision}))

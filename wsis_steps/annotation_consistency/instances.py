@@ -2,7 +2,7 @@
 
 A labelling gives an object's class to all proposals on it. Annotation Consistent Instances (ECCV 2020) does not say how
 its instances come from them. Here those of a class are taken in the order of their quality, and what overlaps a better
-one is left out; with boxes, each box has the best proposal that meets its claim.
+one is left out; with boxes, each box has the best proposal that meets its claim, which also fits the box well.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def choose(
         members: bool (P, S); sizes: float32 (S,), pixels of the superpixels.
     """
     if settings.supervision == "boxes" and settings.higher_order:
-        return _best_of_each_claim(labels, qualities, claims)
+        return _best_of_each_claim(labels, qualities, claims, settings.fit_power)
     samples, count = labels.shape
     ranked = np.argsort(-qualities, axis=1, kind="stable")
     chosen = np.zeros((samples, count), bool)
@@ -99,11 +99,12 @@ def suppress(order, labels, chosen, qualities, overlap, most_overlap, least_shar
     return kept
 
 
-def _best_of_each_claim(labels: np.ndarray, qualities: np.ndarray, claims: Claims) -> np.ndarray:
-    """bool (K, P): for each box, the best of its candidates that have its class; a claim that none meets has none."""
+def _best_of_each_claim(labels: np.ndarray, qualities: np.ndarray, claims: Claims, power: float) -> np.ndarray:
+    """bool (K, P): for each box, the best of its candidates that have its class, by their qualities and how well they
+    fit it; a claim that none meets has none."""
     chosen = np.zeros(labels.shape, bool)
-    for label, candidates in zip(claims.claimed, claims.candidates, strict=True):
+    for label, candidates, fits in zip(claims.claimed, claims.candidates, claims.fits**power, strict=True):
         able = candidates & (labels == label)
-        best = np.where(able, qualities, -1).argmax(axis=1)
+        best = np.where(able, qualities * fits, -1).argmax(axis=1)
         chosen[np.arange(len(labels)), best] |= able.any(axis=1)
     return chosen

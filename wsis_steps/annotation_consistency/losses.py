@@ -33,10 +33,9 @@ def task_losses(probabilities: Tensor, mask_losses: Tensor, mask_weight: float, 
 
     probabilities, mask_losses: float (P, L), 0 to 1; of the L labels that may occur, so that their sum may be below 1.
     """
-    found = 1 - probabilities
-    found[:, 0] = missed_cost * found[:, 0]
-    of_masks = mask_weight * probabilities * mask_losses
-    return found + torch.cat([torch.zeros_like(of_masks[:, :1]), of_masks[:, 1:]], dim=1)
+    background = missed_cost * (1 - probabilities[:, :1])
+    objects = 1 - probabilities[:, 1:] + mask_weight * probabilities[:, 1:] * mask_losses[:, 1:]
+    return torch.cat([background, objects], dim=1)
 
 
 def cross_diversity(losses: Tensor, labels: Tensor) -> Tensor:
@@ -53,8 +52,8 @@ def sampled_self_diversity(labels: Tensor) -> Tensor:
 
 
 def exact_self_diversity(probabilities: Tensor) -> Tensor:
-    """DIV(p, p), equation 9, of 0/1 loss with independent proposals (P, L): each differs with 1 - sum of p^2."""
-    return (1 - probabilities.square().sum(dim=1)).sum()
+    """What each of P independent proposals (P, L) has of DIV(p, p), equation 9, with 0/1 loss: 1 - sum of p^2, (P,)."""
+    return 1 - probabilities.square().sum(dim=1)
 
 
 def mask_self_diversity(probabilities: Tensor) -> Tensor:

@@ -36,15 +36,19 @@ class SampledPictures(LabelledPictures):
         return self.labels.read(index).at(np.flatnonzero(sets[:, rng.integers(sets.shape[1])]))
 
 
-def diversity_reward(gamma: float) -> Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]:
+def diversity_reward(gamma: float) -> Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], dict[str, Tensor]]:
     """-(1 - gamma) DIV(p, p) of equation 10 as a further loss of the heads, on the scale of their other losses: the
-    class's a mean over regions, the mask's over pixels of the positive regions' masks of their class."""
+    class's a mean over regions, the mask's over pixels of the positive regions' masks of their class. A region weighs
+    as much as in DIV(p, c): by a full reward beside a small loss, all that is weak would be unlearnt."""
 
-    def further_losses(logits: Tensor, mask_logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        classes = exact_self_diversity(logits.softmax(dim=1)) / max(len(logits), 1)
+    def further_losses(
+        logits: Tensor, weights: Tensor, mask_logits: Tensor, labels: Tensor, mask_weights: Tensor
+    ) -> dict[str, Tensor]:
+        classes = exact_self_diversity(logits.softmax(dim=1)) * weights
         rows = torch.arange(len(labels), device=labels.device)
-        masks = mask_self_diversity(mask_logits[rows, labels].sigmoid()).sum() / max(len(labels), 1)
-        return {"self_diversity": -(1 - gamma) * (classes + masks)}
+        masks = mask_self_diversity(mask_logits[rows, labels].sigmoid()) * mask_weights
+        means = [terms.sum() / max(len(terms), 1) for terms in (classes, masks)]
+        return {"self_diversity": -(1 - gamma) * sum(means)}
 
     return further_losses
 
@@ -65,13 +69,13 @@ def losses_of_proposals(
     height, width = images.image_sizes[0]
     scale = graph["boxes"].new_tensor([width / picture.shape[2], height / picture.shape[1]] * 2)
     features, heads = network.backbone(images.tensors), network.roi_heads
-    boxes = [graph["boxes"] * scale]
-    logits = heads.box_predictor(heads.box_head(heads.box_roi_pool(features, boxes, images.image_sizes)))[0]
+    regions = features, [graph["boxes"] * scale], images.image_sizes
+    logits = heads.box_predictor(heads.box_head(heads.box_roi_pool(*regions)))[0]
     probabilities = logits.softmax(dim=1)[:, labels]
-    masks = heads.mask_predictor(heads.mask_head(heads.mask_roi_pool(features, boxes, images.image_sizes)))
-    masks = masks[:, labels].sigmoid()
-    own = masks_in_boxes(graph, masks.shape[-1])[:, None]
-    mask_losses = (masks - own).abs().mean(dim=(2, 3))
+    mask_losses = torch.zeros_like(probabilities)
+    if settings.mask_weight:  # on a CPU the mask head takes six times as long as all the rest
+        masks = heads.mask_predictor(heads.mask_head(heads.mask_roi_pool(*regions)))[:, labels].sigmoid()
+        mask_losses = (masks - masks_in_boxes(graph, masks.shape[-1])[:, None]).abs().mean(dim=(2, 3))
     return task_losses(probabilities, mask_losses, settings.mask_weight, settings.missed_cost)
 
 

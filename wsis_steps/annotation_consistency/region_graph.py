@@ -73,7 +73,7 @@ def as_regions(proposals: ImageProposals, height: int, width: int) -> RegionProp
         return proposals
     codes = np.random.default_rng(0).integers(SETS, size=len(proposals), dtype=np.uint64)
     masks = proposals.masks(np.arange(len(proposals)))
-    sums = np.einsum("n,nhw->hw", codes, masks.astype(np.uint64))
+    sums = np.einsum("n,nhw->hw", codes, masks)  # in parts: the masks as 64-bit numbers would fill gigabytes
     _, first, which = np.unique(sums.ravel(), return_index=True, return_inverse=True)
     members = masks.reshape(len(masks), -1)[:, first] > 0
     return RegionProposals(

@@ -13,7 +13,7 @@ from wsis_steps.annotation_consistency.region_graph import RegionGraph, build_gr
 from wsis_steps.core.agreement import places
 from wsis_steps.core.batches import stack_pictures
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.images import Geometry, Pictures, fit, flip_and_turn, to_tensor
+from wsis_steps.core.images import Geometry, Pictures, flip_and_turn, resize_by, to_tensor
 from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.store import Images, Maps
 from wsis_steps.settings.annotation_consistency import ConditionalTraining, Scoring
@@ -53,7 +53,7 @@ def read_edges(path: Path | None, settings: Scoring) -> Maps | None:
 def scale_to(height: int, width: int, long_side: int) -> Geometry:
     """Shrinks the longer side to `long_side`, where it exceeds it; 0 keeps any size."""
     factor = min(long_side / max(height, width), 1) if long_side else 1
-    return fit(height, width, max(round(height * factor), 1), max(round(width * factor), 1))
+    return resize_by(height, width, factor)
 
 
 class TrainingSamples(Dataset):

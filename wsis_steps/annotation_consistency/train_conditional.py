@@ -65,7 +65,9 @@ def build_loss(prediction: GeneralizedRCNN, settings: AnnotationConsistencyTrain
         return direct_loss(forbid(scores, claims["allowed"]), losses.float(), best, gamma, settings.epsilon)
 
     def loss(model: ConditionalNetwork, batch: list[dict[str, Any]], iteration: int) -> dict[str, Tensor]:
-        found = [of_picture(model, *pair) for pair in zip(features_of(model, batch), batch, strict=True)]
+        features = features_of(model, batch)
+        with torch.autocast(features[0].device.type, enabled=False):  # 8 bits would hide what samples differ by
+            found = [of_picture(model, *pair) for pair in zip(features, batch, strict=True)]
         return {name: torch.stack([terms[name] for terms in found]).mean() for name in found[0]}
 
     return loss
@@ -83,10 +85,11 @@ def main(job: Job) -> None:
     model = load_conditional(before).to(device)
     prediction = load_maskrcnn(fixed).to(device).eval().requires_grad_(False)
     dataset = TrainingSamples(GraphReader(images, proposals, edges), settings, model.stride, settings)
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    groups = model.parameter_groups(model.trunk, settings.learning_rate, settings.head_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)
     train(job, model, optimizer, dataset, build_loss(prediction, settings), settings.iterations, device, list)
-    seen = {settings.supervision, *before.supervision, *fixed.supervision}
+    seen = {settings.supervision, *before.supervision, *fixed.supervision, *proposals.supervision}
+    seen |= set(edges.supervision if edges else ())
     handed_on = network_settings(before).model_dump(mode="json")
     provenance = job.provenance(before.class_names, seen, network_settings=handed_on)
     save_model(job.outputs["model"], model, provenance)

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Dataset
 
 from wsis_steps.core.agreement import places
-from wsis_steps.core.images import Geometry, Pictures, fit, flip_and_turn, to_tensor
+from wsis_steps.core.images import Geometry, Pictures, flip_and_turn, resize_by, to_tensor
 from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.store import Images
 from wsis_steps.settings.community_learning import CommunityLearningTrain
@@ -45,7 +45,7 @@ class TrainingSamples(Dataset):
 def scale_to(height: int, width: int, short_side: int, long_side: int) -> Geometry:
     """Brings the shorter side to `short_side`, or less where the longer would exceed `long_side`."""
     factor = min(short_side / min(height, width), long_side / max(height, width))
-    return fit(height, width, max(round(height * factor), 1), max(round(width * factor), 1))
+    return resize_by(height, width, factor)
 
 
 def boxes_of(proposals: Proposals, i: int) -> np.ndarray:

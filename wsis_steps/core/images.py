@@ -150,6 +150,11 @@ def fit(height: int, width: int, to_height: int, to_width: int) -> Geometry:
     return Geometry(np.array([[to_width / width, 0, 0], [0, to_height / height, 0]]), to_height, to_width)
 
 
+def resize_by(height: int, width: int, factor: float) -> Geometry:
+    """Resizes both sides by a factor, to whole pixels and at least one."""
+    return fit(height, width, max(round(height * factor), 1), max(round(width * factor), 1))
+
+
 def random_crop(
     rng: np.random.Generator,
     height: int,

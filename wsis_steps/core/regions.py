@@ -60,9 +60,7 @@ class BoxProposals:
         return over_union(self.intersections(masks), self.areas, _areas(masks))
 
     def pairwise(self) -> np.ndarray:
-        low = np.maximum(self.boxes[:, None, :2], self.boxes[None, :, :2])
-        high = np.minimum(self.boxes[:, None, 2:], self.boxes[None, :, 2:])
-        return over_union(np.clip(high - low, 0, None).prod(2), self.areas, self.areas)
+        return box_overlaps(self.boxes, self.boxes).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -161,6 +159,18 @@ def over_union(intersections: np.ndarray, areas: np.ndarray, others: np.ndarray)
     intersections = intersections.astype(np.float32)
     union = areas[:, None].astype(np.float32) + others[None].astype(np.float32) - intersections
     return np.divide(intersections, union, out=np.zeros_like(intersections), where=union > 0)
+
+
+def box_overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes (n, 4) with others (m, 4), x1, y1, x2, y2, as float64 (n, m); 0 where both are
+    empty."""
+    boxes, others = boxes.astype(np.float64), others.astype(np.float64)
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(2)
+    areas, other_areas = ((b[:, 2:] - b[:, :2]).prod(1) for b in (boxes, others))
+    union = areas[:, None] + other_areas - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 def _areas(masks: np.ndarray) -> np.ndarray:

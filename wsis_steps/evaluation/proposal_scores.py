@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wsis_steps.core.masks import decode
-from wsis_steps.core.regions import BoxProposals, ImageProposals
+from wsis_steps.core.regions import BoxProposals, ImageProposals, box_overlaps
 from wsis_steps.core.store import ImageInstances
 
 THRESHOLDS = (50, 70)  # percent of IoU
@@ -52,16 +52,6 @@ def best_rows(overlaps: np.ndarray, taken: np.ndarray) -> np.ndarray:
     rows = np.full((len(overlaps) + 1, overlaps.shape[1]), -1)
     rows[1:] = np.maximum.accumulate(better, axis=0)
     return rows[taken].T
-
-
-def box_overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """IoU of boxes (n, 4) with others (m, 4), x1, y1, x2, y2, as float64 (n, m)."""
-    boxes, others = boxes.astype(np.float64), others.astype(np.float64)
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(2)
-    areas, other_areas = ((b[:, 2:] - b[:, :2]).prod(1) for b in (boxes, others))
-    return _over(shared, areas[:, None] + other_areas - shared)
 
 
 def _over(shared: np.ndarray, covered: np.ndarray) -> np.ndarray:

@@ -72,11 +72,11 @@ class WeightedProposalNetwork(RegionProposalNetwork):
 class WeightedRoIHeads(RoIHeads):
     """torchvision's box and mask heads with weights of instances and with ignored regions.
 
-    `further_losses`, where set, makes named losses of the sampled regions' class logits (n, 1 + C) and of the positive
-    ones' mask logits (m, 1 + C, M, M) and labels (m,).
+    `further_losses`, where set, makes named losses of the sampled regions' class logits (n, 1 + C) and weights (n,),
+    and of the positive ones' mask logits (m, 1 + C, M, M), labels (m,) and weights (m,).
     """
 
-    further_losses: Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]] | None = None
+    further_losses: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], dict[str, Tensor]] | None = None
 
     def forward(
         self,
@@ -95,8 +95,9 @@ class WeightedRoIHeads(RoIHeads):
             for target, index, label in zip(targets, matched, labels, strict=True)
         ]
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
+        region_weights = torch.cat(weights)
         class_loss, box_loss = box_losses(
-            logits, deltas, torch.cat(labels), torch.cat(regression_targets), torch.cat(weights)
+            logits, deltas, torch.cat(labels), torch.cat(regression_targets), region_weights
         )
         positive = [label > 0 for label in labels]
         boxes, matched, labels, weights = (
@@ -111,10 +112,11 @@ class WeightedRoIHeads(RoIHeads):
                 for target, box, index in zip(targets, boxes, matched, strict=True)
             ]
         )
-        loss = mask_loss(mask_logits, mask_targets, torch.cat(labels), torch.cat(weights))
+        of_masks = torch.cat(labels), torch.cat(weights)
+        loss = mask_loss(mask_logits, mask_targets, *of_masks)
         losses = {"loss_classifier": class_loss, "loss_box_reg": box_loss, "loss_mask": loss}
         if self.further_losses is not None:
-            losses |= self.further_losses(logits, mask_logits, torch.cat(labels))
+            losses |= self.further_losses(logits, region_weights, mask_logits, *of_masks)
         return [], losses
 
     def _without_ignored(self, proposals: Tensor, target: dict[str, Tensor]) -> Tensor:

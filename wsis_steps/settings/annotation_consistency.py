@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from wsis_steps.settings.base import Count, Fraction, Positive, Settings, Training
 from wsis_steps.settings.maskrcnn import MaskrcnnTrain
@@ -47,7 +47,8 @@ class ConditionalTraining(Training):
     """Paper: as Kohl et al."""
     weight_decay: Weight = 1e-5
     head_factor: Above = 1.0
-    """New layers learn this many times as fast as the backbone; paper: not known."""
+    """How many times as fast as the rest new layers learn or, in later rounds, the layers after the noise; paper: not
+    known."""
     long_side: Count = 500
     """Pixels; larger pictures are shrunk to it, 0 keeps their size. Paper: not known."""
     turns: bool = False
@@ -108,6 +109,9 @@ class AnnotationConsistencySample(Scoring):
     """What the intersection of two proposals is divided by: their union, or the smaller of the two."""
     instances: Positive = 20
     """Most instances of a class of an image; paper: not known."""
+    fit_power: Weight = 6.0
+    """Boxes: of the IoU of a proposal's box with the annotated one, which multiplies its quality for that; paper: not
+    known."""
     least_share: Fraction = 0.0
     """Of the quality of the best instance of its class in the image; those with less are left out."""
     area_power: Weight = 0.5
@@ -126,13 +130,15 @@ class AnnotationConsistencyTrainPrediction(MaskrcnnTrain):
     """The prediction network's own diversity, which its objective rewards; false is an ablation."""
     use_scores: bool = False
     """Weigh each instance by its score; paper: all alike."""
+    minimal_score: Fraction = 0.0
+    """Instances below are ignored regions: neither object nor background. Paper: all are objects."""
 
 
 class TaskLoss(Settings):
     """Delta between two labellings."""
 
     mask_weight: Weight = 1.0
-    """Of the mask's part; paper: not known."""
+    """Of the mask's part; 0 spares the mask head. Paper: not known."""
     missed_cost: Above = 1.0
     """Of background where the prediction network sees a class, other mistakes having 1. Mask R-CNN learns from few
     regions with objects and from many without, so that it is too sure of background; paper: not known."""
@@ -150,4 +156,11 @@ class AnnotationConsistencyTrainConditional(Scoring, TaskLoss, ConditionalTraini
     self_diversity: bool = True
     """The conditional network's own diversity, which its objective rewards; false is an ablation."""
     epsilon: float = 1.0
-    """Of direct loss minimisation; paper +1."""
+    """Of direct loss minimisation, not 0; paper +1."""
+
+    @field_validator("epsilon")
+    @classmethod
+    def _nonzero(cls, value: float) -> float:
+        if value == 0:
+            raise ValueError("scores are shifted by epsilon times a loss and divided by it; take 1 or -1")
+        return value
