@@ -44,6 +44,11 @@ def code(module):
     return fingerprint(f"wsis_steps.{module}")
 
 
+def gpus(step):
+    """How many GPUs a job asks for."""
+    return lambda wildcards: RUNS.gpus(getattr(wildcards, "run", "shared"), step)
+
+
 def result(step, path):
     """A result of a step of the run of the wildcards, wherever it lies."""
     return lambda wildcards: f"results/{DATASET}/{RUNS.owner(wildcards.run, step)}/{path}"

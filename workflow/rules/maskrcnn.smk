@@ -20,8 +20,7 @@ rule maskrcnn_train:
         "../../envs/torch.yaml"
     threads: 16
     resources:
-        gpu=1,
-        mem_mb=24000,
+        gpu=gpus("maskrcnn_train"),
     params:
         settings=settings("maskrcnn_train"),
         code=code("maskrcnn.train"),
@@ -30,7 +29,7 @@ rule maskrcnn_train:
     shell:
         "python -m wsis_steps.maskrcnn.train --images {input.images} --labels {input.labels} {params.pretrained}"
         " --model {output.model} --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule maskrcnn_infer:
@@ -49,8 +48,7 @@ rule maskrcnn_infer:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=16000,
+        gpu=gpus("maskrcnn_infer"),
     params:
         settings=settings("maskrcnn_infer"),
         code=code("maskrcnn.infer"),

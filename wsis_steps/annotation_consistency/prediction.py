@@ -17,6 +17,7 @@ from wsis_steps.annotation_consistency.losses import (
     mask_self_diversity,
     task_losses,
 )
+from wsis_steps.core.ranks import divisor
 from wsis_steps.core.store import ImageInstances
 from wsis_steps.maskrcnn.samples import LabelledPictures
 from wsis_steps.settings.annotation_consistency import TaskLoss
@@ -41,9 +42,9 @@ def diversity_reward(gamma: float) -> Callable[[Tensor, Tensor, Tensor], dict[st
     class's a mean over regions, the mask's over pixels of the positive regions' masks of their class."""
 
     def further_losses(logits: Tensor, mask_logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        classes = exact_self_diversity(logits.softmax(dim=1)) / max(len(logits), 1)
+        classes = exact_self_diversity(logits.softmax(dim=1)) / divisor(len(logits))
         rows = torch.arange(len(labels), device=labels.device)
-        masks = mask_self_diversity(mask_logits[rows, labels].sigmoid()).sum() / max(len(labels), 1)
+        masks = mask_self_diversity(mask_logits[rows, labels].sigmoid()).sum() / divisor(len(labels))
         return {"self_diversity": -(1 - gamma) * (classes + masks)}
 
     return further_losses
