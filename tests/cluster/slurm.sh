@@ -73,7 +73,7 @@ CONF
         echo "NodeName=$node NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port++)) CPUs=8 CoresPerSocket=8" \
             "RealMemory=64000 Gres=gpu:1 State=UNKNOWN" >> $CONF/slurm.conf
     done
-    echo "PartitionName=lab Nodes=n[0-1] Default=YES MaxTime=1:00:00 DefaultTime=10 State=UP" >> $CONF/slurm.conf
+    echo "PartitionName=lab Nodes=n[0-1] Default=YES MaxTime=7-00:00:00 DefaultTime=10 State=UP" >> $CONF/slurm.conf
     # the name of a device has to end in a number
     [ -c $RUN/nvidia0 ] || mknod $RUN/nvidia0 c 1 3
     echo "NodeName=n[0-1] Name=gpu File=$RUN/nvidia0" > $CONF/gres.conf
