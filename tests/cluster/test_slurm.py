@@ -8,7 +8,7 @@ import subprocess
 
 import psutil
 import torch
-from conftest import MODEL, STATE, STEP, Run, queue, slurm, wait
+from slurm_runs import MODEL, STATE, STEP, Run, queue, slurm, wait
 
 
 def on_a_gpu(job) -> bool:

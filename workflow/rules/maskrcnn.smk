@@ -4,7 +4,7 @@
 rule maskrcnn_train:
     input:
         images=f"{DATA}/images.h5",
-        labels=last_labels,
+        labels=of_run("last_labels"),
         pretrained=own_classifier("maskrcnn_train"),
     output:
         model="results/{dataset}/{run}/maskrcnn/model.pt",
@@ -35,7 +35,7 @@ rule maskrcnn_train:
 rule maskrcnn_infer:
     input:
         images=f"{DATA}/images.h5",
-        model=detector,
+        model=of_run("detector"),
     output:
         predictions="results/{dataset}/{run}/predictions/val.h5",
     log:
