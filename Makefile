@@ -5,7 +5,7 @@ UV_VERSION := 0.9.30
 CORES ?= all
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lint bench docs ablations voc2012 coco2017 lock setup
+.PHONY: demo test test-cluster slurm lint bench docs ablations voc2012 coco2017 lock setup
 
 # Networks this small gain little from a second thread: jobs run side by side.
 SIDE_BY_SIDE := $(addsuffix =1,$(addprefix proposals_,group_regions search_selectively find_edges) classifier_train \
@@ -28,6 +28,17 @@ setup: .venv/installed
 
 test: setup
 	$(BIN)/python -m pytest -n 2 tests
+
+# What `--profile workflow/profiles/slurm` needs beside the rest; it makes Snakemake start a second later.
+slurm: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r envs/slurm.txt
+
+# The workflow on a real SLURM of two nodes, which is installed and started for it; needs root.
+test-cluster: slurm
+	tests/cluster/slurm.sh possible
+	tests/cluster/slurm.sh install
+	tests/cluster/slurm.sh up
+	$(BIN)/python -m pytest -v tests/cluster; status=$$?; tests/cluster/slurm.sh down; exit $$status
 
 lint: setup
 	ruff check .
@@ -56,3 +67,5 @@ docs: setup
 lock:
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
 	    --python-version 3.11 envs/requirements.in -o envs/requirements.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --no-deps \
+	    --python-version 3.11 envs/slurm.in -o envs/slurm.txt

@@ -31,5 +31,6 @@ rule all:
     default_target: True
     input:
         f"results/{DATASET}/summary.csv",
+        f"results/{DATASET}/cost.csv",
         f"results/{DATASET}/report.html",
         results,

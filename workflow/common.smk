@@ -44,6 +44,11 @@ def code(module):
     return fingerprint(f"wsis_steps.{module}")
 
 
+def gpus(step):
+    """How many GPUs a job asks for."""
+    return lambda wildcards: RUNS.gpus(getattr(wildcards, "run", "shared"), step)
+
+
 def result(step, path):
     """A result of a step of the run of the wildcards, wherever it lies."""
     return lambda wildcards: f"results/{DATASET}/{RUNS.owner(wildcards.run, step)}/{path}"
@@ -91,9 +96,9 @@ def trained_in_round(wildcards):
     return f"results/{DATASET}/{RUNS.trained(wildcards.run, int(wildcards.round))}"
 
 
-def last_labels(wildcards):
-    """What Mask R-CNN trains on: the labels of the last round, or the true masks."""
-    return f"results/{DATASET}/{RUNS.last_labels(wildcards.run)}"
+def of_run(what):
+    """A result that `Runs` finds for a run: the `last_labels`, which its Mask R-CNN trains on, or its `detector`."""
+    return lambda wildcards: f"results/{DATASET}/{getattr(RUNS, what)(wildcards.run)}"
 
 
 def proposals(step):
@@ -134,11 +139,6 @@ def source(wildcards):
     lists += [Path(chosen.train_list), Path(chosen.val_list), chosen.class_map or Path()]
     lists += [root / "tags.csv", root / "points.csv", root / "boxes.csv", *root.glob("annotations/instances_*.json")]
     return [str(path) for path in lists if path.is_file()]
-
-
-def detector(wildcards):
-    """The Mask R-CNN whose predictions are a run's result."""
-    return f"results/{DATASET}/{RUNS.detector(wildcards.run)}"
 
 
 def figures(wildcards):

@@ -67,6 +67,9 @@ class Configuration(Settings):
     """With more than one, every run is repeated as <run>_seed<k>."""
     shards: Positive = 1
     """Jobs that share the images of proposals, for clusters; the result has the same bytes whatever their number."""
+    gpus_per_job: Count = 1
+    """GPUs that a training may use at once; it uses as many as share its batches evenly. 0 asks for none, for clusters
+    without. Other GPU jobs use one."""
     runs: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Run]
     """Runs by name. One that is null is left out: so a second --configfile drops a run of the first."""
     steps: dict[str, dict[str, Any]] = {}

@@ -91,6 +91,14 @@ class Runs:
     def _settings(self, run: str, step: str) -> str:
         return canonical(self.values(run, step).model_dump(mode="json"))
 
+    def gpus(self, run: str, step: str) -> int:
+        """How many GPUs a job of a step asks for: the most, up to `gpus_per_job`, that share a batch of it evenly; one
+        where it trains nothing."""
+        values = self.values(run, step)
+        part = getattr(values, "batch_size", 1) // getattr(values, "accumulation", 1)
+        wanted = self.configuration.gpus_per_job
+        return max((number for number in range(1, wanted + 1) if part % number == 0), default=0)
+
     def needs(self, run: str, step: str) -> tuple[str, ...]:
         """The steps whose results a step of this run reads."""
         chosen = self.runs[run]

@@ -67,6 +67,39 @@ def test_a_killed_holder_frees_its_slot(holder, how):
     assert queue.get(timeout=10) == 0
 
 
+def _hold_until_told(folder, queue, told):
+    queue.put((os.getpid(), lease(4, folder, wait=0.01)))
+    told.wait()
+
+
+def test_eight_processes_on_four_slots_never_share_one_however_their_holders_end(tmp_path):
+    queue, held, ways = context.Queue(), {}, [signal.SIGKILL, signal.SIGTERM, None, signal.SIGKILL]
+    started = {}
+    for _ in range(8):
+        told = context.Event()
+        process = context.Process(target=_hold_until_told, args=(tmp_path, queue, told), daemon=True)
+        process.start()
+        started[process.pid] = process, told
+    for _ in range(4):
+        pid, slot = queue.get(timeout=30)
+        held[slot] = pid
+    assert sorted(held) == [0, 1, 2, 3]
+    for how, freed in zip(ways, (2, 0, 3, 2), strict=True):
+        process, told = started[held.pop(freed)]
+        time.sleep(0.05)
+        assert queue.empty()  # four wait
+        if how is None:
+            told.set()
+        else:
+            os.kill(process.pid, how)
+        pid, slot = queue.get(timeout=30)
+        assert slot == freed and pid not in held.values()
+        held[slot] = pid
+    for process, _ in started.values():
+        process.kill()
+        process.join()
+
+
 def test_a_lease_lasts_as_long_as_the_process(tmp_path):
     assert [lease(3, tmp_path) for _ in range(3)] == [0, 1, 2]
 
@@ -99,6 +132,13 @@ def test_without_a_gpu_it_is_the_cpu_with_the_threads_given(monkeypatch):
     before = torch.get_num_threads()
     assert choose_device(threads=3) == torch.device("cpu") and torch.get_num_threads() == 3
     torch.set_num_threads(before)
+
+
+def test_each_rank_takes_its_own_of_the_assigned_gpus(monkeypatch):
+    _fake_cuda(monkeypatch, 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert choose_device() == torch.device("cuda", 1)
 
 
 def test_precision_is_bfloat16_only_on_a_gpu_that_has_it(monkeypatch):

@@ -134,6 +134,8 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
     figures = [("one", "bestie", "predictions", str(folder / "scores.json"))] if truth else []
     listing = {"dataset": "toy", "figures": figures, "results": results, "trainings": TRAININGS}
     (folder / "listing.json").write_text(json.dumps(listing))
+    columns = "run,step,jobs,minutes,cpu_minutes,memory_mb,gpu_memory_mb,written_mb"
+    (folder / "cost.csv").write_text(f"{columns}\none,maskrcnn_train,2,90.5,170.0,2048.0,,12.5\n")
     return Job(
         "report_render_report",
         ReportRenderReport(images=shown),
@@ -143,6 +145,7 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
             "summary": data["summary.csv"],
             "text": data["summary.md"],
             "listing": folder / "listing.json",
+            "costs": folder / "cost.csv",
         },
         {"page": folder / "report.html"},
     )

@@ -21,6 +21,7 @@ from calls import call  # noqa: E402
 from mistakes import Place  # noqa: E402
 from tiny_settings import CLASSIFIER  # noqa: E402
 from tiny_workflow import Tiny, make  # noqa: E402
+from trainings import make_inputs  # noqa: E402
 
 from wsis_steps.data.shapes import draw_voc_tree  # noqa: E402
 
@@ -45,6 +46,12 @@ def tiny(finished, tmp_path_factory) -> Tiny:
     folder = tmp_path_factory.mktemp("tiny") / "own"
     shutil.copytree(finished, folder, symlinks=True)
     return Tiny(folder)
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory) -> dict[str, Path]:
+    """What the training steps read."""
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 @pytest.fixture(scope="session")

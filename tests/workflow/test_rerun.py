@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 from tiny_workflow import jobs
 
-END = {"evaluation_summarise", "report_render_report", "all"}
+END = {"evaluation_summarise", "report_list_costs", "report_render_report", "all"}
 LISTED = {"evaluation_list_results"} | END  # after any change of the configuration
 SEMANTIC = {"postprocess_refine_with_crf bestie", "evaluation_score_semantics bestie train"}
 

@@ -11,67 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from artifacts import write_images, write_labels, write_semantic
 from calls import call, files
-from proposal_sets import square_boxes, square_edges, square_regions
-from tiny_settings import (
-    BESTIE,
-    CLASSIFIER,
-    COMMUNITY_LEARNING,
-    INITIALISE,
-    LEARNING_TO_SEGMENT,
-    MASKRCNN,
-    TRAIN_CONDITIONAL,
-    TRAIN_PREDICTION,
-)
 from tiny_workflow import ROOT
+from trainings import STEPS, paths, settings_of
 
 ITERATIONS = 60
-STEPS = {
-    "classifier.train": ({**CLASSIFIER, "epochs": 30, "alpha_ramp": 0.9}, ("images",)),
-    "learning_to_segment.train": ({**LEARNING_TO_SEGMENT, "iterations": ITERATIONS}, ("images",)),
-    "bestie.train": ({**BESTIE, "iterations": ITERATIONS}, ("images", "semantic", "labels")),
-    "community_learning.train": ({**COMMUNITY_LEARNING, "iterations": ITERATIONS}, ("images", "proposals")),
-    "annotation_consistency.initialise": ({**INITIALISE, "iterations": ITERATIONS}, ("images", "regions")),
-    "annotation_consistency.train_prediction": ({**TRAIN_PREDICTION, "iterations": ITERATIONS}, ("images", "samples")),
-    "annotation_consistency.train_conditional": (
-        {**TRAIN_CONDITIONAL, "iterations": ITERATIONS},
-        ("images", "regions", "edges", "conditional", "prediction"),
-    ),
-    "maskrcnn.train": ({**MASKRCNN, "iterations": ITERATIONS}, ("images", "labels")),
-}
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("inputs")
-    found = {
-        "images": write_images(folder / "images.h5"),
-        "labels": write_labels(folder / "labels.h5"),
-        "semantic": write_semantic(folder / "semantic.h5"),
-        "proposals": square_boxes(folder / "proposals.h5"),
-        "regions": square_regions(folder / "regions.h5"),
-        "edges": square_edges(folder / "edges.h5"),
-        **{name: folder / name for name in ("conditional", "samples", "prediction")},
-    }
-    data = {"images": found["images"], "proposals": found["regions"]}
-    model, labels = found["conditional"], folder / "of_samples"
-    done = [
-        call("annotation_consistency.initialise", INITIALISE, **data, model=model, metrics=folder / "m1"),
-        call("annotation_consistency.sample", **data, edges=found["edges"], model=model, samples=found["samples"],
-             labels=labels),
-        call("annotation_consistency.train_prediction", TRAIN_PREDICTION, images=found["images"],
-             samples=found["samples"], model=found["prediction"], metrics=folder / "m2"),
-    ]  # fmt: skip
-    assert [outcome.status for outcome in done] == [0, 0, 0]
-    return found
-
-
-def paths(inputs: dict[str, Path], step: str, folder: Path) -> dict[str, Path]:
-    outputs = {"model": folder / "out/model.pt", "metrics": folder / "out/metrics", "work": folder / "work"}
-    chosen = {name.replace("regions", "proposals"): inputs[name] for name in STEPS[step][1]}
-    return {**chosen, **outputs}
-
 
 # Three threads: one process loads the pictures, another trains. Results are equal for equal numbers of threads only.
 THREADS = {step: 3 if step == "classifier.train" else 1 for step in STEPS}
@@ -80,7 +24,7 @@ THREADS = {step: 3 if step == "classifier.train" else 1 for step in STEPS}
 def start(step: str, arguments: dict[str, Path], log: Path) -> subprocess.Popen:
     """The step as a process group of its own that saves a checkpoint at every iteration."""
     words = [word for name, path in arguments.items() for word in (f"--{name}", str(path))]
-    words += ["--threads", str(THREADS[step]), "--settings", json.dumps(STEPS[step][0])]
+    words += ["--threads", str(THREADS[step]), "--settings", json.dumps(settings_of(step, ITERATIONS))]
     command, variables = [sys.executable, "-m", f"wsis_steps.{step}", *words], {"WSIS_CHECKPOINT_SECONDS": "0"}
     with log.open("w") as said:
         return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stderr=said, start_new_session=True)
@@ -111,8 +55,8 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(inputs, tmp_path, step):
         assert "resuming after iteration" in said and "ended by a signal" in said
         assert files(tmp_path / "cut/out") == []
 
-    resumed = call(step, STEPS[step][0], threads=THREADS[step], **arguments)
-    whole = call(step, STEPS[step][0], threads=THREADS[step], **paths(inputs, step, tmp_path / "whole"))
+    resumed = call(step, settings_of(step, ITERATIONS), threads=THREADS[step], **arguments)
+    whole = call(step, settings_of(step, ITERATIONS), threads=THREADS[step], **paths(inputs, step, tmp_path / "whole"))
     assert resumed.status == whole.status == 0
     assert any("resuming after iteration" in line for line in resumed.log)
     assert not any("resuming" in line for line in whole.log)

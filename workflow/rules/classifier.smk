@@ -17,8 +17,7 @@ rule classifier_train:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=16000,
+        gpu=gpus("classifier_train"),
     params:
         settings=settings("classifier_train"),
         code=code("classifier.train"),
@@ -26,7 +25,7 @@ rule classifier_train:
     shell:
         "python -m wsis_steps.classifier.train --images {input.images} --model {output.model}"
         " --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule classifier_infer:
@@ -46,8 +45,7 @@ rule classifier_infer:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=16000,
+        gpu=gpus("classifier_infer"),
     params:
         settings=settings("classifier_infer"),
         code=code("classifier.infer"),

@@ -97,6 +97,7 @@ rule evaluation_list_results:
         "logs/{dataset}/evaluation_list_results.log",
     benchmark:
         "benchmarks/{dataset}/evaluation_list_results.tsv"
+    localrule: True
     conda:
         "../../envs/light.yaml"
     params:
@@ -120,6 +121,7 @@ rule evaluation_summarise:
         "logs/{dataset}/evaluation_summarise.log",
     benchmark:
         "benchmarks/{dataset}/evaluation_summarise.tsv"
+    localrule: True
     conda:
         "../../envs/light.yaml"
     params:

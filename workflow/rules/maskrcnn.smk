@@ -4,7 +4,7 @@
 rule maskrcnn_train:
     input:
         images=f"{DATA}/images.h5",
-        labels=last_labels,
+        labels=of_run("last_labels"),
         pretrained=own_classifier("maskrcnn_train"),
     output:
         model="results/{dataset}/{run}/maskrcnn/model.pt",
@@ -20,8 +20,7 @@ rule maskrcnn_train:
         "../../envs/torch.yaml"
     threads: 16
     resources:
-        gpu=1,
-        mem_mb=24000,
+        gpu=gpus("maskrcnn_train"),
     params:
         settings=settings("maskrcnn_train"),
         code=code("maskrcnn.train"),
@@ -30,13 +29,13 @@ rule maskrcnn_train:
     shell:
         "python -m wsis_steps.maskrcnn.train --images {input.images} --labels {input.labels} {params.pretrained}"
         " --model {output.model} --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule maskrcnn_infer:
     input:
         images=f"{DATA}/images.h5",
-        model=detector,
+        model=of_run("detector"),
     output:
         predictions="results/{dataset}/{run}/predictions/val.h5",
     log:
@@ -49,8 +48,7 @@ rule maskrcnn_infer:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=16000,
+        gpu=gpus("maskrcnn_infer"),
     params:
         settings=settings("maskrcnn_infer"),
         code=code("maskrcnn.infer"),

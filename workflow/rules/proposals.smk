@@ -37,8 +37,6 @@ rule proposals_group_regions:
     conda:
         "../../envs/torch.yaml"
     threads: 16
-    resources:
-        mem_mb=16000,
     params:
         settings=settings("proposals_group_regions"),
         code=code("proposals.group_regions"),
@@ -123,8 +121,7 @@ rule proposals_train_edges:  # asked for by name; the package has weights
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=8000,
+        gpu=gpus("proposals_train_edges"),
     params:
         settings=settings("proposals_train_edges"),
         code=code("proposals.train_edges"),
@@ -132,7 +129,7 @@ rule proposals_train_edges:  # asked for by name; the package has weights
     shell:
         "python -m wsis_steps.proposals.train_edges --model {output.model} --metrics {output.metrics}"
         " --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule proposals_train_ranker:  # asked for by name; the package has parameters
@@ -145,8 +142,6 @@ rule proposals_train_ranker:  # asked for by name; the package has parameters
     conda:
         "../../envs/torch.yaml"
     threads: 16
-    resources:
-        mem_mb=16000,
     params:
         settings=settings("proposals_train_ranker"),
         code=code("proposals.train_ranker"),

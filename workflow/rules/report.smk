@@ -1,4 +1,26 @@
-# The page a person opens.
+# What it all cost, and the page a person opens.
+
+
+rule report_list_costs:
+    input:
+        figures=figures,
+        results=results,
+    output:
+        costs="results/{dataset}/cost.csv",
+    log:
+        "logs/{dataset}/report_list_costs.log",
+    benchmark:
+        "benchmarks/{dataset}/report_list_costs.tsv"
+    localrule: True
+    conda:
+        "../../envs/light.yaml"
+    params:
+        settings=settings("report_list_costs"),
+        code=code("report.list_costs"),
+    shell:
+        "python -m wsis_steps.report.list_costs --benchmarks benchmarks/{wildcards.dataset}"
+        " --logs logs/{wildcards.dataset} --costs {output.costs}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule report_render_report:
@@ -8,6 +30,7 @@ rule report_render_report:
         truth=[f"{DATA}/instances_train.h5", f"{DATA}/instances_val.h5"],
         summary="results/{dataset}/summary.csv",
         text="results/{dataset}/summary.md",
+        costs="results/{dataset}/cost.csv",
         figures=figures,
         results=results,
     output:
@@ -16,6 +39,7 @@ rule report_render_report:
         "logs/{dataset}/report_render_report.log",
     benchmark:
         "benchmarks/{dataset}/report_render_report.tsv"
+    localrule: True
     conda:
         "../../envs/light.yaml"
     params:
@@ -24,5 +48,5 @@ rule report_render_report:
     shell:
         "python -m wsis_steps.report.render_report --images {input.images} --truth {input.truth}"
         " --summary {input.summary} --text {input.text} --listing {input.listing}"
-        " --page {output.page}"
+        " --costs {input.costs} --page {output.page}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

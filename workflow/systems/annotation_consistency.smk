@@ -22,8 +22,7 @@ rule annotation_consistency_initialise:
         "../../envs/torch.yaml"
     threads: 16
     resources:
-        gpu=1,
-        mem_mb=24000,
+        gpu=gpus("annotation_consistency_initialise"),
     params:
         settings=settings("annotation_consistency_initialise"),
         code=code("annotation_consistency.initialise"),
@@ -32,7 +31,7 @@ rule annotation_consistency_initialise:
     shell:
         "python -m wsis_steps.annotation_consistency.initialise --images {input.images} --proposals {input.proposals}"
         " {params.pretrained} --model {output.model} --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule annotation_consistency_sample:
@@ -55,8 +54,7 @@ rule annotation_consistency_sample:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=16000,
+        gpu=gpus("annotation_consistency_sample"),
     params:
         settings=settings("annotation_consistency_sample"),
         code=code("annotation_consistency.sample"),
@@ -87,8 +85,7 @@ rule annotation_consistency_train_prediction:
         "../../envs/torch.yaml"
     threads: 16
     resources:
-        gpu=1,
-        mem_mb=24000,
+        gpu=gpus("annotation_consistency_train_prediction"),
     params:
         settings=settings("annotation_consistency_train_prediction"),
         code=code("annotation_consistency.train_prediction"),
@@ -99,7 +96,7 @@ rule annotation_consistency_train_prediction:
         "python -m wsis_steps.annotation_consistency.train_prediction --images {input.images} --samples {input.samples}"
         " {params.previous} {params.pretrained} --model {output.model} --metrics {output.metrics}"
         " --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule annotation_consistency_train_conditional:
@@ -124,8 +121,7 @@ rule annotation_consistency_train_conditional:
         "../../envs/torch.yaml"
     threads: 16
     resources:
-        gpu=1,
-        mem_mb=24000,
+        gpu=gpus("annotation_consistency_train_conditional"),
     params:
         settings=settings("annotation_consistency_train_conditional"),
         code=code("annotation_consistency.train_conditional"),
@@ -135,4 +131,4 @@ rule annotation_consistency_train_conditional:
         "python -m wsis_steps.annotation_consistency.train_conditional --images {input.images} --proposals {input.proposals}"
         " {params.edges} --conditional {input.conditional} --prediction {input.prediction}"
         " --model {output.model} --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"

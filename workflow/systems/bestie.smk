@@ -50,8 +50,7 @@ rule bestie_train:
         "../../envs/torch.yaml"
     threads: 16
     resources:
-        gpu=1,
-        mem_mb=24000,
+        gpu=gpus("bestie_train"),
     params:
         settings=settings("bestie_train"),
         code=code("bestie.train"),
@@ -61,7 +60,7 @@ rule bestie_train:
         "python -m wsis_steps.bestie.train --images {input.images} --semantic {input.semantic}"
         " --labels {input.labels} {params.pretrained} --model {output.model} --metrics {output.metrics}"
         " --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule bestie_infer:
@@ -83,8 +82,7 @@ rule bestie_infer:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=16000,
+        gpu=gpus("bestie_infer"),
     params:
         settings=settings("bestie_infer"),
         code=code("bestie.infer"),

@@ -21,8 +21,7 @@ rule community_learning_train:
         "../../envs/torch.yaml"
     threads: 16
     resources:
-        gpu=1,
-        mem_mb=24000,
+        gpu=gpus("community_learning_train"),
     params:
         settings=settings("community_learning_train"),
         code=code("community_learning.train"),
@@ -31,7 +30,7 @@ rule community_learning_train:
     shell:
         "python -m wsis_steps.community_learning.train --images {input.images} --proposals {input.proposals}"
         " {params.pretrained} --model {output.model} --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule community_learning_infer:
@@ -53,8 +52,7 @@ rule community_learning_infer:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=16000,
+        gpu=gpus("community_learning_infer"),
     params:
         settings=settings("community_learning_infer"),
         code=code("community_learning.infer"),

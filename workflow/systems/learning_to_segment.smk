@@ -20,8 +20,7 @@ rule learning_to_segment_train:
         "../../envs/torch.yaml"
     threads: 16
     resources:
-        gpu=1,
-        mem_mb=24000,
+        gpu=gpus("learning_to_segment_train"),
     params:
         settings=settings("learning_to_segment_train"),
         code=code("learning_to_segment.train"),
@@ -31,7 +30,7 @@ rule learning_to_segment_train:
     shell:
         "python -m wsis_steps.learning_to_segment.train --images {input.images} {params.truth} {params.pretrained}"
         " --model {output.model} --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule learning_to_segment_infer:
@@ -51,8 +50,7 @@ rule learning_to_segment_infer:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=16000,
+        gpu=gpus("learning_to_segment_infer"),
     params:
         settings=settings("learning_to_segment_infer"),
         code=code("learning_to_segment.infer"),

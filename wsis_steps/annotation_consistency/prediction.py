@@ -17,6 +17,7 @@ from wsis_steps.annotation_consistency.losses import (
     mask_self_diversity,
     task_losses,
 )
+from wsis_steps.core.ranks import divisor
 from wsis_steps.core.store import ImageInstances
 from wsis_steps.maskrcnn.samples import LabelledPictures
 from wsis_steps.settings.annotation_consistency import TaskLoss
@@ -47,7 +48,7 @@ def diversity_reward(gamma: float) -> Callable[[Tensor, Tensor, Tensor, Tensor, 
         classes = exact_self_diversity(logits.softmax(dim=1)) * weights
         rows = torch.arange(len(labels), device=labels.device)
         masks = mask_self_diversity(mask_logits[rows, labels].sigmoid()) * mask_weights
-        means = [terms.sum() / max(len(terms), 1) for terms in (classes, masks)]
+        means = [terms.sum() / divisor(len(terms)) for terms in (classes, masks)]
         return {"self_diversity": -(1 - gamma) * sum(means)}
 
     return further_losses

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsis_steps.bestie.grouping import Targets
+from wsis_steps.core.ranks import divisor, mean_of_largest
 
 UNSURE = 255
 
@@ -29,9 +30,8 @@ def semantic_loss(logits: Tensor, semantic: Tensor, hard_pixels: float = 0.2) ->
     """
     losses = F.cross_entropy(_precise(logits), semantic.long(), ignore_index=UNSURE, reduction="none")
     if hard_pixels >= 1:
-        return losses.sum() / (semantic != UNSURE).sum().clamp(min=1)
-    count = max(1, int(hard_pixels * losses.numel()))
-    return losses.flatten().topk(count, sorted=False).values.mean()
+        return losses.sum() / divisor((semantic != UNSURE).sum())
+    return mean_of_largest(losses.flatten(), hard_pixels)
 
 
 def center_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def offset_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def _guided(errors: Tensor, weight: Tensor) -> Tensor:
-    return (errors * weight).sum() / (weight > 0).sum().clamp(min=1)
+    return (errors * weight).sum() / divisor((weight > 0).sum())
 
 
 def objective(

@@ -2,7 +2,7 @@
 
 Snakemake counts `gpu` resources but hands out no ids. A step leases an id by locking a file that the kernel
 unlocks when the process dies, however it dies. Where CUDA_VISIBLE_DEVICES is set (SLURM, a user), nothing is
-leased.
+leased; of several ranks of a training (`ranks`) each takes its own of the visible devices.
 """
 
 import fcntl
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import IO
 
 import torch
+
+from wsis_steps.core import ranks
 
 log = logging.getLogger("wsis")
 _held: list[IO] = []  # a lease lasts as long as its open file
@@ -45,13 +47,15 @@ def choose_device(threads: int = 1, fixed_sizes: bool = False) -> torch.device:
     torch.set_num_threads(threads)
     if not torch.cuda.is_available():
         log.info("device cpu, %d threads, precision float32", threads)
+        ranks.join(torch.device("cpu"))
         return torch.device("cpu")
     leased = "CUDA_VISIBLE_DEVICES" not in os.environ
-    number = lease(torch.cuda.device_count()) if leased else 0
+    number = lease(torch.cuda.device_count()) if leased else int(os.environ.get("LOCAL_RANK", 0))
     device = torch.device("cuda", number)
     torch.cuda.set_device(device)
     torch.backends.cudnn.benchmark = fixed_sizes  # measures kernels anew for every size it meets
     log.info("device %s (%s), precision %s", device, torch.cuda.get_device_name(device), precision(device))
+    ranks.join(device)
     return device
 
 

@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from wsis_steps.config import canonical
+from wsis_steps.core import ranks
 from wsis_steps.core.device import autocast
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.step import Job, Meter, digest
@@ -38,11 +39,15 @@ METRIC_POINTS = 200  # lines in the metrics file of a whole training
 class Batches:
     """Yields for each iteration from `start` the list of (index, iteration, place) that a data set gets.
 
-    Each pass over the `count` images has its own permutation; a batch may span two passes.
+    Each pass over the `count` images has its own permutation; a batch may span two passes. `rank` of `ranks` gets
+    every so many places of each batch.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int, start: int, end: int) -> None:
+    def __init__(
+        self, count: int, batch_size: int, seed: int, start: int, end: int, rank: int = 0, ranks: int = 1
+    ) -> None:
         self.count, self.batch_size, self.seed, self.start, self.end = count, batch_size, seed, start, end
+        self.rank, self.ranks = rank, ranks
 
     def __len__(self) -> int:
         return self.end - self.start
@@ -56,7 +61,7 @@ class Batches:
                 if now != epoch:
                     epoch, order = now, np.random.default_rng((self.seed, now)).permutation(self.count)
                 batch.append((int(order[position]), iteration, place))
-            yield batch
+            yield batch[self.rank :: self.ranks]
 
 
 def checkpoint_seconds() -> float:
@@ -156,7 +161,8 @@ class Checkpoint:
             return 0, [], {}, 0
         if state["fingerprint"] != self.fingerprint:
             aside = self.path.with_suffix(".other.pt")
-            self.path.replace(aside)
+            if ranks.number() == 0:
+                self.path.replace(aside)
             log.info("the checkpoint is of other settings, code or inputs; set aside as %s", aside)
             return 0, [], {}, 0
         self.model.load_state_dict(state["model"])
@@ -168,7 +174,7 @@ class Checkpoint:
         return self.path is not None and time.monotonic() - self.saved >= self.interval
 
     def save(self, iteration: int, sums: Sums) -> None:
-        if self.path is None:
+        if self.path is None or ranks.number() > 0:
             return
         sums.means(iteration)  # what has diverged is not worth going on from
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -207,9 +213,16 @@ def train(
     `dataset[(index, iteration, place)]` is a sample; loss(model, batch, iteration) gives the terms, of which
     `total` is minimised. The output `metrics` receives the means of the terms as JSON lines.
     With `parts` above 1 a batch, which must then be a list, goes through the network in so many parts of equal size.
+    Of several ranks (`ranks`) each takes its places of every batch.
     Raises InputError with the terms where a loss is not finite.
     """
     settings: Training = job.settings
+    if settings.batch_size % (ranks.count() * parts):
+        raise InputError(
+            f"{job.name}: {ranks.count()} processes cannot share a batch of {settings.batch_size} evenly "
+            f"({parts} parts); take another --ranks."
+        )
+    ranks.join_batch_norms(model)
     model.to(memory_format=torch.channels_last)  # convolutions are a fifth faster on CPUs, and with mixed precision
     checkpoint = Checkpoint(job, model, optimizer)
     bases = [group["lr"] for group in optimizer.param_groups]
@@ -218,25 +231,27 @@ def train(
         log.info("the backbone starts from random weights (weights: none)")
     sums = Sums(max(iterations // METRIC_POINTS, 1), lines)
     sums.terms, sums.count = terms, count
-    batches = Batches(len(dataset), settings.batch_size, settings.seed, start, iterations)
+    own = ranks.number(), ranks.count()
+    batches = Batches(len(dataset), settings.batch_size, settings.seed, start, iterations, *own)
     loader = build_loader(dataset, batches, job.threads, device, collate)
     bar = tqdm(total=iterations, initial=start, desc=job.name, unit="it", disable=not sys.stderr.isatty())
     meter = Meter(iterations, "it", start)
     model.train()
     for done, batch in enumerate(loader, start=start + 1):
-        torch.manual_seed((settings.seed * SEED_STEP + done) % 2**32)  # on a CPU torch heeds no more than 32 bits
+        number = (settings.seed * SEED_STEP + done) * ranks.count() + ranks.number()
+        torch.manual_seed(number % 2**32)  # on a CPU torch heeds no more than 32 bits
         for group, base in zip(optimizer.param_groups, bases, strict=True):
             group["lr"] = base * rate(settings, done - 1, iterations)
-        step_terms = advance(model, optimizer, loss, to_device(batch, device), done, device, parts)
-        sums.add(step_terms)
+        sums.add(advance(model, optimizer, loss, to_device(batch, device), done, device, parts))
+        ended = ranks.any_of(job.terminated)
         bar.update()
         if done % sums.every == 0 or done == iterations:
             line = sums.line(done, optimizer.param_groups[0]["lr"])
             bar.set_postfix(loss=f"{line['total']:.4g}")
             meter.tell(done, f", loss {line['total']:.4g}")
-        if job.terminated or checkpoint.due() or done == iterations:
+        if ended or checkpoint.due() or done == iterations:
             checkpoint.save(done, sums)
-        if job.terminated:
+        if ended:
             log.info("ended by a signal after iteration %d; the next call goes on from there", done)
             sys.exit(143)
     bar.close()
@@ -252,7 +267,7 @@ def advance(
     device: torch.device,
     parts: int = 1,
 ) -> dict[str, torch.Tensor]:
-    """One iteration of training; returns the terms of the loss, the mean over the parts of the batch."""
+    """One iteration of training; returns the terms of the loss, the mean over the parts of the batch and the ranks."""
     optimizer.zero_grad(set_to_none=True)
     means: dict[str, torch.Tensor] = {}
     for part in [batch] if parts == 1 else [batch[k::parts] for k in range(parts)]:
@@ -261,8 +276,9 @@ def advance(
         (terms["total"] / parts).backward()
         for name, value in terms.items():
             means[name] = means.get(name, 0) + value.detach() / parts
+    averaged = ranks.average_gradients(model.parameters(), means.values())
     optimizer.step()
-    return means
+    return dict(zip(means, averaged, strict=True))
 
 
 def build_loader(

@@ -10,6 +10,9 @@ A step module ends so:
         STEP.run(main)
 
 and is called `python -m wsis_steps.classifier.train --images FILE --model FILE --settings JSON`.
+A training step takes --ranks too, the number of processes that share its batches; torchrun starts them, or starts
+one under torchrun by hand. Of what they make, the files of rank 0 are kept.
+
 Exit status: 0 done, 2 something the user can put right (one sentence), 1 a fault of this program (traceback),
 130 ended by Ctrl-C, 143 ended by SIGTERM after saving a checkpoint.
 """
@@ -37,6 +40,7 @@ from tqdm import tqdm
 from wsis_steps.config import canonical, explain
 from wsis_steps.core.artifact import Provenance
 from wsis_steps.core.errors import InputError
+from wsis_steps.settings.base import Training
 
 log = logging.getLogger("wsis")
 Item = TypeVar("Item")
@@ -141,6 +145,8 @@ class Step:
     def run(self, main: Callable[[Job], None], arguments: Sequence[str] | None = None) -> None:
         """Parses the command line, calls main and ends the process with the exit status of the outcome."""
         options = self._parser(main).parse_args(arguments)
+        if getattr(options, "ranks", 1) > 1 and "RANK" not in os.environ:
+            _share(options.ranks)
         _start_log(options.log)
         sys.exit(_guarded(lambda: self._execute(main, options)))
 
@@ -165,6 +171,8 @@ class Step:
             parser.add_argument(f"--{name}", type=Path, metavar="FILE", required=True, help="output")
         parser.add_argument("--settings", default="{}", metavar="JSON", help="settings; the rest take defaults")
         parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
+        if issubclass(self.settings, Training):
+            parser.add_argument("--ranks", type=int, default=1, help="processes that share the batches, a GPU each")
         parser.add_argument("--code", default="", help="fingerprint of the code, kept with the result")
         parser.add_argument("--work", type=Path, metavar="FOLDER", help="where checkpoints are kept")
         parser.add_argument("--log", type=Path, metavar="FILE", help="also write the log there")
@@ -180,9 +188,12 @@ class Step:
                 if one is not None and not one.exists():
                     raise InputError(f"{one} does not exist.")
         final = {name: getattr(options, name) for name in self.outputs}
-        partial = {name: path.with_name(f".{path.name}.partial") for name, path in final.items()}
+        rank, ranks = _rank()
+        own = f"partial{rank}" if rank else "partial"
+        partial = {name: path.with_name(f".{path.name}.{own}") for name, path in final.items()}
         values = {name: getattr(options, name) for name in self.values}
-        job = Job(self.name, settings, inputs, partial, options.threads, options.code, options.work, values)
+        threads = max(options.threads // ranks, 1)
+        job = Job(self.name, settings, inputs, partial, threads, options.code, options.work, values)
         signal.signal(signal.SIGTERM, lambda *_: _terminate(job))
         started = time.monotonic()
         log.info("%s, settings %s", self.name, canonical(settings.model_dump(mode="json")))
@@ -191,6 +202,8 @@ class Step:
             _remove(path)
         try:
             main(job)
+            if rank:
+                return
             for name, path in final.items():
                 if path.is_dir():
                     shutil.rmtree(path)  # a folder cannot be renamed over another
@@ -202,7 +215,8 @@ class Step:
                 _remove(path)
         size = sum(_size(path) for path in final.values())
         made = ", ".join(map(str, final.values()))
-        log.info("wrote %s (%.1f MB) in %s", made, size / 1e6, duration(time.monotonic() - started))
+        took = duration(time.monotonic() - started)
+        log.info("wrote %s (%.1f MB) in %s%s", made, size / 1e6, took, _gpu_memory())
 
     def _read_settings(self, text: str) -> BaseModel:
         try:
@@ -213,6 +227,26 @@ class Step:
             return self.settings.model_validate_json(text)
         except ValidationError as error:
             raise InputError(explain(error, self.settings, self.name)) from error
+
+
+def _rank() -> tuple[int, int]:
+    """Number of this process among those that torchrun started, and how many they are."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def _share(ranks: int) -> None:
+    """Becomes torchrun with so many processes of this command line; it ends all of them when one fails."""
+    module = sys.modules["__main__"].__spec__.name
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), "--module", module]
+    os.execv(sys.executable, [sys.executable, *torchrun, *sys.argv[1:]])
+
+
+def _gpu_memory() -> str:
+    """Where this process used a GPU, the most of its memory at a time."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return ""
+    return f", at most {torch.cuda.max_memory_reserved() / 1e6:.0f} MB of GPU memory"
 
 
 def _terminate(job: Job) -> None:
@@ -272,13 +306,16 @@ def _environment_fault(error: BaseException) -> str | None:
 
 
 def _start_log(path: Path | None) -> None:
+    rank, _ = _rank()
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     with contextlib.suppress(OSError):  # a log that cannot be written must not stop the work
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(logging.FileHandler(path, mode="w"))
+            if rank == 0:
+                path.write_text("")
+            handlers.append(logging.FileHandler(path, mode="a"))
     logging.basicConfig(
-        level=logging.INFO,
+        level=logging.ERROR if rank else logging.INFO,  # the other ranks would say the same again
         handlers=handlers,
         force=True,
         datefmt="%H:%M:%S",

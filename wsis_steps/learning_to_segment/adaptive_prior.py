@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsis_steps.core.errors import InputError, nearest
+from wsis_steps.core.ranks import divisor
 
 METHODS = ("bisection", "grid", "none")
 LARGEST_TOTAL = 0.9  # of all quotas of an image; beyond it, near 1 or more, they are scaled down to this
@@ -200,4 +201,4 @@ def pixel_label_loss(logits: Tensor, labels: Tensor, valid: Tensor | None = None
     losses = F.cross_entropy(_precise(logits), labels, reduction="none")
     if valid is None:
         return losses.mean()
-    return losses.where(valid, 0).sum() / valid.sum().clamp(min=1)
+    return losses.where(valid, 0).sum() / divisor(valid.sum())

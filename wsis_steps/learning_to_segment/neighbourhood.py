@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from wsis_steps.core.errors import InputError, nearest
+from wsis_steps.core.ranks import divisor
 
 MEANS = ("exponentiated", "weighted")
 NORMALISATIONS = ("per_kernel", "joint")
@@ -272,4 +273,4 @@ def neighbourhood_loss(
     losses = (probabilities * (logarithm - target)).sum(dim=1)
     if neighbourhood.valid is None:
         return losses.mean()
-    return losses.where(neighbourhood.valid, 0).sum() / neighbourhood.valid.sum().clamp(min=1)
+    return losses.where(neighbourhood.valid, 0).sum() / divisor(neighbourhood.valid.sum())

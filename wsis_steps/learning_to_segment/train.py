@@ -19,6 +19,7 @@ from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.loop import build_optimizer, grown, train
 from wsis_steps.core.models import save_model
+from wsis_steps.core.ranks import divisor
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Instances
 from wsis_steps.learning_to_segment.adaptive_prior import adaptive_prior, estimate_pixel_labels, pixel_label_loss
@@ -95,7 +96,7 @@ def supervised_loss(model: nn.Module, batch: dict[str, Tensor], iteration: int) 
     height, width = batch["labels"].shape[1:]
     labels = batch["labels"].long()
     losses = functional.cross_entropy(full[:, :, :height, :width], labels, ignore_index=UNSURE, reduction="sum")
-    return {"total": losses / (labels != UNSURE).sum().clamp(min=1)}
+    return {"total": losses / divisor((labels != UNSURE).sum())}
 
 
 def main(job: Job) -> None:

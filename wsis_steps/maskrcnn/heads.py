@@ -13,6 +13,8 @@ from torchvision.models.detection.roi_heads import RoIHeads, project_masks_on_bo
 from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import box_iou
 
+from wsis_steps.core.ranks import divisor
+
 IGNORED_SHARE = 0.5  # a box with more of its area than this in an ignored region is no background
 BOX_BETA = 1 / 9  # where the smooth L1 loss of boxes turns linear, as in torchvision
 
@@ -52,7 +54,7 @@ class WeightedProposalNetwork(RegionProposalNetwork):
         positive, negative = (torch.cat(chosen).bool() for chosen in self.fg_bg_sampler(labels))
         sampled = positive | negative
         label = torch.cat(labels)
-        count = max(int(sampled.sum()), 1)
+        count = divisor(sampled.sum())
         weights = torch.where(positive, label - 1, 1)
         objectness_losses = functional.binary_cross_entropy_with_logits(
             objectness.flatten()[sampled], positive[sampled].to(objectness.dtype), reduction="none"
@@ -139,7 +141,7 @@ def box_losses(
     Returns:
         (classification loss, box loss), equal to torchvision's where all weights are 1.
     """
-    count = max(len(labels), 1)
+    count = divisor(len(labels))
     positive = (labels > 0).nonzero()[:, 0]
     class_losses = functional.cross_entropy(logits, labels, reduction="none")
     regression_losses = functional.smooth_l1_loss(
@@ -162,7 +164,7 @@ def mask_loss(logits: Tensor, targets: Tensor, labels: Tensor, weights: Tensor) 
     """
     rows = torch.arange(len(labels), device=labels.device)
     losses = functional.binary_cross_entropy_with_logits(logits[rows, labels], targets, reduction="none")
-    return (losses.mean(dim=(1, 2)) * weights).sum() / max(len(labels), 1)
+    return (losses.mean(dim=(1, 2)) * weights).sum() / divisor(len(labels))
 
 
 def ignored_share(boxes: Tensor, region: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from wsis_steps.core.errors import InputError
 from wsis_steps.core.images import jitter, to_tensor
 from wsis_steps.core.loop import build_optimizer, train
 from wsis_steps.core.models import save_model
+from wsis_steps.core.ranks import divisor
 from wsis_steps.core.step import Job, Step
 from wsis_steps.proposals.bsds import read_split
 from wsis_steps.proposals.contour_scores import best_f_measure
@@ -91,10 +92,10 @@ def weighted_cross_entropy(logits: Tensor, share: Tensor, few: float, balance: f
     Pixels with a share are weighted by (others / pixels with one) ** balance.
     """
     marked, unmarked = (share >= few) & (share > 0), share == 0
-    rarity = (unmarked.sum() / marked.sum().clamp(min=1)).clamp(min=1) ** balance
+    rarity = (divisor(unmarked.sum()) / divisor(marked.sum())).clamp(min=1) ** balance
     weights = unmarked + marked * rarity
     losses = functional.binary_cross_entropy_with_logits(logits.float(), share, reduction="none")
-    return (losses * weights).sum() / weights.sum().clamp(min=1)
+    return (losses * weights).sum() / divisor(weights.sum())
 
 
 def build_loss(settings: ProposalsTrainEdges):

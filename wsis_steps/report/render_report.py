@@ -5,6 +5,7 @@ in   images   images.h5
      summary  summary.csv: every figure
      text     summary.md: the main figures in percent, beside the paper's
      listing  names all other files
+     costs    cost.csv: what each step took
 out  page     one HTML file that needs no other
 """
 
@@ -24,6 +25,7 @@ from wsis_steps.evaluation.figures import read_listing
 from wsis_steps.evaluation.summary_table import PROPOSALS
 from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, split_of
+from wsis_steps.report.costs import costs_html
 from wsis_steps.report.curves import read_series, training_charts
 from wsis_steps.report.gallery import Column, Subject, card, class_chips, run_chips
 from wsis_steps.report.page import page, tools
@@ -34,7 +36,7 @@ from wsis_steps.settings.evaluation import ReportRenderReport
 STEP = Step(
     "report_render_report",
     ReportRenderReport,
-    inputs=("images", "truth", "summary", "text", "listing"),
+    inputs=("images", "truth", "summary", "text", "listing", "costs"),
     several=("truth",),
     outputs=("page",),
 )
@@ -170,6 +172,7 @@ def main(job: Job) -> None:
         for split, word in SPLITS.items()
     )
     sections.append(("images", "Images", f'<p class="note">{MARKS}</p>{bar}{galleries}'))
+    sections.append(("costs", "Costs", costs_html(job.inputs["costs"])))
     sections.append(("origins", "Origins", origins_html(made, artifacts, wanted["trainings"])))
     text = page(f"{wanted['dataset']}: instance masks from weak annotations", lead(images, runs, truth), sections)
     job.outputs["page"].write_text(text, encoding="utf-8")

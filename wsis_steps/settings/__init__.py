@@ -22,6 +22,7 @@ from wsis_steps.settings.evaluation import (
     EvaluationScoreProposals,
     EvaluationScoreSemantics,
     EvaluationSummarise,
+    ReportListCosts,
     ReportRenderReport,
 )
 from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, LearningToSegmentTrain
@@ -73,5 +74,6 @@ STEPS: dict[str, type[Settings]] = {
     "evaluation_score_proposals": EvaluationScoreProposals,
     "evaluation_list_results": EvaluationListResults,
     "evaluation_summarise": EvaluationSummarise,
+    "report_list_costs": ReportListCosts,
     "report_render_report": ReportRenderReport,
 }

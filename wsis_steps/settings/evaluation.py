@@ -50,6 +50,10 @@ class EvaluationSummarise(Settings):
     """All figures of all runs in one table."""
 
 
+class ReportListCosts(Settings):
+    """What each step took: time, memory, bytes written."""
+
+
 class ReportRenderReport(Settings):
     """The page a person opens."""
 

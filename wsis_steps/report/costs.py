@@ -1,0 +1,28 @@
+"""What the runs cost, as HTML."""
+
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from wsis_steps.report.tables import html_table
+
+NOTE = (
+    "Minutes are sums over a step's jobs, of the clock and of all processors; memory is the most that a job had at a "
+    "time. Results that runs share are with the run in whose folder they lie."
+)
+HEADER = ["run", "step", "jobs", "minutes", "processor minutes", "memory, MB", "GPU memory, MB", "written, MB"]
+
+
+def costs_html(path: Path) -> str:
+    """`cost.csv` as a table with its sum."""
+    table = pd.read_csv(path)
+    rows = [
+        [escape(row.run), escape(row.step), str(row.jobs), f"{row.minutes:.1f}", f"{row.cpu_minutes:.1f}",
+         *("-" if pd.isna(value) else f"{value:,.0f}" for value in (row.memory_mb, row.gpu_memory_mb)),
+         f"{row.written_mb:,.1f}"]
+        for row in table.itertuples()
+    ]  # fmt: skip
+    total = [str(table["jobs"].sum()), f"{table['minutes'].sum():.1f}", f"{table['cpu_minutes'].sum():.1f}"]
+    rows.append(["all", "", *total, "", "", f"{table['written_mb'].sum():,.1f}"])
+    return f'<p class="note">{NOTE}</p>{html_table(HEADER, rows, 2, "what each step cost")}'

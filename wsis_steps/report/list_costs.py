@@ -1,0 +1,80 @@
+"""Lists what each step of each run cost: the jobs' own benchmark files and logs as one table.
+
+in   benchmarks  folder of Snakemake's benchmark files, <run>/<job>.tsv
+     logs        folder of the logs, of the same names
+out  costs       cost.csv: run, step, jobs, minutes, cpu_minutes, memory_mb, gpu_memory_mb, written_mb
+
+Minutes and written megabytes are sums over a step's jobs; memory is the largest of a job. Only what ended well counts.
+Results that runs share are with the run in whose folder they lie.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from wsis_steps.core.step import Job, Step
+from wsis_steps.settings import STEPS
+from wsis_steps.settings.evaluation import ReportListCosts
+
+STEP = Step("report_list_costs", ReportListCosts, inputs=("benchmarks", "logs"), outputs=("costs",))
+WROTE = re.compile(r"wrote .* \(([\d.]+) MB\) in [^,]*(?:, at most (\d+) MB of GPU memory)?$")  # see core/step.py
+
+
+def step_of(job: str) -> str | None:
+    """The step whose name a job's begins with: `bestie_train_round00` is of `bestie_train`."""
+    return max((step for step in STEPS if job == step or job.startswith(f"{step}_")), key=len, default=None)
+
+
+def last_words(log: Path) -> tuple[float, float]:
+    """Megabytes that a job wrote and its GPU memory, as the log says at its end; NaN where it does not."""
+    found = None
+    if log.is_file():
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            found = WROTE.search(line) or found
+    return tuple(float(text or "nan") for text in found.groups()) if found else (float("nan"),) * 2
+
+
+def read_jobs(benchmarks: Path, logs: Path) -> Iterator[dict]:
+    """A row for each job that has a benchmark file of a step."""
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        step, folder = step_of(path.stem), path.parent.relative_to(benchmarks)
+        measured = pd.read_csv(path, sep="\t", na_values="-")
+        if step is None or not len(measured):
+            continue
+        written, gpu = last_words(logs / folder / f"{path.stem}.log")
+        yield {
+            "run": folder.as_posix() if folder.parts else "all",
+            "step": step,
+            "jobs": 1,
+            "minutes": measured["s"].iloc[-1] / 60,
+            "cpu_minutes": measured["cpu_time"].iloc[-1] / 60,
+            "memory_mb": measured["max_rss"].iloc[-1],
+            "gpu_memory_mb": gpu,
+            "written_mb": written,
+        }
+
+
+COLUMNS = {"jobs": "sum", "minutes": "sum", "cpu_minutes": "sum", "memory_mb": "max", "gpu_memory_mb": "max",
+           "written_mb": "sum"}  # fmt: skip
+
+
+def list_costs(benchmarks: Path, logs: Path) -> pd.DataFrame:
+    """The table, steps of a run in the order of the pipeline, what all runs share first."""
+    jobs = pd.DataFrame(read_jobs(benchmarks, logs), columns=["run", "step", *COLUMNS])
+    table = jobs.groupby(["run", "step"], as_index=False).agg(COLUMNS)
+    order = {step: place for place, step in enumerate(STEPS)}
+    table["place"] = table["step"].map(order)
+    table["last"] = table["run"] != "shared"
+    table = table.sort_values(["last", "run", "place"]).drop(columns=["place", "last"])
+    return table.round({"minutes": 2, "cpu_minutes": 2, "memory_mb": 0, "gpu_memory_mb": 0, "written_mb": 1})
+
+
+def main(job: Job) -> None:
+    table = list_costs(job.inputs["benchmarks"], job.inputs["logs"])
+    table.to_csv(job.outputs["costs"], index=False)
+
+
+if __name__ == "__main__":
+    STEP.run(main)
