@@ -27,6 +27,7 @@ from wsis_steps.core.store import Annotation, ImageInstances, Images, ImagesWrit
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.class_folders import read_class_folders
 from wsis_steps.data.coco import find_coco, read_coco
+from wsis_steps.data.drawn import read_drawn
 from wsis_steps.data.folder import read_folder
 from wsis_steps.data.pictures import encoded
 from wsis_steps.data.records import Dataset, ImageRecord
@@ -59,6 +60,8 @@ def read_dataset(job: Job, pool: Executor) -> Dataset:
         return read_coco(find_coco(root), truth=settings.truth, mapper=mapper)
     if settings.format == "folder":
         return read_folder(root, val_share=settings.val_share, class_names=settings.class_names)
+    if settings.format == "drawn":
+        return read_drawn(root, settings.annotations, settings.val_share, settings.class_names, settings.truth)
     if settings.format == "class_folders":
         return read_class_folders(
             root,

@@ -9,11 +9,12 @@ import numpy as np
 
 from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.artifact import Artifact
+from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.store import Images, Instances, Maps, Points
 from wsis_steps.report.gallery import Column
 from wsis_steps.report.pictures import Overlay, heat, instances_overlay, points_overlay, semantic_overlay
 
-READERS = {reader.schema: reader for reader in (Images, Points, Maps, Instances)}
+READERS = {reader.schema: reader for reader in (Images, Points, Maps, Instances, Proposals)}
 Part = tuple[str, Artifact]
 
 
