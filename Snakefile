@@ -33,3 +33,4 @@ rule all:
         f"results/{DATASET}/summary.csv",
         f"results/{DATASET}/report.html",
         results,
+        RUNS.audits() if not TRUTH else [],

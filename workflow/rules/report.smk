@@ -12,17 +12,19 @@ rule report_render_report:
         results=results,
     output:
         page="results/{dataset}/report.html",
+        cards=directory("results/{dataset}/report_images"),
     log:
         "logs/{dataset}/report_render_report.log",
     benchmark:
         "benchmarks/{dataset}/report_render_report.tsv"
     conda:
         "../../envs/light.yaml"
+    threads: 8
     params:
         settings=settings("report_render_report"),
         code=code("report.render_report"),
     shell:
         "python -m wsis_steps.report.render_report --images {input.images} --truth {input.truth}"
         " --summary {input.summary} --text {input.text} --listing {input.listing}"
-        " --page {output.page}"
+        " --page {output.page} --cards {output.cards}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

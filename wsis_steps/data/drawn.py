@@ -5,10 +5,9 @@ true masks, which also give a tag, a box and a point (the pixel nearest to the m
 on are left out.
 """
 
-import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from pycocotools import mask as coco
@@ -22,7 +21,7 @@ from wsis_steps.data.pictures import SUFFIXES, picture_size
 from wsis_steps.data.records import Dataset, ImageRecord, TrueInstances, check_ids, divide
 from wsis_steps.data.tables import note_alike
 from wsis_steps.exchange.drawing_files import read_drawings
-from wsis_steps.exchange.drawings import Drawing, identity
+from wsis_steps.exchange.drawings import Drawing, candidates, identity
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,6 @@ class DrawnTruth:
 
     def __call__(self, record: ImageRecord) -> TrueInstances | None:
         return self.masks[record.id] if record.split in self.splits else None
-
-
-def candidates(name: str) -> list[str]:
-    """Ids that the name of an image in another tool may mean: of its path, then of shorter ends of it, then without
-    the eight signs and the hyphen that Label Studio puts before the name of an upload."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    ends = [identity("/".join(parts[k:])) for k in range(len(parts)) if parts[k] != "/"]
-    upload = re.fullmatch("[0-9a-f]{8}-(.+)", ends[-1]) if ends else None
-    return ends + ([upload.group(1)] if upload else [])
 
 
 def _check(drawing: Drawing, path: Path, problems: Problems) -> bool:

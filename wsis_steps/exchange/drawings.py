@@ -1,5 +1,6 @@
 """What people draw on images in other tools, whatever the tool: the contract of the readers of their formats."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -37,6 +38,15 @@ class Drawing:
 def identity(name: str) -> str:
     """The id of an image by the path of its picture: a/0001.jpg has the id a_0001."""
     return PurePosixPath(name).with_suffix("").as_posix().replace("/", "_") if name else ""
+
+
+def candidates(name: str) -> list[str]:
+    """Ids that the name of an image in another tool may mean: of its path, then of shorter ends of it, then without
+    the eight signs and the hyphen that Label Studio puts before the name of an upload."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    ends = [identity("/".join(parts[k:])) for k in range(len(parts)) if parts[k] != "/"]
+    upload = re.fullmatch("[0-9a-f]{8}-(.+)", ends[-1]) if ends else None
+    return ends + ([upload.group(1)] if upload else [])
 
 
 def polygon_mask(corners: np.ndarray, height: int, width: int) -> dict:

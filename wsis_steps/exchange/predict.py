@@ -46,6 +46,7 @@ log = logging.getLogger("wsis")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes."""
     parser.add_argument("input", type=Path, metavar="IMAGE_OR_FOLDER", help="a picture, or a folder of pictures")
     parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="model.pt of a Mask R-CNN")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the results go")

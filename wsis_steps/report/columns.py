@@ -100,7 +100,7 @@ def columns_by_split(
         colors: one a class.
 
     Returns:
-        `train` and `val` to columns. Only those of the evaluation images are scored.
+        `train` and `val` to columns. Only instances of the evaluation images are scored.
     """
     found: dict[tuple[tuple[str, Path], ...], list[tuple[int, str]]] = {}
     for run, group in groupby(rows, key=lambda row: row[0]):
@@ -116,6 +116,6 @@ def columns_by_split(
         # Points of the data set are cues of the training images, though its file holds all images.
         split = "train" if isinstance(first, Images) else split_of(first, images)
         caption = " with ".join(stage for stage, _ in parts)
-        scored = split == "val"
+        scored = split == "val" and isinstance(first, Instances)
         columns[split].append(Column(tuple(owners), caption, Drawing(parts, images, colors, scored), scored))
     return columns

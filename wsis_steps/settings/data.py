@@ -82,3 +82,7 @@ class DataImportSemantic(Settings):
 
     folder: Path | None = None
     """Where the PNG files are; 0 background, 1 and up the classes, 255 unsure."""
+
+
+class DataImportCorrections(Settings):
+    """Labels that people corrected; which file, a run says under `corrections`."""

@@ -53,5 +53,5 @@ class EvaluationSummarise(Settings):
 class ReportRenderReport(Settings):
     """The page a person opens."""
 
-    images: Positive = 24
-    """Pictures per split and run in the galleries."""
+    images: Positive = 1500
+    """Images of each split in the gallery at most; of more, evenly spaced ones."""
