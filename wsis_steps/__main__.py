@@ -8,7 +8,7 @@ by Ctrl-C.
 """
 
 import argparse
-import importlib
+import pkgutil
 import sys
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if name not in COMMANDS:
         sys.stderr.write(f"wsis has no command '{name}'; {nearest(name, COMMANDS)}.\n")
         sys.exit(2)
-    module = importlib.import_module(f"wsis_steps.exchange.{name}")
+    module = pkgutil.resolve_name(f"wsis_steps.exchange.{name}")  # the others may take seconds to import
     parser = argparse.ArgumentParser(
         prog=f"wsis {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

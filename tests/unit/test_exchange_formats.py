@@ -17,13 +17,15 @@ from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import decode, describe, encode
 from wsis_steps.core.problems import Problems
 from wsis_steps.core.store import Annotation, Images, ImagesWriter, Instances, write_instances
+from wsis_steps.data.cvat import from_row_runs
+from wsis_steps.data.drawing_files import read_drawings
+from wsis_steps.data.drawings import candidates
 from wsis_steps.data.drawn import read_drawn
+from wsis_steps.data.label_studio import decode_brush
 from wsis_steps.data.voc import read_voc
 from wsis_steps.exchange.coco_json import write_coco
-from wsis_steps.exchange.cvat import from_row_runs, row_runs, write_cvat
-from wsis_steps.exchange.drawing_files import read_drawings
-from wsis_steps.exchange.drawings import candidates
-from wsis_steps.exchange.label_studio import decode_brush, encode_brush, write_label_studio
+from wsis_steps.exchange.cvat import row_runs, write_cvat
+from wsis_steps.exchange.label_studio import encode_brush, write_label_studio
 from wsis_steps.exchange.labelled import read_labels
 from wsis_steps.exchange.voc_png import palette, write_voc
 from wsis_steps.exchange.yolo import polygon, write_yolo

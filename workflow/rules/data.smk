@@ -87,7 +87,7 @@ rule data_import_corrections:
     input:
         images=f"{DATA}/images.h5",
         labels=lambda wildcards: f"results/{DATASET}/{RUNS.uncorrected(wildcards.run, int(wildcards.round))}",
-        corrections=lambda wildcards: RUNS.runs[wildcards.run].corrections[int(wildcards.round)],
+        corrections=lambda wildcards: str(RUNS.runs[wildcards.run].corrections[int(wildcards.round)]),
     output:
         corrected="results/{dataset}/{run}/labels/round{round}_corrected.h5",
     log:

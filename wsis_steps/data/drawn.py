@@ -17,11 +17,11 @@ from wsis_steps.core.masks import run_bounds
 from wsis_steps.core.problems import Problems
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.coco import middle_pixel
+from wsis_steps.data.drawing_files import read_drawings
+from wsis_steps.data.drawings import Drawing, candidates, identity
 from wsis_steps.data.pictures import SUFFIXES, picture_size
 from wsis_steps.data.records import Dataset, ImageRecord, TrueInstances, check_ids, divide
 from wsis_steps.data.tables import note_alike
-from wsis_steps.exchange.drawing_files import read_drawings
-from wsis_steps.exchange.drawings import Drawing, candidates, identity
 
 
 @dataclass(frozen=True)

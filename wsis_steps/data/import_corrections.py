@@ -19,8 +19,8 @@ from wsis_steps.core.masks import describe
 from wsis_steps.core.problems import Problems
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, Instances, write_instances
-from wsis_steps.exchange.drawing_files import read_drawings
-from wsis_steps.exchange.drawings import Drawing, candidates
+from wsis_steps.data.drawing_files import read_drawings
+from wsis_steps.data.drawings import Drawing, candidates
 from wsis_steps.settings.data import DataImportCorrections
 
 log = logging.getLogger("wsis")

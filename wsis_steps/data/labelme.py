@@ -11,7 +11,7 @@ import numpy as np
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import decode, encode
 from wsis_steps.core.problems import Problems
-from wsis_steps.exchange.drawings import Drawing, not_a, polygon_mask
+from wsis_steps.data.drawings import Drawing, not_a, polygon_mask
 
 SHAPES = ("polygon", "rectangle", "circle", "point", "mask")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.problems import Problems
-from wsis_steps.exchange.coco_json import read_coco_drawings
-from wsis_steps.exchange.cvat import read_cvat
-from wsis_steps.exchange.drawings import Drawing, not_a
-from wsis_steps.exchange.label_studio import read_label_studio
-from wsis_steps.exchange.labelme import read_labelme
+from wsis_steps.data.coco_drawings import read_coco_drawings
+from wsis_steps.data.cvat import read_cvat
+from wsis_steps.data.drawings import Drawing, not_a
+from wsis_steps.data.label_studio import read_label_studio
+from wsis_steps.data.labelme import read_labelme
 
 
 def read_drawings(path: Path, problems: Problems) -> list[Drawing]:
