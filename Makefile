@@ -20,10 +20,11 @@ demo: setup
 
 setup: .venv/installed
 
-.venv/installed: envs/requirements.txt
+.venv/installed: envs/requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r envs/requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .  # the command wsis
 	touch $@
 
 test: setup

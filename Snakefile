@@ -34,3 +34,4 @@ rule all:
         f"results/{DATASET}/cost.csv",
         f"results/{DATASET}/report.html",
         results,
+        RUNS.audits() if not TRUTH else [],

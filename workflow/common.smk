@@ -88,7 +88,7 @@ def cues(wildcards):
 
 def round_labels(wildcards):
     """The labels that a round trains on."""
-    return f"results/{DATASET}/{RUNS.labels(wildcards.run, int(wildcards.round))}"
+    return f"results/{DATASET}/{RUNS.learnt(wildcards.run, int(wildcards.round))}"
 
 
 def trained_in_round(wildcards):
@@ -136,7 +136,7 @@ def source(wildcards):
         return f"results/{DATASET}/shared/source"
     root = chosen.root or Path()
     lists = [root / f"ImageSets/Segmentation/{name}.txt" for name in (chosen.train_list, chosen.val_list)]
-    lists += [Path(chosen.train_list), Path(chosen.val_list), chosen.class_map or Path()]
+    lists += [Path(chosen.train_list), Path(chosen.val_list), chosen.class_map or Path(), chosen.annotations or Path()]
     lists += [root / "tags.csv", root / "points.csv", root / "boxes.csv", *root.glob("annotations/instances_*.json")]
     return [str(path) for path in lists if path.is_file()]
 

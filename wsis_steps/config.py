@@ -1,6 +1,7 @@
 """The runs and the whole configuration, validated; imports no torch."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
@@ -36,6 +37,9 @@ class Run(Settings):
     maskrcnn: bool | None = None
     """Train a Mask R-CNN on the last labels; without it the system's own predictions are the result. By default bestie
     does and community_learning does not, as in their papers."""
+    corrections: dict[Count, Path] = {}
+    """Files of labels that people corrected (`wsis export` and back), by the round that they correct: what trains on
+    that round's labels takes them instead."""
     seed: Count | None = None
     """Seed of every training step of the run; by default the configuration's."""
     steps: dict[str, dict[str, Any]] = {}
@@ -55,7 +59,18 @@ class Run(Settings):
             raise ValueError(f"{self.system} does not learn from boxes; annotation_consistency does")
         if own and self.maskrcnn is not None:
             raise ValueError("annotation_consistency ends in a Mask R-CNN of its own; leave maskrcnn out")
+        self._check_corrections()
         return self
+
+    def _check_corrections(self) -> None:
+        """ValueError where a correction is of labels that nothing trains on."""
+        last = {"bestie": self.rounds, "community_learning": 0}.get(self.system, -1) - (not self.retrains)
+        for number in self.corrections:
+            if number > last:
+                learnt = f"round 0 to {last}" if last > 0 else "round 0" if last == 0 else "no such labels"
+                raise ValueError(
+                    f"corrections: nothing trains on labels of round {number}; this run trains on {learnt}"
+                )
 
 
 class Configuration(Settings):

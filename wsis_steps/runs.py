@@ -48,6 +48,8 @@ class Runs:
                 faults.append(f"run {name} is supervised by points, but {points} does not exist")
             if run.system == "community_learning" and (run.rounds > 1 or run.supervision != "tags"):
                 faults.append(f"run {name}: community_learning has one round and learns from tags")
+            faults += [f"run {name}: corrections of round {number}: {path} does not exist"
+                       for number, path in run.corrections.items() if not path.exists()]  # fmt: skip
             if run.system == CONSISTENCY:
                 faults += self._different_scores(name)
                 if run.supervision == "boxes" and boxes and not boxes.is_file():
@@ -170,9 +172,16 @@ class Runs:
             if step in self.steps(other)
             and chosen.rounds >= rounds
             and self.identity(other, step) == self.identity(run, step)
+            and self._corrections(other, step, rounds) == self._corrections(run, step, rounds)
             # from the second round on, a network trains on what this step made of the round before
             and (rounds < 2 or self.identity(other, self.loop_step(run)) == self.identity(run, self.loop_step(run)))
         )
+
+    def _corrections(self, run: str, step: str, rounds: int) -> dict[int, str]:
+        """The corrections that what `step` makes in so many rounds has learnt from."""
+        end = 0 if step == "bestie_label" else rounds
+        learnt = self.runs[run].corrections.items()
+        return {number: str(path) for number, path in learnt if number < end or step.startswith("maskrcnn")}
 
     def loop_step(self, run: str) -> str:
         """The step of a run's system that leads from one round to the next."""
@@ -206,6 +215,18 @@ class Runs:
         step = "bestie_label" if number == 0 else "bestie_infer"
         return f"{self.owner(run, step, max(number, 1))}/labels/round{number:02d}.h5"
 
+    def learnt(self, run: str, number: int) -> str:
+        """Path below results/<dataset>/ of what trains in this run see of a round's labels: corrected ones, if any."""
+        if number in self.runs[run].corrections:
+            return f"{run}/labels/round{number:02d}_corrected.h5"
+        return self.uncorrected(run, number)
+
+    def uncorrected(self, run: str, number: int) -> str:
+        """Path below results/<dataset>/ of a round's labels as the system made them."""
+        if self.runs[run].system == "community_learning":
+            return f"{self.owner(run, 'community_learning_infer')}/labels/round00.h5"
+        return self.labels(run, number)
+
     def trained(self, run: str, number: int) -> str:
         """Path below results/<dataset>/ of the network whose outputs are BESTIE's labels of a round from 1 on."""
         return f"{self.owner(run, 'bestie_train', number)}/bestie/round{number - 1:02d}/model.pt"
@@ -214,10 +235,7 @@ class Runs:
         """Path below results/<dataset>/ of what a Mask R-CNN of this run trains on: labels, or the true masks."""
         if self.runs[run].system == "supervised":
             return "shared/data/instances_train.h5"
-        step = self.label_step(run)
-        if step == "community_learning_infer":
-            return f"{self.owner(run, step)}/labels/round00.h5"
-        return self.labels(run, self.runs[run].rounds)
+        return self.learnt(run, 0 if self.runs[run].system == "community_learning" else self.runs[run].rounds)
 
     def figures(self, truth: tuple[str, ...]) -> list[tuple[str, str, str, str]]:
         """Rows of run, system, stage, evaluation file for the table; `truth`: the splits that have true masks."""
@@ -243,6 +261,9 @@ class Runs:
         for number in range(run.rounds):
             step = f"{CONSISTENCY}_sample"
             scored(f"labels/round{number:02d}", "train", step, f"labels_round{number:02d}", number + 1)
+        for number in run.corrections if "train" in truth else ():
+            path = f"{self.results}/{name}/evaluation/labels_round{number:02d}_corrected.json"
+            rows.append((name, run.system, f"labels/round{number:02d}_corrected", path))
         scored("predictions_direct", "val", "bestie_infer", f"predictions_round{run.rounds:02d}", run.rounds)
         scored("labels/round00", "train", "community_learning_infer", "labels_round00")
         own = "predictions_direct" if run.retrains else "predictions"
@@ -289,9 +310,17 @@ class Runs:
         own = "predictions_direct" if run.retrains else "predictions"
         made(own, "community_learning_infer", "predictions/direct.h5")
         made("predictions_mcg", "postprocess_replace_with_proposals", "predictions/direct_mcg.h5")
+        for number in run.corrections:
+            stage = f"labels/round{number:02d}_corrected"
+            rows.append((name, stage, f"{self.results}/{name}/{stage}.h5"))
         made("maskrcnn", "maskrcnn_train", "maskrcnn/metrics.jsonl")
         made("predictions", "maskrcnn_infer", "predictions/val.h5")
         return rows
+
+    def audits(self) -> list[str]:
+        """The pages of the tag audit, one a classifier."""
+        owners = {self.owner(run, "classifier_train") for run in self.runs if "classifier_train" in self.steps(run)}
+        return [f"{self.results}/{run}/classifier/tag_audit.html" for run in sorted(owners)]
 
     def trainings(self) -> list[tuple[str, str, str, str]]:
         """Rows of run, stage, step and settings (those that differ from the defaults, as JSON) of every training step;

@@ -20,7 +20,8 @@ from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.step import Job
 from wsis_steps.core.store import Instances, Maps, MapsWriter, write_instances, write_points
-from wsis_steps.report.render_report import main, starting_threshold
+from wsis_steps.report.image_gallery import starting_threshold
+from wsis_steps.report.render_report import main
 from wsis_steps.settings.evaluation import ReportRenderReport
 
 TRAIN, VAL, SHOWN = 4, 3, 2
@@ -147,7 +148,7 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
             "listing": folder / "listing.json",
             "costs": folder / "cost.csv",
         },
-        {"page": folder / "report.html"},
+        {"page": folder / "report.html", "cards": folder / "report_images"},
     )
 
 
@@ -158,9 +159,28 @@ def job(tmp_path_factory):
     return job
 
 
+def index_of(job):
+    """What the page's script knows of the images."""
+    text = job.outputs["page"].read_text(encoding="utf-8")
+    return json.JSONDecoder().raw_decode(text.split("const INDEX = ", 1)[1].replace("<\\/", "</"))[0]
+
+
+def open_page(job):
+    """The page as it stands when every card has been looked at, those of the evaluation images first."""
+    cards = []
+    for images in index_of(job)["splits"].values():
+        for image in images:
+            text = (job.outputs["cards"] / f"{image['key']}.js").read_text(encoding="utf-8")
+            key, card = json.loads(f"[{text.removeprefix('addCard(').removesuffix(');' + chr(10))}]")
+            assert key == image["key"]
+            cards.append(card)
+    frame, script = job.outputs["page"].read_text(encoding="utf-8").split("<script>", 1)
+    return Page(frame + "".join(cards) + "<script>" + script)
+
+
 @pytest.fixture(scope="module")
 def page(job):
-    return Page(job.outputs["page"].read_text(encoding="utf-8"))
+    return open_page(job)
 
 
 def test_every_run_and_class_has_a_button(page):
@@ -179,7 +199,7 @@ def test_every_picture_has_a_text(page):
 def test_nothing_is_outside_the_page(job, page):
     addresses = [a[key] for _, a in page.elements for key in ("href", "src", "action", "data", "srcset") if key in a]
     assert addresses and all(address.startswith(("#", "data:image/jpeg;base64,")) for address in addresses)
-    text = job.outputs["page"].read_text(encoding="utf-8")
+    text = "".join(p.read_text(encoding="utf-8") for p in (job.outputs["page"], *job.outputs["cards"].iterdir()))
     assert not any(word in text for word in ("http:", "https:", "url(", "@import", "<link", "fetch("))
 
 
@@ -215,7 +235,7 @@ def test_figures_of_proposals_widen_no_table_of_other_figures(tmp_path):
     rows.loc[len(rows)] = ["one", "bestie", "", "proposals/mcg", "val", "j_instances_100", 0.375]
     rows.to_csv(job.inputs["summary"], index=False)
     main(job)
-    found = Page(job.outputs["page"].read_text(encoding="utf-8")).tables
+    found = open_page(job).tables
     every = [table for table in found if table[0][:3] == ["run", "stage", "split"]]
     assert [table[0][3:] for table in every] == [["mask_ap50", "abo"], ["j_instances_100"]]
     assert every[1][1] == ["one", "proposals/mcg", "val", "0.3750"]
@@ -231,10 +251,23 @@ def test_the_settings_of_trainings_are_told(page):
     assert ["one", "bestie", "bestie_train", "", "seed: 7, sigma: 6.5"] in page.tables[-1]
 
 
-def test_only_the_first_images_are_shown(page):
+def test_images_are_spaced_evenly_and_the_page_says_of_how_many(page):
     assert len(page.all("article", "card")) == 2 * SHOWN
-    assert page.described("image: ") == [f"image: image{k}" for k in (TRAIN, TRAIN + 1, 0, 1)]
-    assert f"{SHOWN} of {VAL} images." in page.text and f"{SHOWN} of {TRAIN} images." in page.text
+    ends = (TRAIN, TRAIN + VAL - 1, 0, TRAIN - 1)
+    assert page.described("image: ") == [f"image: image{k}" for k in ends]
+    assert f"evaluation ({SHOWN} of {VAL})" in page.text and f"training ({SHOWN} of {TRAIN})" in page.text
+
+
+def test_images_can_be_ordered_by_how_well_a_run_agrees_with_the_truth(job):
+    index = index_of(job)
+    assert index["orders"]["val"] == [[run, "best", "worst"] for run in ("one", "two", "same")]
+    for k, image in zip((0, VAL - 1), index["splits"]["val"], strict=True):
+        # `one` has one instance above the threshold, `two` has none
+        found, true = square_mask(k) > 0, square_mask(TRAIN + k) > 0
+        overlap = (found & true).sum() / (found | true).sum()
+        assert image["values"] == pytest.approx([overlap, 0, overlap], abs=1e-4)
+    assert [image["values"] for image in index["splits"]["train"]] == [[1, 1, 1]] * SHOWN
+    assert [image["classes"] for image in index["splits"]["train"]] == [[0], [1]]
 
 
 def test_what_runs_share_is_drawn_once(page):
@@ -244,7 +277,8 @@ def test_what_runs_share_is_drawn_once(page):
     assert len(page.described("activation maps with cues of one and same")) == SHOWN
     assert len(page.described("activation maps with points of two")) == SHOWN
     assert "semantic as one, labels/round00 as one" in page.text
-    assert len([a for a in page.all("polyline")]) == 2
+    losses, labels = 2, 3  # terms of one training, the labels of each run
+    assert len([a for a in page.all("polyline")]) == losses + labels
 
 
 def test_activation_maps_have_pictures_of_their_own(page):
@@ -256,7 +290,7 @@ def test_activation_maps_have_pictures_of_their_own(page):
 
 def test_the_cues_lie_where_they_were_found(page):
     cues = [(float(a["cx"]), float(a["cy"])) for a in page.all("circle")]
-    points = [(6 + 2 * k, 8 + k) for k in range(SHOWN)]  # as `write_images` sets them
+    points = [(6 + 2 * k, 8 + k) for k in (0, TRAIN - 1)]  # as `write_images` sets them
     assert cues == [(8, 9), points[0], (8, 9), points[1]]
 
 
@@ -286,20 +320,22 @@ def test_the_score_shown_at_first_leaves_something_to_see(tmp_path):
 
 
 def test_truth_of_both_splits_is_shown(page):
-    assert page.described("truth on image ") == [f"truth on image image{k}: {CLASSES[k % 2]}" for k in (4, 5, 0, 1)]
+    assert page.described("truth on image ") == [f"truth on image image{k}: {CLASSES[k % 2]}" for k in (4, 6, 0, 3)]
 
 
 def test_the_same_inputs_give_the_same_bytes(job, tmp_path):
     before = job.outputs["page"].read_bytes()
-    again = Job(job.name, job.settings, job.inputs, {"page": tmp_path / "again.html"})
+    again = Job(job.name, job.settings, job.inputs, {"page": tmp_path / "again.html", "cards": tmp_path / "cards"})
     main(again)
     assert again.outputs["page"].read_bytes() == before
+    files = {path.name: path.read_bytes() for path in job.outputs["cards"].iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "cards").iterdir()} == files
 
 
 def test_without_truth_the_page_says_what_cannot_be_known(tmp_path):
     job = build(tmp_path, truth=False)
     main(job)
-    page = Page(job.outputs["page"].read_text(encoding="utf-8"))
+    page = open_page(job)
     assert page.text.count("cannot be known") == 2
     assert [table[0][0] for table in page.tables] == ["run"]  # only where results come from
     assert "figures need true masks" in page.text
@@ -309,7 +345,7 @@ def test_without_truth_the_page_says_what_cannot_be_known(tmp_path):
 def test_names_are_text_whatever_they_hold(page, tmp_path):
     job = build(tmp_path, class_names=('<b>"cat"', "dog & 'co'"))
     main(job)
-    strange = Page(job.outputs["page"].read_text(encoding="utf-8"))
+    strange = open_page(job)
     assert strange.described("truth on image image4: ") == ['truth on image image4: <b>"cat"']
     assert "dog & 'co'" in strange.text
     assert [tag for tag, _ in strange.elements] == [tag for tag, _ in page.elements]

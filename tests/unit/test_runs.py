@@ -377,3 +377,41 @@ def test_boxes_of_a_folder_have_a_file(tmp_path):
     data = {"data_import_dataset": {"format": "folder", "root": str(tmp_path), "val_share": 0}}
     with pytest.raises(InputError, match="supervised by boxes, but .*boxes.csv does not exist"):
         runs(data, a={**CONSISTENCY, "supervision": "boxes"}).check()
+
+
+def test_corrections_lead_to_what_follows_and_nowhere_else(tmp_path):
+    file = tmp_path / "corrected.json"
+    file.touch()
+    corrected = {0: str(file), 1: str(file)}
+    found = runs(a=bestie(rounds=2), b=bestie(rounds=2, corrections={1: str(file)}), c=bestie(corrections=corrected))
+    found.check()
+    assert [found.learnt("b", number) for number in (0, 1, 2)] == [
+        "a/labels/round00.h5", "b/labels/round01_corrected.h5", "b/labels/round02.h5",
+    ]  # fmt: skip
+    assert [found.uncorrected(name, 1) for name in "abc"] == [f"{name}/labels/round01.h5" for name in "aac"]
+    assert found.trained("b", 1) == "a/bestie/round00/model.pt" and found.trained("b", 2) == "b/bestie/round01/model.pt"
+    assert found.uncorrected("c", 0) == "a/labels/round00.h5" and found.trained("c", 1) == "c/bestie/round00/model.pt"
+    assert [found.detector(name) for name in "abc"] == [f"{name}/maskrcnn/model.pt" for name in "abc"]
+    assert ("b", "labels/round01_corrected", "results/d/b/labels/round01_corrected.h5") in found.shown()
+    stages = [(run, stage) for run, _, stage, _ in found.figures(("train",)) if stage.endswith("corrected")]
+    assert stages == [("b", "labels/round01_corrected"), *(("c", f"labels/round0{n}_corrected") for n in (0, 1))]
+
+
+@pytest.mark.parametrize(
+    "run, words",
+    [
+        (bestie(corrections={2: "x"}), "round 2; this run trains on round 0 to 1"),
+        (bestie(maskrcnn=False, corrections={1: "x"}), "round 1; this run trains on round 0"),
+        ({**COMMUNITY, "corrections": {0: "x"}}, "trains on no such labels"),
+        ({"system": "annotation_consistency", "corrections": {0: "x"}}, "trains on no such labels"),
+        ({**COMMUNITY, "maskrcnn": True, "corrections": {0: "absent.xml"}}, "absent.xml does not exist"),
+    ],
+)
+def test_corrections_that_nothing_would_learn_are_refused(run, words):
+    with pytest.raises(InputError, match=words):
+        runs(a=run).check()
+
+
+def test_tags_are_audited_once_a_classifier():
+    found = runs(a=bestie(), b=bestie(rounds=2), c=bestie(steps={"classifier_train": {"alpha": 0.1}}), d=COMMUNITY)
+    assert found.audits() == ["results/d/a/classifier/tag_audit.html", "results/d/c/classifier/tag_audit.html"]

@@ -77,3 +77,31 @@ rule classifier_find_peaks:
         "python -m wsis_steps.classifier.find_peaks --maps {input.maps}"
         " --peaks {output.peaks}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule classifier_audit_tags:  # of data without true masks; of others by the path of its page
+    input:
+        images=f"{DATA}/images.h5",
+        model=result("classifier_train", "classifier/model.pt"),
+    output:
+        table="results/{dataset}/{run}/classifier/tag_audit.csv",
+        page="results/{dataset}/{run}/classifier/tag_audit.html",
+    log:
+        "logs/{dataset}/{run}/classifier_audit_tags.log",
+    benchmark:
+        "benchmarks/{dataset}/{run}/classifier_audit_tags.tsv"
+    wildcard_constraints:
+        run=RUNS.owners("classifier_train"),
+    conda:
+        "../../envs/torch.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=16000,
+    params:
+        settings=settings("classifier_audit_tags"),
+        code=code("classifier.audit_tags"),
+    shell:
+        "python -m wsis_steps.classifier.audit_tags --images {input.images} --model {input.model}"
+        " --table {output.table} --page {output.page}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

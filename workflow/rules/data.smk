@@ -81,3 +81,25 @@ rule data_import_semantic:
     shell:
         "python -m wsis_steps.data.import_semantic --images {input.images} --semantic {output.semantic}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule data_import_corrections:
+    input:
+        images=f"{DATA}/images.h5",
+        labels=lambda wildcards: f"results/{DATASET}/{RUNS.uncorrected(wildcards.run, int(wildcards.round))}",
+        corrections=lambda wildcards: str(RUNS.runs[wildcards.run].corrections[int(wildcards.round)]),
+    output:
+        corrected="results/{dataset}/{run}/labels/round{round}_corrected.h5",
+    log:
+        "logs/{dataset}/{run}/data_import_corrections_round{round}.log",
+    benchmark:
+        "benchmarks/{dataset}/{run}/data_import_corrections_round{round}.tsv"
+    conda:
+        "../../envs/light.yaml"
+    params:
+        settings=settings("data_import_corrections"),
+        code=code("data.import_corrections"),
+    shell:
+        "python -m wsis_steps.data.import_corrections --images {input.images} --labels {input.labels}"
+        " --corrections {input.corrections} --corrected {output.corrected}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

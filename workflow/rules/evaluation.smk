@@ -32,6 +32,8 @@ rule evaluation_score_labels:
         "logs/{dataset}/{run}/evaluation_score_labels_round{round}.log",
     benchmark:
         "benchmarks/{dataset}/{run}/evaluation_score_labels_round{round}.tsv"
+    wildcard_constraints:
+        round=r"\d\d(_corrected)?",
     conda:
         "../../envs/light.yaml"
     params:

@@ -35,6 +35,7 @@ rule report_render_report:
         results=results,
     output:
         page="results/{dataset}/report.html",
+        cards=directory("results/{dataset}/report_images"),
     log:
         "logs/{dataset}/report_render_report.log",
     benchmark:
@@ -42,11 +43,12 @@ rule report_render_report:
     localrule: True
     conda:
         "../../envs/light.yaml"
+    threads: 8
     params:
         settings=settings("report_render_report"),
         code=code("report.render_report"),
     shell:
         "python -m wsis_steps.report.render_report --images {input.images} --truth {input.truth}"
         " --summary {input.summary} --text {input.text} --listing {input.listing}"
-        " --costs {input.costs} --page {output.page}"
+        " --costs {input.costs} --page {output.page} --cards {output.cards}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

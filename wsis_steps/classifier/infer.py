@@ -12,10 +12,11 @@ import torch
 from torch.nn import functional
 
 from wsis_steps.classifier.network import activation_maps, build_classifier
+from wsis_steps.classifier.squares import prepare
 from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.artifact import create
 from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
+from wsis_steps.core.images import Pictures, read_ahead
 from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
@@ -23,16 +24,6 @@ from wsis_steps.settings.classifier import ClassifierInfer, ClassifierTrain
 
 STEP = Step("classifier_infer", ClassifierInfer, inputs=("images", "model"), outputs=("maps",))
 BATCH = 8  # pictures at once; changes nothing but speed
-
-
-def prepare(size: int):
-    """A function from an RGB picture to uint8 (3, size, size)."""
-
-    def resize(picture: np.ndarray) -> torch.Tensor:
-        height, width = picture.shape[:2]
-        return to_tensor(fit(height, width, size, size).picture(picture))
-
-    return resize
 
 
 def main(job: Job) -> None:

@@ -1,14 +1,19 @@
 """What a user can get wrong, said in one sentence."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class InputError(Exception):
     """Something that the user can put right: a key, a path, a broken file. Its text is one sentence for people.
 
-    A step prints it without a traceback and exits with status 2, leaving no partial output.
+    A step prints it without a traceback and exits with status 2, leaving no partial output. Where it is about several
+    things, `sentences` holds all of them, the text perhaps the first only.
     """
+
+    def __init__(self, text: str, sentences: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.sentences = tuple(sentences) or (text,)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -37,18 +37,19 @@ def save_model(path: Path, model: nn.Module, provenance: Provenance) -> None:
 
 def load_model(path: Path, *steps: str) -> TrainedModel:
     """Reads a model that one of `steps` has trained; InputError where it is not one."""
+    model, provenance = load_any_model(path)
+    if provenance.step not in steps:
+        wanted = " or ".join(steps)
+        raise InputError(f"{path} was trained by {provenance.step}, but a model of {wanted} is wanted here.")
+    return model
+
+
+def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
+    """Reads a trained model and what made it; InputError where the file is none."""
     state = read_state_dict(path)
     about = torch.load(path, map_location="cpu", weights_only=True)
     if about.get("schema") != "model" or about.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"{path} is no model of schema version {SCHEMA_VERSION}; delete the file and run again.")
-    provenance = json.loads(about["provenance"])
-    if provenance["step"] not in steps:
-        wanted = " or ".join(steps)
-        raise InputError(f"{path} was trained by {provenance['step']}, but a model of {wanted} is wanted here.")
-    return TrainedModel(
-        path,
-        state,
-        json.loads(provenance["settings"]),
-        tuple(provenance["class_names"]),
-        tuple(provenance["supervision"]),
-    )
+    made = Provenance(**json.loads(about["provenance"]))
+    names, supervision = tuple(made.class_names), tuple(made.supervision)
+    return TrainedModel(path, state, json.loads(made.settings), names, supervision), made

@@ -23,7 +23,7 @@ class Problems:
         try:
             yield
         except InputError as error:
-            self.add(str(error))
+            self.sentences += error.sentences
 
     def raise_any(self, subject: str) -> None:
         """Raises one `InputError` about `subject` that lists what was noted, or returns where nothing was."""
@@ -35,7 +35,7 @@ class Problems:
         lines = self.sentences[: self._shown]
         if count > self._shown:
             lines = [*lines, f"... and {count - self._shown} more"]
-        raise InputError("\n  ".join([f"{subject} has {count} problems:", *lines]))
+        raise InputError("\n  ".join([f"{subject} has {count} problems:", *lines]), self.sentences)
 
 
 def attempt(work: Callable, *arguments):

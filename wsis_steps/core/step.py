@@ -87,20 +87,30 @@ class Job:
         unit: str = "image",
         size: Callable[[Item], int] = lambda item: 1,
     ) -> Iterator[Item]:
-        """Passes items on and tells how far it is: a bar in a terminal, now and then a line elsewhere.
+        """`progress` under the name of the step; `total` by default the length of `items`."""
+        return progress(items, len(items) if total is None else total, self.name, unit, size)  # type: ignore[arg-type]
 
-        size: how much an item counts of the total, as the number of images of a batch.
-        """
-        total = len(items) if total is None else total  # type: ignore[arg-type]
-        bar = tqdm(total=total, unit=unit, desc=self.name, leave=False, disable=not sys.stderr.isatty())
-        meter, done = Meter(total, unit), 0
-        with bar:
-            for item in items:
-                yield item
-                done += size(item)
-                bar.update(size(item))
-                if bar.disable:
-                    meter.tell(done)
+
+def progress(
+    items: Iterable[Item],
+    total: int,
+    name: str,
+    unit: str = "image",
+    size: Callable[[Item], int] = lambda item: 1,
+) -> Iterator[Item]:
+    """Passes items on and tells how far it is: a bar in a terminal, now and then a line elsewhere.
+
+    size: how much an item counts of the total, as the number of images of a batch.
+    """
+    bar = tqdm(total=total, unit=unit, desc=name, leave=False, disable=not sys.stderr.isatty())
+    meter, done = Meter(total, unit), 0
+    with bar:
+        for item in items:
+            yield item
+            done += size(item)
+            bar.update(size(item))
+            if bar.disable:
+                meter.tell(done)
 
 
 class Meter:
@@ -147,8 +157,8 @@ class Step:
         options = self._parser(main).parse_args(arguments)
         if getattr(options, "ranks", 1) > 1 and "RANK" not in os.environ:
             _share(options.ranks)
-        _start_log(options.log)
-        sys.exit(_guarded(lambda: self._execute(main, options)))
+        start_log(options.log)
+        sys.exit(guarded(lambda: self._execute(main, options)))
 
     def _parser(self, main: Callable[[Job], None]) -> argparse.ArgumentParser:
         module = sys.modules[main.__module__]
@@ -256,7 +266,8 @@ def _terminate(job: Job) -> None:
     job.terminated = True
 
 
-def _guarded(call: Callable[[], None]) -> int:
+def guarded(call: Callable[[], None]) -> int:
+    """Exit status of a call; what goes wrong is logged, with a traceback only where this program is at fault."""
     try:
         call()
     except InputError as error:
@@ -305,7 +316,8 @@ def _environment_fault(error: BaseException) -> str | None:
     return None
 
 
-def _start_log(path: Path | None) -> None:
+def start_log(path: Path | None) -> None:
+    """Sends the log to the terminal and, where it can be written, to a file."""
     rank, _ = _rank()
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     with contextlib.suppress(OSError):  # a log that cannot be written must not stop the work

@@ -134,7 +134,8 @@ class CocoTruth:
         return TrueInstances(masks, self.categories[first:last], self.crowd[first:last])
 
 
-def _load_json(path: Path) -> dict:
+def load_coco(path: Path) -> dict:
+    """The content of a COCO instance file; InputError where it is none."""
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -147,7 +148,7 @@ def _load_json(path: Path) -> dict:
     return content
 
 
-def _categories(content: dict, path: Path) -> tuple[list[str], dict[int, int]]:
+def coco_categories(content: dict, path: Path) -> tuple[list[str], dict[int, int]]:
     """Class names in the order of their ids, and id -> 0-based category."""
     try:
         rows = sorted((int(row["id"]), str(row["name"])) for row in content["categories"])
@@ -250,8 +251,8 @@ def read_coco(
     class_names, counts = None, {"annotations": 0, "crowds": 0, "annotations_without_area": 0}
     for split, (file, folder) in splits.items():
         file, folder = Path(file), Path(folder)
-        content = _load_json(file)
-        names, classes = _categories(content, file)
+        content = load_coco(file)
+        names, classes = coco_categories(content, file)
         if class_names not in (None, names):
             raise InputError(f"{file} has other categories than {next(iter(splits.values()))[0]}.")
         class_names = names

@@ -12,25 +12,20 @@ All that is wrong with the files is listed together, and nothing is written then
 import json
 import logging
 from collections import Counter
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
 
 from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import describe
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.problems import Problems
 from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Annotation, ImageInstances, Images, ImagesWriter, write_instances
-from wsis_steps.data.archives import missing_message
-from wsis_steps.data.class_folders import read_class_folders
-from wsis_steps.data.coco import find_coco, read_coco
-from wsis_steps.data.folder import read_folder
-from wsis_steps.data.pictures import encoded
-from wsis_steps.data.records import Dataset, ImageRecord
-from wsis_steps.data.voc import read_voc
+from wsis_steps.core.store import Annotation, Images, ImagesWriter, write_instances
+from wsis_steps.data.doubts import find_doubts
+from wsis_steps.data.formats import load_record, read_dataset
+from wsis_steps.data.records import Dataset
 from wsis_steps.settings.data import DataImportDataset
 
 log = logging.getLogger("wsis")
@@ -42,61 +37,6 @@ STEP = Step(
     several=("source",),
     outputs=("images", "instances_train", "instances_val", "summary"),
 )
-
-
-def read_dataset(job: Job, pool: Executor) -> Dataset:
-    """The records of the data set in the format that the settings name."""
-    settings: DataImportDataset = job.settings
-    if settings.format != "shapes" and settings.root is None:
-        raise InputError(f"data_import_dataset.root is missing: format {settings.format} needs a folder.")
-    if settings.format == "shapes" and not job.inputs["source"]:
-        raise InputError("--source is missing: format shapes reads the folder that data_draw_shapes made.")
-    root = job.inputs["source"][0] if settings.format == "shapes" else settings.root
-    if not root.is_dir():
-        raise InputError(missing_message(settings.format, root))
-    mapper = partial(pool.map, chunksize=16)
-    if settings.format == "coco":
-        return read_coco(find_coco(root), truth=settings.truth, mapper=mapper)
-    if settings.format == "folder":
-        return read_folder(root, val_share=settings.val_share, class_names=settings.class_names)
-    if settings.format == "class_folders":
-        return read_class_folders(
-            root,
-            settings.class_map,
-            settings.class_names,
-            settings.val_root,
-            settings.val_list,
-            settings.val_share,
-            settings.truth,
-            mapper,
-        )
-    return read_voc(
-        root,
-        settings.train_list,
-        settings.val_list,
-        settings.difficult,
-        settings.sbd_root,
-        settings.class_names,
-        settings.truth,
-        mapper=mapper,
-    )
-
-
-def load_record(record: ImageRecord, dataset: Dataset) -> tuple[bytes, int, int, ImageInstances | None] | InputError:
-    """Encoded picture, its height and width, and its true instances; or what is wrong with it."""
-    try:
-        data, height, width = encoded(record.path)
-        truth = dataset.truth(record)
-    except InputError as error:
-        return error
-    if truth is None:
-        return data, height, width, None
-    for rle in [*truth.masks, *([truth.ignore] if truth.ignore else [])]:
-        if list(rle["size"]) != [height, width]:
-            there = "x".join(map(str, rle["size"][::-1]))
-            return InputError(f"{record.path} is {width}x{height} pixels, but its masks are {there}.")
-    described = describe(truth.masks, truth.categories, crowd=truth.crowd, ignore=truth.ignore)
-    return data, height, width, described
 
 
 def write_images(job: Job, dataset: Dataset) -> dict[str, list]:
@@ -138,8 +78,13 @@ def summarise(dataset: Dataset, truth: dict[str, list]) -> dict:
 
 
 def main(job: Job) -> None:
+    settings: DataImportDataset = job.settings
+    drawn_here = settings.format == "shapes"
+    if drawn_here and not job.inputs["source"]:
+        raise InputError("--source is missing: format shapes reads the folder that data_draw_shapes made.")
+    root = job.inputs["source"][0] if drawn_here else settings.root
     with ProcessPoolExecutor(job.threads) as pool:
-        dataset = read_dataset(job, pool)
+        dataset = read_dataset(settings, root, partial(pool.map, chunksize=16))
     truth = write_images(job, dataset)
     for split, rows in truth.items():
         ids, heights, widths, instances = zip(*rows, strict=True) if rows else ((), (), (), ())
@@ -151,8 +96,8 @@ def main(job: Job) -> None:
         tags = ", ".join(f"{name} {count}" for name, count in summary[split]["images_per_tag"].items())
         images, bare = summary[split]["images"], summary[split]["images_without_tags"]
         log.info("%s: %d images, %d of them without tags; %s", split, images, bare, tags)
-    if unseen := [name for name, count in summary["train"]["images_per_tag"].items() if not count]:
-        log.warning("no training image of: %s", ", ".join(unseen))
+    for doubt in [] if drawn_here else find_doubts(dataset):
+        log.warning("%s", doubt)
     log.info("%s", ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in dataset.counts.items()))
 
 

@@ -10,23 +10,15 @@ import torch
 from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.images import Pictures, read_ahead, to_tensor
-from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
+from wsis_steps.maskrcnn.detections import to_instances
 from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer
 
 STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",))
 BATCH = 4  # pictures at once; changes nothing but speed
-MASK_THRESHOLD = 0.5  # Mask R-CNN, section 3.1: masks are binarised at 0.5
-
-
-def to_instances(output: dict[str, torch.Tensor]) -> ImageInstances:
-    """Detections of torchvision's Mask R-CNN as instances."""
-    masks = (output["masks"][:, 0] >= MASK_THRESHOLD).to(torch.uint8).cpu().numpy()
-    categories = output["labels"].cpu().numpy() - 1
-    return describe(encode(masks), categories, scores=output["scores"].float().cpu().numpy())
 
 
 def main(job: Job) -> None:

@@ -17,6 +17,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -203,6 +204,8 @@ class Transform(GeneralizedRCNNTransform):
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
         """As torchvision's, for one 3 x H x W image and its target."""
+        if target is None and torch.jit.is_tracing():
+            return _resize_traced(image, self.min_size[-1], self.max_size), None
         if target is not None and "iscrowd" in target:
             target = _set_crowds_aside(target)
         image, target = super().resize(image, target)
@@ -210,6 +213,14 @@ class Transform(GeneralizedRCNNTransform):
             region = target["ignore"][None, None].float()
             target["ignore"] = functional.interpolate(region, size=image.shape[-2:])[0, 0] > 0.5
         return image, target
+
+
+def _resize_traced(image: Tensor, min_size: int, max_size: int) -> Tensor:
+    """torchvision's resizing of a 3 x H x W image, for export. There it computes in float32 and rounds some sizes to a
+    pixel less than it does in Python."""
+    sides = torch._shape_as_tensor(image)[1:].double()
+    size = (sides * torch.minimum(min_size / sides.min(), max_size / sides.max())).floor().long()
+    return functional.interpolate(image[None], size=[size[0], size[1]], mode="bilinear", align_corners=False)[0]
 
 
 def _set_crowds_aside(target: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,11 +9,12 @@ import numpy as np
 
 from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.artifact import Artifact
+from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.store import Images, Instances, Maps, Points
 from wsis_steps.report.gallery import Column
 from wsis_steps.report.pictures import Overlay, heat, instances_overlay, points_overlay, semantic_overlay
 
-READERS = {reader.schema: reader for reader in (Images, Points, Maps, Instances)}
+READERS = {reader.schema: reader for reader in (Images, Points, Maps, Instances, Proposals)}
 Part = tuple[str, Artifact]
 
 
@@ -99,7 +100,7 @@ def columns_by_split(
         colors: one a class.
 
     Returns:
-        `train` and `val` to columns. Only those of the evaluation images are scored.
+        `train` and `val` to columns. Only instances of the evaluation images are scored.
     """
     found: dict[tuple[tuple[str, Path], ...], list[tuple[int, str]]] = {}
     for run, group in groupby(rows, key=lambda row: row[0]):
@@ -115,6 +116,6 @@ def columns_by_split(
         # Points of the data set are cues of the training images, though its file holds all images.
         split = "train" if isinstance(first, Images) else split_of(first, images)
         caption = " with ".join(stage for stage, _ in parts)
-        scored = split == "val"
+        scored = split == "val" and isinstance(first, Instances)
         columns[split].append(Column(tuple(owners), caption, Drawing(parts, images, colors, scored), scored))
     return columns

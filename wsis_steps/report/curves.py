@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 320, 170
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 22  # margins of the plotted area
 RUN_COLORS = ("#3b82f6", "#f07b16", "#1fa36a", "#d946a6", "#b08f00", "#8b5cf6", "#12a3b8", "#ef4444")
 DASHES = ("", "6 3", "2 3", "8 3 2 3")  # runs beyond the colors
+DOTTED = 12  # points of a line up to which each has a dot
 WIDE = 30.0  # ratio of the largest to the smallest value from which the scale is logarithmic
 
 
@@ -89,6 +90,9 @@ def line_chart(term: str, all_series: Sequence[Series]) -> str:
             f'<polyline points="{points}" stroke="{color}" stroke-dasharray="{dash}">'
             f"<title>{escape(said[-1])}</title></polyline>"
         )
+        if len(x) <= DOTTED:
+            dots = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(x.tolist(), y.tolist(), strict=True))
+            parts.append(f'<path class="dot" d="{dots}" stroke="{color}"/>')
     label = escape(f"{term}: {'; '.join(said)}")
     logarithmic = "logarithmic" if up.logarithmic else ""
     return (
@@ -103,7 +107,7 @@ def _axes(across: Scale, up: Scale) -> str:
         y = float(up(value))
         parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
         parts.append(f'<text x="{LEFT - 5}" y="{y + 3.5:.1f}" text-anchor="end">{value:.3g}</text>')
-    for value in ticks(across.low, across.high):
+    for value in filter(float.is_integer, map(float, ticks(across.low, across.high))):  # iterations and rounds
         anchor = "end" if value >= across.high else "middle"
         parts.append(
             f'<text x="{float(across(value)):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{value:,.0f}</text>'

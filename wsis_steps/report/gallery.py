@@ -1,5 +1,6 @@
 """Rows of pictures: what each run makes of an image, side by side."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -9,6 +10,7 @@ import numpy as np
 from wsis_steps.report.curves import swatch
 from wsis_steps.report.pictures import Overlay, jpeg_address
 
+FOLDER = "report_images"  # of the cards, beside the page
 SIDE = 480  # longer side in pixels of an embedded picture
 BACKGROUND_SIDE = 240  # and of one that lies under one overlay only
 NAMED = 8  # things that the text for screen readers names
@@ -58,11 +60,13 @@ def run_chips(runs: Sequence[str]) -> str:
     )
 
 
-def card(subject: Subject, columns: Sequence[Column], class_names: Sequence[str], threshold: float) -> str:
-    """All pictures of one image: those of the data, then a group for each run, in the order of `columns`.
+def card(
+    subject: Subject, columns: Sequence[Column], class_names: Sequence[str], threshold: float
+) -> tuple[str, list[int]]:
+    """All pictures of one image as HTML, and the classes on them.
 
-    What several runs share is drawn with the first of them; the others say so. Predictions of a score below `threshold`
-    are hidden at first.
+    Those of the data come first, then a group for each run, in the order of `columns`. What several runs share is drawn
+    with the first of them; the others say so. Predictions of a score below `threshold` are hidden at first.
     """
     data, groups, seen = [_plain(subject)], {}, set(subject.tags)
     for column in columns:
@@ -79,11 +83,16 @@ def card(subject: Subject, columns: Sequence[Column], class_names: Sequence[str]
         _group(str(place), f"{swatch(place)}{escape(name)}", *groups[place, name]) for place, name in sorted(groups)
     )
     tags = ", ".join(escape(class_names[tag]) for tag in subject.tags) or "none"
-    classes = " ".join(map(str, sorted(seen)))
-    return (
-        f'<article class="card" data-classes="{classes}"><h4>{escape(subject.identity)} '
-        f'<small>tags: {tags}</small></h4><div class="groups">{body}</div></article>'
+    text = (
+        f'<article class="card"><h4>{escape(subject.identity)} <small>tags: {tags}</small></h4>'
+        f'<div class="groups">{body}</div></article>'
     )
+    return text, sorted(seen)
+
+
+def card_file(key: str, text: str) -> str:
+    """The script that hands a card to the page: a file that a browser loads from a disk too, when it is wanted."""
+    return f"addCard({json.dumps(key)}, {json.dumps(text)});\n"
 
 
 def _group(place: str, heading: str, panels: list[str], shared: list[str]) -> str:

@@ -1,5 +1,10 @@
-"""The frame of a self-contained page: its style and its script, so that it opens from a disk, without a network."""
+"""The frame of a page that opens from a disk, without a server or a network: its style, its script, its tools.
 
+Cards of images are files beside the page, which the script loads as they are wanted: a page of 1,500 images opens as
+fast as one of ten.
+"""
+
+import json
 from collections.abc import Sequence
 from html import escape
 
@@ -33,6 +38,7 @@ figure { margin: 0; } .chart { background: var(--card); border: 1px solid var(--
   padding: 6px 8px 2px; max-width: 420px; }
 .chart svg { display: block; width: 100%; }
 .chart polyline { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
+.chart path.dot { stroke-width: 6; stroke-linecap: round; }
 .axis path { stroke: var(--line); } .axis text { fill: var(--quiet); font-size: 10px; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: .87rem; margin: 6px 0; }
 .swatch { width: 20px; height: 6px; margin-right: 5px; vertical-align: middle; }
@@ -50,8 +56,11 @@ figure { margin: 0; } .chart { background: var(--card); border: 1px solid var(--
   content-visibility: auto; contain-intrinsic-size: auto 260px; scroll-margin-top: 130px; }
 .groups { display: flex; flex-wrap: wrap; gap: 10px 18px; }
 .panels { display: flex; flex-wrap: wrap; gap: 6px; }
-.chips label, .chips span { flex: none; font-size: .82rem; margin-right: 12px; }
-.chips input { width: 110px; vertical-align: middle; }
+.chips label, .chips span, .chips output { flex: none; font-size: .82rem; margin-right: 12px; }
+.chips input { width: 110px; vertical-align: middle; } .chip:disabled { opacity: .4; cursor: default; }
+.chips select { font: inherit; max-width: 60vw; color: inherit; background: var(--card); border: 1px solid var(--line);
+  border-radius: 6px; padding: 1px 4px; }
+.chips label output { margin: 0; } #cards { min-height: 60vh; }
 h5 { margin: 0 0 3px; font-size: .8rem; font-weight: 600; } 
 .panel { width: var(--panel); }
 .look { display: block; width: 100%; padding: 0; border: 0; background: none; cursor: zoom-in; border-radius: 4px; }
@@ -82,12 +91,58 @@ dialog button:last-child { margin-left: auto; }
 
 SCRIPT = """
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-const slider = document.querySelector("#score"), dialog = document.querySelector("dialog");
-let chosen = "", current = null;
-const hiddenRuns = new Set();
+const find = selector => document.querySelector(selector);
+const slider = find("#score"), dialog = find("dialog"), place = find("#cards"), ordering = find("#order");
+const files = new Map(), hiddenRuns = new Set();
+let split = Object.keys(INDEX.splits)[0], chosen = "", first = 0, seed = 1, current = null, turn = 0;
 
+function addCard(key, html) { files.set(key, html); }
+function load(key) {
+  if (files.has(key)) return Promise.resolve();
+  return new Promise(done => {
+    const script = document.createElement("script");
+    script.src = INDEX.folder + "/" + key + ".js";
+    script.onload = script.onerror = () => { script.remove(); done(); };
+    document.head.append(script);
+  });
+}
+function shuffled(number) {
+  let x = Math.imul(number + 1, 2654435761) ^ Math.imul(seed, 40503);
+  x = Math.imul(x ^ (x >>> 15), 2246822519);
+  return (x ^ (x >>> 13)) >>> 0;
+}
+function wanted() {
+  const images = INDEX.splits[split].filter(image => chosen === "" || image.classes.includes(+chosen));
+  const [kind, column] = ordering.value.split(" ");
+  if (kind === "random") return images.sort((a, b) => shuffled(a.number) - shuffled(b.number));
+  if (kind === "listed") return images;
+  const sign = kind === "best" ? -1 : 1, known = images.filter(image => image.values[column] !== null);
+  return known.sort((a, b) => sign * (a.values[column] - b.values[column]));
+}
+async function draw() {
+  const mine = ++turn, images = wanted();
+  first = Math.max(0, Math.min(first, images.length - 1));
+  first -= first % INDEX.size;
+  const shown = images.slice(first, first + INDEX.size);
+  await Promise.all(shown.map(image => load(image.key)));
+  if (mine !== turn) return;
+  const lost = "<p>The folder " + INDEX.folder + " is not beside this page; keep the two together.</p>";
+  place.innerHTML = shown.map(image => files.get(image.key) || lost).join("");
+  for (const look of all(".look", place)) look.onclick = () => show(look);
+  const last = first + shown.length;
+  find("#shown").textContent = images.length ? `${first + 1} to ${last} of ${images.length} images` : "no image";
+  find("#back").disabled = first === 0;
+  find("#on").disabled = last >= images.length;
+  apply();
+}
+async function leaf(along) {
+  const before = first;
+  first += along * INDEX.size;
+  if (first < 0 || first >= wanted().length) { first = before; return false; }
+  await draw();
+  return true;
+}
 function apply() {
-  for (const card of all(".card")) card.hidden = chosen !== "" && !card.dataset.classes.split(" ").includes(chosen);
   for (const panel of all("[data-runs]")) panel.hidden = panel.dataset.runs.split(" ").every(r => hiddenRuns.has(r));
   for (const group of all(".group")) {
     const panels = all(".panel", group);
@@ -104,13 +159,21 @@ function apply() {
     panel.querySelector(".count").textContent = `${seen.length} of ${parts.length}`;
   }
   for (const panel of all(".panel")) panel.classList.toggle("crowded", all("g:not(.weak) > text", panel).length > 8);
-  document.querySelector("#shown").textContent = cards().length;
-  document.querySelector("#limit").textContent = (+slider.value).toFixed(2);
+  find("#limit").textContent = (+slider.value).toFixed(2);
+}
+function press(chips, chip) {
+  for (const other of chips) other.setAttribute("aria-pressed", other === chip);
 }
 for (const chip of all("[data-class]")) chip.onclick = () => {
-  chosen = chip.dataset.class;
-  for (const other of all("[data-class]")) other.setAttribute("aria-pressed", other === chip);
-  apply();
+  [chosen, first] = [chip.dataset.class, 0];
+  press(all("[data-class]"), chip);
+  draw();
+};
+for (const chip of all("[data-split]")) chip.onclick = () => {
+  [split, first] = [chip.dataset.split, 0];
+  press(all("[data-split]"), chip);
+  fill();
+  draw();
 };
 for (const chip of all("[data-run]")) chip.onclick = () => {
   const run = chip.dataset.run;
@@ -118,7 +181,12 @@ for (const chip of all("[data-run]")) chip.onclick = () => {
   chip.setAttribute("aria-pressed", !hiddenRuns.has(run));
   apply();
 };
-const cards = () => all(".card:not([hidden])");
+function fill() {
+  const rows = [["listed", "as listed"], ["random", "at random"]];
+  INDEX.orders[split].forEach(([run, most, least], k) => rows.push([`worst ${k}`, `${least}: ${run}`],
+    [`best ${k}`, `${most}: ${run}`]));
+  ordering.replaceChildren(...rows.map(([value, text]) => new Option(text, value)));
+}
 const looks = card => all(".look", card).filter(look => !look.closest("[hidden]"));
 
 function show(look) {
@@ -130,24 +198,28 @@ function show(look) {
   dialog.querySelector("p").textContent = drawing.getAttribute("aria-label");
   if (!dialog.open) dialog.showModal();
 }
-function move(along, across) {
-  const column = looks(current.closest(".card")), place = column.indexOf(current) + along;
-  if (!across && column[place]) return show(column[place]);
-  const rows = cards(), row = rows[rows.indexOf(current.closest(".card")) + (across || along)];
-  if (!row) return;
-  const there = looks(row);
-  show(there[across ? Math.min(column.indexOf(current), there.length - 1) : along > 0 ? 0 : there.length - 1]);
+async function move(along, across) {
+  const row = current.closest(".card"), column = looks(row), at = column.indexOf(current), step = across || along;
+  if (!across && column[at + along]) return show(column[at + along]);
+  const rows = all(".card");
+  let next = rows[rows.indexOf(row) + step];
+  if (!next && await leaf(step)) next = all(".card").at(step > 0 ? 0 : -1);
+  if (!next) return;
+  const there = looks(next);
+  show(there[across ? Math.min(at, there.length - 1) : along > 0 ? 0 : there.length - 1]);
 }
-function turn(along) {
-  const rows = cards(), line = document.querySelector(".tools").getBoundingClientRect().bottom + 20;
+async function walk(along) {
+  const rows = all(".card"), line = find(".tools").getBoundingClientRect().bottom + 20;
   const at = rows.findIndex(card => card.getBoundingClientRect().bottom > Math.max(line, 20));
-  const next = rows[Math.min(Math.max(at + along, 0), rows.length - 1)];
-  if (next) next.scrollIntoView();
+  if (rows[at + along]) return rows[at + along].scrollIntoView();
+  if (await leaf(along)) all(".card").at(along > 0 ? 0 : -1).scrollIntoView();
 }
 slider.oninput = apply;
-for (const look of all(".look")) look.onclick = () => show(look);
+ordering.onchange = () => { first = 0; seed += 1; draw(); };
+find("#back").onclick = () => leaf(-1);
+find("#on").onclick = () => leaf(1);
 dialog.onclick = event => { if (event.target === dialog) dialog.close(); };
-dialog.onclose = () => current.focus();
+dialog.onclose = () => current.isConnected && current.focus();
 const [before, after, shut] = all("button", dialog);
 before.onclick = () => move(-1, 0);
 after.onclick = () => move(1, 0);
@@ -155,13 +227,17 @@ shut.onclick = () => dialog.close();
 document.onkeydown = event => {
   const along = { ArrowLeft: -1, ArrowRight: 1 }[event.key] || 0;
   const across = { ArrowUp: -1, ArrowDown: 1 }[event.key] || 0;
-  if (!(along || across) || event.target.closest("input, .wide, .chips") || event.altKey || event.ctrlKey) return;
-  if (dialog.open) move(along, across);
-  else if (along) turn(along);
+  const leaving = { n: 1, p: -1 }[event.key] || 0;
+  const elsewhere = event.target.closest("input, select, .wide, .chips");
+  if (!(along || across || leaving) || elsewhere || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (dialog.open && !leaving) move(along, across);
+  else if (leaving && !dialog.open) leaf(leaving);
+  else if (along) walk(along);
   else return;
   event.preventDefault();
 };
-apply();
+fill();
+draw();
 """
 
 _ZOOM = (
@@ -171,8 +247,11 @@ _ZOOM = (
 )
 
 
-def page(title: str, lead: str, sections: Sequence[tuple[str, str, str]]) -> str:
-    """The whole page: a title, what it is about (HTML), and sections of anchor, heading and content (HTML)."""
+def page(title: str, lead: str, sections: Sequence[tuple[str, str, str]], index: dict | None = None) -> str:
+    """The whole page: a title, what it is about (HTML), and sections of anchor, heading and content (HTML).
+
+    index: what the script knows of the images of a gallery (JSON values), or None for a page that stands still.
+    """
     links = "".join(f'<a href="#{anchor}">{escape(heading)}</a>' for anchor, heading, _ in sections)
     body = "".join(
         f'<section id="{anchor}"><h2>{escape(heading)}</h2>{content}</section>' for anchor, heading, content in sections
@@ -181,18 +260,24 @@ def page(title: str, lead: str, sections: Sequence[tuple[str, str, str]]) -> str
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><h1>{escape(title)}</h1>{lead}"
-        f"<nav>{links}</nav>\n{body}\n{_ZOOM}<script>{SCRIPT}</script></body></html>\n"
+        f"<nav>{links}</nav>\n{body}\n{'' if index is None else _script(index)}</body></html>\n"
     )
 
 
-def tools(rows: Sequence[tuple[str, str]], threshold: float, count: int) -> str:
-    """The bar over the galleries: rows of a word and its buttons (HTML), and the slider for the smallest score.
+def _script(index: dict) -> str:
+    values = json.dumps(index, separators=(",", ":")).replace("</", "<\\/")  # which would end the script
+    return f"{_ZOOM}<script>const INDEX = {values};{SCRIPT}</script>"
 
-    `count`: the images that there are to show.
-    """
+
+def tools(rows: Sequence[tuple[str, str]], threshold: float) -> str:
+    """The bar over the gallery: rows of a word and its buttons (HTML), the slider for the smallest score, the order of
+    the images, and buttons that turn the pages."""
     lines = "".join(f'<div class="chips"><b>{escape(word)}</b>{chips}</div>' for word, chips in rows)
     return (
         f'<div class="tools">{lines}<div class="chips"><b>score</b><label>at least <output id="limit">{threshold:.2f}'
         f'</output> <input id="score" type="range" min="0" max="1" step="0.05" value="{threshold}"></label>'
-        f'<span><output id="shown">{count}</output> of {count} images</span></div></div>'
+        '<label>order <select id="order"></select></label></div>'
+        '<div class="chips"><b>page</b><button class="chip" id="back">&larr; previous</button>'
+        '<button class="chip" id="on">next &rarr;</button><output id="shown"></output></div></div>'
+        '<div id="cards"></div>'
     )

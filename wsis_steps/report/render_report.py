@@ -1,4 +1,4 @@
-"""Renders the page a person opens: figures, loss curves, and what each run makes of the first images.
+"""Renders the page a person opens: figures, curves, and what each run makes of every image.
 
 in   images   images.h5
      truth    true instances of the training and of the evaluation images; empty where there are none
@@ -6,19 +6,17 @@ in   images   images.h5
      text     summary.md: the main figures in percent, beside the paper's
      listing  names all other files
      costs    cost.csv: what each step took
-out  page     one HTML file that needs no other
+out  page     an HTML file
+     cards    a folder beside it: a file an image, which the page loads when it is looked at
 """
 
 import json
-import math
 from html import escape
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from wsis_steps.core.artifact import Artifact
-from wsis_steps.core.images import Pictures
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Instances
 from wsis_steps.evaluation.figures import read_listing
@@ -27,10 +25,13 @@ from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, split_of
 from wsis_steps.report.costs import costs_html
 from wsis_steps.report.curves import read_series, training_charts
-from wsis_steps.report.gallery import Column, Subject, card, class_chips, run_chips
+from wsis_steps.report.gallery import FOLDER, Column, class_chips, run_chips
+from wsis_steps.report.image_gallery import choose, last_instances, orders, starting_threshold, write_cards
 from wsis_steps.report.page import page, tools
 from wsis_steps.report.pictures import class_colors
+from wsis_steps.report.rounds import rounds_html
 from wsis_steps.report.tables import all_figures_html, html_table, summary_html
+from wsis_steps.report.texts import KEYS, MARKS, SPLITS, STAGES, lead
 from wsis_steps.settings.evaluation import ReportRenderReport
 
 STEP = Step(
@@ -38,41 +39,16 @@ STEP = Step(
     ReportRenderReport,
     inputs=("images", "truth", "summary", "text", "listing", "costs"),
     several=("truth",),
-    outputs=("page",),
+    outputs=("page", "cards"),
 )
 Row = tuple[str, str, Path]  # run, stage, file
-SPLITS = {"val": "evaluation", "train": "training"}
-UNKNOWN = {
-    "val": "There are no true masks of the evaluation images: how good the predictions are cannot be known, only seen.",
-    "train": "There are no true masks of the training images: how good the pseudo labels are cannot be known.",
-}
-STAGES = (
-    "Stages: <b>semantic</b>, semantic maps, of the training images with their tags; <b>labels/round00</b>, the first "
-    "pseudo labels, and <b>round01</b> and on, what the network of the round before makes of the training images; "
-    "<b>predictions_direct</b>, that network on the evaluation images; <b>predictions</b>, a Mask R-CNN trained on "
-    "the last labels."
-)
-
-MARKS = (
-    "Marks: the color of a class fills its activation maps (the brighter the stronger), its regions of a semantic map "
-    "and its instances; a disc is a cue or a point; grey with a dashed border is unsure or ignored. Names carry the "
-    "score where predictions are scored. Click a picture to see it large."
-)
+CARDS = 12  # on a page
 
 
 def read_truth(paths: list[Path], images: Images) -> dict[str, Instances]:
     """The true instances by the split of their images; a split without truth is left out."""
     opened = [truth for truth in map(Instances, paths) if len(truth)]
     return {split_of(truth, images): truth for truth in opened}
-
-
-def lead(images: Images, runs: list[str], truth: dict[str, Instances]) -> str:
-    """What the page is about, in a few sentences of HTML."""
-    counts = " and ".join(f"{len(images.members(split)):,} {word}" for split, word in SPLITS.items())
-    names = ", ".join(map(escape, images.class_names))
-    text = f"<p>{counts} images of {len(images.class_names)} classes: {names}.</p>"
-    text += f"<p>Runs: {', '.join(map(escape, runs))}.</p>"
-    return text + "".join(f"<p><b>{UNKNOWN[split]}</b></p>" for split in SPLITS if split not in truth)
 
 
 def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], dataset: str) -> str:
@@ -103,24 +79,39 @@ def curves_html(rows: list[Row], runs: list[str]) -> str:
     return note + "".join(training_charts(stage, series) for stage, series in stages.items())
 
 
-def starting_threshold(predictions: list[Instances]) -> float:
-    """The score below which predictions are hidden at first: 0.3, or less where a run would show nothing on half of the
-    images for which it has any."""
-    best = [[instances.scores.max() for instances in run if len(instances)] for run in predictions]
-    return min(0.3, math.floor(20 * min((float(np.median(scores)) for scores in best if scores), default=1)) / 20)
-
-
-def gallery_html(images: Images, split: str, count: int, columns: list[Column], threshold: float) -> str:
-    """The first `count` images of a split with all that the runs made of them."""
-    members = images.members(split)[:count]
-    pictures = Pictures(images, members)
-    cards = []
-    for i in members.tolist():
-        tags = tuple(images.tags[i].nonzero()[0].tolist())
-        subject = Subject(f"picture{i}", images.ids[i], pictures.read(i), tags)
-        cards.append(card(subject, columns, images.class_names, threshold))
-    total = len(images.members(split))
-    return f"<p>{len(cards)} of {total:,} images.</p>{''.join(cards)}"
+def gallery_html(
+    job: Job,
+    images: Images,
+    columns: dict[str, list[Column]],
+    results: dict[str, dict[str, Instances]],
+    truth: dict[str, Instances],
+    runs: list[str],
+) -> tuple[str, dict]:
+    """The tools over the gallery (HTML) and what the script knows of its images; writes the cards."""
+    threshold = starting_threshold(list(results["val"].values()))
+    job.outputs["cards"].mkdir()
+    index: dict = {"folder": FOLDER, "size": CARDS, "splits": {}, "orders": {}}
+    buttons = ""
+    for split, word in SPLITS.items():
+        members = choose(images, split, job.settings.images)
+        if not len(members):
+            continue
+        written = write_cards(job.outputs["cards"], images, members, columns[split], threshold, job.threads)
+        classes = list(job.progress(written, len(members)))
+        lowest = threshold if split == "val" else 0.0
+        names, values = orders(images, members, results[split], truth.get(split), lowest)
+        index["orders"][split] = names
+        index["splits"][split] = [
+            {"key": str(i), "number": k, "classes": on, "values": row}
+            for k, (i, on, row) in enumerate(zip(members.tolist(), classes, values, strict=True))
+        ]
+        pressed = "false" if buttons else "true"
+        count = len(images.members(split))
+        note = f"{count:,}" if count == len(members) else f"{len(members):,} of {count:,}"
+        buttons += f'<button class="chip" data-split="{split}" aria-pressed="{pressed}">{word} ({note})</button>'
+    colors = class_colors(len(images.class_names))
+    chips = [("images", buttons), ("class", class_chips(images.class_names, colors)), ("run", run_chips(runs))]
+    return tools(chips, threshold), index
 
 
 def settings_cell(settings: str) -> str:
@@ -160,21 +151,17 @@ def main(job: Job) -> None:
     columns = columns_by_split(made, runs, artifacts, images, truth, colors)
     sections = [
         ("figures", "Figures", figures_html(job, scores, images.class_names, wanted["dataset"])),
+        ("rounds", "Rounds", rounds_html(made, scores, artifacts, runs)),
         ("losses", "Losses", curves_html(metrics, runs)),
     ]
-    predicted = {path: artifacts[path] for _, stage, path in made if stage.startswith("predictions")}
-    threshold = starting_threshold(list(predicted.values()))
-    count = sum(min(len(images.members(split)), job.settings.images) for split in SPLITS)
-    bar = tools([("class", class_chips(images.class_names, colors)), ("run", run_chips(runs))], threshold, count)
-    galleries = "".join(
-        f"<h3>{word.capitalize()} images</h3>"
-        f"{gallery_html(images, split, job.settings.images, columns[split], threshold)}"
-        for split, word in SPLITS.items()
-    )
-    sections.append(("images", "Images", f'<p class="note">{MARKS}</p>{bar}{galleries}'))
+    results = last_instances(made, artifacts, images)
+    bar, index = gallery_html(job, images, columns, results, truth, runs)
+    sections.append(("images", "Images", f'<p class="note">{MARKS}</p><p class="note">{KEYS}</p>{bar}'))
     sections.append(("costs", "Costs", costs_html(job.inputs["costs"])))
     sections.append(("origins", "Origins", origins_html(made, artifacts, wanted["trainings"])))
-    text = page(f"{wanted['dataset']}: instance masks from weak annotations", lead(images, runs, truth), sections)
+    text = page(
+        f"{wanted['dataset']}: instance masks from weak annotations", lead(images, runs, truth), sections, index
+    )
     job.outputs["page"].write_text(text, encoding="utf-8")
 
 

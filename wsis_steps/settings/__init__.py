@@ -12,9 +12,15 @@ from wsis_steps.settings.annotation_consistency import (
 )
 from wsis_steps.settings.base import Settings
 from wsis_steps.settings.bestie import BestieInfer, BestieLabel, BestieTrain
-from wsis_steps.settings.classifier import ClassifierFindPeaks, ClassifierInfer, ClassifierTrain
+from wsis_steps.settings.classifier import ClassifierAuditTags, ClassifierFindPeaks, ClassifierInfer, ClassifierTrain
 from wsis_steps.settings.community_learning import CommunityLearningInfer, CommunityLearningTrain
-from wsis_steps.settings.data import DataDownloadArchives, DataDrawShapes, DataImportDataset, DataImportSemantic
+from wsis_steps.settings.data import (
+    DataDownloadArchives,
+    DataDrawShapes,
+    DataImportCorrections,
+    DataImportDataset,
+    DataImportSemantic,
+)
 from wsis_steps.settings.evaluation import (
     EvaluationListResults,
     EvaluationScoreInstances,
@@ -43,6 +49,7 @@ STEPS: dict[str, type[Settings]] = {
     "data_download_archives": DataDownloadArchives,
     "data_import_dataset": DataImportDataset,
     "data_import_semantic": DataImportSemantic,
+    "data_import_corrections": DataImportCorrections,
     "proposals_search_selectively": ProposalsSearchSelectively,
     "proposals_group_regions": ProposalsGroupRegions,
     "proposals_find_edges": ProposalsFindEdges,
@@ -51,6 +58,7 @@ STEPS: dict[str, type[Settings]] = {
     "classifier_train": ClassifierTrain,
     "classifier_infer": ClassifierInfer,
     "classifier_find_peaks": ClassifierFindPeaks,
+    "classifier_audit_tags": ClassifierAuditTags,
     "postprocess_refine_with_crf": PostprocessRefineWithCrf,
     "postprocess_replace_with_proposals": PostprocessReplaceWithProposals,
     "learning_to_segment_train": LearningToSegmentTrain,

@@ -77,3 +77,12 @@ class ClassifierFindPeaks(Settings):
     """Peaks kept per class and image."""
     threshold: Fraction = 0.5
     """Smallest value of a peak; supplement 0.5, released code 0.7."""
+
+
+class ClassifierAuditTags(Settings):
+    """Images whose classifier disagrees with their tags."""
+
+    size: Positive = 321
+    """Images are resized to this square, as for classifier_infer."""
+    shown: Positive = 200
+    """Disagreements on the page at most; the table has all."""

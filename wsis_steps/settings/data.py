@@ -33,11 +33,14 @@ class DataDownloadArchives(Settings):
 class DataImportDataset(Settings):
     """Where the data come from and how they are read."""
 
-    format: Literal["shapes", "voc", "coco", "folder", "class_folders"] = "shapes"
-    """`shapes` is drawn by data_draw_shapes; the others are read from `root`."""
+    format: Literal["shapes", "voc", "coco", "folder", "class_folders", "drawn"] = "shapes"
+    """`shapes` is drawn by data_draw_shapes; the others are read from `root`; `drawn`: pictures that people have worked
+    on in Label Studio, CVAT, LabelMe or a tool that writes COCO JSON."""
     root: Path | None = None
     """Folder of the data set: VOCdevkit/VOC2012, COCO with `annotations/`, images with `tags.csv`, or (class_folders) a
     folder of images for each class, as ImageNet has."""
+    annotations: Path | None = None
+    """Drawn only: the file that the tool exported; by default LabelMe's files beside the pictures."""
     class_map: Path | None = None
     """Class folders only: a CSV file `folder,class` that says which folders are read; by default all, each a class."""
     val_root: Path | None = None
@@ -54,12 +57,16 @@ class DataImportDataset(Settings):
     """Order of the classes; by default taken from the data."""
     truth: tuple[Split, ...] = ("train", "val")
     """Splits whose true masks are read, for evaluation and for the systems `supervised` and `supervised_semantic`
-    only; folders have none, but for those of `val_root`."""
+    only; folders have none, but for those of `val_root`. Drawn: none by default; name those in which a mask was drawn
+    on every object."""
     val_share: Fraction = 0.2
-    """Folders only: share of the images kept for evaluation where `tags.csv` has no split column."""
+    """Folders and drawn only: share of the images kept for evaluation that no split is given for (a column of
+    `tags.csv`, a subset of CVAT's)."""
 
     @model_validator(mode="after")
     def _folders_have_no_masks(self) -> "DataImportDataset":
+        if self.format == "drawn" and "truth" not in self.model_fields_set:
+            self.truth = ()
         if self.format in ("folder", "class_folders"):
             possible = ("val",) if self.format == "class_folders" and self.val_root else ()
             if set(self.truth) - set(possible) and "truth" in self.model_fields_set:
@@ -75,3 +82,7 @@ class DataImportSemantic(Settings):
 
     folder: Path | None = None
     """Where the PNG files are; 0 background, 1 and up the classes, 255 unsure."""
+
+
+class DataImportCorrections(Settings):
+    """Labels that people corrected; which file, a run says under `corrections`."""

@@ -57,5 +57,5 @@ class ReportListCosts(Settings):
 class ReportRenderReport(Settings):
     """The page a person opens."""
 
-    images: Positive = 24
-    """Pictures per split and run in the galleries."""
+    images: Positive = 1500
+    """Images of each split in the gallery at most; of more, evenly spaced ones."""

@@ -1,0 +1,47 @@
+"""What a data set makes one doubt, and that a good one raises no doubt."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from wsis_steps.data.doubts import find_doubts
+from wsis_steps.data.records import Dataset, ImageRecord, no_truth
+
+
+def dataset(tags, class_names, folder, size=(64, 48)):
+    """Training images with these tags."""
+    Image.new("RGB", size).save(folder / "a.png")
+    records = [ImageRecord(f"image{k}", "train", folder / "a.png", tuple(row)) for k, row in enumerate(tags)]
+    return Dataset(list(class_names), records, no_truth, {})
+
+
+def test_balanced_classes_that_come_alone_raise_no_doubt(tmp_path):
+    assert find_doubts(dataset([[0], [1], [0, 1]] * 20, ("cat", "horse"), tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "tags, class_names, words",
+    [
+        ([[0], [1]] * 20, ("dog", "dogs"), "'dog' and 'dogs' are nearly alike"),
+        ([[0], [1]] * 20, ("traffic light", "traffic-light"), "are nearly alike"),
+        ([[0], [1]] * 20, ("aeroplane", "aeroplan"), "are nearly alike"),
+        ([[0], [1]] * 5 + [[0]] * 20, ("cat", "horse"), "Few training images of: horse 5;"),
+        ([[0]] * 500 + [[1]] * 21, ("cat", "horse"), "500 training images of 'cat', 21 of 'horse'"),
+        ([[0]] * 30, ("cat",), "'cat' is the only class and on every training image"),
+        ([[0], [0, 1]] * 20, ("cat", "horse"), "Class 'cat' is on every training image"),
+        ([[0, 1], [2]] * 20, ("cat", "horse", "owl"), "'cat' and 'horse' are always on the same images"),
+        ([[0], [1]] * 20 + [[]] * 50, ("cat", "horse"), "50 of 90 training images have no tag"),
+    ],
+)
+def test_each_doubt_is_the_only_one_told(tags, class_names, words, tmp_path):
+    (doubt,) = find_doubts(dataset(tags, class_names, tmp_path))
+    assert words in doubt
+
+
+def test_small_pictures_are_counted_and_a_missing_one_is_not_its_business(tmp_path):
+    small = dataset([[0], [1]] * 20, ("cat", "horse"), tmp_path, size=(640, 31))
+    (doubt,) = find_doubts(small)
+    assert doubt.startswith("40 images have a side of fewer than 32 pixels") and "and 37 more" in doubt
+    small.records = [ImageRecord(r.id, r.split, Path("absent.png"), r.tags) for r in small.records]
+    assert find_doubts(small) == []

@@ -1,0 +1,180 @@
+"""The command `wsis` as people call it."""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from artifacts import CLASSES, SIZE, picture, provenance, square_mask, write_images, write_labels, write_semantic
+from PIL import Image
+
+from wsis_steps.__main__ import COMMANDS, main
+from wsis_steps.core.masks import encode_segmentation
+from wsis_steps.core.models import load_model, save_model
+from wsis_steps.data.coco import read_coco
+from wsis_steps.maskrcnn.network import build_from_settings, load_maskrcnn
+from wsis_steps.settings.maskrcnn import MaskrcnnTrain
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
+
+from tiny_settings import MASKRCNN  # noqa: E402
+
+
+def call(*words):
+    """Exit status of a call."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(map(str, words)))
+    return ended.value.code
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A Mask R-CNN that nobody trained, which finds many things at a low threshold."""
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    torch.manual_seed(0)
+    settings = MaskrcnnTrain.model_validate(MASKRCNN)
+    network = build_from_settings(settings, len(CLASSES))
+    heads = (network.rpn.head.conv, network.rpn.head.cls_logits, network.roi_heads.box_head)
+    layers = [layer for head in heads for layer in head.modules() if hasattr(layer, "weight")]
+    for layer in [*layers, network.roi_heads.box_predictor.cls_score]:
+        # as they are initialised, scores differ so little that rounding decides on their order
+        torch.nn.init.kaiming_normal_(layer.weight)
+    made = provenance(step="maskrcnn_train")
+    save_model(path, network, made.__class__(**{**made.__dict__, "settings": settings.model_dump_json()}))
+    return path
+
+
+@pytest.fixture
+def result(tmp_path):
+    """labels.h5, semantic.h5 and images.h5 in the layout of results/."""
+    (tmp_path / "shared/data").mkdir(parents=True)
+    (tmp_path / "run/labels").mkdir(parents=True)
+    write_images(tmp_path / "shared/data/images.h5")
+    write_semantic(tmp_path / "run/labels/semantic.h5")
+    return write_labels(tmp_path / "run/labels/labels.h5")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_has_examples_of_it(name, capsys):
+    assert call(name, "--help") == 0
+    said = capsys.readouterr().out
+    assert f"\n  wsis {name} " in said and f"usage: wsis {name}" in said
+
+
+def test_an_unknown_command_and_none_are_told_what_there_is(capsys):
+    assert call("predcit") == 2
+    assert "the nearest is 'predict'" in capsys.readouterr().err
+    assert call() == 2
+    assert "wsis export" in capsys.readouterr().err
+
+
+def test_predictions_of_a_folder_are_masks_json_and_pictures_and_a_broken_picture_stops_none(model, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "a").mkdir(parents=True)
+    sizes = {"a/x.png": (SIZE, 40), "a/x.jpg": (50, SIZE), "b.png": (SIZE, SIZE)}
+    for name, (height, width) in sizes.items():
+        Image.fromarray(cv2.resize(picture(3), (width, height))).save(folder / name)
+    (folder / "c.jpg").write_bytes(b"no picture")
+    assert call("predict", folder, "--model", model, "--out", out, "--score", 0.01, "--threads", 1) == 2
+    found = json.loads((out / "instances.json").read_text())
+    assert {row["file_name"]: (row["height"], row["width"]) for row in found["images"]} == sizes
+    assert [row["name"] for row in found["categories"]] == list(CLASSES)
+    for image in found["images"]:
+        own = [row for row in found["annotations"] if row["image_id"] == image["id"]]
+        assert own and all(row["score"] >= 0.01 for row in own)
+        rles = [encode_segmentation(row["segmentation"], image["height"], image["width"]) for row in own]
+        numbers = np.array(Image.open(out / "masks" / f"{image['file_name']}.png"))
+        assert numbers.shape == sizes[image["file_name"]] and numbers.max() <= len(rles)
+        assert Image.open(out / "overlays" / f"{image['file_name']}.jpg").size == numbers.shape[::-1]
+    assert not list(out.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["nowhere", "--out", "o"], "nowhere does not exist"),
+        ([".", "--out", "o"], "holds no picture"),
+        ([".", "--out", "o", "--score", "7"], "must be from 0 to 1"),
+    ],
+)
+def test_wrong_calls_of_predict_are_one_sentence(words, sentence, model, tmp_path, monkeypatch, caplog, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert call("predict", *words, "--model", model) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_show_tells_what_is_in_a_file_and_draws_an_image(result, tmp_path, capsys):
+    assert call("show", result) == 0
+    said = capsys.readouterr().out
+    assert "6; an image has 1" in said and "cat 3, dog 3" in said and "supervision  tags" in said
+    for name, number in ((result, 1), (result.with_name("semantic.h5"), 2), (tmp_path / "shared/data/images.h5", 7)):
+        assert call("show", name, "--image", f"image{number}", "--picture", tmp_path / "drawn.png") == 0
+        changed = np.any(np.array(Image.open(tmp_path / "drawn.png")) != picture(number), axis=2)
+        assert changed[square_mask(number) > 0].any()
+    assert call("show", result, "--image", "imagge1") == 2
+    assert "the nearest is 'image1'" in capsys.readouterr().err
+
+
+def test_show_tells_of_a_model(model, capsys):
+    assert call("show", model) == 0
+    assert "made by      maskrcnn_train" in capsys.readouterr().out
+
+
+def test_exports_of_two_splits_into_one_folder_are_a_data_set(result, tmp_path):
+    write_labels(result.with_name("val.h5"), first=6, count=2)
+    for name in ("labels.h5", "val.h5"):
+        assert call("export", result.with_name(name), "--format", "coco", "--out", tmp_path / "out") == 0
+    splits = {s: (tmp_path / f"out/annotations/instances_{s}.json", tmp_path / "out" / s) for s in ("train", "val")}
+    dataset = read_coco(splits)
+    assert [record.split for record in dataset.records] == ["train"] * 6 + ["val"] * 2
+    assert call("export", result, "--format", "onnx", "--out", tmp_path / "x") == 2
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "onnx"])
+def test_an_exported_model_finds_the_same_on_pictures_of_any_size(kind, model, tmp_path):
+    assert call("export", model, "--format", kind, "--out", tmp_path / "file") == 0
+    network = load_maskrcnn(load_model(model, "maskrcnn_train")).eval()
+    exported = load_exported(kind, tmp_path / "file")
+    for height, width in ((SIZE, SIZE), (61, 40), (30, 83)):
+        image = torch.rand(3, height, width, generator=torch.Generator().manual_seed(height))
+        with torch.inference_mode():
+            expected = network([image])[0]
+        found = dict(zip(("boxes", "labels", "scores", "masks"), exported(image), strict=True))
+        assert len(expected["scores"]) > 0
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, atol=2e-3, rtol=0)
+
+
+def load_exported(kind, path):
+    """The file as a function of an image."""
+    if kind == "torchscript":
+        return torch.jit.load(str(path))
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda image: [torch.from_numpy(value) for value in session.run(None, {"image": image.numpy()})]
+
+
+def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, capsys):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    rows = [f"i{k}.png,{'cat' if k % 2 else 'dog'}" for k in range(50)]
+    (folder / "tags.csv").write_text("image,tags\n" + "\n".join(rows))
+    assert call("check", folder, "--threads", 1) == 2
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 50 and "tags.csv:51: there is no image 'i49.png'" in said.out
+    assert "50 problems" in said.err
+    for k in range(50):
+        Image.fromarray(picture(k)).save(folder / f"i{k}.png")
+    (tmp_path / "my.yaml").write_text(
+        "dataset: x\nruns: {a: {system: bestie}}\n"
+        f"steps: {{data_import_dataset: {{format: folder, root: {folder}, val_share: 0.5}}}}\n"
+    )
+    assert call("check", tmp_path / "my.yaml", "--threads", 1) == 0
+    assert "Few training images of: " in capsys.readouterr().out
+    (folder / "i7.png").write_bytes(b"")
+    assert call("check", folder, "--threads", 1) == 2
+    assert "i7.png is not a picture" in capsys.readouterr().out

@@ -1,0 +1,47 @@
+"""A single COCO JSON as what people drew, image by image."""
+
+from pathlib import Path
+
+from wsis_steps.core.masks import encode_segmentation, run_bounds
+from wsis_steps.core.problems import Problems
+from wsis_steps.data.coco import coco_categories, load_coco
+from wsis_steps.data.drawings import Drawing, box_corners
+
+
+def read_coco_drawings(path: Path, problems: Problems) -> list[Drawing]:
+    """The images of a COCO instance file; annotations without a mask give a box. What cannot be read is noted.
+
+    Raises InputError where the file is none.
+    """
+    content = load_coco(path)
+    names, places = coco_categories(content, path)
+    rows: dict = {}
+    for row in content["annotations"]:
+        rows.setdefault(row.get("image_id"), []).append(row)
+    drawings = []
+    for image in content["images"]:
+        where = f"{path}: image '{image.get('file_name')}'"
+        try:
+            height, width, name = int(image["height"]), int(image["width"]), str(image["file_name"])
+            marks = _marks(rows.pop(image["id"], []), names, places, height, width)
+            drawings.append(Drawing(where, name, height, width, **marks))
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"{error} is missing or unknown" if isinstance(error, KeyError) else error
+            problems.add(f"{where}: {text}.")
+    for image in rows:
+        problems.add(f"{path} has annotations of image {image}, which it does not list.")
+    return drawings
+
+
+def _marks(rows: list[dict], names: list[str], places: dict[int, int], height: int, width: int) -> dict[str, tuple]:
+    """Boxes and masks of one image."""
+    boxes, masks = [], []
+    for row in rows:
+        name = names[places[row["category_id"]]]
+        rle = encode_segmentation(row["segmentation"], height, width) if row.get("segmentation") else None
+        if rle is None:
+            boxes.append((*box_corners(*map(float, row["bbox"])), name))
+            continue
+        run_bounds(rle)
+        masks.append((rle, name, bool(row.get("iscrowd", 0))))
+    return {"boxes": tuple(boxes), "masks": tuple(masks)}

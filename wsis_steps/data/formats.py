@@ -1,0 +1,65 @@
+"""Reading a data set of any format that the settings name, and its images one by one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.masks import describe
+from wsis_steps.core.store import ImageInstances
+from wsis_steps.data.archives import missing_message
+from wsis_steps.data.class_folders import read_class_folders
+from wsis_steps.data.coco import find_coco, read_coco
+from wsis_steps.data.drawn import read_drawn
+from wsis_steps.data.folder import read_folder
+from wsis_steps.data.pictures import encoded
+from wsis_steps.data.records import Dataset, ImageRecord
+from wsis_steps.data.voc import read_voc
+from wsis_steps.settings.data import DataImportDataset
+
+
+def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callable) -> Dataset:
+    """The records of the data set at `root`, in the format that the settings name; InputError for all that is wrong.
+
+    mapper: `map`, or that of a process pool.
+    """
+    if root is None:
+        raise InputError(f"data_import_dataset.root is missing: format {settings.format} needs a folder.")
+    if not root.is_dir():
+        raise InputError(missing_message(settings.format, root))
+    share, names = settings.val_share, settings.class_names
+    if settings.format == "coco":
+        return read_coco(find_coco(root), truth=settings.truth, mapper=mapper)
+    if settings.format == "folder":
+        return read_folder(root, share, names)
+    if settings.format == "drawn":
+        return read_drawn(root, settings.annotations, share, names, settings.truth)
+    if settings.format == "class_folders":
+        classes, val_root, val_list = settings.class_map, settings.val_root, settings.val_list
+        return read_class_folders(root, classes, names, val_root, val_list, share, settings.truth, mapper)
+    return read_voc(
+        root,
+        settings.train_list,
+        settings.val_list,
+        settings.difficult,
+        settings.sbd_root,
+        names,
+        settings.truth,
+        mapper=mapper,
+    )
+
+
+def load_record(record: ImageRecord, dataset: Dataset) -> tuple[bytes, int, int, ImageInstances | None] | InputError:
+    """Encoded picture, its height and width, and its true instances; or what is wrong with it."""
+    try:
+        data, height, width = encoded(record.path)
+        truth = dataset.truth(record)
+    except InputError as error:
+        return error
+    if truth is None:
+        return data, height, width, None
+    for rle in [*truth.masks, *([truth.ignore] if truth.ignore else [])]:
+        if list(rle["size"]) != [height, width]:
+            there = "x".join(map(str, rle["size"][::-1]))
+            return InputError(f"{record.path} is {width}x{height} pixels, but its masks are {there}.")
+    described = describe(truth.masks, truth.categories, crowd=truth.crowd, ignore=truth.ignore)
+    return data, height, width, described

@@ -1,0 +1,89 @@
+"""Lists all that is wrong with a data set, each with its file and line, before anything is trained.
+
+Then it tells what is allowed but makes learning harder: names that are nearly alike, few or uneven images, classes that
+tags cannot tell apart.
+
+Exit status: 0 where nothing is wrong, 2 where something is.
+
+examples:
+  wsis check data/own_images                    a folder with a tags.csv, or with LabelMe's files
+  wsis check data/own_images --annotations export.json
+  wsis check my.yaml                            the data that a configuration names, of any format
+"""
+
+import argparse
+import logging
+import os
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from wsis_steps.config import load
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.pool import fork_map
+from wsis_steps.core.step import progress
+from wsis_steps.data.doubts import find_doubts
+from wsis_steps.data.formats import load_record, read_dataset
+from wsis_steps.data.records import SPLITS, Dataset
+from wsis_steps.settings.data import DataImportDataset
+
+log = logging.getLogger("wsis")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, metavar="FOLDER_OR_CONFIG", help="a folder of pictures, or a .yaml file")
+    parser.add_argument("--annotations", type=Path, metavar="FILE", help="what another tool exported of the folder")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
+
+
+def find_settings(path: Path, annotations: Path | None) -> DataImportDataset:
+    """What is to be read: as a configuration says, or as the folder looks. Raises InputError."""
+    if path.is_dir():
+        drawn = annotations or (not (path / "tags.csv").exists() and any(path.rglob("*.json")))
+        return DataImportDataset(format="drawn" if drawn else "folder", root=path, annotations=annotations)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} is neither a folder nor a configuration: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is neither a folder nor a configuration.")
+    values = load(content).steps.get("data_import_dataset") or {}
+    return DataImportDataset.model_validate(values)
+
+
+def tell(dataset: Dataset) -> None:
+    """Prints what there is: images and, of each class, the images with its tag."""
+    for split in SPLITS:
+        records = [record for record in dataset.records if record.split == split]
+        tags = Counter(dataset.class_names[tag] for record in records for tag in record.tags)
+        bare = sum(not record.tags for record in records)
+        print(f"{split}: {len(records)} images, {bare} of them without tags")
+        for name in dataset.class_names:
+            print(f"  {name:20} {tags[name]}")
+    print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in dataset.counts.items()))
+
+
+def main(options: argparse.Namespace) -> None:
+    settings = find_settings(options.data, options.annotations)
+    if settings.format == "shapes":
+        print(f"{options.data}: the generated data set, which cannot be wrong.")
+        return
+    try:
+        dataset = read_dataset(settings, settings.root, map)
+        loaded = fork_map(partial(load_record, dataset=dataset), dataset.records, options.threads, chunk=16)
+        results = progress(loaded, len(dataset.records), "check")
+        damaged = [str(found) for found in results if isinstance(found, InputError)]
+        if damaged:
+            raise InputError(f"{len(damaged)} pictures cannot be used.", damaged)
+    except InputError as error:
+        print("\n".join(error.sentences))
+        count = len(error.sentences)
+        raise InputError(f"{options.data}: {count} problem{'s' * (count > 1)}.") from None
+    tell(dataset)
+    doubts = find_doubts(dataset)
+    print("\n".join(["", *doubts]) if doubts else "")
+    print(f"{options.data}: nothing is wrong" + (f"; {len(doubts)} doubts, above." if doubts else "."))

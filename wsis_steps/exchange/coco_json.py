@@ -1,0 +1,75 @@
+"""Writing instances as COCO JSON, image by image."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from wsis_steps.core.store import ImageInstances
+from wsis_steps.exchange.labelled import Labels, write_data
+
+
+def annotations(image: int, first: int, instances: ImageInstances, scored: bool) -> list[dict]:
+    """The rows of one image: masks as compressed RLE, boxes as x, y, width, height; ids from `first` on."""
+    sizes = instances.boxes.copy()
+    sizes[:, 2:] -= sizes[:, :2]
+    rows = [
+        {
+            "id": first + k,
+            "image_id": image,
+            "category_id": int(instances.categories[k]) + 1,
+            "segmentation": {"size": rle["size"], "counts": rle["counts"].decode("ascii")},
+            "area": float(instances.areas[k]),
+            "bbox": [float(value) for value in sizes[k]],
+            "iscrowd": int(instances.crowd[k]),
+        }
+        for k, rle in enumerate(instances.rles)
+    ]
+    for row, score in zip(rows, instances.scores.tolist() if scored else (), strict=False):
+        row["score"] = score
+    return rows
+
+
+class CocoFile:
+    """A COCO instance file that grows image by image; it is put in place when the block ends without an error.
+
+    Category ids are 1 + the place of the class; crowds carry `iscrowd`, predictions a `score`.
+    """
+
+    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
+        self.path, self.part = path, path.with_name(f".{path.name}.partial")
+        self.class_names, self.images, self.count = class_names, [], 0
+
+    def __enter__(self) -> "CocoFile":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = self.part.open("w", encoding="utf-8")
+        self.file.write('{"annotations": [')
+        return self
+
+    def add(self, name: str, height: int, width: int, instances: ImageInstances, scored: bool) -> None:
+        """Adds an image, by its file name, with its instances."""
+        self.images.append({"id": len(self.images) + 1, "file_name": name, "height": int(height), "width": int(width)})
+        for row in annotations(len(self.images), self.count + 1, instances, scored):
+            self.file.write(("\n" if self.count == 0 else ",\n") + json.dumps(row))
+            self.count += 1
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            categories = [{"id": k + 1, "name": name} for k, name in enumerate(self.class_names)]
+            rest = {"images": self.images, "categories": categories}
+            self.file.write("\n], " + json.dumps(rest)[1:] + "\n")
+        self.file.close()
+        self.part.replace(self.path) if kind is None else self.part.unlink()
+
+
+def write_coco(out: Path, labels: Labels) -> Path:
+    """Writes annotations/instances_<split>.json and the pictures in <split>/, as the data format `coco` reads them.
+
+    Returns the file.
+    """
+    path = out / "annotations" / f"instances_{labels.split}.json"
+    with CocoFile(path, labels.class_names) as file:
+        for image in labels.images:
+            write_data(out / labels.split, image)
+            file.add(image.file, image.height, image.width, image.instances, labels.scored)
+    return path

@@ -1,0 +1,69 @@
+"""Writes labels, predictions or true masks in the formats of other tools, and trained Mask R-CNNs for other programs.
+
+Of a file of instances (labels/, predictions/, shared/data/instances_*.h5), with its pictures:
+
+  coco          annotations/instances_<split>.json, exact masks
+  voc           SegmentationObject and SegmentationClass PNGs, lists; overlapping masks lose what lies below
+  yolo          polygons, labels/<split>/*.txt and data.yaml; holes are filled
+  label_studio  tasks with brush masks as suggestions, exact
+  cvat          XML of `CVAT for images 1.1` with masks, exact
+
+Exports of two splits into one folder add up. Of a model.pt of a Mask R-CNN, for the CPU:
+
+  torchscript   a file for torch.jit.load: float RGB (3, h, w) from 0 to 1 to boxes, labels, scores, masks
+  onnx          the same for ONNX runtimes, which compute it to about a ten-thousandth of a pixel
+
+examples:
+  wsis export results/shapes/bestie/labels/round01.h5 --format label_studio --out to_correct --score 0.3
+  wsis export results/shapes/bestie/predictions/val.h5 --format coco --out found
+  wsis export results/shapes/bestie/maskrcnn/model.pt --format torchscript --out model.ts
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.step import progress
+from wsis_steps.core.store import Images, Instances
+from wsis_steps.exchange.coco_json import write_coco
+from wsis_steps.exchange.cvat import write_cvat
+from wsis_steps.exchange.label_studio import write_label_studio
+from wsis_steps.exchange.labelled import read_labels
+from wsis_steps.exchange.pictures import find_images
+from wsis_steps.exchange.voc_png import write_voc
+from wsis_steps.exchange.yolo import write_yolo
+
+log = logging.getLogger("wsis")
+
+WRITERS = {
+    "coco": write_coco, "voc": write_voc, "yolo": write_yolo, "label_studio": write_label_studio, "cvat": write_cvat,
+}  # fmt: skip
+MODELS = ("torchscript", "onnx")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="an .h5 file of instances, or a model.pt")
+    parser.add_argument("--format", required=True, choices=[*WRITERS, *MODELS])
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="a folder; of a model a file")
+    parser.add_argument("--score", type=float, default=0.0, help="leave out what is less sure (0 to 1, default 0)")
+    parser.add_argument("--images", type=Path, metavar="FILE", help="images.h5, where it does not lie with the result")
+
+
+def main(options: argparse.Namespace) -> None:
+    is_model = options.file.suffix == ".pt"
+    if is_model != (options.format in MODELS):
+        valid = ", ".join(MODELS if is_model else WRITERS)
+        raise InputError(f"{options.file} cannot be written as {options.format}; valid: {valid}.")
+    if not 0 <= options.score <= 1:
+        raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
+    if is_model:
+        from wsis_steps.exchange.model_files import export_model  # loads torch, which labels do not need
+
+        export_model(options.file, options.format, options.out)
+        log.info("wrote %s", options.out)
+        return
+    instances = Instances(options.file)
+    labels = read_labels(instances, Images(options.images or find_images(options.file)), options.score)
+    labels.images = progress(labels.images, labels.count, "export")
+    log.info("wrote %s and %d pictures", WRITERS[options.format](options.out, labels), labels.count)

@@ -1,0 +1,77 @@
+"""Label Studio's JSON: writing instances as suggestions for its brush. The code of a brush mask: data/label_studio."""
+
+import json
+from pathlib import Path
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from wsis_steps.core.masks import decode
+from wsis_steps.exchange.labelled import LabelledImage, Labels, write_data
+from wsis_steps.report.pictures import class_colors
+
+_SIZES = np.array([3, 4, 8, 16])  # bits of the lengths that we write
+_CHANNELS = 4
+_LONGEST = 1 << 16
+
+
+def encode_brush(mask: np.ndarray) -> list[int]:
+    """The code of a binary mask (h, w) as bytes; all four channels are 255 inside and 0 outside."""
+    flat = mask.reshape(-1) > 0
+    starts = np.flatnonzero(np.diff(flat, prepend=~flat[:1]))
+    lengths = _CHANNELS * np.diff(starts, append=len(flat))
+    pieces = -(-lengths // _LONGEST)  # a run of more is cut
+    values = np.repeat(flat[starts], pieces)
+    last = np.cumsum(pieces) - 1
+    sizes = np.full(pieces.sum(), _LONGEST)
+    sizes[last] = lengths - (pieces - 1) * _LONGEST
+    which = np.searchsorted(1 << _SIZES, sizes)
+    bits = _SIZES[which]
+    codes = (((4 + which) << bits | (sizes - 1)) << 8) | np.where(values, 255, 0)
+    widths = 3 + bits + 8
+    ends = np.cumsum(widths)
+    shift = np.repeat(ends, widths) - 1 - np.arange(ends[-1])
+    stream = (np.repeat(codes, widths) >> shift) & 1
+    header = f"{_CHANNELS * len(flat):032b}{7:05b}" + "".join(f"{size - 1:04b}" for size in _SIZES)
+    return np.packbits(np.concatenate([np.array(list(header), np.uint8), stream.astype(np.uint8)])).tolist()
+
+
+def _result(image: LabelledImage, k: int, mask: np.ndarray, name: str, scored: bool) -> dict:
+    value = {"format": "rle", "rle": encode_brush(mask), "brushlabels": [name]}
+    about = {"id": f"{image.id}-{k}", "from_name": "masks", "to_name": "image", "type": "brushlabels"}
+    size = {"original_width": image.width, "original_height": image.height, "image_rotation": 0}
+    return {**about, **size, "value": value, **({"score": float(image.instances.scores[k])} if scored else {})}
+
+
+def write_label_studio(out: Path, labels: Labels) -> Path:
+    """Writes tasks with suggestions (`label_studio_<split>.json`), the labelling interface and the pictures.
+
+    The tasks name the pictures as Label Studio's local storage serves them, with `out` as its document root. Returns
+    the file of tasks.
+    """
+    tasks = []
+    for image in labels.images:
+        write_data(out / "images", image)
+        masks = decode(image.instances.rles, image.height, image.width)
+        names = [labels.class_names[c] for c in image.instances.categories]
+        rows = [
+            _result(image, k, mask, name, labels.scored)
+            for k, (mask, name) in enumerate(zip(masks, names, strict=True))
+        ]
+        address = f"/data/local-files/?d=images/{quote(image.file)}"
+        tasks.append({"data": {"image": address}, "predictions": [{"model_version": labels.origin, "result": rows}]})
+    path = out / f"label_studio_{labels.split}.json"
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    (out / "label_studio_interface.xml").write_text(interface(labels), encoding="utf-8")
+    return path
+
+
+def interface(labels: Labels) -> str:
+    """Label Studio's labelling configuration for these classes."""
+    pairs = zip(labels.class_names, class_colors(len(labels.class_names)), strict=True)
+    rows = "".join(f"    <Label value={quoteattr(name)} background={quoteattr(color)}/>\n" for name, color in pairs)
+    return (
+        '<View>\n  <Image name="image" value="$image" zoom="true"/>\n'
+        f'  <BrushLabels name="masks" toName="image">\n{rows}  </BrushLabels>\n</View>\n'
+    )

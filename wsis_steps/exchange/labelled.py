@@ -1,0 +1,70 @@
+"""The instances of a split with their pictures, as the writers of other tools' formats take them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.core.agreement import check_same_classes, places
+from wsis_steps.core.store import ImageInstances, Images, Instances
+
+_PNG = b"\x89PNG"
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """One image: its id, the bytes of its picture and their suffix (.jpg or .png), its size and its instances."""
+
+    id: str
+    data: bytes
+    suffix: str
+    height: int
+    width: int
+    instances: ImageInstances
+
+    @property
+    def file(self) -> str:
+        """The name of the picture's file."""
+        return self.id + self.suffix
+
+
+@dataclass
+class Labels:
+    """Instances of the images of one split (`train` or `val`); `scored` where scores are worth keeping."""
+
+    images: Iterable[LabelledImage]
+    count: int
+    class_names: Sequence[str]
+    split: str
+    scored: bool
+    origin: str
+
+
+def read_labels(instances: Instances, images: Images, minimal_score: float = 0.0) -> Labels:
+    """All images of a file of instances, read one by one; what scores less is left out.
+
+    Raises InputError where the two files are of other data.
+    """
+    check_same_classes(images, instances)
+    where = places(images, instances)
+    split = str(images.splits[where[0]]) if len(where) else "train"
+    scored = any((found.scores != 1).any() for found in instances)
+    made = instances.provenance.step
+
+    def read() -> Iterator[LabelledImage]:
+        for i, place in enumerate(where.tolist()):
+            data = images.encoded(place).tobytes()
+            found = instances.read(i)
+            found = found.at(np.flatnonzero(found.scores >= minimal_score))
+            height, width = int(instances.heights[i]), int(instances.widths[i])
+            suffix = ".png" if data.startswith(_PNG) else ".jpg"
+            yield LabelledImage(instances.ids[i], data, suffix, height, width, found)
+
+    return Labels(read(), len(instances), instances.class_names, split, scored, made)
+
+
+def write_data(folder: Path, image: LabelledImage) -> None:
+    """Writes the picture of an image into a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / image.file).write_bytes(image.data)

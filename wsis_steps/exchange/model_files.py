@@ -1,0 +1,69 @@
+"""A trained Mask R-CNN as one file for programs without this package: TorchScript or ONNX."""
+
+import json
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wsis_steps.core.models import load_model
+from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
+
+OUTPUTS = ("boxes", "labels", "scores", "masks")
+CLASSES = "class_names"  # where both kinds of file keep them, as a JSON list
+_OPSET = 17  # of ONNX; runtimes of the last years know it
+
+
+class OneImage(nn.Module):
+    """The detector on one float RGB image (3, h, w) from 0 to 1.
+
+    It returns boxes (n, 4) x1 y1 x2 y2 in pixels, labels (n,) 1 + category, scores (n,) and masks (n, 1, h, w) from 0
+    to 1.
+    """
+
+    def __init__(self, detector: nn.Module) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        found = self.detector([image])[0]
+        return tuple(found[name] for name in OUTPUTS)
+
+
+def export_model(path: Path, kind: str, out: Path) -> None:
+    """Writes the Mask R-CNN of a model.pt as `torchscript` or `onnx`, for one image of any size at a time."""
+    trained = load_model(path, *MASKRCNN_STEPS)
+    network = OneImage(load_maskrcnn(trained)).eval()
+    side = trained.settings["min_size"]
+    example = torch.rand(3, side, side + 32, generator=torch.Generator().manual_seed(0))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.partial")
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tracing warns wherever Python looks at a tensor, and that it is old
+            {"torchscript": _write_torchscript, "onnx": _write_onnx}[kind](network, example, part, trained.class_names)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write_torchscript(network: nn.Module, example: Tensor, path: Path, class_names: tuple[str, ...]) -> None:
+    traced = torch.jit.trace(network, example, check_trace=False)
+    traced.save(str(path), _extra_files={CLASSES: json.dumps(class_names)})
+
+
+def _write_onnx(network: nn.Module, example: Tensor, path: Path, class_names: tuple[str, ...]) -> None:
+    import onnx  # only this function needs it
+
+    sides = {1: "height", 2: "width"}
+    axes = {"image": sides, **{name: {0: "instances"} for name in OUTPUTS}}
+    axes["masks"] |= {2: "height", 3: "width"}
+    # torch's newer exporter refuses what torchvision's detector does with numbers of boxes that it cannot know
+    torch.onnx.export(
+        network, (example,), str(path), dynamo=False, opset_version=_OPSET,
+        input_names=["image"], output_names=list(OUTPUTS), dynamic_axes=axes,
+    )  # fmt: skip
+    model = onnx.load(path)
+    model.metadata_props.add(key=CLASSES, value=json.dumps(class_names))
+    onnx.save(model, path)

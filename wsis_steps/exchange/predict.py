@@ -1,0 +1,128 @@
+"""Draws the masks of any pictures with a trained Mask R-CNN, on a GPU where there is one.
+
+A folder is taken with its subfolders and may be of any size: pictures are read, predicted and written one by one.
+OUT then holds
+
+  instances.json   COCO JSON: images, categories, and annotations with masks (RLE), boxes and scores
+  masks/           a PNG a picture: 0 where there is nothing, else the number of the instance in its picture
+  overlays/        a JPEG a picture: the masks drawn over it
+
+Pictures that cannot be read are left out and named at the end; the exit status is 2 then.
+
+examples:
+  wsis predict photo.jpg --model results/shapes/bestie/maskrcnn/model.pt --out found
+  wsis predict photos/ --model results/own_images/bestie/maskrcnn/model.pt --out found --score 0.5
+"""
+
+import argparse
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from wsis_steps.core.device import choose_device
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.images import to_tensor
+from wsis_steps.core.masks import paint
+from wsis_steps.core.models import load_model
+from wsis_steps.core.problems import Problems, attempt
+from wsis_steps.core.step import progress
+from wsis_steps.core.store import ImageInstances
+from wsis_steps.data.pictures import SUFFIXES, load_image
+from wsis_steps.exchange.coco_json import CocoFile
+from wsis_steps.exchange.overlay import draw_instances
+from wsis_steps.exchange.pictures import write_picture
+from wsis_steps.maskrcnn.detections import to_instances
+from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
+from wsis_steps.report.pictures import class_colors
+from wsis_steps.settings.maskrcnn import MaskrcnnInfer
+
+log = logging.getLogger("wsis")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes."""
+    parser.add_argument("input", type=Path, metavar="IMAGE_OR_FOLDER", help="a picture, or a folder of pictures")
+    parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="model.pt of a Mask R-CNN")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the results go")
+    parser.add_argument("--score", type=float, default=0.3, help="leave out what is less sure (0 to 1, default 0.3)")
+    parser.add_argument(
+        "--short_side", type=int, metavar="PIXELS", help="size at which pictures are seen; as in training by default"
+    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
+
+
+def find_pictures(path: Path) -> tuple[Path, list[Path]]:
+    """The folder that names are relative to, and the pictures in order; InputError where there is none."""
+    if path.is_file():
+        return path.parent, [path]
+    if not path.is_dir():
+        raise InputError(f"{path} does not exist.")
+    found = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
+    if not found:
+        raise InputError(f"{path} holds no picture ({', '.join(sorted(SUFFIXES))}).")
+    return path, found
+
+
+def ahead(function: Callable, items: Iterable, threads: int) -> Iterator:
+    """function(item) in order, computed in threads a few items before the reader."""
+    waiting: deque[Future] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def inference_settings(trained: dict, short_side: int | None, score: float) -> MaskrcnnInfer:
+    """Sizes as in training, or with another shorter side in the same proportion."""
+    least, most = trained["min_size"], trained["max_size"]
+    if short_side is not None:
+        least, most = short_side, round(most * short_side / least)
+    return MaskrcnnInfer(min_size=least, max_size=most, score_threshold=score)
+
+
+def main(options: argparse.Namespace) -> None:
+    if not 0 <= options.score <= 1:
+        raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
+    if options.threads < 1 or (options.short_side or 1) < 1:
+        raise InputError("--threads and --short_side must be at least 1.")
+    folder, paths = find_pictures(options.input)
+    if options.out.exists() and options.out.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise InputError(f"--out {options.out} holds the pictures themselves; give another folder.")
+    trained = load_model(options.model, *MASKRCNN_STEPS)
+    device = choose_device(options.threads)
+    settings = inference_settings(trained.settings, options.short_side, options.score)
+    model = load_maskrcnn(trained, settings).to(device).eval()
+    colors, problems, count = class_colors(len(trained.class_names)), Problems(), 0
+    pictures = ahead(lambda path: attempt(load_image, path), paths, max(options.threads - 1, 1))
+    with CocoFile(options.out / "instances.json", trained.class_names) as file:
+        found = progress(zip(paths, pictures, strict=True), len(paths), "predict")
+        for path, picture in found:
+            if isinstance(picture, InputError):
+                problems.add(str(picture))
+                continue
+            with torch.inference_mode():
+                instances = to_instances(model([to_tensor(picture).to(device).float() / 255])[0])
+            name = path.relative_to(folder)
+            file.add(name.as_posix(), *picture.shape[:2], instances, scored=True)
+            write_masks(options.out, name, picture, instances, trained.class_names, colors)
+            count += len(instances)
+    log.info("%d instances in %d pictures: %s", count, len(paths) - len(problems.sentences), options.out)
+    problems.raise_any("The folder")
+
+
+def write_masks(
+    out: Path, name: Path, picture: np.ndarray, instances: ImageInstances, class_names: tuple[str, ...], colors: list
+) -> None:
+    """Writes masks/ and overlays/ of one picture; the names keep the suffix, since a.jpg may lie beside a.png."""
+    write_picture(out / "masks" / f"{name}.png", paint(instances, *picture.shape[:2]).astype(np.uint16))
+    drawn = draw_instances(picture, instances, class_names, colors, scored=True)
+    write_picture(out / "overlays" / f"{name}.jpg", drawn)

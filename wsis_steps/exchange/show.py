@@ -1,0 +1,185 @@
+"""Tells what is in a result (.h5, or a trained model.pt) and how it was made; draws any image of it.
+
+examples:
+  wsis show results/shapes/bestie/labels/round01.h5
+  wsis show results/shapes/bestie/labels/round01.h5 --image train_0003 --picture out.png
+  wsis show results/shapes/bestie/classifier/train.h5 --image train_0003 --picture out.png
+  wsis show results/shapes/bestie/maskrcnn/model.pt
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.core.agreement import check_same_classes, places
+from wsis_steps.core.artifact import Artifact, Provenance
+from wsis_steps.core.errors import InputError, nearest
+from wsis_steps.core.images import Pictures
+from wsis_steps.core.models import load_any_model
+from wsis_steps.core.proposals import Proposals
+from wsis_steps.core.store import Images, Instances, Maps, Points
+from wsis_steps.exchange.overlay import draw_boxes, draw_instances, draw_labels, draw_points
+from wsis_steps.exchange.pictures import find_images, write_picture
+from wsis_steps.report.columns import open_artifact
+from wsis_steps.report.pictures import class_colors, heat
+
+log = logging.getLogger("wsis")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="an .h5 file of results/, or a model.pt")
+    parser.add_argument("--image", metavar="ID", help="tell of this image, by its id or its number from 0")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="where the drawing of that image goes (png, jpg)")
+    parser.add_argument("--images", type=Path, metavar="FILE", help="images.h5, where it does not lie with the result")
+
+
+def made_by(provenance: Provenance) -> list[str]:
+    """Lines on what made a file."""
+    settings = json.loads(provenance.settings)
+    inputs = ", ".join(f"{name} {mark[:8]}" for name, mark in provenance.inputs.items()) or "none"
+    lines = [
+        f"made by      {provenance.step}",
+        f"supervision  {' + '.join(provenance.supervision) or 'none'}",
+        f"classes      {', '.join(provenance.class_names)}",
+        f"commit       {provenance.commit[:12]}, code {provenance.code or 'unknown'}",
+        f"inputs       {inputs} (digests)",
+        "settings",
+    ]
+    return lines + [f"  {name}: {json.dumps(value)}" for name, value in settings.items()]
+
+
+def spread(values: np.ndarray) -> str:
+    """'12 to 340, mostly 50': the range and the median."""
+    if not len(values):
+        return "none"
+    least, most = (f"{value:g}" for value in (values.min(), values.max()))
+    return least if least == most else f"{least} to {most}, median {np.median(values):g}"
+
+
+def by_class(counts: Sequence[int], class_names: Sequence[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in zip(class_names, counts, strict=True))
+
+
+def contents(artifact: Artifact) -> list[str]:
+    """Lines on what a file holds."""
+    count = len(artifact)
+    lines = [f"images       {count}, {spread(artifact.widths)} wide, {spread(artifact.heights)} high (pixels)"]
+    counts = np.diff(artifact.first)
+    if isinstance(artifact, Images):
+        splits, numbers = np.unique(artifact.splits, return_counts=True)
+        lines += [f"splits       {by_class(numbers.tolist(), splits.tolist())}"]
+        lines += [f"tags         {by_class(artifact.tags.sum(axis=0).tolist(), artifact.class_names)}"]
+        lines += [f"without tag  {int((~artifact.tags.any(axis=1)).sum())} images"]
+        return lines + [
+            f"points       {sum(map(len, artifact.points))}",
+            f"boxes        {sum(map(len, artifact.boxes))}",
+        ]
+    kind = artifact.attributes["schema"]
+    name = "proposals" if kind == "proposals" else kind
+    lines += [f"{name:12} {int(counts.sum())}; an image has {spread(counts)}"]
+    if isinstance(artifact, Instances):
+        found = list(artifact)
+        categories = np.concatenate([np.zeros(0, np.int64), *(one.categories for one in found)])
+        per_class = np.bincount(categories, minlength=len(artifact.class_names)).tolist()
+        lines += [f"of classes   {by_class(per_class, artifact.class_names)}"]
+        for title, column in (("scores", "scores"), ("areas", "areas")):
+            lines += [f"{title:12} {spread(np.concatenate([np.zeros(0), *(getattr(one, column) for one in found)]))}"]
+    if isinstance(artifact, Proposals):
+        lines += [f"kind         {artifact.kind}"]
+    return lines
+
+
+def of_image(artifact: Artifact, i: int) -> list[str]:
+    """Lines on one image of a file."""
+    names = artifact.class_names
+    lines = [f"image        {artifact.ids[i]} (number {i}), {artifact.widths[i]}x{artifact.heights[i]} pixels"]
+    if isinstance(artifact, Images):
+        tags = [names[k] for k in artifact.tags[i].nonzero()[0]]
+        split, points, boxes = artifact.splits[i], len(artifact.points[i]), len(artifact.boxes[i])
+        return [*lines, f"split {split}, tags {', '.join(tags) or 'none'}, {points} points, {boxes} boxes"]
+    if isinstance(artifact, Instances):
+        found = artifact.read(i)
+        rows = zip(found.categories, found.scores, found.areas, found.boxes, strict=True)
+        lines += [
+            f"  {names[category]}, score {score:.3f}, {area:.0f} pixels, box {' '.join(f'{v:g}' for v in box)}"
+            for category, score, area, box in rows
+        ]
+    if isinstance(artifact, Points):
+        lines += [f"  {names[int(c)]} at {x:.1f} {y:.1f}, {sure:.3f}" for x, y, c, sure in artifact.read(i).tolist()]
+    if isinstance(artifact, Maps):
+        maps, categories = artifact.read(i)
+        if maps.dtype == np.uint8:
+            labels, pixels = np.unique(maps[0], return_counts=True)
+            title = {0: "background", 255: "unsure"} | {k + 1: name for k, name in enumerate(names)}
+            total = maps[0].size
+            lines += [f"  {title[int(v)]}, {n / total:.1%}" for v, n in zip(labels, pixels, strict=True)]
+        else:
+            lines += [f"  {names[c]}, at most {m.max():.3f}" for c, m in zip(categories, maps, strict=True)]
+    if isinstance(artifact, Proposals):
+        lines += [f"  {len(artifact.read(i).boxes)} {artifact.kind}"]
+    return lines
+
+
+def draw(artifact: Artifact, i: int, picture: np.ndarray) -> np.ndarray:
+    """What a file holds of an image, drawn over its picture."""
+    names, colors = artifact.class_names, class_colors(len(artifact.class_names))
+    if isinstance(artifact, Images):
+        return draw_points(draw_boxes(picture, artifact.boxes[i], colors), artifact.points[i], colors)
+    if isinstance(artifact, Instances):
+        instances = artifact.read(i)
+        return draw_instances(picture, instances, names, colors, scored=bool((instances.scores != 1).any()))
+    if isinstance(artifact, Points):
+        return draw_points(picture, artifact.read(i), colors)
+    if isinstance(artifact, Maps):
+        maps, categories = artifact.read(i)
+        return (
+            draw_labels(picture, maps[0], colors) if maps.dtype == np.uint8 else heat(picture, maps, categories, colors)
+        )
+    boxes = artifact.read(i).boxes[:50]  # more hide the picture
+    return draw_boxes(picture, np.column_stack([boxes, np.arange(len(boxes))]), class_colors(len(boxes)))
+
+
+def find_image(artifact: Artifact, wanted: str) -> int:
+    """The place of an image by its id or number; InputError names the nearest id."""
+    if wanted in artifact.index:
+        return artifact.index[wanted]
+    if wanted.isdecimal() and int(wanted) < len(artifact):
+        return int(wanted)
+    close = nearest(wanted, artifact.ids) if len(artifact) <= 20 else _some(wanted, artifact)
+    raise InputError(f"{artifact.path} holds no image '{wanted}'; {close}.")
+
+
+def _some(wanted: str, artifact: Artifact) -> str:
+    text = nearest(wanted, artifact.ids)
+    return text if text.startswith("the nearest") else f"it has {len(artifact)}, such as '{artifact.ids[0]}'"
+
+
+def show_model(path: Path) -> None:
+    model, provenance = load_any_model(path)
+    size = sum(value.numel() for value in model.state.values())
+    print("\n".join([f"{path}: a trained model of {size:,} numbers", *made_by(provenance)]))
+
+
+def main(options: argparse.Namespace) -> None:
+    if options.picture and options.image is None:
+        raise InputError("--picture needs --image: the image to draw.")
+    if options.file.suffix == ".pt":
+        show_model(options.file)
+        return
+    artifact = open_artifact(options.file)
+    title = f"{options.file}: {artifact.attributes['schema']}, version {artifact.attributes['schema_version']}"
+    if options.image is None:
+        print("\n".join([title, *contents(artifact), *made_by(artifact.provenance)]))
+        return
+    i = find_image(artifact, options.image)
+    print("\n".join([title, *of_image(artifact, i)]))
+    if options.picture:
+        images = artifact if isinstance(artifact, Images) else Images(options.images or find_images(options.file))
+        check_same_classes(images, artifact)
+        picture = Pictures(images).read(int(places(images, artifact)[i]))
+        write_picture(options.picture, draw(artifact, i, picture))
+        log.info("drew %s", options.picture)

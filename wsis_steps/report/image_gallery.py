@@ -1,0 +1,86 @@
+"""Which images a gallery shows, in which orders, and the files of their cards."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.core.artifact import Artifact
+from wsis_steps.core.images import Pictures
+from wsis_steps.core.pool import fork_map
+from wsis_steps.core.store import Images, Instances
+from wsis_steps.report.columns import split_of
+from wsis_steps.report.gallery import Column, Subject, card, card_file
+from wsis_steps.report.image_values import agreement, sureness
+
+
+def starting_threshold(predictions: list[Instances]) -> float:
+    """The score below which predictions are hidden at first: 0.3, or less where a run would show nothing on half of the
+    images for which it has any."""
+    best = [[instances.scores.max() for instances in run if len(instances)] for run in predictions]
+    return min(0.3, math.floor(20 * min((float(np.median(scores)) for scores in best if scores), default=1)) / 20)
+
+
+def choose(images: Images, split: str, count: int) -> np.ndarray:
+    """Up to `count` images of a split, evenly spaced over its list."""
+    members = images.members(split)
+    return members[np.unique(np.linspace(0, len(members) - 1, min(count, len(members))).astype(int))]
+
+
+def write_cards(
+    folder: Path, images: Images, members: np.ndarray, columns: list[Column], threshold: float, threads: int
+) -> Iterator[list[int]]:
+    """Writes the card of each image into the folder; gives the classes on it."""
+    pictures = Pictures(images)
+
+    def write(i: int) -> list[int]:
+        tags = tuple(images.tags[i].nonzero()[0].tolist())
+        subject = Subject(f"picture{i}", images.ids[i], pictures.read(i), tags)
+        text, classes = card(subject, columns, images.class_names, threshold)
+        (folder / f"{i}.js").write_text(card_file(str(i), text), encoding="utf-8")
+        return classes
+
+    return fork_map(write, members.tolist(), threads)
+
+
+def orders(
+    images: Images,
+    members: np.ndarray,
+    results: dict[str, Instances],
+    truth: Instances | None,
+    threshold: float,
+) -> tuple[list[tuple[str, str, str]], list[list[float | None]]]:
+    """The orders that the gallery of a split can have, and of each image the values behind them.
+
+    results: the last labels or predictions of each run. An order is a run with the words for most and least: how well
+    it agrees with the truth or, where there is none, how sure it is.
+    """
+    words = ("best", "worst") if truth else ("surest", "least sure")
+    columns = []
+    for found in results.values():
+        values: list[float | None] = []
+        for i in members.tolist():
+            identity = images.ids[i]
+            here = found.read(found.index[identity]) if identity in found.index else None
+            if here is None or (truth and identity not in truth.index):
+                values.append(None)
+            elif truth:
+                values.append(agreement(here, truth.read(truth.index[identity]), threshold))
+            else:
+                values.append(sureness(here))
+        columns.append([None if value is None else round(value, 4) for value in values])
+    rows = [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in members]
+    return [(run, *words) for run in results], rows
+
+
+def last_instances(
+    rows: Sequence[tuple[str, str, Path]], artifacts: dict[Path, Artifact], images: Images
+) -> dict[str, dict[str, Instances]]:
+    """By split and run the last file of instances that the run made."""
+    found: dict[str, dict[str, Instances]] = {"train": {}, "val": {}}
+    for run, _, path in rows:
+        artifact = artifacts[path]
+        if isinstance(artifact, Instances) and len(artifact):
+            found[split_of(artifact, images)][run] = artifact
+    return found

@@ -1,0 +1,50 @@
+"""What becomes of the labels from round to round: their figures against the truth, and how many there are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.core.artifact import Artifact
+from wsis_steps.core.store import Instances
+from wsis_steps.evaluation.figures import read_figures
+from wsis_steps.report.curves import Series, training_charts
+
+METRICS = {"mask_ap50": "mask AP50", "abo": "average best overlap", "corloc": "CorLoc"}
+_LABELS = "labels/round"
+Row = tuple[str, str, Path]  # run, stage, file
+
+
+def _round(stage: str) -> int | None:
+    """The round of a stage of labels; None of other stages, and of corrected labels."""
+    number = stage.removeprefix(_LABELS)
+    return int(number) if stage.startswith(_LABELS) and number.isdecimal() else None
+
+
+def rounds_html(
+    made: Sequence[Row], scores: Sequence[Row], artifacts: dict[Path, Artifact], runs: Sequence[str]
+) -> str:
+    """Charts over the rounds of the runs that have labels: figures on the training images and instances an image."""
+    found: dict[str, dict[int, dict[str, float]]] = {}
+    for run, stage, path in made:
+        number, labels = _round(stage), artifacts[path]
+        if number is not None and isinstance(labels, Instances) and len(labels):
+            found.setdefault(run, {}).setdefault(number, {})["instances an image"] = labels.first[-1] / len(labels)
+    for run, stage, path in scores:
+        number = _round(stage)
+        if number is not None:
+            metrics = read_figures(path)["metrics"]
+            known = {name: metrics[key] for key, name in METRICS.items() if metrics.get(key) is not None}
+            found.setdefault(run, {}).setdefault(number, {}).update(known)
+    if not found:
+        return "<p>No run makes labels.</p>"
+    series = [_series(run, runs.index(run), rounds) for run, rounds in found.items()]
+    note = '<p class="note">Pseudo labels of the training images; across, the round that made them.</p>'
+    return note + training_charts("labels", series)
+
+
+def _series(run: str, place: int, rounds: dict[int, dict[str, float]]) -> Series:
+    numbers = sorted(rounds)
+    names = dict.fromkeys(name for number in numbers for name in rounds[number])
+    terms = {name: np.array([rounds[number].get(name, np.nan) for number in numbers]) for name in names}
+    return Series(run, place, np.array(numbers), terms)

@@ -1,0 +1,37 @@
+"""What the page of the report says in words."""
+
+from collections.abc import Container, Sequence
+from html import escape
+
+from wsis_steps.core.store import Images
+
+SPLITS = {"val": "evaluation", "train": "training"}
+UNKNOWN = {
+    "val": "There are no true masks of the evaluation images: how good the predictions are cannot be known, only seen.",
+    "train": "There are no true masks of the training images: how good the pseudo labels are cannot be known.",
+}
+STAGES = (
+    "Stages: <b>semantic</b>, semantic maps, of the training images with their tags; <b>labels/round00</b>, the first "
+    "pseudo labels, and <b>round01</b> and on, what the network of the round before makes of the training images; "
+    "<b>predictions_direct</b>, that network on the evaluation images; <b>predictions</b>, a Mask R-CNN trained on "
+    "the last labels."
+)
+
+MARKS = (
+    "Marks: the color of a class fills its activation maps (the brighter the stronger), its regions of a semantic map "
+    "and its instances; a disc is a cue or a point; grey with a dashed border is unsure or ignored. Names carry the "
+    "score where predictions are scored. Click a picture to see it large."
+)
+KEYS = (
+    "Keys: left and right walk from image to image or, in a large picture, from picture to picture; up and down stay "
+    "with one kind of picture; n and p turn the page."
+)
+
+
+def lead(images: Images, runs: Sequence[str], truth: Container[str]) -> str:
+    """What the page is about, in a few sentences of HTML."""
+    counts = " and ".join(f"{len(images.members(split)):,} {word}" for split, word in SPLITS.items())
+    names = ", ".join(map(escape, images.class_names))
+    text = f"<p>{counts} images of {len(images.class_names)} classes: {names}.</p>"
+    text += f"<p>Runs: {', '.join(map(escape, runs))}.</p>"
+    return text + "".join(f"<p><b>{UNKNOWN[split]}</b></p>" for split in SPLITS if split not in truth)
