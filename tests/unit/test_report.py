@@ -301,7 +301,7 @@ def test_without_truth_the_page_says_what_cannot_be_known(tmp_path):
     main(job)
     page = Page(job.outputs["page"].read_text(encoding="utf-8"))
     assert page.text.count("cannot be known") == 2
-    assert [table[0][0] for table in page.tables] == ["run"]  # only where results come from
+    assert [table[0][0] for table in page.tables] == ["run", "run"]  # costs, and where results come from
     assert "figures need true masks" in page.text
     assert not page.described("truth") and page.described("predictions of one")
 
