@@ -377,3 +377,15 @@ def test_boxes_of_a_folder_have_a_file(tmp_path):
     data = {"data_import_dataset": {"format": "folder", "root": str(tmp_path), "val_share": 0}}
     with pytest.raises(InputError, match="supervised by boxes, but .*boxes.csv does not exist"):
         runs(data, a={**CONSISTENCY, "supervision": "boxes"}).check()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "batch", "accumulation", "gpus"),
+    [(1, 16, 1, 1), (4, 16, 1, 4), (4, 5, 1, 1), (4, 6, 1, 3), (8, 6, 2, 3), (8, 2, 2, 1), (0, 16, 1, 0)],
+)
+def test_a_training_uses_as_many_gpus_as_share_its_batches_evenly(wanted, batch, accumulation, gpus):
+    steps = {"community_learning_train": {"batch_size": batch, "accumulation": accumulation}}
+    runs = {"one": {"system": "community_learning"}}
+    found = Runs(load({"dataset": "toy", "gpus_per_job": wanted, "runs": runs, "steps": steps}))
+    assert found.gpus("one", "community_learning_train") == gpus
+    assert found.gpus("one", "community_learning_infer") == min(wanted, 1)
