@@ -95,7 +95,7 @@ class Run:
         values = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_text())
         values["default-resources"]["slurm_partition"] = "lab"
         for resources in values["set-resources"].values():
-            resources["runtime"] = "20 * attempt"
+            resources["runtime"] = "20 * attempt"  # what a test that fails may keep waiting
         values["set-resources"][STEP].update(self.resources)
         values.update({"max-threads": 1, "latency-wait": 5, "slurm-init-seconds-before-status-checks": 2})
         (self.folder / "profile").mkdir(exist_ok=True)

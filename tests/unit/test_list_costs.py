@@ -1,5 +1,6 @@
 """What runs cost: every job's benchmark file and the end of its log, added up by run and step."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -32,7 +33,14 @@ def table(tmp_path) -> pd.DataFrame:
     write_job(tmp_path, "shared/proposals_group_regions_2_of_2", 30, "-", "it ended without a word\n")
     write_job(tmp_path, "evaluation_summarise", 6, 50, wrote.format("0.0", "6.0 s"))
     write_job(tmp_path, "one/of_nothing_known", 6, 50, "")
-    inputs = {"benchmarks": tmp_path / "benchmarks", "logs": tmp_path / "logs"}
+    write_job(tmp_path, "another/bestie_train_round00", 60, 500, "")  # of a run that is no longer there
+    write_job(tmp_path, "first/classifier_train", 30, 10, "")
+    results = [["first", "classifier", "a"], ["one", "labels", "b"], ["one", "labels", "c"]]
+    (tmp_path / "results.json").write_text(
+        json.dumps({"dataset": "d", "results": results, "figures": [], "trainings": []})
+    )
+    names = {"benchmarks": "benchmarks", "logs": "logs", "listing": "results.json"}
+    inputs = {name: tmp_path / path for name, path in names.items()}
     main(Job("report_list_costs", ReportListCosts(), inputs, {"costs": tmp_path / "cost.csv"}))
     return pd.read_csv(tmp_path / "cost.csv").astype(object).where(lambda values: values.notna(), None)
 
@@ -43,15 +51,16 @@ def test_jobs_are_added_up_by_run_and_step(table):
     ]  # fmt: skip
     assert table.to_numpy().tolist() == [
         ["shared", "proposals_group_regions", 2, 1.0, 2.0, 100, None, 4.0],
-        ["all", "evaluation_summarise", 1, 0.1, 0.2, 50, None, 0.0],
+        ["first", "classifier_train", 1, 0.5, 1.0, 10, None, 0.0],
         ["one", "bestie_train", 2, 3.0, 6.0, 700, 900, 4.0],
+        ["all", "evaluation_summarise", 1, 0.1, 0.2, 50, None, 0.0],
     ]
 
 
 def test_the_page_shows_them_with_their_sum(table, tmp_path):
     html = costs_html(tmp_path / "cost.csv")
     assert html.count("<tr>") == 1 + len(table) + 1
-    assert "<td>bestie_train</td>" in html and ">4.1</td>" in html and ">8.0</td>" in html
+    assert "<td>bestie_train</td>" in html and ">4.6</td>" in html and ">8.0</td>" in html
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 rule report_list_costs:
     input:
+        listing="results/{dataset}/results.json",
         figures=figures,
         results=results,
     output:
@@ -19,7 +20,7 @@ rule report_list_costs:
         code=code("report.list_costs"),
     shell:
         "python -m wsis_steps.report.list_costs --benchmarks benchmarks/{wildcards.dataset}"
-        " --logs logs/{wildcards.dataset} --costs {output.costs}"
+        " --logs logs/{wildcards.dataset} --listing {input.listing} --costs {output.costs}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 

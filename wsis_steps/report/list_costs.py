@@ -2,6 +2,7 @@
 
 in   benchmarks  folder of Snakemake's benchmark files, <run>/<job>.tsv
      logs        folder of the logs, of the same names
+     listing     names the runs; what others left behind does not count
 out  costs       cost.csv: run, step, jobs, minutes, cpu_minutes, memory_mb, gpu_memory_mb, written_mb
 
 Minutes and written megabytes are sums over a step's jobs; memory is the largest of a job. Only what ended well counts.
@@ -15,10 +16,11 @@ from pathlib import Path
 import pandas as pd
 
 from wsis_steps.core.step import Job, Step
+from wsis_steps.evaluation.figures import read_listing
 from wsis_steps.settings import STEPS
 from wsis_steps.settings.evaluation import ReportListCosts
 
-STEP = Step("report_list_costs", ReportListCosts, inputs=("benchmarks", "logs"), outputs=("costs",))
+STEP = Step("report_list_costs", ReportListCosts, inputs=("benchmarks", "logs", "listing"), outputs=("costs",))
 WROTE = re.compile(r"wrote .* \(([\d.]+) MB\) in [^,]*(?:, at most (\d+) MB of GPU memory)?$")  # see core/step.py
 
 
@@ -60,20 +62,19 @@ COLUMNS = {"jobs": "sum", "minutes": "sum", "cpu_minutes": "sum", "memory_mb": "
            "written_mb": "sum"}  # fmt: skip
 
 
-def list_costs(benchmarks: Path, logs: Path) -> pd.DataFrame:
-    """The table, steps of a run in the order of the pipeline, what all runs share first."""
+def list_costs(benchmarks: Path, logs: Path, runs: list[str]) -> pd.DataFrame:
+    """The table: what all runs share, then the runs in their order, then `all`; steps in the order of the pipeline."""
     jobs = pd.DataFrame(read_jobs(benchmarks, logs), columns=["run", "step", *COLUMNS])
-    table = jobs.groupby(["run", "step"], as_index=False).agg(COLUMNS)
-    order = {step: place for place, step in enumerate(STEPS)}
-    table["place"] = table["step"].map(order)
-    table["last"] = table["run"] != "shared"
-    table = table.sort_values(["last", "run", "place"]).drop(columns=["place", "last"])
+    runs = ["shared", *runs, "all"]
+    table = jobs[jobs["run"].isin(runs)].groupby(["run", "step"], as_index=False).agg(COLUMNS)
+    order = {"run": runs, "step": list(STEPS)}
+    table = table.sort_values(["run", "step"], key=lambda names: names.map(order[names.name].index))
     return table.round({"minutes": 2, "cpu_minutes": 2, "memory_mb": 0, "gpu_memory_mb": 0, "written_mb": 1})
 
 
 def main(job: Job) -> None:
-    table = list_costs(job.inputs["benchmarks"], job.inputs["logs"])
-    table.to_csv(job.outputs["costs"], index=False)
+    runs = list(dict.fromkeys(run for run, *_ in read_listing(job.inputs["listing"])["results"]))
+    list_costs(job.inputs["benchmarks"], job.inputs["logs"], runs).to_csv(job.outputs["costs"], index=False)
 
 
 if __name__ == "__main__":
