@@ -337,11 +337,7 @@ def test_without_truth_the_page_says_what_cannot_be_known(tmp_path):
     main(job)
     page = open_page(job)
     assert page.text.count("cannot be known") == 2
-<<<<<<< HEAD
-    assert [table[0][0] for table in page.tables] == ["run", "run"]  # only what it cost and where results come from
-=======
     assert [table[0][0] for table in page.tables] == ["run", "run"]  # costs, and where results come from
->>>>>>> 4a6c1b2248d1fbfedf12f8b74d0e0eab8b3cb713
     assert "figures need true masks" in page.text
     assert not page.described("truth") and page.described("predictions of one")
 

@@ -379,7 +379,6 @@ def test_boxes_of_a_folder_have_a_file(tmp_path):
         runs(data, a={**CONSISTENCY, "supervision": "boxes"}).check()
 
 
-<<<<<<< HEAD
 def test_corrections_lead_to_what_follows_and_nowhere_else(tmp_path):
     file = tmp_path / "corrected.json"
     file.touch()
@@ -416,7 +415,8 @@ def test_corrections_that_nothing_would_learn_are_refused(run, words):
 def test_tags_are_audited_once_a_classifier():
     found = runs(a=bestie(), b=bestie(rounds=2), c=bestie(steps={"classifier_train": {"alpha": 0.1}}), d=COMMUNITY)
     assert found.audits() == ["results/d/a/classifier/tag_audit.html", "results/d/c/classifier/tag_audit.html"]
-=======
+
+
 @pytest.mark.parametrize(
     ("wanted", "batch", "accumulation", "gpus"),
     [(1, 16, 1, 1), (4, 16, 1, 4), (4, 5, 1, 1), (4, 6, 1, 3), (8, 6, 2, 3), (8, 2, 2, 1), (0, 16, 1, 0)],
@@ -427,4 +427,3 @@ def test_a_training_uses_as_many_gpus_as_share_its_batches_evenly(wanted, batch,
     found = Runs(load({"dataset": "toy", "gpus_per_job": wanted, "runs": runs, "steps": steps}))
     assert found.gpus("one", "community_learning_train") == gpus
     assert found.gpus("one", "community_learning_infer") == min(wanted, 1)
->>>>>>> 4a6c1b2248d1fbfedf12f8b74d0e0eab8b3cb713
