@@ -21,7 +21,7 @@ const said = {}, pause = () => new Promise(done => setTimeout(done, 50));
 const names = () => all(".card h4").map(title => title.firstChild.textContent.trim());
 const hit = key => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
 async function visit() {
-  await pause();
+  while (!names().length) await pause();
   said.first = names();
   find("[data-split=train]").click(); await pause();
   said.training = names();

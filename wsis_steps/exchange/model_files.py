@@ -36,7 +36,8 @@ def export_model(path: Path, kind: str, out: Path) -> None:
     trained = load_model(path, *MASKRCNN_STEPS)
     network = OneImage(load_maskrcnn(trained)).eval()
     side = trained.settings["min_size"]
-    example = torch.rand(3, side, side + 32, generator=torch.Generator().manual_seed(0))
+    # Square: torchvision derives the scales of the feature levels from the first image, padding included.
+    example = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.partial")
     try:
