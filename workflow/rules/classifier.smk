@@ -13,6 +13,7 @@ rule classifier_train:
         "benchmarks/{dataset}/{run}/classifier_train.tsv"
     wildcard_constraints:
         run=RUNS.owners("classifier_train"),
+    priority: 3  # nearly all waits for it
     conda:
         "../../envs/torch.yaml"
     threads: 8
