@@ -18,7 +18,7 @@ from wsis_steps.core.store import Annotation, Images, ImagesWriter, Instances
 from wsis_steps.settings.community_learning import CommunityLearningTrain
 
 # long enough to see bright squares on dark noise
-LEARNING = {**COMMUNITY_LEARNING, "iterations": 80, "batch_size": 3, "optimizer": "adamw", "learning_rate": 3e-3}
+LEARNING = {**COMMUNITY_LEARNING, "iterations": 160, "batch_size": 3, "optimizer": "adamw", "learning_rate": 3e-3}
 LEARNING |= {"schedule": "one_cycle", "weight_decay": 1e-2, "activation_width": 16, "segmentation_mean": True}
 # the features of a place see 43 pixels, which should not be the whole picture
 LEARNING |= {"norm": "frozen", "short_sides": [96], "head_factor": 3, "sampled_objects": 6, "sampled_background": 6}
