@@ -13,6 +13,9 @@ if not workflow.config_settings.configfiles:
     configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/proposals.smk"
@@ -25,6 +28,12 @@ include: "workflow/systems/annotation_consistency.smk"
 include: "workflow/rules/maskrcnn.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
+
+
+from wsis_steps.time_left import follow
+
+if workflow.is_main_process:
+    follow(Path(f"results/{DATASET}/cost.csv"))
 
 
 rule all:

@@ -317,6 +317,12 @@ class Runs:
         made("predictions", "maskrcnn_infer", "predictions/val.h5")
         return rows
 
+    def labelme_files(self) -> list[str]:
+        """LabelMe's files beside the pictures, where they are what is imported."""
+        data = self.values("shared", "data_import_dataset")
+        beside = data.format == "drawn" and data.root and not data.annotations
+        return sorted(map(str, data.root.rglob("*.json"))) if beside else []
+
     def audits(self) -> list[str]:
         """The pages of the tag audit, one a classifier."""
         owners = {self.owner(run, "classifier_train") for run in self.runs if "classifier_train" in self.steps(run)}

@@ -1,7 +1,9 @@
 """What one format's writer writes, its reader reads to the same masks; codes are read by an independent reader too."""
 
 import base64
+import copy
 import json
+import unicodedata
 
 import cv2
 import numpy as np
@@ -21,6 +23,7 @@ from wsis_steps.data.cvat import from_row_runs
 from wsis_steps.data.drawing_files import read_drawings
 from wsis_steps.data.drawings import candidates
 from wsis_steps.data.drawn import read_drawn
+from wsis_steps.data.folder import read_folder
 from wsis_steps.data.label_studio import decode_brush
 from wsis_steps.data.voc import read_voc
 from wsis_steps.exchange.coco_json import write_coco
@@ -184,8 +187,13 @@ def test_yolo_lines_are_a_class_and_places_between_0_and_1(data, tmp_path):
     for identity, instances in truth.items():
         lines = (tmp_path / f"out/labels/train/{identity}.txt").read_text().splitlines()
         assert [int(line.split()[0]) for line in lines] == instances.categories.tolist()
-        places = [float(value) for line in lines for value in line.split()[1:]]
-        assert all(0 <= value <= 1 for value in places)
+        height, width = instances.rles[0]["size"] if len(instances) else (1, 1)
+        for line, mask in zip(lines, decode(instances.rles, height, width), strict=True):
+            places = np.array(line.split()[1:], float).reshape(-1, 2)
+            assert ((places > 0) & (places < 1)).all()
+            pixels = places * [width, height]
+            for read in (pixels.astype(np.int32), np.round(pixels)):  # as Ultralytics and as supervision read them
+                np.testing.assert_array_equal(read, polygon(mask))
 
 
 def test_labelme_polygons_groups_masks_points_boxes_and_flags(tmp_path):
@@ -240,6 +248,164 @@ def test_label_studio_places_are_percents_and_unfinished_tasks_are_left_out(tmp_
     assert record.boxes.tolist() == [[20, 20, 30, 70, 0], [0, 0, 10, 10, 0]]
     assert record.points[0].tolist() == [99.5, 49.5, 1]
     assert decode(dataset.truth(record).masks, 100, 200)[0][:10, :10].all()
+
+
+def cvat(shapes, name="x.png"):
+    return f'<annotations><image name="{name}" width="20" height="10">{shapes}</image></annotations>'
+
+
+def test_polygons_of_one_group_of_cvat_are_one_instance(tmp_path):
+    Image.new("RGB", (20, 10)).save(tmp_path / "x.png")
+    parts = ("1,1;4,1;4,5;1,5", "8,1;10,1;10,3;8,3", "12,1;14,1;14,3;12,3", "16,1;18,1;18,3;16,3")
+    groups = ("7", "7", "0", "0")
+    shapes = "".join(
+        f'<polygon label="a" points="{points}" group_id="{group}"/>'
+        for points, group in zip(parts, groups, strict=True)
+    )
+    (tmp_path / "c.xml").write_text(cvat(shapes))
+    (drawing,) = read_drawings(tmp_path / "c.xml", Problems())
+    whole = np.zeros((3, 10, 20), np.uint8)
+    whole[0, 1:5, 1:4] = whole[0, 1:3, 8:10] = whole[1, 1:3, 12:14] = whole[2, 1:3, 16:18] = 1
+    np.testing.assert_array_equal(decode([rle for rle, *_ in drawing.masks], 10, 20), whole)
+
+
+def test_marks_on_the_sides_of_a_picture_count_and_those_beyond_are_told(tmp_path):
+    Image.new("RGB", (20, 10)).save(tmp_path / "x.png")
+    (tmp_path / "x.xml").write_text(
+        cvat('<points label="a" points="20,10;0,0"/><box label="a" xtl="-3" ytl="2" xbr="25" ybr="5"/>')
+    )
+    (record,) = read_drawn(tmp_path, tmp_path / "x.xml", val_share=0).records
+    assert record.points.tolist() == [[19, 9, 0], [0, 0, 0]] and record.boxes.tolist() == [[0, 2, 20, 5, 0]]
+    for shape, words in (
+        ('<points label="a" points="21,10"/>', "a point of 'a' lies outside"),
+        ('<box label="a" xtl="22" ytl="2" xbr="25" ybr="5"/>', "a box of 'a' has no area in"),
+    ):
+        (tmp_path / "x.xml").write_text(cvat(shape))
+        with pytest.raises(InputError, match=words):
+            read_drawn(tmp_path, tmp_path / "x.xml")
+
+
+def test_a_damaged_picture_is_listed_with_all_else(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"no picture")
+    shapes = (
+        '<image name="x.png" width="2" height="2"/><image name="y.png" width="2" height="2"><tag label="a"/></image>'
+    )
+    (tmp_path / "x.xml").write_text(f"<annotations>{shapes}</annotations>")
+    with pytest.raises(InputError) as error:
+        read_drawn(tmp_path, tmp_path / "x.xml")
+    assert "x.png is not a picture" in str(error.value) and "no picture 'y.png'" in str(error.value)
+
+
+def test_names_from_a_mac_are_found(tmp_path):
+    """There a file's name has accents apart from their letters."""
+    Image.new("RGB", (20, 10)).save(tmp_path / unicodedata.normalize("NFD", "Gerät ä.png"))
+    (tmp_path / "x.xml").write_text(cvat('<tag label="a"/>', unicodedata.normalize("NFC", "Gerät ä.png")))
+    (record,) = read_drawn(tmp_path, tmp_path / "x.xml", val_share=0).records
+    assert record.id == unicodedata.normalize("NFC", "Gerät ä") and record.path.exists()
+    (tmp_path / "tags.csv").write_text(unicodedata.normalize("NFC", "Gerät ä.png,Tür"), encoding="utf-8")
+    dataset = read_folder(tmp_path, 0)
+    assert dataset.records[0].path.exists() and dataset.class_names == [unicodedata.normalize("NFC", "Tür")]
+
+
+def test_the_picture_of_a_task_is_not_its_caption(tmp_path):
+    Image.new("RGB", (20, 10)).save(tmp_path / "x.png")
+    result = {"type": "choices", "value": {"choices": ["a"]}}
+    data = {"caption": "A bolt. Rusty.", "picture": "s3://bucket/x.png"}
+    (tmp_path / "e.json").write_text(json.dumps([{"data": data, "annotations": [{"result": [result]}]}]))
+    assert [record.id for record in read_drawn(tmp_path, tmp_path / "e.json", val_share=0).records] == ["x"]
+
+
+SIDES = {"original_width": 20, "original_height": 10}
+SQUARE = encode(np.ones((1, 10, 20), np.uint8))[0]["counts"].decode()
+WHOLE = {  # a file of each JSON format, each kind of mark in it
+    "tasks.json": [
+        {
+            "data": {"image": "x.png"},
+            "annotations": [
+                {
+                    "result": [
+                        {
+                            **SIDES,
+                            "type": "brushlabels",
+                            "value": {"rle": encode_brush(np.ones((10, 20))), "brushlabels": ["a"]},
+                        },
+                        {
+                            **SIDES,
+                            "type": "polygonlabels",
+                            "value": {"points": [[1, 1], [9, 1], [9, 9]], "polygonlabels": ["a"]},
+                        },
+                        {
+                            **SIDES,
+                            "type": "rectanglelabels",
+                            "value": {"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": ["a"]},
+                        },
+                        {**SIDES, "type": "keypointlabels", "value": {"x": 1, "y": 2, "keypointlabels": ["a"]}},
+                        {"type": "choices", "value": {"choices": ["a"]}},
+                    ]
+                }
+            ],
+        }
+    ],
+    "coco.json": {
+        "images": [{"id": 1, "file_name": "x.png", "height": 10, "width": 20}],
+        "categories": [{"id": 1, "name": "a"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "segmentation": {"size": [10, 20], "counts": SQUARE}},
+            {"image_id": 1, "category_id": 1, "segmentation": [[1, 1, 5, 1, 5, 5]]},
+            {"image_id": 1, "category_id": 1, "bbox": [1, 1, 3, 3]},
+        ],
+    },
+    "x.json": {
+        "imagePath": "x.png",
+        "imageHeight": 10,
+        "imageWidth": 20,
+        "flags": {"b": True},
+        "shapes": [
+            {"label": "a", "points": [[1, 1], [5, 1], [5, 5]], "shape_type": "polygon", "group_id": 1},
+            {"label": "a", "points": [[1, 1], [2, 2]], "shape_type": "circle"},
+            {"label": "a", "points": [[1, 1], [2, 2]], "shape_type": "rectangle"},
+            {"label": "a", "points": [[1, 1]], "shape_type": "point"},
+        ],
+    },
+}
+JUNK = (None, "", -1, float("nan"), [], {}, "é", [1], {"a": 1}, True, 1e9)
+
+
+def damaged(content, place=()):
+    """The content with one value after another gone or replaced by junk, codes of masks aside."""
+    inner = content
+    for key in place:
+        inner = inner[key]
+    keys = inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ()
+    for key in [] if place and place[-1] == "rle" else list(keys):
+        for value in ("gone", *JUNK):
+            if value == 1e9 and key in ("imageHeight", "imageWidth", "height", "width"):
+                continue  # a picture that a computer may have no room for
+            changed = copy.deepcopy(content)
+            owner = changed
+            for step in place:
+                owner = owner[step]
+            if value == "gone":
+                del owner[key]
+            else:
+                owner[key] = value
+            yield changed
+        yield from damaged(content, (*place, key))
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whatever_is_damaged_in_a_file_is_told_without_a_traceback(name, tmp_path):
+    Image.new("RGB", (20, 10)).save(tmp_path / "x.png")
+    source, told = tmp_path / name, 0
+    source.write_text(json.dumps(WHOLE[name]))
+    assert read_drawn(tmp_path, None if name == "x.json" else source, val_share=0).class_names[0] == "a"
+    for content in damaged(WHOLE[name]):
+        source.write_text(json.dumps(content))
+        try:
+            read_drawn(tmp_path, None if name == "x.json" else source, val_share=0)
+        except InputError:
+            told += 1
+    assert told > 50
 
 
 MISTAKES = {

@@ -135,7 +135,7 @@ BELONGING = {
     ),
     "weights in place of a model": (
         lambda p: infer_classifier(p, model=saved(p, {"weight": torch.zeros(1)}, "plain.pt")),
-        "plain.pt is no model of schema version 1",
+        "plain.pt holds weights, but not of a model",
     ),
     "a model of other classes": (
         lambda p: infer_classifier(p, images=other_classes(p)),

@@ -86,7 +86,11 @@ rule classifier_audit_tags:  # of data without true masks; of others by the path
         model=result("classifier_train", "classifier/model.pt"),
     output:
         table="results/{dataset}/{run}/classifier/tag_audit.csv",
-        page="results/{dataset}/{run}/classifier/tag_audit.html",
+        page=report(
+            "results/{dataset}/{run}/classifier/tag_audit.html",
+            caption="../report/tag_audit.rst",
+            category="Tags",
+        ),
     log:
         "logs/{dataset}/{run}/classifier_audit_tags.log",
     benchmark:

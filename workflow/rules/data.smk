@@ -40,6 +40,7 @@ rule data_download_archives:  # asked for by name: make voc2012, make coco2017
 rule data_import_dataset:
     input:
         source=source,
+        watched=lambda wildcards: RUNS.labelme_files(),  # perhaps more than a command line holds
     output:
         images="results/{dataset}/shared/data/images.h5",
         instances_train="results/{dataset}/shared/data/instances_train.h5",
@@ -56,7 +57,7 @@ rule data_import_dataset:
         settings=settings("data_import_dataset"),
         code=code("data.import_dataset"),
     shell:
-        "python -m wsis_steps.data.import_dataset --source {input.source} --images {output.images}"
+        "python -m wsis_steps.data.import_dataset --source {input.source:q} --images {output.images}"
         " --instances_train {output.instances_train} --instances_val {output.instances_val}"
         " --summary {output.summary}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
@@ -101,5 +102,5 @@ rule data_import_corrections:
         code=code("data.import_corrections"),
     shell:
         "python -m wsis_steps.data.import_corrections --images {input.images} --labels {input.labels}"
-        " --corrections {input.corrections} --corrected {output.corrected}"
+        " --corrections {input.corrections:q} --corrected {output.corrected}"
         " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

@@ -72,7 +72,11 @@ rule evaluation_score_proposals:
         proposals="results/{dataset}/shared/proposals/{name}.h5",
     output:
         figures="results/{dataset}/shared/evaluation/proposals_{name}.json",
-        chart="results/{dataset}/shared/evaluation/proposals_{name}.svg",
+        chart=report(
+            "results/{dataset}/shared/evaluation/proposals_{name}.svg",
+            caption="../report/proposals.rst",
+            category="Proposals",
+        ),
     log:
         "logs/{dataset}/shared/evaluation_score_proposals_{name}.log",
     benchmark:
@@ -117,8 +121,8 @@ rule evaluation_summarise:
         listing="results/{dataset}/results.json",
         figures=figures,
     output:
-        table="results/{dataset}/summary.csv",
-        text="results/{dataset}/summary.md",
+        table=report("results/{dataset}/summary.csv", caption="../report/figures.rst", category="Figures"),
+        text=report("results/{dataset}/summary.md", caption="../report/summary.rst", category="Figures"),
     log:
         "logs/{dataset}/evaluation_summarise.log",
     benchmark:

@@ -7,7 +7,7 @@ rule report_list_costs:
         figures=figures,
         results=results,
     output:
-        costs="results/{dataset}/cost.csv",
+        costs=report("results/{dataset}/cost.csv", caption="../report/cost.rst", category="Costs"),
     log:
         "logs/{dataset}/report_list_costs.log",
     benchmark:

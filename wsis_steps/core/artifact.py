@@ -97,10 +97,13 @@ class Artifact:
         try:
             file = h5py.File(self.path, "r")
         except OSError as error:
-            raise InputError(f"{self.path} is truncated or no HDF5 file; delete it and run again.") from error
+            raise InputError(
+                f"{self.path} is truncated or no HDF5 file; if the workflow made it, delete it and run again."
+            ) from error
         found, version = file.attrs.get("schema"), file.attrs.get("schema_version")
         if found != self.schema:
-            raise InputError(f"{self.path} holds '{found}', but '{self.schema}' is wanted here.")
+            there = f"'{found}'" if found else "no result of this program"
+            raise InputError(f"{self.path} holds {there}, but '{self.schema}' is wanted here.")
         if version != SCHEMA_VERSION:
             raise InputError(
                 f"{self.path} has schema version {version} of '{found}', this program reads version "

@@ -189,6 +189,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
     except _UNREADABLE as error:
         raise InputError(
             f"{path} cannot be read as a file of weights ({type(error).__name__}); is it complete?"

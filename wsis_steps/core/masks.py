@@ -5,6 +5,8 @@ from pycocotools import mask as coco
 
 from wsis_steps.core.store import ImageInstances
 
+_FAR = 10  # sides of a picture; the memory that filling a polygon takes grows with its size, in the picture or not
+
 
 def encode(masks: np.ndarray) -> list[dict]:
     """COCO run-length codes (compressed bytes) of binary masks (n, h, w)."""
@@ -26,6 +28,8 @@ def encode_segmentation(segmentation: list | dict, height: int, width: int) -> d
     try:
         if isinstance(segmentation, list):
             polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
+            if polygons and not np.abs(np.concatenate(polygons)).max() < _FAR * max(height, width):
+                raise ValueError("its polygon has a corner that is no number or far outside")
             return coco.merge(coco.frPyObjects(polygons, height, width)) if polygons else None
         size, counts = list(segmentation["size"]), segmentation["counts"]
         if size != [height, width]:

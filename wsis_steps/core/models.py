@@ -48,7 +48,9 @@ def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
     """Reads a trained model and what made it; InputError where the file is none."""
     state = read_state_dict(path)
     about = torch.load(path, map_location="cpu", weights_only=True)
-    if about.get("schema") != "model" or about.get("schema_version") != SCHEMA_VERSION:
+    if about.get("schema") != "model":
+        raise InputError(f"{path} holds weights, but not of a model that this program trained.")
+    if about.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"{path} is no model of schema version {SCHEMA_VERSION}; delete the file and run again.")
     made = Provenance(**json.loads(about["provenance"]))
     names, supervision = tuple(made.class_names), tuple(made.supervision)

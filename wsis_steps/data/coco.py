@@ -142,7 +142,8 @@ def load_coco(path: Path) -> dict:
         raise InputError(f"{path} does not exist.") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a JSON file: {error}.") from None
-    missing = [k for k in ("images", "annotations", "categories") if not isinstance(content, dict) or k not in content]
+    lists = content if isinstance(content, dict) else {}
+    missing = [k for k in ("images", "annotations", "categories") if not isinstance(lists.get(k), list)]
     if missing:
         raise InputError(f"{path} has no '{missing[0]}', so it is no COCO instance file.")
     return content

@@ -16,16 +16,20 @@ def read_coco_drawings(path: Path, problems: Problems) -> list[Drawing]:
     content = load_coco(path)
     names, places = coco_categories(content, path)
     rows: dict = {}
-    for row in content["annotations"]:
-        rows.setdefault(row.get("image_id"), []).append(row)
     drawings = []
-    for image in content["images"]:
-        where = f"{path}: image '{image.get('file_name')}'"
+    for number, row in enumerate(content["annotations"], 1):
+        if isinstance(row, dict) and isinstance(row.get("image_id"), int | str):
+            rows.setdefault(row["image_id"], []).append(row)
+        else:
+            problems.add(f"{path}: annotation {number} has no 'image_id'.")
+    for number, image in enumerate(content["images"], 1):
+        where = f"{path}: image {number}"
         try:
+            where = f"{path}: image '{image['file_name']}'"
             height, width, name = int(image["height"]), int(image["width"]), str(image["file_name"])
             marks = _marks(rows.pop(image["id"], []), names, places, height, width)
             drawings.append(Drawing(where, name, height, width, **marks))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             text = f"{error} is missing or unknown" if isinstance(error, KeyError) else error
             problems.add(f"{where}: {text}.")
     for image in rows:

@@ -12,23 +12,23 @@ import numpy as np
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import encode
 from wsis_steps.core.problems import Problems
-from wsis_steps.data.drawings import Drawing, not_a, polygon_mask
+from wsis_steps.data.drawings import Drawing, join_masks, not_a, polygon_mask, what_is_wrong
 from wsis_steps.data.records import SPLITS
 
 
 def from_row_runs(runs: list[int], height: int, width: int) -> np.ndarray:
     """The mask uint8 (height, width) of such runs; ValueError where they do not fill it."""
+    if min(runs) < 0 or sum(runs) != height * width:
+        raise ValueError(f"its runs hold {sum(runs)} pixels, its box {height * width}")
     values = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)
-    if len(values) != height * width:
-        raise ValueError(f"its runs hold {len(values)} pixels, its box {height * width}")
     return values.reshape(height, width)
 
 
 def read_cvat(path: Path, problems: Problems) -> list[Drawing]:
     """The images of an export in the format `CVAT for images 1.1`; what cannot be read is noted.
 
-    An image's subset, where it is train or val (or Train, Validation), is its split. Raises InputError where the file
-    is none.
+    An image's subset, where it is train or val (or Train, Validation), is its split. Polygons and masks of one class in
+    one group are one instance. Raises InputError where the file is none.
     """
     try:
         root = ElementTree.parse(path).getroot()
@@ -49,24 +49,30 @@ def read_cvat(path: Path, problems: Problems) -> list[Drawing]:
 def _drawing(path: Path, element: ElementTree.Element) -> Drawing:
     name = element.get("name", "")
     where, kind = f"{path}: image '{name}'", "image"
-    marks: dict[str, list] = {"tags": [], "points": [], "boxes": [], "masks": []}
+    marks: dict[str, list] = {"tags": [], "points": [], "boxes": []}
+    masks: dict[tuple, list[dict]] = {}
     try:
         height, width = int(element.attrib["height"]), int(element.attrib["width"])
-        for shape in element:
+        for number, shape in enumerate(element):
             kind = shape.tag
-            for place, mark in _marks(shape, height, width):
+            if kind in ("polygon", "mask"):
+                rle = (_polygon if kind == "polygon" else _mask)(shape, height, width)
+                group = int(shape.get("group_id") or 0)  # 0: in none
+                masks.setdefault((shape.attrib["label"], group or f"shape {number}"), []).append(rle)
+                continue
+            for place, mark in _marks(shape):
                 marks[place].append(mark)
-    except KeyError as error:
-        raise InputError(f"{where}: <{kind}> has no {error}.") from None
-    except ValueError as error:
-        raise InputError(f"{where}, <{kind}>: {error}.") from None
+    except (KeyError, ValueError, OverflowError) as error:
+        raise InputError(f"{where}, <{kind}>: {what_is_wrong(error)}.") from None
+    joined = tuple((join_masks(parts), label, False) for (label, _), parts in masks.items())
     subset = element.get("subset", "").lower().replace("validation", "val")
     split = subset if subset in SPLITS else ""
-    return Drawing(where, name, height, width, **{place: tuple(rows) for place, rows in marks.items()}, split=split)
+    weak = {place: tuple(rows) for place, rows in marks.items()}
+    return Drawing(where, name, height, width, **weak, masks=joined, split=split)
 
 
-def _marks(shape: ElementTree.Element, height: int, width: int) -> Iterator[tuple[str, object]]:
-    """Kind and mark of one shape; several for <points>."""
+def _marks(shape: ElementTree.Element) -> Iterator[tuple[str, object]]:
+    """Kind and mark of one shape that is no mask; several for <points>."""
     name = shape.attrib["label"]
     if shape.tag == "tag":
         yield "tags", name
@@ -76,10 +82,6 @@ def _marks(shape: ElementTree.Element, height: int, width: int) -> Iterator[tupl
         yield "boxes", (*(float(shape.attrib[side]) for side in ("xtl", "ytl", "xbr", "ybr")), name)
     elif shape.tag == "points":
         yield from (("points", (x - 0.5, y - 0.5, name)) for x, y in _corners(shape).tolist())
-    elif shape.tag == "polygon":
-        yield "masks", (polygon_mask(_corners(shape), height, width), name, False)
-    elif shape.tag == "mask":
-        yield "masks", (encode(_mask(shape, height, width)[None])[0], name, False)
     else:
         raise ValueError("such a shape is not read; valid: tag, points, box, polygon, mask")
 
@@ -88,11 +90,15 @@ def _corners(shape: ElementTree.Element) -> np.ndarray:
     return np.array([pair.split(",") for pair in shape.attrib["points"].split(";")], float)
 
 
-def _mask(shape: ElementTree.Element, height: int, width: int) -> np.ndarray:
+def _polygon(shape: ElementTree.Element, height: int, width: int) -> dict:
+    return polygon_mask(_corners(shape), height, width)
+
+
+def _mask(shape: ElementTree.Element, height: int, width: int) -> dict:
     left, top, across, down = (round(float(shape.attrib[key])) for key in ("left", "top", "width", "height"))
     if left < 0 or top < 0 or left + across > width or top + down > height:
         raise ValueError(f"its box leaves the picture of {width}x{height}")
     mask = np.zeros((height, width), np.uint8)
     runs = [int(run) for run in shape.attrib["rle"].split(",")]
     mask[top : top + down, left : left + across] = from_row_runs(runs, down, across)
-    return mask
+    return encode(mask[None])[0]

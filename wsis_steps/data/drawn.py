@@ -6,7 +6,7 @@ on are left out.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +35,26 @@ class DrawnTruth:
         return self.masks[record.id] if record.split in self.splits else None
 
 
-def _check(drawing: Drawing, path: Path, problems: Problems) -> bool:
-    """Whether the drawing is of a picture of that size; notes it where not."""
+def _fit(drawing: Drawing, path: Path) -> Drawing:
+    """The drawing without masks that cover no pixel, its points and boxes inside the picture: what people drew up to
+    the sides of a picture may lie on or, boxes, beyond them. InputError where it is of a picture of another size or a
+    mark lies outside."""
     height, width = picture_size(path)
     if drawing.height and (drawing.height, drawing.width) != (height, width):
         there = f"{drawing.width}x{drawing.height}"
-        problems.add(f"{drawing.where}: {path} is {width}x{height}, but was {there} when it was drawn on.")
-        return False
-    return True
+        raise InputError(f"{drawing.where}: {path} is {width}x{height}, but was {there} when it was drawn on.")
+    points, boxes = [], []
+    for x, y, name in drawing.points:
+        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+            raise InputError(f"{drawing.where}: a point of '{name}' lies outside {path}, which is {width}x{height}.")
+        points.append((min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0), name))
+    for x1, y1, x2, y2, name in drawing.boxes:
+        corners = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
+        if not (corners[0] < corners[2] and corners[1] < corners[3]):
+            raise InputError(f"{drawing.where}: a box of '{name}' has no area in {path}, which is {width}x{height}.")
+        boxes.append((*corners, name))
+    masks = tuple(row for row in drawing.masks if coco.area(row[0]) > 0)
+    return replace(drawing, points=tuple(points), boxes=tuple(boxes), masks=masks)
 
 
 def _marks(drawing: Drawing, places: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -63,12 +75,6 @@ def _truth(drawing: Drawing, places: dict[str, int]) -> TrueInstances:
     return TrueInstances([rle for rle, *_ in drawing.masks], categories, crowd)
 
 
-def _without_empty(drawing: Drawing) -> Drawing:
-    """The drawing less masks that cover no pixel."""
-    kept = tuple(row for row in drawing.masks if coco.area(row[0]) > 0)
-    return Drawing(**{**drawing.__dict__, "masks": kept})
-
-
 def read_drawn(
     root: Path | str,
     annotations: Path | str | None = None,
@@ -87,7 +93,7 @@ def read_drawn(
     if not root.is_dir():
         raise InputError(missing_message("drawn", root))
     source = Path(annotations) if annotations else root
-    drawings = [_without_empty(drawing) for drawing in read_drawings(source, problems)]
+    drawings = read_drawings(source, problems)
     files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
     names = [path.relative_to(root).as_posix() for path in files]
     doubled = [name for name, count in Counter(map(identity, names)).items() if count > 1]
@@ -99,8 +105,9 @@ def read_drawn(
         path = next((known[name] for name in candidates(drawing.image) if name in known), None)
         if path is None:
             problems.add(f"{drawing.where}: there is no picture '{drawing.image}' in {root}.")
-        elif _check(drawing, path, problems):
-            found.append((drawing, path))
+        else:
+            with problems.catch():
+                found.append((_fit(drawing, path), path))
     first = {name: drawing.where for drawing, _ in reversed(found) for name in drawing.classes}
     if not class_names:
         note_alike(first, problems)

@@ -12,6 +12,7 @@ commas.
 """
 
 import re
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -33,6 +34,7 @@ MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks
 class _Row:
     where: str
     image: str
+    path: Path
     tags: list[str]
     split: str
 
@@ -46,14 +48,15 @@ def _split_tags(text: str, by_spaces: bool) -> list[str]:
     return text.split() if by_spaces else [tag.strip() for tag in re.split("[;,]", text) if tag.strip()]
 
 
-def _read_rows(path: Path, files: set[str], problems: Problems) -> list[_Row]:
+def _read_rows(path: Path, files: dict[str, Path], problems: Problems) -> list[_Row]:
     """The rows of tags.csv whose image exists; notes the others, repeated images and unknown splits."""
     rows: dict[str, _Row] = {}
     table = read_table(path, ("image", "tags", "split"), 2, problems)
     by_spaces = not any(mark in cells["tags"] for _, cells in table for mark in ";,")
     for where, cells in table:
         image = _image_path(cells)
-        row = _Row(where, image, _split_tags(cells["tags"], by_spaces), cells.get("split", "").lower())
+        tags, split = _split_tags(cells["tags"], by_spaces), cells.get("split", "").lower()
+        row = _Row(where, image, files.get(image, path), tags, split)
         if not image:
             problems.add(f"{where} names no image.")
         elif image in rows:
@@ -83,7 +86,7 @@ def _assign_splits(rows: list[_Row], val_share: float) -> None:
 
 
 def _read_marks(
-    path: Path, kind: str, root: Path, rows: dict[str, _Row], class_names: list[str], problems: Problems
+    path: Path, kind: str, rows: dict[str, _Row], class_names: list[str], problems: Problems
 ) -> dict[str, list[tuple[float, ...]]]:
     """image -> its points (x, y, category) or boxes (x1, y1, x2, y2, category). Notes marks of unknown images or
     classes, off the picture, or against the tags."""
@@ -101,9 +104,8 @@ def _read_marks(
             problems.add(f"{where}: there is no class '{name}'; {nearest(name, class_names)}")
         elif name not in rows[image].tags:
             problems.add(f"{where}: image '{image}' has a {kind} of '{name}' but is not tagged with it.")
-        elif fault := _outside(values, *picture_size(root / image)):
-            text = ",".join(f"{value:g}" for value in values)
-            height, width = picture_size(root / image)
+        elif fault := _outside(values, *(size := picture_size(rows[image].path))):
+            text, (height, width) = ",".join(f"{value:g}" for value in values), size
             problems.add(f"{where}: {kind} {text} {fault} '{image}', which is {width}x{height}.")
         else:
             marks.setdefault(image, []).append((*values, class_names.index(name)))
@@ -133,7 +135,7 @@ def _read_optional(
     path = root / ("points.csv" if kind == "point" else "boxes.csv")
     if not path.exists():
         return None
-    marks = _read_marks(path, kind, root, rows, class_names, problems)
+    marks = _read_marks(path, kind, rows, class_names, problems)
     if not marks and not problems.sentences:
         problems.add(f"{path} holds no {kind}.")
     return marks
@@ -157,7 +159,9 @@ def read_folder(
         raise InputError(missing_message("folder", root))
     if not 0 <= val_share < 1:
         raise InputError(f"val_share is {val_share}; it must be at least 0 and below 1.")
-    files = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.suffix.lower() in SUFFIXES}
+    pictures = [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES]
+    # a name that comes from a Mac has accents apart from their letters, read_table has them together
+    files = {unicodedata.normalize("NFC", path.relative_to(root).as_posix()): path for path in pictures}
     rows = _read_rows(tags_csv, files, problems)
     if not class_names:
         note_alike({tag: row.where for row in reversed(rows) for tag in row.tags}, problems)
@@ -176,7 +180,7 @@ def read_folder(
         ImageRecord(
             id=str(PurePosixPath(row.image).with_suffix("")).replace("/", "_"),
             split=row.split,
-            path=root / row.image,
+            path=row.path,
             tags=tuple(sorted({class_names.index(tag) for tag in row.tags if tag in class_names})),
             points=np.array((points or {}).get(row.image, []), np.float32).reshape(-1, 3),
             boxes=np.array((boxes or {}).get(row.image, []), np.float32).reshape(-1, 5),

@@ -8,7 +8,7 @@ the length less one, and the value or values.
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlparse
 
 import numpy as np
@@ -16,9 +16,11 @@ import numpy as np
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import encode
 from wsis_steps.core.problems import Problems
-from wsis_steps.data.drawings import Drawing, box_corners, not_a, polygon_mask
+from wsis_steps.data.drawings import Drawing, box_corners, not_a, polygon_mask, what_is_wrong
+from wsis_steps.data.pictures import SUFFIXES
 
 _CHANNELS = 4
+MOST = 1 << 16  # pixels of a picture's side
 
 
 def decode_brush(code: list[int], height: int, width: int) -> np.ndarray:
@@ -62,19 +64,34 @@ def read_label_studio(path: Path, problems: Problems) -> list[Drawing]:
         raise InputError(f"{path} does not exist.") from None
     except (OSError, ValueError) as error:
         raise not_a(path, "a JSON file", error) from None
-    if not isinstance(tasks, list) or not all(isinstance(task, dict) and "data" in task for task in tasks):
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) and _has_data(task) for task in tasks):
         raise not_a(path, "an export of Label Studio", "it holds no list of tasks (choose JSON, not JSON-MIN)")
     drawings = []
     for number, task in enumerate(tasks, 1):
         where = f"{path}: task {task.get('id', number)}"
-        kept = [one for one in task.get("annotations") or [] if not one.get("was_cancelled")]
-        address = next((v for v in task["data"].values() if isinstance(v, str) and "." in v), "")
-        if kept and not address:
+        try:
+            kept = [list(one["result"] or []) for one in task.get("annotations") or [] if not one.get("was_cancelled")]
+        except (AttributeError, KeyError, TypeError):
+            problems.add(f"{where} has annotations that are none.")
+            continue
+        image = _picture(task["data"])
+        if kept and not image:
             problems.add(f"{where} names no picture.")
         elif kept:
             with problems.catch():
-                drawings.append(_drawing(where, image_name(address), kept[-1].get("result") or []))
+                drawings.append(_drawing(where, image, kept[-1]))
     return drawings
+
+
+def _has_data(task: dict) -> bool:
+    return isinstance(task.get("data"), dict)
+
+
+def _picture(data: dict) -> str:
+    """The first value that names a picture; where none has the suffix of one, the first with a suffix."""
+    names = [image_name(value) for value in data.values() if isinstance(value, str) and "." in value]
+    pictures = [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
+    return next(iter(pictures + names), "")
 
 
 def _drawing(where: str, image: str, results: list[dict]) -> Drawing:
@@ -85,13 +102,10 @@ def _drawing(where: str, image: str, results: list[dict]) -> Drawing:
             height, width = row.get("original_height", height), row.get("original_width", width)
             for kind, mark in _marks(row, height, width):
                 marks[kind].append(mark)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise InputError(f"{where} ('{image}'), {row.get('type')}: {_say(error)}.") from None
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+            kind = row.get("type") if isinstance(row, dict) else "a result"
+            raise InputError(f"{where} ('{image}'), {kind}: {what_is_wrong(error)}.") from None
     return Drawing(where, image, height, width, **{kind: tuple(rows) for kind, rows in marks.items()})
-
-
-def _say(error: Exception) -> str:
-    return f"there is no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _marks(row: dict, height: int, width: int) -> Iterator[tuple[str, object]]:
@@ -104,7 +118,9 @@ def _marks(row: dict, height: int, width: int) -> Iterator[tuple[str, object]]:
         return
     kind = kind if kind in value else next((k for k in _SHAPES if k in value), kind)
     if kind not in _SHAPES:
-        raise ValueError(f"such a label is not read; valid: choices, {', '.join(_SHAPES)}")
+        raise ValueError(f"such a mark, or one without a label, is not read; valid: choices, {', '.join(_SHAPES)}")
+    if not (isinstance(height, int) and isinstance(width, int) and 0 < height <= MOST and 0 < width <= MOST):
+        raise ValueError(f"original_width and original_height are {width} and {height}, which is no size of a picture")
     names = value[kind]
     if kind == "brushlabels":
         rle = encode(decode_brush(value["rle"], height, width)[None])[0]

@@ -1,7 +1,6 @@
 """LabelMe's JSON files, one beside each picture: reading what people drew."""
 
 import base64
-import binascii
 import json
 from pathlib import Path
 
@@ -9,9 +8,9 @@ import cv2
 import numpy as np
 
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import decode, encode
+from wsis_steps.core.masks import encode
 from wsis_steps.core.problems import Problems
-from wsis_steps.data.drawings import Drawing, not_a, polygon_mask
+from wsis_steps.data.drawings import Drawing, join_masks, not_a, polygon_mask, what_is_wrong
 
 SHAPES = ("polygon", "rectangle", "circle", "point", "mask")
 
@@ -37,14 +36,14 @@ def _read(path: Path, folder: Path) -> Drawing:
         content = json.loads(path.read_bytes())
         height, width = int(content["imageHeight"]), int(content["imageWidth"])
         name = str(content["imagePath"]).replace("\\", "/").rsplit("/", 1)[-1]
-        shapes, flags = content["shapes"], content.get("flags") or {}
+        shapes, flags = list(content["shapes"]), dict(content.get("flags") or {})
         image = (path.relative_to(folder).parent / name).as_posix()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise not_a(path, "a file of LabelMe", f"{type(error).__name__} {error}") from None
+    except (AttributeError, OSError, ValueError, KeyError, TypeError) as error:
+        raise not_a(path, "a file of LabelMe", what_is_wrong(error)) from None
     points, boxes, masks = [], [], {}
     for number, shape in enumerate(shapes, 1):
         try:
-            label, kind, corners = shape["label"], shape.get("shape_type", "polygon"), np.array(shape["points"], float)
+            label, kind, corners = shape["label"], shape.get("shape_type", "polygon"), _corners(shape)
             if kind == "point":
                 points.append((*(corners[0] - 0.5).tolist(), label))
             elif kind == "rectangle":
@@ -53,11 +52,19 @@ def _read(path: Path, folder: Path) -> Drawing:
                 group = shape.get("group_id")
                 key = (label, f"shape {number}" if group is None else group)
                 masks.setdefault(key, []).append(_mask(kind, shape, corners, height, width))
-        except (KeyError, TypeError, ValueError, IndexError, binascii.Error) as error:
-            raise InputError(f"{path}: shape {number}: {error}.") from None
-    joined = tuple((_join(parts, height, width), label, False) for (label, _), parts in masks.items())
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError, cv2.error) as error:
+            raise InputError(f"{path}: shape {number}: {what_is_wrong(error)}.") from None
+    joined = tuple((join_masks(parts), label, False) for (label, _), parts in masks.items())
     tags = tuple(flag for flag, value in flags.items() if value is True)
     return Drawing(str(path), image, height, width, tags, tuple(points), tuple(boxes), joined)
+
+
+def _corners(shape: dict) -> np.ndarray:
+    """float64 (n, 2): x, y."""
+    corners = np.array(shape["points"], float)
+    if corners.ndim != 2 or corners.shape[1] != 2 or not np.isfinite(corners).all():
+        raise ValueError("its points are not pairs of numbers")
+    return corners
 
 
 def _mask(kind: str, shape: dict, corners: np.ndarray, height: int, width: int) -> dict:
@@ -76,10 +83,8 @@ def _mask(kind: str, shape: dict, corners: np.ndarray, height: int, width: int) 
         left, top = np.rint(corners[0]).astype(int)
         full = np.zeros((height, width), np.uint8)
         place = full[top : top + found.shape[0], left : left + found.shape[1]]
-        place[:] = found[: place.shape[0], : place.shape[1]] > 0
+        if min(left, top) < 0 or place.shape != found.shape:
+            raise ValueError(f"its mask leaves the picture of {width}x{height}")
+        place[:] = found > 0
         return encode(full[None])[0]
     raise ValueError(f"a {kind} is not read; valid: {', '.join(SHAPES)}")
-
-
-def _join(parts: list[dict], height: int, width: int) -> dict:
-    return parts[0] if len(parts) == 1 else encode(decode(parts, height, width).max(axis=0)[None])[0]

@@ -1,6 +1,7 @@
 """Reading the tables that people write: CSV files with a header line or without."""
 
 import csv
+import unicodedata
 from itertools import pairwise, zip_longest
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +18,7 @@ def read_table(
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+            rows = [(reader.line_num, list(map(_clean, row))) for row in reader if any(map(str.strip, row))]
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -37,6 +38,11 @@ def read_table(
         else:
             found.append((f"{path}:{number}", dict(zip_longest(names, row[: len(names)], fillvalue=""))))
     return found
+
+
+def _clean(cell: str) -> str:
+    """A cell without spaces around it and with accents as part of their letters, so that names that look alike are."""
+    return unicodedata.normalize("NFC", cell.strip())
 
 
 def _read_header(where: str, header: list[str], columns: tuple[str, ...], needed: int) -> tuple[str, ...]:

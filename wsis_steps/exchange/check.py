@@ -6,7 +6,7 @@ tags cannot tell apart.
 Exit status: 0 where nothing is wrong, 2 where something is.
 
 examples:
-  wsis check data/own_images                    a folder with a tags.csv, or with LabelMe's files
+  wsis check data/own_images                    a folder: tags.csv, LabelMe's files, COCO's or VOC's layout
   wsis check data/own_images --annotations export.json
   wsis check my.yaml                            the data that a configuration names, of any format
 """
@@ -38,11 +38,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
 
 
+def find_format(folder: Path) -> str:
+    """The format that a folder looks like; InputError where it looks like none."""
+    if (folder / "tags.csv").exists():
+        return "folder"
+    if any(folder.glob("annotations/instances_train*.json")):
+        return "coco"
+    if (folder / "ImageSets/Segmentation").is_dir():
+        return "voc"
+    if any(folder.rglob("*.json")):
+        return "drawn"
+    raise InputError(
+        f"{folder} is no data set: it has no tags.csv, no JSON files of LabelMe, and neither COCO's nor VOC's layout; "
+        "what another tool exported is named by --annotations, a folder for each class by a configuration."
+    )
+
+
 def find_settings(path: Path, annotations: Path | None) -> DataImportDataset:
     """What is to be read: as a configuration says, or as the folder looks. Raises InputError."""
     if path.is_dir():
-        drawn = annotations or (not (path / "tags.csv").exists() and any(path.rglob("*.json")))
-        return DataImportDataset(format="drawn" if drawn else "folder", root=path, annotations=annotations)
+        form = "drawn" if annotations else find_format(path)
+        return DataImportDataset(format=form, root=path, annotations=annotations)
+    if annotations:
+        raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from wsis_steps.core.store import ImageInstances
-from wsis_steps.exchange.labelled import Labels, write_data
+from wsis_steps.exchange.labelled import Labels, whole_file, write_data
 
 
 def annotations(image: int, first: int, instances: ImageInstances, scored: bool) -> list[dict]:
@@ -37,12 +37,11 @@ class CocoFile:
     """
 
     def __init__(self, path: Path, class_names: Sequence[str]) -> None:
-        self.path, self.part = path, path.with_name(f".{path.name}.partial")
+        self.whole = whole_file(path)
         self.class_names, self.images, self.count = class_names, [], 0
 
     def __enter__(self) -> "CocoFile":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = self.part.open("w", encoding="utf-8")
+        self.file = self.whole.__enter__()
         self.file.write('{"annotations": [')
         return self
 
@@ -58,8 +57,7 @@ class CocoFile:
             categories = [{"id": k + 1, "name": name} for k, name in enumerate(self.class_names)]
             rest = {"images": self.images, "categories": categories}
             self.file.write("\n], " + json.dumps(rest)[1:] + "\n")
-        self.file.close()
-        self.part.replace(self.path) if kind is None else self.part.unlink()
+        self.whole.__exit__(kind, error, trace)
 
 
 def write_coco(out: Path, labels: Labels) -> Path:

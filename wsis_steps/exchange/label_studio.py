@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from wsis_steps.core.masks import decode
-from wsis_steps.exchange.labelled import LabelledImage, Labels, write_data
+from wsis_steps.exchange.labelled import LabelledImage, Labels, whole_file, write_data
 from wsis_steps.report.pictures import class_colors
 
 _SIZES = np.array([3, 4, 8, 16])  # bits of the lengths that we write
@@ -44,25 +44,28 @@ def _result(image: LabelledImage, k: int, mask: np.ndarray, name: str, scored: b
     return {**about, **size, "value": value, **({"score": float(image.instances.scores[k])} if scored else {})}
 
 
+def _task(image: LabelledImage, labels: Labels) -> dict:
+    masks = decode(image.instances.rles, image.height, image.width)
+    names = [labels.class_names[c] for c in image.instances.categories]
+    rows = [
+        _result(image, k, mask, name, labels.scored) for k, (mask, name) in enumerate(zip(masks, names, strict=True))
+    ]
+    address = f"/data/local-files/?d=images/{quote(image.file)}"
+    return {"data": {"image": address}, "predictions": [{"model_version": labels.origin, "result": rows}]}
+
+
 def write_label_studio(out: Path, labels: Labels) -> Path:
     """Writes tasks with suggestions (`label_studio_<split>.json`), the labelling interface and the pictures.
 
     The tasks name the pictures as Label Studio's local storage serves them, with `out` as its document root. Returns
     the file of tasks.
     """
-    tasks = []
-    for image in labels.images:
-        write_data(out / "images", image)
-        masks = decode(image.instances.rles, image.height, image.width)
-        names = [labels.class_names[c] for c in image.instances.categories]
-        rows = [
-            _result(image, k, mask, name, labels.scored)
-            for k, (mask, name) in enumerate(zip(masks, names, strict=True))
-        ]
-        address = f"/data/local-files/?d=images/{quote(image.file)}"
-        tasks.append({"data": {"image": address}, "predictions": [{"model_version": labels.origin, "result": rows}]})
     path = out / f"label_studio_{labels.split}.json"
-    path.write_text(json.dumps(tasks), encoding="utf-8")
+    with whole_file(path) as file:
+        for number, image in enumerate(labels.images):
+            write_data(out / "images", image)
+            file.write(("[" if number == 0 else ",\n") + json.dumps(_task(image, labels)))
+        file.write("]\n")
     (out / "label_studio_interface.xml").write_text(interface(labels), encoding="utf-8")
     return path
 

@@ -1,12 +1,15 @@
 """The instances of a split with their pictures, as the writers of other tools' formats take them."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from wsis_steps.core.agreement import check_same_classes, places
+from wsis_steps.core.errors import InputError
 from wsis_steps.core.store import ImageInstances, Images, Instances
 
 _PNG = b"\x89PNG"
@@ -44,11 +47,13 @@ class Labels:
 def read_labels(instances: Instances, images: Images, minimal_score: float = 0.0) -> Labels:
     """All images of a file of instances, read one by one; what scores less is left out.
 
-    Raises InputError where the two files are of other data.
+    Raises InputError where the two files are of other data, or the file holds no image.
     """
+    if not len(instances):
+        raise InputError(f"{instances.path} holds no image.")
     check_same_classes(images, instances)
     where = places(images, instances)
-    split = str(images.splits[where[0]]) if len(where) else "train"
+    split = str(images.splits[where[0]])
     scored = any((found.scores != 1).any() for found in instances)
     made = instances.provenance.step
 
@@ -68,3 +73,16 @@ def write_data(folder: Path, image: LabelledImage) -> None:
     """Writes the picture of an image into a folder, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / image.file).write_bytes(image.data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """A text file that grows in the block and is put in place when that ends without an error; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.partial")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -57,13 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
 
 
-def find_pictures(path: Path) -> tuple[Path, list[Path]]:
-    """The folder that names are relative to, and the pictures in order; InputError where there is none."""
+def find_pictures(path: Path, out: Path) -> tuple[Path, list[Path]]:
+    """The folder that names are relative to, and the pictures in order, less what lies in `out`, where an earlier call
+    drew some; InputError where there is none."""
     if path.is_file():
         return path.parent, [path]
     if not path.is_dir():
         raise InputError(f"{path} does not exist.")
-    found = sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
+    inside = [one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()]
+    found = sorted(one for one in inside if out.resolve() not in one.resolve().parents)
     if not found:
         raise InputError(f"{path} holds no picture ({', '.join(sorted(SUFFIXES))}).")
     return path, found
@@ -94,7 +96,7 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
     if options.threads < 1 or (options.short_side or 1) < 1:
         raise InputError("--threads and --short_side must be at least 1.")
-    folder, paths = find_pictures(options.input)
+    folder, paths = find_pictures(options.input, options.out)
     if options.out.exists() and options.out.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(f"--out {options.out} holds the pictures themselves; give another folder.")
     trained = load_model(options.model, *MASKRCNN_STEPS)
@@ -109,10 +111,14 @@ def main(options: argparse.Namespace) -> None:
             if isinstance(picture, InputError):
                 problems.add(str(picture))
                 continue
+            height, width = picture.shape[:2]
+            if min(height, width) * settings.max_size < max(height, width):
+                problems.add(f"{path} is {width}x{height} pixels, too narrow to be shrunk to {settings.max_size}.")
+                continue
             with torch.inference_mode():
                 instances = to_instances(model([to_tensor(picture).to(device).float() / 255])[0])
             name = path.relative_to(folder)
-            file.add(name.as_posix(), *picture.shape[:2], instances, scored=True)
+            file.add(name.as_posix(), height, width, instances, scored=True)
             write_masks(options.out, name, picture, instances, trained.class_names, colors)
             count += len(instances)
     log.info("%d instances in %d pictures: %s", count, len(paths) - len(problems.sentences), options.out)

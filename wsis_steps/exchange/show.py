@@ -2,8 +2,8 @@
 
 examples:
   wsis show results/shapes/bestie/labels/round01.h5
-  wsis show results/shapes/bestie/labels/round01.h5 --image train_0003 --picture out.png
-  wsis show results/shapes/bestie/classifier/train.h5 --image train_0003 --picture out.png
+  wsis show results/shapes/bestie/labels/round01.h5 --image train_00003 --picture out.png
+  wsis show results/shapes/bestie/classifier/train.h5 --image train_00003 --picture out.png
   wsis show results/shapes/bestie/maskrcnn/model.pt
 """
 
@@ -28,6 +28,8 @@ from wsis_steps.report.columns import open_artifact
 from wsis_steps.report.pictures import class_colors, heat
 
 log = logging.getLogger("wsis")
+
+EDGES = "proposals_find_edges"  # its maps are bytes too, but strengths from 0 to 255, not labels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +114,9 @@ def of_image(artifact: Artifact, i: int) -> list[str]:
         lines += [f"  {names[int(c)]} at {x:.1f} {y:.1f}, {sure:.3f}" for x, y, c, sure in artifact.read(i).tolist()]
     if isinstance(artifact, Maps):
         maps, categories = artifact.read(i)
-        if maps.dtype == np.uint8:
+        if artifact.provenance.step == EDGES:
+            lines += [f"  edges, at most {maps.max() / 255:.3f}"]
+        elif maps.dtype == np.uint8:
             labels, pixels = np.unique(maps[0], return_counts=True)
             title = {0: "background", 255: "unsure"} | {k + 1: name for k, name in enumerate(names)}
             total = maps[0].size
@@ -136,9 +140,11 @@ def draw(artifact: Artifact, i: int, picture: np.ndarray) -> np.ndarray:
         return draw_points(picture, artifact.read(i), colors)
     if isinstance(artifact, Maps):
         maps, categories = artifact.read(i)
-        return (
-            draw_labels(picture, maps[0], colors) if maps.dtype == np.uint8 else heat(picture, maps, categories, colors)
-        )
+        if artifact.provenance.step == EDGES:
+            return heat(picture, maps / np.float32(255), np.zeros(1, int), ["#ffffff"])
+        if maps.dtype == np.uint8:
+            return draw_labels(picture, maps[0], colors)
+        return heat(picture, maps, categories, colors)
     boxes = artifact.read(i).boxes[:50]  # more hide the picture
     return draw_boxes(picture, np.column_stack([boxes, np.arange(len(boxes))]), class_colors(len(boxes)))
 
@@ -167,7 +173,7 @@ def show_model(path: Path) -> None:
 def main(options: argparse.Namespace) -> None:
     if options.picture and options.image is None:
         raise InputError("--picture needs --image: the image to draw.")
-    if options.file.suffix == ".pt":
+    if options.file.suffix in (".pt", ".pth"):
         show_model(options.file)
         return
     artifact = open_artifact(options.file)

@@ -60,16 +60,18 @@ def write_voc(out: Path, labels: Labels) -> Path:
     """
     if len(labels.class_names) > MOST:
         raise InputError(f"VOC's PNGs hold {MOST} classes, these labels have {len(labels.class_names)}.")
-    colors, ids = palette(), []
+    colors, ids = palette(), {}
     for image in labels.images:
         image = replace(image, id="_".join(image.id.split()))  # a line of a list ends at a space
+        if image.id in ids:
+            raise InputError(f"two images would have the name '{image.id}', since VOC's lists know no spaces.")
         write_data(out / "JPEGImages", image)
         objects = object_map(image.instances, image.height, image.width)
         _write_png(out / "SegmentationObject" / f"{image.id}.png", objects, colors)
         classes = class_map(objects, image.instances)
         _write_png(out / "SegmentationClass" / f"{image.id}.png", classes, colors)
         _write_xml(out / "Annotations" / f"{image.id}.xml", image, objects, classes, labels.class_names)
-        ids.append(image.id)
+        ids[image.id] = None
     path = out / "ImageSets" / "Segmentation" / f"{labels.split}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{identity}\n" for identity in ids), encoding="utf-8")

@@ -34,7 +34,8 @@ def write_yolo(out: Path, labels: Labels) -> Path:
         kept = image.instances.at(np.flatnonzero(~image.instances.crowd))
         masks = decode(kept.rles, image.height, image.width)
         for mask, category in zip(masks, kept.categories.tolist(), strict=True):
-            places = polygon(mask) / [image.width, image.height]
+            # readers that cut to whole pixels (Ultralytics) and those that round (supervision) fill the same mask
+            places = (polygon(mask) + 0.25) / [image.width, image.height]
             lines.append(" ".join([str(category), *(f"{value:.6f}" for value in places.reshape(-1))]))
         (folder / f"{image.id}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     names = "".join(f"  {k}: {json.dumps(name)}\n" for k, name in enumerate(labels.class_names))

@@ -217,10 +217,11 @@ class Transform(GeneralizedRCNNTransform):
 
 def _resize_traced(image: Tensor, min_size: int, max_size: int) -> Tensor:
     """torchvision's resizing of a 3 x H x W image, for export. There it computes in float32 and rounds some sizes to a
-    pixel less than it does in Python."""
+    pixel less than it does in Python; the exporter to ONNX does the same to double scalars, but not to vectors."""
     sides = torch._shape_as_tensor(image)[1:].double()
-    least, most = (torch.tensor(float(limit), dtype=torch.float64) for limit in (min_size, max_size))
-    size = (sides * torch.minimum(least / sides.min(), most / sides.max())).floor().long()
+    least, most = (torch.tensor([float(limit)], dtype=torch.float64) for limit in (min_size, max_size))
+    scale = torch.minimum(least / sides.amin(0, keepdim=True), most / sides.amax(0, keepdim=True))
+    size = (sides * scale).floor().long()
     return functional.interpolate(image[None], size=[size[0], size[1]], mode="bilinear", align_corners=False)[0]
 
 

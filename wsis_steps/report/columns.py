@@ -9,6 +9,7 @@ import numpy as np
 
 from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.artifact import Artifact
+from wsis_steps.core.errors import InputError
 from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.store import Images, Instances, Maps, Points
 from wsis_steps.report.gallery import Column
@@ -23,7 +24,9 @@ def open_artifact(path: Path) -> Artifact:
     schema = ""
     if path.exists() and h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
-            schema = file.attrs.get("schema", "")
+            schema = str(file.attrs.get("schema", ""))
+    if schema and schema not in READERS:
+        raise InputError(f"{path} holds '{schema}', of which there is no view; there is one of {', '.join(READERS)}.")
     return READERS.get(schema, Instances)(path)
 
 
