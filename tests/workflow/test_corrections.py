@@ -42,7 +42,7 @@ def test_a_corrected_instance_is_in_what_mask_rcnn_trains_on_and_only_that_runs_
     trained = re.search(r"^rule maskrcnn_train:\n    input: (.*)$", said, flags=re.MULTILINE).group(1)
     assert "labels/round01_corrected.h5" in trained
     target = "results/tiny/bestie/labels/round01_corrected.h5"
-    status, said = tiny.call(target, configuration=configuration)
+    status, said = tiny.call("--", target, configuration=configuration)
     assert status == 0, said
     try:
         before, after = Instances(tiny.results / ROUND), Instances(tiny.run / target)
