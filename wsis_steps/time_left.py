@@ -69,10 +69,11 @@ class TimeLeft(logging.Handler):
         from wsis_steps.core.step import duration  # loads much that reading the workflow does not need
 
         left = self.seconds_left()
-        steps = {step for step, count in self.waiting.items() if count > 0}
-        least = "at least " if steps - set(self.costs) - {"all"} else ""
+        unknown = {step for step, count in self.waiting.items() if count > 0} - set(self.costs)
+        # the costs are listed before the report is made, which takes a moment
+        least = any(step != "all" and not step.startswith("report_") for step in unknown)
         if left:
-            self.say(f"about {least}{duration(left)} left, as the jobs of the last run took")
+            self.say(f"{'at least' if least else 'about'} {duration(left)} left, as the jobs of the last run took")
 
 
 def follow(path: Path) -> None:

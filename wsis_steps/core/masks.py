@@ -28,7 +28,7 @@ def encode_segmentation(segmentation: list | dict, height: int, width: int) -> d
     try:
         if isinstance(segmentation, list):
             polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
-            if polygons and not np.abs(np.concatenate(polygons)).max() < _FAR * max(height, width):
+            if polygons and not np.abs(np.concatenate(polygons).astype(float)).max() < _FAR * max(height, width):
                 raise ValueError("its polygon has a corner that is no number or far outside")
             return coco.merge(coco.frPyObjects(polygons, height, width)) if polygons else None
         size, counts = list(segmentation["size"]), segmentation["counts"]
