@@ -15,6 +15,7 @@ SEMANTIC_STEPS = {
     "learning_to_segment": "learning_to_segment_infer",
     "imported": "data_import_semantic",
 }
+LABEL_STEPS = {"bestie": "bestie_infer", "community_learning": "community_learning_infer"}  # make a system's last labels
 CONSISTENCY = "annotation_consistency"
 SEMANTIC_SYSTEMS = ("learning_to_segment", "supervised_semantic")  # those that end in semantic maps
 
@@ -154,7 +155,7 @@ class Runs:
 
     def label_step(self, run: str) -> str:
         """The step that makes a run's last labels, with its own predictions."""
-        return "community_learning_infer" if self.runs[run].system == "community_learning" else "bestie_infer"
+        return LABEL_STEPS.get(self.runs[run].system, "bestie_infer")
 
     def _identity(self, run: str, step: str) -> tuple:
         """Equal where a step computes the same: its settings and those of all it stands on."""
@@ -223,9 +224,9 @@ class Runs:
 
     def uncorrected(self, run: str, number: int) -> str:
         """Path below results/<dataset>/ of a round's labels as the system made them."""
-        if self.runs[run].system == "community_learning":
-            return f"{self.owner(run, 'community_learning_infer')}/labels/round00.h5"
-        return self.labels(run, number)
+        if self.label_step(run) == "bestie_infer":
+            return self.labels(run, number)
+        return f"{self.owner(run, self.label_step(run))}/labels/round00.h5"
 
     def trained(self, run: str, number: int) -> str:
         """Path below results/<dataset>/ of the network whose outputs are BESTIE's labels of a round from 1 on."""
@@ -235,7 +236,7 @@ class Runs:
         """Path below results/<dataset>/ of what a Mask R-CNN of this run trains on: labels, or the true masks."""
         if self.runs[run].system == "supervised":
             return "shared/data/instances_train.h5"
-        return self.learnt(run, 0 if self.runs[run].system == "community_learning" else self.runs[run].rounds)
+        return self.learnt(run, self.runs[run].rounds if self.label_step(run) == "bestie_infer" else 0)
 
     def figures(self, truth: tuple[str, ...]) -> list[tuple[str, str, str, str]]:
         """Rows of run, system, stage, evaluation file for the table; `truth`: the splits that have true masks."""
