@@ -315,6 +315,23 @@ def test_the_picture_of_a_task_is_not_its_caption(tmp_path):
     assert [record.id for record in read_drawn(tmp_path, tmp_path / "e.json", val_share=0).records] == ["x"]
 
 
+def test_a_picture_is_found_by_its_name_alone_where_only_one_has_it(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for name in ("a/x.png", "a/y.png", "b/y.png"):
+        Image.new("RGB", (20, 10)).save(tmp_path / name)
+    result = {"type": "choices", "value": {"choices": ["c"]}}
+    tasks = [
+        {"data": {"image": f"/data/upload/1/0a1b2c3d-{name}.png"}, "annotations": [{"result": [result]}]}
+        for name in "xy"
+    ]
+    (tmp_path / "e.json").write_text(json.dumps(tasks[:1]))
+    assert [record.id for record in read_drawn(tmp_path, tmp_path / "e.json", val_share=0).records] == ["a_x"]
+    (tmp_path / "e.json").write_text(json.dumps(tasks))
+    with pytest.raises(InputError, match="no picture '/data/upload/1/0a1b2c3d-y.png'"):
+        read_drawn(tmp_path, tmp_path / "e.json")
+
+
 SIDES = {"original_width": 20, "original_height": 10}
 SQUARE = encode(np.ones((1, 10, 20), np.uint8))[0]["counts"].decode()
 WHOLE = {  # a file of each JSON format, each kind of mark in it

@@ -35,6 +35,15 @@ class DrawnTruth:
         return self.masks[record.id] if record.split in self.splits else None
 
 
+def _ids(names: list[str], files: list[Path]) -> dict[str, Path]:
+    """Pictures by what may stand for them in another tool: their place in the folder (`names`) or, since tools may
+    forget folders, their name alone where only one picture has that."""
+    bare = [identity(path.name) for path in files]
+    once = {name for name, count in Counter(bare).items() if count == 1}
+    alone = {name: path for name, path in zip(bare, files, strict=True) if name in once}
+    return alone | {identity(name): path for name, path in zip(names, files, strict=True)}
+
+
 def _fit(drawing: Drawing, path: Path) -> Drawing:
     """The drawing without masks that cover no pixel, its points and boxes inside the picture: what people drew up to
     the sides of a picture may lie on or, boxes, beyond them. InputError where it is of a picture of another size or a
@@ -97,7 +106,7 @@ def read_drawn(
     files = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
     names = [path.relative_to(root).as_posix() for path in files]
     doubled = [name for name, count in Counter(map(identity, names)).items() if count > 1]
-    known = {identity(name): path for name, path in zip(names, files, strict=True)}
+    known = _ids(names, files)
     for name in doubled[:20]:
         problems.add(f"two pictures in {root} would have the id '{name}'.")
     found: list[tuple[Drawing, Path]] = []
@@ -115,7 +124,8 @@ def read_drawn(
     for name in sorted(set(first) - set(class_names)):
         problems.add(f"{first[name]}: there is no class '{name}'; {nearest(name, class_names)}")
     if not problems.sentences and not first:
-        problems.add(f"{source}: nothing is drawn in it, so there is nothing to learn.")
+        what = "nothing is drawn in it (of Label Studio, submitted annotations count)"
+        problems.add(f"{source}: {what}, so there is nothing to learn.")
     problems.raise_any(f"The data in {source}")
     return _dataset(root, found, class_names, val_share, truth, problems)
 

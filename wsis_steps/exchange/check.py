@@ -42,7 +42,7 @@ def find_format(folder: Path) -> str:
     """The format that a folder looks like; InputError where it looks like none."""
     if (folder / "tags.csv").exists():
         return "folder"
-    if any(folder.glob("annotations/instances_train*.json")):
+    if any(folder.glob("annotations/instances_*.json")):
         return "coco"
     if (folder / "ImageSets/Segmentation").is_dir():
         return "voc"
