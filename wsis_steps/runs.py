@@ -15,10 +15,10 @@ SEMANTIC_STEPS = {
     "learning_to_segment": "learning_to_segment_infer",
     "imported": "data_import_semantic",
 }
-LABEL_STEPS = {
+LABEL_STEPS = {  # of a system's last labels
     "bestie": "bestie_infer",
     "community_learning": "community_learning_infer",
-}  # make a system's last labels
+}
 CONSISTENCY = "annotation_consistency"
 SEMANTIC_SYSTEMS = ("learning_to_segment", "supervised_semantic")  # those that end in semantic maps
 
