@@ -178,6 +178,14 @@ def test_many_bad_lines_are_listed_together(folder):
     assert "tags.csv:20:" in str(caught.value)
 
 
+def test_a_damaged_picture_with_a_point_is_listed_with_all_else(folder):
+    root = folder("a.jpg,x\nb.jpg,x\n", "a.jpg,1,2,x\nb.jpg,1,2,z\n", pictures=("a.jpg", "b.jpg"))
+    (root / "a.jpg").write_bytes(b"no picture")
+    with pytest.raises(InputError) as caught:
+        read_folder(root)
+    assert "a.jpg is not a picture" in str(caught.value) and "points.csv:2: there is no class 'z'" in str(caught.value)
+
+
 def test_two_pictures_of_one_name_and_an_unknown_class(folder):
     root = folder("a.jpg,x\na.png,z\n", pictures=("a.jpg", "a.png"))
     with pytest.raises(InputError) as caught:

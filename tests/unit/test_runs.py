@@ -417,6 +417,17 @@ def test_tags_are_audited_once_a_classifier():
     assert found.audits() == ["results/d/a/classifier/tag_audit.html", "results/d/c/classifier/tag_audit.html"]
 
 
+def test_files_of_labelme_are_watched_where_they_are_what_is_imported(tmp_path):
+    (tmp_path / "b").mkdir()
+    for name in ("b/1.json", "2.json", "3.txt"):
+        (tmp_path / name).touch()
+    data = {"format": "drawn", "root": str(tmp_path)}
+    watched = runs({"data_import_dataset": data}, a=bestie()).labelme_files()
+    assert watched == [str(tmp_path / "2.json"), str(tmp_path / "b/1.json")]
+    assert runs({"data_import_dataset": {**data, "annotations": "x.xml"}}, a=bestie()).labelme_files() == []
+    assert runs({"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}, a=bestie()).labelme_files() == []
+
+
 @pytest.mark.parametrize(
     ("wanted", "batch", "accumulation", "gpus"),
     [(1, 16, 1, 1), (4, 16, 1, 4), (4, 5, 1, 1), (4, 6, 1, 3), (8, 6, 2, 3), (8, 2, 2, 1), (0, 16, 1, 0)],

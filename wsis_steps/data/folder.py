@@ -98,17 +98,18 @@ def _read_marks(
         except ValueError:
             problems.add(f"{where}: {_not_numbers(cells, columns)}, not numbers; decimals have a point.")
             continue
-        if image not in rows:
-            problems.add(f"{where}: image '{image}' is not in the tag file; {_near(image, rows)}")
-        elif name not in class_names:
-            problems.add(f"{where}: there is no class '{name}'; {nearest(name, class_names)}")
-        elif name not in rows[image].tags:
-            problems.add(f"{where}: image '{image}' has a {kind} of '{name}' but is not tagged with it.")
-        elif fault := _outside(values, *(size := picture_size(rows[image].path))):
-            text, (height, width) = ",".join(f"{value:g}" for value in values), size
-            problems.add(f"{where}: {kind} {text} {fault} '{image}', which is {width}x{height}.")
-        else:
-            marks.setdefault(image, []).append((*values, class_names.index(name)))
+        with problems.catch():  # of a picture that is damaged
+            if image not in rows:
+                problems.add(f"{where}: image '{image}' is not in the tag file; {_near(image, rows)}")
+            elif name not in class_names:
+                problems.add(f"{where}: there is no class '{name}'; {nearest(name, class_names)}")
+            elif name not in rows[image].tags:
+                problems.add(f"{where}: image '{image}' has a {kind} of '{name}' but is not tagged with it.")
+            elif fault := _outside(values, *(size := picture_size(rows[image].path))):
+                text, (height, width) = ",".join(f"{value:g}" for value in values), size
+                problems.add(f"{where}: {kind} {text} {fault} '{image}', which is {width}x{height}.")
+            else:
+                marks.setdefault(image, []).append((*values, class_names.index(name)))
     return marks
 
 
