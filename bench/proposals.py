@@ -1,6 +1,8 @@
 """Time and memory of region proposals, edges included, and what a second worker brings."""
 
 import multiprocessing
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,35 +55,42 @@ def _seconds(function: Callable[[np.ndarray], object], seen: list[np.ndarray]) -
     return (time.perf_counter() - started) / len(seen)
 
 
-def _peak(mode: str, seen: list[np.ndarray], answer: multiprocessing.Queue) -> None:
+def peak_megabytes(mode: str) -> float:
+    """Most resident memory of this process after four pictures, with all that it imports."""
     make = proposer(mode)
-    for picture in seen[:4]:
+    for picture in pictures()[:4]:
         make(picture)
     # what getrusage says holds the largest size of the process that started this one, too
     status = Path("/proc/self/status").read_text().splitlines()
-    answer.put(int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1024)
+    return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1024
 
 
-def _peak_megabytes(mode: str, seen: list[np.ndarray]) -> float:
-    """Most resident memory of a process of its own, with all that it imports."""
-    context = multiprocessing.get_context("spawn")
-    answer = context.Queue()
-    process = context.Process(target=_peak, args=(mode, seen, answer))
-    process.start()
-    megabytes = answer.get()
-    process.join()
-    return megabytes
+def _peak_of_a_process(mode: str) -> float:
+    """As `peak_megabytes`, of a process that has loaded nothing else."""
+    code = f"from bench.proposals import peak_megabytes; print(peak_megabytes({mode!r}))"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    return float(said.split()[-1])
 
 
-def _speedup(function: Callable[[np.ndarray], object], seen: list[np.ndarray]) -> float:
-    """Time of one worker over that of two, on the same pictures."""
+def _speedup(function: Callable[[np.ndarray], object], seen: list[np.ndarray]) -> tuple[float, float]:
+    """Time of one worker over that of two, on the same pictures, and what as many processes without a pool reach."""
 
-    def whole(workers: int) -> float:
+    def pool(workers: int) -> float:
         started = time.perf_counter()
-        list(fork_map(function, seen, workers, chunk=1))
+        list(fork_map(function, WORKERS * seen, workers, chunk=1))
         return time.perf_counter() - started
 
-    return whole(1) / whole(WORKERS)
+    def apart(count: int) -> float:
+        context = multiprocessing.get_context("fork")
+        processes = [context.Process(target=_seconds, args=(function, seen)) for _ in range(count)]
+        started = time.perf_counter()
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        return time.perf_counter() - started
+
+    return pool(1) / pool(WORKERS), WORKERS * apart(1) / apart(WORKERS)
 
 
 def measure() -> list[Row]:
@@ -91,11 +100,12 @@ def measure() -> list[Row]:
     against = "selective search, quality"
     baseline = _seconds(lambda picture: search(picture, "quality", 0), seen[:4])
     accurate, fast = proposer("accurate"), proposer("fast")
+    workers, processes = _speedup(accurate, seen)
     rows = [
         Row("region proposals, accurate, one core", _seconds(accurate, seen), "s", against, baseline, 2.0),
         Row("region proposals, fast, one core", _seconds(fast, seen), "s", against, baseline, 0.5),
-        Row("memory of region proposals", _peak_megabytes("accurate", seen), "MB", "limit", 1000, 1000),
-        Row("two workers over one", _speedup(accurate, 2 * seen), "x", "one worker", 1, 1.8, least=True),
+        Row("memory of region proposals", _peak_of_a_process("accurate"), "MB", "limit", 1000, 1000),
+        Row("two workers over one", workers, "x", "two processes, no pool", processes, 1.8, least=True),
     ]
     torch.set_num_threads(threads)
     return rows

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsis_steps.core import images as module
+from wsis_steps.core.batches import read_ahead
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.images import Geometry, Pictures, distort, fit, flip_and_turn, jitter, random_crop, read_ahead
+from wsis_steps.core.images import Geometry, Pictures, distort, fit, flip_and_turn, jitter, random_crop
 from wsis_steps.core.shards import members_of_shard
 from wsis_steps.core.store import Images
 

@@ -25,8 +25,9 @@ from wsis_steps.annotation_consistency.region_graph import RegionGraph, graph_te
 from wsis_steps.annotation_consistency.samples import GraphReader, read_edges, scale_to
 from wsis_steps.annotation_consistency.scores import final_scores
 from wsis_steps.core.agreement import check_same_classes
+from wsis_steps.core.batches import to_tensor
 from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures, to_tensor
+from wsis_steps.core.images import Pictures
 from wsis_steps.core.label_sets import write_label_sets
 from wsis_steps.core.loop import to_device
 from wsis_steps.core.masks import describe

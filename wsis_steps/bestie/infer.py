@@ -22,8 +22,9 @@ from torch.nn import functional
 from wsis_steps.bestie.network import InstanceNetwork, build_network
 from wsis_steps.bestie.refinement import instances_from_outputs, instances_from_points
 from wsis_steps.core.agreement import check_same_classes
+from wsis_steps.core.batches import read_ahead, to_tensor
 from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
+from wsis_steps.core.images import Pictures, fit
 from wsis_steps.core.masks import describe, encode, split
 from wsis_steps.core.models import load_model
 from wsis_steps.core.probabilities import limit_to_tags, refine_ahead

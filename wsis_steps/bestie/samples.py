@@ -8,7 +8,8 @@ from torch.utils.data import Dataset, default_collate
 
 from wsis_steps.bestie.grouping import pad_tables, semantic_components
 from wsis_steps.core.agreement import places
-from wsis_steps.core.images import Geometry, Pictures, distort, random_crop, to_tensor
+from wsis_steps.core.batches import to_tensor
+from wsis_steps.core.images import Geometry, Pictures, distort, random_crop
 from wsis_steps.core.masks import paint
 from wsis_steps.core.store import Images, Instances, Maps
 from wsis_steps.settings.bestie import BestieTrain

@@ -19,8 +19,9 @@ import torch
 from wsis_steps.classifier.network import build_classifier
 from wsis_steps.classifier.squares import prepare
 from wsis_steps.core.agreement import check_same_classes
+from wsis_steps.core.batches import read_ahead
 from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures, read_ahead
+from wsis_steps.core.images import Pictures
 from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images

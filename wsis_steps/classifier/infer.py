@@ -15,8 +15,9 @@ from wsis_steps.classifier.network import activation_maps, build_classifier
 from wsis_steps.classifier.squares import prepare
 from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.artifact import create
+from wsis_steps.core.batches import read_ahead
 from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures, read_ahead
+from wsis_steps.core.images import Pictures
 from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter

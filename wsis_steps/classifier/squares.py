@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from wsis_steps.core.images import fit, to_tensor
+from wsis_steps.core.batches import to_tensor
+from wsis_steps.core.images import fit
 
 
 def prepare(size: int) -> Callable[[np.ndarray], torch.Tensor]:

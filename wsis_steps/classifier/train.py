@@ -14,9 +14,10 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from wsis_steps.classifier.network import Classifier, build_classifier
+from wsis_steps.core.batches import to_tensor
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.images import Pictures, jitter, random_crop, to_tensor
+from wsis_steps.core.images import Pictures, jitter, random_crop
 from wsis_steps.core.loop import build_optimizer, grown, train
 from wsis_steps.core.models import save_model
 from wsis_steps.core.step import Job, Step

@@ -18,8 +18,9 @@ from wsis_steps.community_learning.inference import detect, keep_best, make_view
 from wsis_steps.community_learning.network import CommunityNetwork
 from wsis_steps.community_learning.samples import boxes_of
 from wsis_steps.core.agreement import check_same_classes, places
+from wsis_steps.core.batches import read_ahead, to_tensor
 from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures, read_ahead, to_tensor
+from wsis_steps.core.images import Pictures
 from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.models import load_model
 from wsis_steps.core.proposals import Proposals

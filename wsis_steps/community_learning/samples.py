@@ -7,7 +7,8 @@ import torch
 from torch.utils.data import Dataset
 
 from wsis_steps.core.agreement import places
-from wsis_steps.core.images import Geometry, Pictures, flip_and_turn, resize_by, to_tensor
+from wsis_steps.core.batches import to_tensor
+from wsis_steps.core.images import Geometry, Pictures, flip_and_turn, resize_by
 from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.store import Images
 from wsis_steps.settings.community_learning import CommunityLearningTrain

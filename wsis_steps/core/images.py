@@ -3,15 +3,10 @@
 An augmentation is one affine map, so a picture is sampled once, however it is scaled, cropped and turned.
 """
 
-import itertools
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.store import Images
@@ -47,39 +42,6 @@ class Pictures:
         return picture
 
 
-def read_ahead(
-    pictures: Pictures,
-    members: Iterable[int],
-    prepare: Callable[[np.ndarray], torch.Tensor],
-    threads: int,
-    batch: int,
-) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Yields (image indices, their prepared pictures stacked) in order, decoding in threads ahead of the reader.
-
-    A batch holds up to `batch` neighbours whose prepared pictures have the same shape; every so many begin a new one,
-    so that pictures meet as they would in one job where several share them.
-    """
-    indices: list[int] = []
-    stack: list[torch.Tensor] = []
-    with ThreadPoolExecutor(max(threads - 1, 1)) as pool:
-        waiting, taken = deque(), 0
-        todo = iter(members)
-        for i in itertools.chain(todo, [None]):
-            if i is not None:
-                waiting.append((int(i), pool.submit(lambda i=i: prepare(pictures.read(i)))))
-            while waiting and (i is None or len(waiting) > 2 * batch):
-                index, future = waiting.popleft()
-                picture = future.result()
-                if stack and (taken % batch == 0 or picture.shape != stack[0].shape):
-                    yield indices, torch.stack(stack)
-                    indices, stack = [], []
-                taken += 1
-                indices.append(index)
-                stack.append(picture)
-    if stack:
-        yield indices, torch.stack(stack)
-
-
 def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
     """The picture with its longer side at most `long_side`; 0 keeps any size."""
     height, width = picture.shape[:2]
@@ -88,11 +50,6 @@ def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
         return picture
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
-def to_tensor(picture: np.ndarray) -> torch.Tensor:
-    """uint8 (3, h, w) tensor of an RGB picture (h, w, 3)."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 
 
 @dataclass(frozen=True)

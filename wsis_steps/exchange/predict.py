@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from wsis_steps.core.batches import to_tensor
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.images import to_tensor
 from wsis_steps.core.masks import paint
 from wsis_steps.core.models import load_model
 from wsis_steps.core.problems import Problems, attempt

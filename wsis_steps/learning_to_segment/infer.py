@@ -17,8 +17,9 @@ from torch.nn import functional
 
 from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.artifact import create
+from wsis_steps.core.batches import read_ahead, to_tensor
 from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures, fit, read_ahead, to_tensor
+from wsis_steps.core.images import Pictures, fit
 from wsis_steps.core.models import load_model
 from wsis_steps.core.probabilities import limit_to_tags, refine_ahead
 from wsis_steps.core.step import Job, Step

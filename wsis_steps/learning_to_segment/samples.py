@@ -7,7 +7,8 @@ import torch
 from torch.utils.data import Dataset
 
 from wsis_steps.core.agreement import places
-from wsis_steps.core.images import Pictures, distort, random_crop, to_tensor
+from wsis_steps.core.batches import to_tensor
+from wsis_steps.core.images import Pictures, distort, random_crop
 from wsis_steps.core.masks import true_labels
 from wsis_steps.core.store import Images, Instances
 from wsis_steps.settings.learning_to_segment import LearningToSegmentTrain

@@ -8,8 +8,9 @@ out  predictions  instances with scores
 import torch
 
 from wsis_steps.core.agreement import check_same_classes
+from wsis_steps.core.batches import read_ahead, to_tensor
 from wsis_steps.core.device import choose_device
-from wsis_steps.core.images import Pictures, read_ahead, to_tensor
+from wsis_steps.core.images import Pictures
 from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances

@@ -6,7 +6,8 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from wsis_steps.core.agreement import places
-from wsis_steps.core.images import Geometry, Pictures, flip_and_turn, to_tensor
+from wsis_steps.core.batches import to_tensor
+from wsis_steps.core.images import Geometry, Pictures, flip_and_turn
 from wsis_steps.core.masks import decode
 from wsis_steps.core.store import ImageInstances, Images, Instances
 from wsis_steps.settings.maskrcnn import MaskrcnnTrain

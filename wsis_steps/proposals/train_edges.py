@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from wsis_steps.core.batches import to_tensor
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.images import jitter, to_tensor
+from wsis_steps.core.images import jitter
 from wsis_steps.core.loop import build_optimizer, train
 from wsis_steps.core.models import save_model
 from wsis_steps.core.ranks import divisor
