@@ -35,12 +35,15 @@ test: setup
 slurm: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r envs/slurm.txt
 
-# The workflow on a real SLURM of two nodes, which is installed and started for it; needs root.
-test-cluster: slurm
-	tests/cluster/slurm.sh possible
-	tests/cluster/slurm.sh install
-	tests/cluster/slurm.sh up
-	$(BIN)/python -m pytest -v tests/cluster; status=$$?; tests/cluster/slurm.sh down; exit $$status
+# The workflow on a real SLURM of two nodes, which is installed and started for it; says why where that cannot be.
+# Much of it is waiting for jobs, so tests run side by side.
+CLUSTER_RUNS := /tmp/wsis-cluster-runs
+test-cluster:
+	@if why=$$(tests/cluster/slurm.sh possible); then \
+	    $(MAKE) --no-print-directory slurm && tests/cluster/slurm.sh around \
+	    $(BIN)/python -m pytest -vv -n 3 --durations 0 --basetemp $(CLUSTER_RUNS) tests/cluster && \
+	    rm -rf $(CLUSTER_RUNS); \
+	else echo "make test-cluster: not here: $$why"; fi
 
 lint: setup
 	ruff check .

@@ -54,10 +54,24 @@ def result(step, path):
     return lambda wildcards: f"results/{DATASET}/{RUNS.owner(wildcards.run, step)}/{path}"
 
 
-def shards(folder):
-    """What the jobs that share a step's images write, in order; they lie in `folder`."""
+# What jobs that share a step's images add to the names of logs and benchmarks; alone, a job adds nothing.
+SHARD = "_{shard}_of_{shards}" if CONFIGURATION.shards > 1 else ""
+
+
+def share(path):
+    """What a job writes of `path`.h5: all of it or, where `shards` jobs share the images, a part to be joined."""
+    return temp(f"{path}/{SHARD[1:]}.h5") if SHARD else f"{path}.h5"
+
+
+def shard(wildcards):
+    """Which part of the images a job takes."""
+    return f"{wildcards.shard}/{wildcards.shards}" if SHARD else "1/1"
+
+
+def shards(path):
+    """What the jobs that share a step's images write, in order."""
     count = CONFIGURATION.shards
-    return [f"{folder}/{number}_of_{count}.h5" for number in range(1, count + 1)]
+    return [f"{path}/{number}_of_{count}.h5" for number in range(1, count + 1)]
 
 
 def semantic(wildcards):

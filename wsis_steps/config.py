@@ -81,7 +81,8 @@ class Configuration(Settings):
     seeds: Annotated[tuple[Count, ...], Field(min_length=1)] = (0,)
     """With more than one, every run is repeated as <run>_seed<k>."""
     shards: Positive = 1
-    """Jobs that share the images of proposals, for clusters; the result has the same bytes whatever their number."""
+    """Jobs that share the images of proposals, activation maps, CRFs and inference, for clusters; the results have the
+    same bytes whatever their number."""
     gpus_per_job: Count = 1
     """GPUs that a training may use at once; it uses as many as share its batches evenly. 0 asks for none, for clusters
     without. Other GPU jobs use one."""

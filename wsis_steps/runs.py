@@ -20,6 +20,16 @@ LABEL_STEPS = {  # of a system's last labels
     "community_learning": "community_learning_infer",
 }
 CONSISTENCY = "annotation_consistency"
+# what steps make whose images several jobs may share, below the folder of a run, without its .h5
+SHARED_OUTPUTS = {
+    "classifier_infer": "classifier/train",
+    "postprocess_refine_with_crf": "semantic/train",
+    "learning_to_segment_infer": "semantic/(train|val)",
+    "bestie_infer": r"(labels/round(?!00)|predictions/round)\d\d",
+    "community_learning_infer": "(labels/round00|predictions/direct)",
+    f"{CONSISTENCY}_sample": rf"({CONSISTENCY}/round\d\d/samples|labels/round\d\d)",
+    "maskrcnn_infer": "predictions/val",
+}
 SEMANTIC_SYSTEMS = ("learning_to_segment", "supervised_semantic")  # those that end in semantic maps
 
 
@@ -213,6 +223,13 @@ class Runs:
             for rounds in range(1, chosen.rounds + 1)
         }
         return "|".join(sorted(found)) or "no_run"
+
+    def joined(self) -> str:
+        """A pattern of the results, below results/<dataset>/, that are joined from parts; matches nothing without."""
+        if self.configuration.shards == 1:
+            return "nothing"
+        of_runs = [f"({self.owners(step)})/{path}" for step, path in SHARED_OUTPUTS.items()]
+        return "|".join(["shared/proposals/(selective_search|mcg|edges)", *of_runs])
 
     def labels(self, run: str, number: int) -> str:
         """Path below results/<dataset>/ of the labels of a round of this run."""

@@ -1,11 +1,15 @@
-"""The workflow on the SLURM that `tests/cluster/slurm.sh up` started: `make test-cluster`."""
+"""The workflow on the SLURM that `tests/cluster/slurm.sh around` started: `make test-cluster`."""
 
+import fcntl
+import json
 import shutil
+import signal
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
-from slurm_runs import STATE, Queued, Run, queue
+from slurm_runs import STATE, Queued, Run
 
 
 def pytest_collection_modifyitems(items: list) -> None:
@@ -15,21 +19,48 @@ def pytest_collection_modifyitems(items: list) -> None:
                 item.add_marker(pytest.mark.skip(reason="no SLURM of our own is up: make test-cluster"))
 
 
+@dataclass
+class Finished:
+    """A run of the whole small workflow through SLURM, what the queue was while it ran, and one without SLURM."""
+
+    run: Run
+    local: Run
+    queues: list[list[Queued]]
+
+
 @pytest.fixture(scope="session")
-def watched(tmp_path_factory) -> tuple[Run, list[list[Queued]]]:
-    """A finished run of the whole small workflow, and what the queue was while it ran."""
-    run, seen = Run(tmp_path_factory.mktemp("cluster") / "whole"), []
-    snakemake = run.start()
-    while snakemake.poll() is None:
-        seen.append(queue())
-        time.sleep(0.3)
-    assert snakemake.returncode == 0, run.said
-    return run, seen
+def finished(tmp_path_factory) -> Finished:
+    """Made once for all processes that share the tests: the first one makes it, the others wait."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "popen" in folder.name else folder  # of xdist's processes
+    run, local, queues = Run(folder / "cluster"), Run(folder / "local"), folder / "queues.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not queues.exists():
+            queues.write_text(json.dumps([[asdict(job) for job in jobs] for jobs in watch(run, local)]))
+    return Finished(run, local, [[Queued(**job) for job in jobs] for jobs in json.loads(queues.read_text())])
+
+
+def watch(run: Run, local: Run) -> list[list[Queued]]:
+    """Runs the workflow through SLURM, and beside it without; returns what the queue was, twice a second."""
+    seen, snakemake, other = [], run.start(), local.start(slurm=False)
+    try:
+        while snakemake.poll() is None:
+            seen.append(run.queue())
+            time.sleep(0.5)
+        assert snakemake.returncode == 0, run.said
+        assert other.wait(timeout=1200) == 0, local.said
+    finally:
+        for process in (snakemake, other):
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+    return seen
 
 
 @pytest.fixture
-def run(watched, tmp_path) -> Run:
+def run(finished, tmp_path) -> Run:
     """A copy of the finished run in which one training has to run again, for longer."""
     folder = tmp_path / "run"
-    shutil.copytree(watched[0].folder, folder)
+    shutil.copytree(finished.run.folder, folder)
     return Run(folder, changed={"iterations": 200})

@@ -1,38 +1,43 @@
 #!/usr/bin/env bash
 # A real SLURM of two nodes with a GPU each, on this machine alone: no systemd, no cgroups, no accounting.
 #
-#   tests/cluster/slurm.sh possible   exit status 0 where it can be had, else it says why not
-#   tests/cluster/slurm.sh install    Debian's packages, where they are missing
-#   tests/cluster/slurm.sh up         writes /etc/slurm/{slurm,gres}.conf, starts the daemons, waits for the nodes
-#   tests/cluster/slurm.sh down       stops them and takes their files away
+#   tests/cluster/slurm.sh possible          exit status 0 where it can be had, else it says why not in a line
+#   tests/cluster/slurm.sh up                installs it where it is missing, starts it, waits for the nodes
+#   tests/cluster/slurm.sh down              stops it and takes its files away
+#   tests/cluster/slurm.sh around COMMAND    up, the command, and down whatever became of it; one at a time
 #
 # The nodes pose as larger than they are; their GPUs are copies of /dev/null, which SLURM hands out like real ones.
 set -euo pipefail
 
 RUN=/tmp/wsis-slurm  # state, logs and the devices
 NODES=(n0 n1)
+PACKAGES=(slurm-wlm munge)
+MUNGED=/run/munge/munged.pid
 CONF=/etc/slurm  # the jobs that a job starts look nowhere else
 
 possible() {
     [ "$(id -u)" = 0 ] || { echo "a SLURM of its own needs root"; return 1; }
-    command -v slurmctld > /dev/null && return
-    command -v apt-get > /dev/null || { echo "there is neither slurmctld nor apt-get"; return 1; }
-    apt-cache show slurm-wlm > /dev/null 2>&1 || apt-get update -qq > /dev/null 2>&1 || true
-    apt-cache show slurm-wlm > /dev/null 2>&1 || { echo "there is no package slurm-wlm"; return 1; }
+    if [ -e $CONF/slurm.conf ] && ! grep -q "$RUN" $CONF/slurm.conf; then
+        echo "$CONF/slurm.conf belongs to another cluster"
+        return 1
+    fi
+    installed || fetched || { echo "Debian's packages ${PACKAGES[*]} are neither installed nor to be had"; return 1; }
+}
+
+installed() { hash slurmctld slurmd munged 2> /dev/null; }
+
+fetched() {
+    local fetch=(apt-get install -y -qq --no-install-recommends --download-only "${PACKAGES[@]}")
+    "${fetch[@]}" > /dev/null 2>&1 || { apt-get update -qq && "${fetch[@]}"; } > /dev/null 2>&1
 }
 
 install() {
-    if ! command -v slurmctld munged > /dev/null; then
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge > /dev/null
-    fi
+    installed || DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${PACKAGES[@]}" > /dev/null
 }
 
 configure() {
     local host; host=$(hostname -s)
-    if [ -e $CONF/slurm.conf ] && ! grep -q "$RUN" $CONF/slurm.conf; then
-        echo "$CONF/slurm.conf belongs to another cluster; it is left alone" >&2
-        exit 1
-    fi
     mkdir -p $RUN/state $CONF
     cat > $CONF/slurm.conf << CONF
 ClusterName=wsis
@@ -61,7 +66,7 @@ SchedulerParameters=sched_min_interval=100000,bf_interval=1,batch_sched_delay=0
 KillWait=2
 SlurmdTimeout=20
 ReturnToService=2
-MinJobAge=300
+MinJobAge=7200
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
@@ -82,7 +87,7 @@ CONF
 wait_for() { # wait_for SECONDS COMMAND...
     local end=$((SECONDS + $1)); shift
     until "$@" > /dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || { echo "this never came true: $*" >&2; exit 1; }
+        [ $SECONDS -lt $end ] || { echo "this never came true: $*" >&2; return 1; }
         sleep 0.2
     done
 }
@@ -91,38 +96,54 @@ greets() { munge -n | unmunge; }
 
 all_idle() { [ "$(sinfo -h -N -o '%T' | grep -c '^idle$')" = ${#NODES[@]} ]; }
 
+nothing_runs() { [ -z "$(timeout 10 squeue -h -t R,CG)" ]; }
+
 up() {
+    possible
+    install
+    down # of a run that was killed
+    mkdir -p $RUN
     if ! greets > /dev/null 2>&1; then
         mkdir -p /run/munge /var/log/munge /var/lib/munge
         chown munge:munge /run/munge /var/log/munge /var/lib/munge
         chmod 755 /run/munge
         runuser -u munge -- /usr/sbin/munged
-        wait_for 10 greets
+        ln -s $MUNGED $RUN/munged.pid # it is ours
+        wait_for 60 greets
     fi
     configure
     slurmctld
     local node
     for node in "${NODES[@]}"; do slurmd -N "$node"; done
-    wait_for 60 all_idle
+    wait_for 120 all_idle
 }
 
 stop() { # the process whose number a file holds
     local number; number=$(cat "$1" 2> /dev/null) || return 0
     kill "$number" 2> /dev/null || return 0
-    for _ in $(seq 50); do kill -0 "$number" 2> /dev/null || return 0; sleep 0.1; done
+    for _ in $(seq 100); do kill -0 "$number" 2> /dev/null || return 0; sleep 0.1; done
     kill -9 "$number" 2> /dev/null || true
 }
 
 down() {
     [ -d $RUN ] || return 0
-    timeout 10 scancel --user=root 2> /dev/null || true
-    wait_for 20 test -z "$(timeout 5 squeue -h -t R,CG 2> /dev/null)" || true
+    if [ -e $CONF/slurm.conf ] && timeout 10 scancel --user=root 2> /dev/null; then
+        wait_for 60 nothing_runs || true
+    fi
     local file
-    for file in $RUN/slurmd.*.pid $RUN/slurmctld.pid; do stop "$file"; done
+    for file in $RUN/slurmd.*.pid $RUN/slurmctld.pid $RUN/munged.pid; do stop "$file"; done
     rm -rf $RUN $CONF/slurm.conf $CONF/gres.conf
 }
 
+around() {
+    # the daemons must not hold the lock
+    [ -n "${ALONE:-}" ] || ALONE=yes exec flock --close $RUN.lock "$0" around "$@"
+    trap down EXIT
+    up
+    "$@"
+}
+
 case "${1:-}" in
-    possible | install | up | down) "$1" ;;
-    *) echo "usage: $0 possible|install|up|down" >&2; exit 2 ;;
+    possible | up | down | around) "$@" ;;
+    *) echo "usage: $0 possible|up|down|around COMMAND" >&2; exit 2 ;;
 esac

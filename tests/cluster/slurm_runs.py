@@ -38,12 +38,7 @@ class Queued:
     reason: str
     memory: str
     limit: str
-
-
-def queue() -> list[Queued]:
-    """What SLURM has now and had in the last minutes; `rule` is what Snakemake writes into the comment."""
-    lines = slurm("squeue", "--states=all", "--noheader", "--format=%i|%T|%N|%k|%r|%m|%l").splitlines()
-    return [Queued(*line.split("|")) for line in lines]
+    folder: str
 
 
 @dataclass
@@ -78,7 +73,8 @@ class Run:
         values["steps"][STEP].update(self.changed)
         (self.folder / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
         how = ["--profile", str(self._profile())] if slurm else ["--cores", "2", "--max-threads", "1"]
-        command = ["snakemake", *how, "--directory", self.folder, "--configfile", self.folder / "config.yaml", *options]
+        # --configfile last: it takes all words that follow
+        command = ["snakemake", *how, *options, "--directory", self.folder, "--configfile", self.folder / "config.yaml"]
         paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         variables = {**os.environ, "PATH": paths, "WSIS_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
         with (self.folder / "said.txt").open("w") as said:
@@ -86,9 +82,19 @@ class Run:
                 list(map(str, command)), cwd=ROOT, env=variables, stdout=said, stderr=said, start_new_session=True
             )
 
-    def call(self, *options: str, slurm: bool = True) -> int:
+    def call(self, *options: str) -> int:
         """Exit status of snakemake, when it has ended."""
-        return self.start(*options, slurm=slurm).wait(timeout=1200)
+        return self.start(*options).wait(timeout=1200)
+
+    def queue(self) -> list[Queued]:
+        """What SLURM has and had of this folder, oldest first; `rule` is what Snakemake writes into the comment."""
+        lines = slurm("squeue", "--states=all", "--noheader", "--format=%i|%T|%N|%k|%r|%m|%l|%Z").splitlines()
+        jobs = [Queued(*line.split("|")) for line in lines]
+        return sorted((job for job in jobs if job.folder == str(self.folder)), key=lambda job: int(job.number))
+
+    def states(self, number: str) -> list[str]:
+        """The state of a job; none where SLURM has forgotten it."""
+        return [job.state for job in self.queue() if job.number == number]
 
     def _profile(self) -> Path:
         """The project's profile with this cluster's partition, and less patient than one would be."""
@@ -119,13 +125,15 @@ class Run:
             assert snakemake.poll() is None, self.said
             training = self.process()
             training.suspend()
-            (job,) = [job for job in queue() if job.state == "RUNNING" and STEP in job.rule]
+            (job,) = [job for job in self.queue() if job.state == "RUNNING"]
             yield snakemake, job, training
         finally:
             if snakemake.poll() is None:
                 os.killpg(snakemake.pid, 9)
             snakemake.wait()
-            slurm("scancel", "--user=root")
+            for job in self.queue():
+                if job.state in ("PENDING", "RUNNING"):
+                    slurm("scancel", job.number)
 
 
 def wait(for_what: Callable[[], object], seconds: float) -> None:

@@ -6,8 +6,8 @@ from artifacts import CLASSES, SIZE, provenance, squares
 
 from wsis_steps.annotation_consistency.annotation import Claims
 from wsis_steps.annotation_consistency.instances import choose, overlaps_among, quality
-from wsis_steps.annotation_consistency.label_sets import LabelSets, write_label_sets
 from wsis_steps.annotation_consistency.sample import collect
+from wsis_steps.core.label_sets import LabelSets, write_label_sets
 from wsis_steps.core.masks import encode
 from wsis_steps.core.store import Instances
 from wsis_steps.settings.annotation_consistency import AnnotationConsistencySample

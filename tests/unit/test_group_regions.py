@@ -9,20 +9,22 @@ from artifacts import provenance
 from region_sets import picture
 from scipy import ndimage
 
+from wsis_steps.core import shards as shards_of
 from wsis_steps.core.artifact import create
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.proposals import Proposals, encode
 from wsis_steps.core.regions import RegionProposals
 from wsis_steps.core.step import Job
 from wsis_steps.core.store import Annotation, Images, ImagesWriter
+from wsis_steps.postprocess.merge_shards import main as merge
 from wsis_steps.proposals.combinatorial_grouping import DOUBLE
 from wsis_steps.proposals.contours import gradient_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.proposals.group_regions import main, propose
 from wsis_steps.proposals.hierarchy import cut, spectral_weights
-from wsis_steps.proposals.merge_shards import main as merge
 from wsis_steps.proposals.rankers import load_ranker
-from wsis_steps.settings.proposals import ProposalsGroupRegions, ProposalsMergeShards
+from wsis_steps.settings.postprocess import PostprocessMergeShards
+from wsis_steps.settings.proposals import ProposalsGroupRegions
 
 MODES = ("accurate", "fast")
 PLAIN = {"edges": "gradient", "ranker": "none"}
@@ -132,16 +134,17 @@ def test_eigenvectors_of_a_regular_picture_are_the_same_every_time():
 
 def run(images: Path, out: Path, threads: int = 1, shard: str = "1/1", **values) -> Path:
     chosen = ProposalsGroupRegions(**values)
-    main(Job("test", chosen, {"images": images}, {"proposals": out}, threads, values={"shard": shard}))
+    main(Job("test", chosen, {"images": images}, {"proposals": out}, threads, shard=shard))
     return out
 
 
-def test_neither_workers_nor_shards_change_a_byte(tmp_path):
+def test_neither_workers_nor_shards_change_a_byte(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards_of, "BLOCK", 1)
     images = write(tmp_path / "images.h5")
     whole = run(images, tmp_path / "one.h5").read_bytes()
     assert run(images, tmp_path / "two.h5", 2).read_bytes() == whole
     shards = [run(images, tmp_path / f"{k}.h5", 1 + k % 2, f"{k}/4") for k in range(1, 5)]
-    merge(Job("merge", ProposalsMergeShards(), {"shards": shards}, {"proposals": tmp_path / "merged.h5"}))
+    merge(Job("merge", PostprocessMergeShards(), {"shards": shards}, {"merged": tmp_path / "merged.h5"}))
     assert (tmp_path / "merged.h5").read_bytes() == whole
     found = Proposals(tmp_path / "one.h5")
     assert found.ids == Images(images).ids and found.kind == "regions"

@@ -15,6 +15,7 @@ from wsis_steps.core import images as module
 from wsis_steps.core.batches import read_ahead
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.images import Geometry, Pictures, distort, fit, flip_and_turn, jitter, random_crop
+from wsis_steps.core.shards import members_of_shard
 from wsis_steps.core.store import Images
 
 HEIGHT, WIDTH = 40, 60
@@ -204,11 +205,22 @@ def test_reading_ahead_keeps_order_and_batches_what_has_one_shape(threads):
     sides = [5, 5, 5, 5, 5, 8, 8, 5, 8, 8]
     stand = Stand(sides)
     batches = list(read_ahead(stand, np.arange(10), to_tensor, threads, batch=3))
-    assert [indices for indices, _ in batches] == [[0, 1, 2], [3, 4], [5, 6], [7], [8, 9]]
+    assert [indices for indices, _ in batches] == [[0, 1, 2], [3, 4], [5], [6], [7], [8], [9]]
     for indices, stacked in batches:
         assert stacked.shape == (len(indices), 3, sides[indices[0]], 4)
         assert stacked[:, 0, 0, 0].tolist() == indices
     assert threading.get_ident() not in {thread for _, thread in stand.read_by}
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_pictures_meet_in_shards_as_in_one_job(count):
+    sides = [5, 5, 8, 8, 8, 5, 5, 5, 5, 5, 8, 5, 8, 8, 8, 8, 8, 8, 8, 8, 8]
+    shards = [members_of_shard(len(sides), f"{k}/{count}") for k in range(1, count + 1)]
+
+    def batches(members):
+        return [indices for indices, _ in read_ahead(Stand(sides), members, to_tensor, 2, batch=4)]
+
+    assert sum(map(batches, shards), []) == batches(np.arange(len(sides)))
 
 
 def test_reading_ahead_does_not_run_away_and_passes_errors_on():

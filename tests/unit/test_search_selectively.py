@@ -48,7 +48,7 @@ def write(path: Path, numbers) -> Path:
 
 def run(images: Path, out: Path, threads: int = 1, shard: str = "1/1", **values) -> Proposals:
     chosen = ProposalsSearchSelectively(**values)
-    main(Job("test", chosen, {"images": images}, {"proposals": out}, threads, values={"shard": shard}))
+    main(Job("test", chosen, {"images": images}, {"proposals": out}, threads, shard=shard))
     return Proposals(out)
 
 

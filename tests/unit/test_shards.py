@@ -10,21 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proposal_sets import random_proposals
 
+from wsis_steps.core import shards as shards_of
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.proposals import Proposals, encode, write_proposals
-from wsis_steps.core.shards import members_of_shard
+from wsis_steps.core.shards import BLOCK, members_of_shard
 from wsis_steps.core.step import Job
 from wsis_steps.core.store import Images
-from wsis_steps.proposals.merge_shards import main
-from wsis_steps.settings.proposals import ProposalsMergeShards
+from wsis_steps.postprocess.merge_shards import main
+from wsis_steps.settings.postprocess import PostprocessMergeShards
 
 
 @given(count=st.integers(0, 300), shards=st.integers(1, 40))
-def test_shards_are_neighbours_of_nearly_equal_size(count, shards):
+def test_shards_are_neighbours_of_whole_blocks_and_nearly_equal_size(count, shards):
     parts = [members_of_shard(count, f"{k}/{shards}") for k in range(1, shards + 1)]
     assert np.array_equal(np.concatenate(parts), np.arange(count))
     sizes = [len(part) for part in parts]
-    assert max(sizes) - min(sizes) <= 1
+    assert all(part[0] % BLOCK == 0 for part in parts if len(part))
+    assert max(sizes) - min(sizes) < 2 * BLOCK
 
 
 @pytest.mark.parametrize("text", ["", "0/4", "5/4", "1/0", "1", "a/b", "1/4/4", "-1/4", "1.5/4"])
@@ -44,28 +46,34 @@ def write_shards(folder: Path, kind: str, count: int, step: str = "test") -> lis
     return paths
 
 
+@pytest.fixture
+def single(monkeypatch):
+    """Blocks of one image: the eight of the tests fill several shards."""
+    monkeypatch.setattr(shards_of, "BLOCK", 1)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 11])
 @pytest.mark.parametrize("kind", ["boxes", "regions", "masks"])
-def test_joined_shards_are_the_bytes_of_one_job(tmp_path, kind, count):
+def test_joined_shards_are_the_bytes_of_one_job(tmp_path, single, kind, count):
     [whole] = write_shards(tmp_path, kind, 1)
     shards = write_shards(tmp_path, kind, count)
-    main(Job("merge", ProposalsMergeShards(), {"shards": shards}, {"proposals": tmp_path / "merged.h5"}))
+    main(Job("merge", PostprocessMergeShards(), {"shards": shards}, {"merged": tmp_path / "merged.h5"}))
     assert (tmp_path / "merged.h5").read_bytes() == whole.read_bytes()
     assert len(Proposals(whole)) == 8
 
 
-def test_a_commit_between_two_jobs_changes_nothing(tmp_path):
+def test_a_commit_between_two_jobs_changes_nothing(tmp_path, single):
     first, second = write_shards(tmp_path, "boxes", 2)
     with h5py.File(second, "r+") as file:
         file.attrs["commit"] = "another"
-    main(Job("merge", ProposalsMergeShards(), {"shards": [first, second]}, {"proposals": tmp_path / "merged.h5"}))
+    main(Job("merge", PostprocessMergeShards(), {"shards": [first, second]}, {"merged": tmp_path / "merged.h5"}))
     assert len(Proposals(tmp_path / "merged.h5")) == 8
 
 
-def test_shards_that_were_made_differently_are_refused(tmp_path):
+def test_shards_that_were_made_differently_are_refused(tmp_path, single):
     first, _ = write_shards(tmp_path, "boxes", 2)
     (tmp_path / "other").mkdir()
     _, second = write_shards(tmp_path / "other", "boxes", 2, step="another")
     with pytest.raises(InputError, match="made differently"):
-        main(Job("merge", ProposalsMergeShards(), {"shards": [first, second]}, {"proposals": tmp_path / "merged.h5"}))
+        main(Job("merge", PostprocessMergeShards(), {"shards": [first, second]}, {"merged": tmp_path / "merged.h5"}))
     assert not (tmp_path / "merged.h5").exists()

@@ -10,8 +10,8 @@ from calls import call, files
 from proposal_sets import square_boxes, square_edges, square_regions
 from tiny_settings import INITIALISE, TRAIN_CONDITIONAL, TRAIN_PREDICTION
 
-from wsis_steps.annotation_consistency.label_sets import LabelSets
 from wsis_steps.core.artifact import create
+from wsis_steps.core.label_sets import LabelSets
 from wsis_steps.core.masks import decode
 from wsis_steps.core.store import Annotation, Images, ImagesWriter, Instances
 

@@ -1,8 +1,14 @@
 """Proposals in the workflow: asked for by name, by any number of jobs, and scored."""
 
 import json
+from collections import Counter
 
 import pytest
+import yaml
+from tiny_workflow import CONFIGURATION
+
+from wsis_steps.config import load
+from wsis_steps.runs import Runs
 
 TARGETS = ["results/tiny/shared/proposals/mcg.h5", "results/tiny/shared/proposals/selective_search.h5"]
 
@@ -35,8 +41,19 @@ def test_jobs_that_share_the_images_make_the_file_of_one(made):
 
 def test_proposals_are_made_once_and_anew_when_their_settings_change(made):
     assert made.planned("--", *TARGETS, configuration=configuration(made)) == set()
-    changed = {"proposals_group_regions 1 1", "proposals_merge_shards mcg"}
+    changed = {"proposals_group_regions"}
     assert made.planned("--", *TARGETS, configuration=configuration(made, count=40)) == changed
+
+
+def test_steps_that_look_at_one_image_after_another_are_shared(made):
+    planned = made.planned(configuration=configuration(made, shards=3))
+    counts = Counter(job.split()[0] for job in planned if job.endswith(" 3"))
+    runs = Runs(load(yaml.safe_load(CONFIGURATION.read_text())))
+    for step in ("classifier_infer", "postprocess_refine_with_crf", "bestie_infer", "maskrcnn_infer"):
+        assert counts[step] == 3 * len(runs.owners(step).split("|"))
+    merged = {job.split()[1] for job in planned if job.startswith("postprocess_merge_shards")}
+    assert {"bestie/classifier/train", "bestie/semantic/train", "bestie/labels/round01"} <= merged
+    assert "bestie/labels/round00" not in merged
 
 
 def test_proposals_are_scored(made):

@@ -18,6 +18,7 @@ from bsds_tree import write_tree
 from calls import call, files
 from tiny_workflow import ROOT
 from torch import nn
+from torch.nn import functional
 from trainings import STEPS, paths, settings_of
 
 from wsis_steps.core import ranks
@@ -123,6 +124,34 @@ def test_two_ranks_train_the_network_of_one_process(inputs, tmp_path, step):
         return
     for one, two in zip(*lines, strict=True):
         assert two == pytest.approx(one, rel=1e-4, abs=1e-5)
+
+
+def train_in_halves(*arguments) -> tuple[int, list[str]]:
+    """As `train`, in one process whose batch normalisations look at what two ranks would have, each by itself."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        found = torch.empty_like(maps)
+        for rank in (0, 1):
+            kept = (self.running_mean, self.running_var) if rank == 0 else (None, None)
+            found[rank::2] = functional.batch_norm(
+                maps[rank::2], *kept, self.weight, self.bias, True, self.momentum, self.eps
+            )
+        return found
+
+    nn.BatchNorm2d.forward = forward
+    return train(*arguments)
+
+
+def test_ranks_may_take_the_statistics_of_their_own_part(inputs, tmp_path):
+    step = "classifier.train"
+    settings = {**settings_of(step, ITERATIONS), **COMMON, "batch_size": 4, "epochs": 3, "batch_norm": "own"}
+    given = [paths(inputs, step, tmp_path / folder) for folder in ("one", "two")]
+    assert together(1, train_in_halves, step, settings, given[0]) == [(0, [])]
+    assert together(2, train, step, settings, given[1]) == [(0, []), (0, [])]
+    one, two = (torch.load(paths["model"], weights_only=True)["model"] for paths in given)
+    for name in one:
+        if "num_batches" not in name:
+            torch.testing.assert_close(two[name], one[name], rtol=1e-5, atol=1e-5)
 
 
 def on_a_rank(check) -> bool:

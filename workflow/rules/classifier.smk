@@ -34,11 +34,11 @@ rule classifier_infer:
         images=f"{DATA}/images.h5",
         model=result("classifier_train", "classifier/model.pt"),
     output:
-        maps="results/{dataset}/{run}/classifier/train.h5",
+        maps=share("results/{dataset}/{run}/classifier/train"),
     log:
-        "logs/{dataset}/{run}/classifier_infer.log",
+        f"logs/{{dataset}}/{{run}}/classifier_infer{SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/{run}/classifier_infer.tsv"
+        f"benchmarks/{{dataset}}/{{run}}/classifier_infer{SHARD}.tsv"
     wildcard_constraints:
         run=RUNS.owners("classifier_infer"),
     priority: 2  # the longest chains go first
@@ -50,10 +50,11 @@ rule classifier_infer:
     params:
         settings=settings("classifier_infer"),
         code=code("classifier.infer"),
+        shard=shard,
     shell:
         "python -m wsis_steps.classifier.infer --images {input.images} --model {input.model}"
         " --maps {output.maps}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule classifier_find_peaks:

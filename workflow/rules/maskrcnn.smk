@@ -37,11 +37,11 @@ rule maskrcnn_infer:
         images=f"{DATA}/images.h5",
         model=of_run("detector"),
     output:
-        predictions="results/{dataset}/{run}/predictions/val.h5",
+        predictions=share("results/{dataset}/{run}/predictions/val"),
     log:
-        "logs/{dataset}/{run}/maskrcnn_infer.log",
+        f"logs/{{dataset}}/{{run}}/maskrcnn_infer{SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/{run}/maskrcnn_infer.tsv"
+        f"benchmarks/{{dataset}}/{{run}}/maskrcnn_infer{SHARD}.tsv"
     wildcard_constraints:
         run=RUNS.owners("maskrcnn_infer"),
     conda:
@@ -52,7 +52,8 @@ rule maskrcnn_infer:
     params:
         settings=settings("maskrcnn_infer"),
         code=code("maskrcnn.infer"),
+        shard=shard,
     shell:
         "python -m wsis_steps.maskrcnn.infer --images {input.images} --model {input.model}"
         " --predictions {output.predictions}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

@@ -1,16 +1,15 @@
-# Boxes and regions that may hold an object: of all images, for all runs. `shards` jobs share the images of a step; what
-# they make is joined into the file that one job would have written.
+# Boxes and regions that may hold an object: of all images, for all runs.
 
 
 rule proposals_search_selectively:
     input:
         images=f"{DATA}/images.h5",
     output:
-        proposals=temp("results/{dataset}/shared/proposals/selective_search/{shard}_of_{shards}.h5"),
+        proposals=share("results/{dataset}/shared/proposals/selective_search"),
     log:
-        "logs/{dataset}/shared/proposals_search_selectively_{shard}_of_{shards}.log",
+        f"logs/{{dataset}}/shared/proposals_search_selectively{SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/shared/proposals_search_selectively_{shard}_of_{shards}.tsv"
+        f"benchmarks/{{dataset}}/shared/proposals_search_selectively{SHARD}.tsv"
     priority: 2  # the longest chains wait for it
     conda:
         "../../envs/light.yaml"
@@ -18,21 +17,22 @@ rule proposals_search_selectively:
     params:
         settings=settings("proposals_search_selectively"),
         code=code("proposals.search_selectively"),
+        shard=shard,
     shell:
         "python -m wsis_steps.proposals.search_selectively --images {input.images}"
-        " --shard {wildcards.shard}/{wildcards.shards} --proposals {output.proposals}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --proposals {output.proposals}"
+        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule proposals_group_regions:
     input:
         images=f"{DATA}/images.h5",
     output:
-        proposals=temp("results/{dataset}/shared/proposals/mcg/{shard}_of_{shards}.h5"),
+        proposals=share("results/{dataset}/shared/proposals/mcg"),
     log:
-        "logs/{dataset}/shared/proposals_group_regions_{shard}_of_{shards}.log",
+        f"logs/{{dataset}}/shared/proposals_group_regions{SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/shared/proposals_group_regions_{shard}_of_{shards}.tsv"
+        f"benchmarks/{{dataset}}/shared/proposals_group_regions{SHARD}.tsv"
     priority: 2  # the longest chains wait for it
     conda:
         "../../envs/torch.yaml"
@@ -40,32 +40,11 @@ rule proposals_group_regions:
     params:
         settings=settings("proposals_group_regions"),
         code=code("proposals.group_regions"),
+        shard=shard,
     shell:
         "python -m wsis_steps.proposals.group_regions --images {input.images}"
-        " --shard {wildcards.shard}/{wildcards.shards} --proposals {output.proposals}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
-
-
-rule proposals_merge_shards:
-    input:
-        shards=shards("results/{dataset}/shared/proposals/{name}"),
-    output:
-        proposals="results/{dataset}/shared/proposals/{name}.h5",
-    log:
-        "logs/{dataset}/shared/proposals_merge_shards_{name}.log",
-    benchmark:
-        "benchmarks/{dataset}/shared/proposals_merge_shards_{name}.tsv"
-    wildcard_constraints:
-        name="selective_search|mcg",
-    priority: 2  # the longest chains wait for it
-    conda:
-        "../../envs/light.yaml"
-    params:
-        settings=settings("proposals_merge_shards"),
-        code=code("proposals.merge_shards"),
-    shell:
-        "python -m wsis_steps.proposals.merge_shards --shards {input.shards} --proposals {output.proposals}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --proposals {output.proposals}"
+        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule proposals_import_proposals:
@@ -92,11 +71,11 @@ rule proposals_find_edges:
     input:
         images=f"{DATA}/images.h5",
     output:
-        edges="results/{dataset}/shared/proposals/edges.h5",
+        edges=share("results/{dataset}/shared/proposals/edges"),
     log:
-        "logs/{dataset}/shared/proposals_find_edges.log",
+        f"logs/{{dataset}}/shared/proposals_find_edges{SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/shared/proposals_find_edges.tsv"
+        f"benchmarks/{{dataset}}/shared/proposals_find_edges{SHARD}.tsv"
     priority: 2  # the longest chains wait for it
     conda:
         "../../envs/torch.yaml"
@@ -104,9 +83,10 @@ rule proposals_find_edges:
     params:
         settings=settings("proposals_find_edges"),
         code=code("proposals.find_edges"),
+        shard=shard,
     shell:
         "python -m wsis_steps.proposals.find_edges --images {input.images} --edges {output.edges}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule proposals_train_edges:  # asked for by name; the package has weights

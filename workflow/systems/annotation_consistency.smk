@@ -41,12 +41,12 @@ rule annotation_consistency_sample:
         edges=edge_maps("annotation_consistency_sample"),
         model=round_file("conditional.pt"),
     output:
-        samples="results/{dataset}/{run}/annotation_consistency/round{round}/samples.h5",
-        labels="results/{dataset}/{run}/labels/round{round}.h5",
+        samples=share("results/{dataset}/{run}/annotation_consistency/round{round}/samples"),
+        labels=share("results/{dataset}/{run}/labels/round{round}"),
     log:
-        "logs/{dataset}/{run}/annotation_consistency_sample_round{round}.log",
+        f"logs/{{dataset}}/{{run}}/annotation_consistency_sample_round{{round}}{SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/{run}/annotation_consistency_sample_round{round}.tsv"
+        f"benchmarks/{{dataset}}/{{run}}/annotation_consistency_sample_round{{round}}{SHARD}.tsv"
     wildcard_constraints:
         run=RUNS.owners("annotation_consistency_sample"),
     priority: 2  # the longest chains go first
@@ -58,11 +58,12 @@ rule annotation_consistency_sample:
     params:
         settings=settings("annotation_consistency_sample"),
         code=code("annotation_consistency.sample"),
+        shard=shard,
         edges=lambda wildcards, input: f"--edges {input.edges}" if input.edges else "",
     shell:
         "python -m wsis_steps.annotation_consistency.sample --images {input.images} --proposals {input.proposals}"
         " {params.edges} --model {input.model} --samples {output.samples} --labels {output.labels}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule annotation_consistency_train_prediction:

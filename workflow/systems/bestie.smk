@@ -68,12 +68,12 @@ rule bestie_infer:
         images=f"{DATA}/images.h5",
         model=trained_in_round,
     output:
-        labels="results/{dataset}/{run}/labels/round{round}.h5",
-        predictions="results/{dataset}/{run}/predictions/round{round}.h5",
+        labels=share("results/{dataset}/{run}/labels/round{round}"),
+        predictions=share("results/{dataset}/{run}/predictions/round{round}"),
     log:
-        "logs/{dataset}/{run}/bestie_infer_round{round}.log",
+        f"logs/{{dataset}}/{{run}}/bestie_infer_round{{round}}{SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/{run}/bestie_infer_round{round}.tsv"
+        f"benchmarks/{{dataset}}/{{run}}/bestie_infer_round{{round}}{SHARD}.tsv"
     wildcard_constraints:
         run=RUNS.owners("bestie_infer"),
         round="(?!00)[0-9]{2}",
@@ -86,7 +86,8 @@ rule bestie_infer:
     params:
         settings=settings("bestie_infer"),
         code=code("bestie.infer"),
+        shard=shard,
     shell:
         "python -m wsis_steps.bestie.infer --images {input.images} --model {input.model}"
         " --labels {output.labels} --predictions {output.predictions}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

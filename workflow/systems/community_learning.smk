@@ -39,12 +39,12 @@ rule community_learning_infer:
         proposals=proposals("community_learning_train"),
         model=result("community_learning_train", "community_learning/model.pt"),
     output:
-        labels="results/{dataset}/{run}/labels/round00.h5",
-        predictions="results/{dataset}/{run}/predictions/direct.h5",
+        labels=share("results/{dataset}/{run}/labels/round00"),
+        predictions=share("results/{dataset}/{run}/predictions/direct"),
     log:
-        "logs/{dataset}/{run}/community_learning_infer.log",
+        f"logs/{{dataset}}/{{run}}/community_learning_infer{SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/{run}/community_learning_infer.tsv"
+        f"benchmarks/{{dataset}}/{{run}}/community_learning_infer{SHARD}.tsv"
     wildcard_constraints:
         run=RUNS.owners("community_learning_infer"),
     priority: 1  # the longest chains go first
@@ -56,7 +56,8 @@ rule community_learning_infer:
     params:
         settings=settings("community_learning_infer"),
         code=code("community_learning.infer"),
+        shard=shard,
     shell:
         "python -m wsis_steps.community_learning.infer --images {input.images} --proposals {input.proposals}"
         " --model {input.model} --labels {output.labels} --predictions {output.predictions}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

@@ -38,12 +38,12 @@ rule learning_to_segment_infer:
         images=f"{DATA}/images.h5",
         model=result("learning_to_segment_train", "learning_to_segment/model.pt"),
     output:
-        train="results/{dataset}/{run}/semantic/train.h5",
-        val="results/{dataset}/{run}/semantic/val.h5",
+        train=share("results/{dataset}/{run}/semantic/train"),
+        val=share("results/{dataset}/{run}/semantic/val"),
     log:
-        "logs/{dataset}/{run}/learning_to_segment_infer.log",
+        f"logs/{{dataset}}/{{run}}/learning_to_segment_infer{SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/{run}/learning_to_segment_infer.tsv"
+        f"benchmarks/{{dataset}}/{{run}}/learning_to_segment_infer{SHARD}.tsv"
     wildcard_constraints:
         run=RUNS.owners("learning_to_segment_infer"),
     conda:
@@ -54,7 +54,8 @@ rule learning_to_segment_infer:
     params:
         settings=settings("learning_to_segment_infer"),
         code=code("learning_to_segment.infer"),
+        shard=shard,
     shell:
         "python -m wsis_steps.learning_to_segment.infer --images {input.images} --model {input.model}"
         " --train {output.train} --val {output.val}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
-from wsis_steps.annotation_consistency.label_sets import LabelSets
 from wsis_steps.annotation_consistency.losses import (
     exact_self_diversity,
     mask_self_diversity,
     task_losses,
 )
+from wsis_steps.core.label_sets import LabelSets
 from wsis_steps.core.ranks import divisor
 from wsis_steps.core.store import ImageInstances
 from wsis_steps.maskrcnn.samples import LabelledPictures

@@ -20,7 +20,6 @@ from torch import Tensor
 from wsis_steps.annotation_consistency.annotation import Claims, claims_of
 from wsis_steps.annotation_consistency.inference import forbid, infer
 from wsis_steps.annotation_consistency.instances import choose, quality
-from wsis_steps.annotation_consistency.label_sets import write_label_sets
 from wsis_steps.annotation_consistency.network import CONDITIONAL_STEPS, ConditionalNetwork, load_conditional
 from wsis_steps.annotation_consistency.region_graph import RegionGraph, graph_tensors, with_matrices
 from wsis_steps.annotation_consistency.samples import GraphReader, read_edges, scale_to
@@ -29,6 +28,7 @@ from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.batches import to_tensor
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures
+from wsis_steps.core.label_sets import write_label_sets
 from wsis_steps.core.loop import to_device
 from wsis_steps.core.masks import describe
 from wsis_steps.core.models import load_model
@@ -43,6 +43,7 @@ STEP = Step(
     inputs=("images", "proposals", "model"),
     optional=("edges",),
     outputs=("samples", "labels"),
+    sharded=True,
 )
 
 
@@ -142,8 +143,8 @@ def main(job: Job) -> None:
     check_same_classes(images, trained)
     model = load_conditional(trained).to(device).eval()
     sampler = Sampler(model, GraphReader(images, proposals, edges), settings)
-    members = images.members("train")
-    pictures, found, labels = Pictures(images, members), [], []
+    members = job.share(images.members("train"))
+    pictures, found, labels = Pictures(images), [], []
     with torch.inference_mode():
         for i in job.progress(members):
             sets, instances = sampler(int(i), pictures.read(int(i)))
@@ -152,7 +153,8 @@ def main(job: Job) -> None:
     seen = {settings.supervision, *trained.supervision, *proposals.supervision, *(edges.supervision if edges else ())}
     provenance = job.provenance(trained.class_names, seen)
     table = [images.ids[i] for i in members], images.heights[members], images.widths[members]
-    write_label_sets(job.outputs["samples"], provenance, *table, *zip(*found, strict=True))
+    sets = zip(*found, strict=True) if found else ((), ())
+    write_label_sets(job.outputs["samples"], provenance, *table, *sets)
     write_instances(job.outputs["labels"], provenance, *table, labels)
 
 

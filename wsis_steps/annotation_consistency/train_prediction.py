@@ -13,11 +13,11 @@ Annotation Consistent Instances (ECCV 2020), supplement, section 2.1: minimises 
 
 import torch
 
-from wsis_steps.annotation_consistency.label_sets import LabelSets
 from wsis_steps.annotation_consistency.prediction import SampledPictures, diversity_reward
 from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.label_sets import LabelSets
 from wsis_steps.core.loop import build_optimizer, train
 from wsis_steps.core.models import load_model, save_model
 from wsis_steps.core.step import Job, Step

@@ -32,7 +32,7 @@ from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
 from wsis_steps.settings.bestie import BestieInfer, BestieTrain
 
-STEP = Step("bestie_infer", BestieInfer, inputs=("images", "model"), outputs=("labels", "predictions"))
+STEP = Step("bestie_infer", BestieInfer, inputs=("images", "model"), outputs=("labels", "predictions"), sharded=True)
 BATCH = 8  # pictures at once; changes nothing but speed
 
 
@@ -91,7 +91,7 @@ def compute_outputs(
     """The outputs for every image of a split, in its order; classes of training images limited to their tags."""
     settings, images = job.settings, pictures.images
     resized = prepare(settings.long_side, settings.size_multiple)
-    for indices, batch in read_ahead(pictures, images.members(split_name), resized, job.threads, BATCH):
+    for indices, batch in read_ahead(pictures, job.share(images.members(split_name)), resized, job.threads, BATCH):
         with torch.inference_mode(), autocast(device):
             outputs = predict(model, batch.to(device), settings.flip)
         for k, i in enumerate(indices):
@@ -109,8 +109,8 @@ def segment(
     """Instances of every image of a split, in its order."""
     settings: BestieInfer = job.settings
     by_points = split_name == "train" and settings.supervision == "points"
-    members = images.members(split_name)
-    pictures = Pictures(images, members)
+    members = job.share(images.members(split_name))
+    pictures = Pictures(images)
     waiting: deque[tuple[int, torch.Tensor, torch.Tensor]] = deque()  # for the CRF, which works ahead
 
     def probabilities() -> Iterator[tuple[int, torch.Tensor]]:
@@ -146,7 +146,7 @@ def main(job: Job) -> None:
     model.to(device).eval()
     for split_name, output in (("train", "labels"), ("val", "predictions")):
         found = segment(job, images, model, split_name, device)
-        members = images.members(split_name)
+        members = job.share(images.members(split_name))
         provenance = job.provenance(trained.class_names, trained.supervision)
         ids = [images.ids[i] for i in members]
         heights, widths = images.heights[members], images.widths[members]

@@ -44,11 +44,11 @@ def to_instances(found: PseudoLabels, semantic: np.ndarray) -> ImageInstances:
     return describe(rles, found.categories, ignore=ignore)
 
 
-def summarise(found: list[PseudoLabels]) -> dict:
-    """Counts over all images as JSON values."""
-    per_image = Counter(labels.accepted for labels in found)
+def summarise(found: list[dict[str, int]]) -> dict:
+    """Counts over all images, from those of each by `KINDS`, as JSON values."""
+    per_image = Counter(counts["accepted"] for counts in found)
     return {
-        **{kind: sum(getattr(labels, kind) for labels in found) for kind in KINDS},
+        **{kind: sum(counts[kind] for counts in found) for kind in KINDS},
         "images": len(found),
         "images_by_instances": {str(count): per_image[count] for count in sorted(per_image)},
     }
@@ -64,12 +64,13 @@ def main(job: Job) -> None:
     members = places(images, semantic)
     cue_rows = None if points else places(peaks, semantic)
 
-    def label(i: int) -> tuple[PseudoLabels, ImageInstances]:
+    def label(i: int) -> tuple[dict[str, int], ImageInstances]:
         own = members[i]
         cues = np.pad(images.points[own], ((0, 0), (0, 1)), constant_values=1) if points else peaks.read(cue_rows[i])
         labels = semantic.semantic(i)
         found = pseudo_instances(labels, cues, images.tags[own], job.settings.min_area)
-        return found, to_instances(found, labels)
+        # what is as large as the image stays here: the results of all images are kept
+        return {kind: getattr(found, kind) for kind in KINDS}, to_instances(found, labels)
 
     results = list(job.progress(fork_map(label, range(len(semantic)), job.threads), len(semantic)))
     supervision = {*semantic.supervision, *(["points"] if points else peaks.supervision)}

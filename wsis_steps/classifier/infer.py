@@ -23,7 +23,7 @@ from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
 from wsis_steps.settings.classifier import ClassifierInfer, ClassifierTrain
 
-STEP = Step("classifier_infer", ClassifierInfer, inputs=("images", "model"), outputs=("maps",))
+STEP = Step("classifier_infer", ClassifierInfer, inputs=("images", "model"), outputs=("maps",), sharded=True)
 BATCH = 8  # pictures at once; changes nothing but speed
 
 
@@ -36,13 +36,14 @@ def main(job: Job) -> None:
     model = build_classifier(ClassifierTrain.model_validate(trained.settings), len(trained.class_names))
     model.load_state_dict(trained.state)
     model.to(device).eval()
-    members = images.members("train")
+    everyone = images.members("train")
+    members = job.share(everyone)
     sizes = np.stack([images.heights, images.widths], axis=1)
     map_sizes = -(-sizes // settings.stride)  # rounded up
     provenance = job.provenance(images.class_names, trained.supervision)
     with create(job.outputs["maps"], Maps.schema, provenance) as file:
-        writer = MapsWriter(file, tuple(map_sizes[members].max(axis=0).tolist()), np.float16)
-        batches = read_ahead(Pictures(images, members), members, prepare(settings.size), job.threads, BATCH)
+        writer = MapsWriter(file, tuple(map_sizes[everyone].max(axis=0).tolist()), np.float16)
+        batches = read_ahead(Pictures(images), members, prepare(settings.size), job.threads, BATCH)
         for indices, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
             tags = torch.from_numpy(images.tags[indices])
             normalised = model.backbone.normalise(pictures.to(device))

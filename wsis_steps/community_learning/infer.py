@@ -33,6 +33,7 @@ STEP = Step(
     CommunityLearningInfer,
     inputs=("images", "proposals", "model"),
     outputs=("labels", "predictions"),
+    sharded=True,
 )
 
 
@@ -80,8 +81,8 @@ def main(job: Job) -> None:
     model.to(device).eval()
     own = places(proposals, images)
     for split_name, output in (("train", "labels"), ("val", "predictions")):
-        members, found = images.members(split_name), []
-        batches = read_ahead(Pictures(images, members), members, to_tensor, job.threads, batch=1)
+        members, found = job.share(images.members(split_name)), []
+        batches = read_ahead(Pictures(images), members, to_tensor, job.threads, batch=1)
         for (i,), pictures in job.progress(batches, len(members)):
             tags = images.tags[i] if split_name == "train" else None
             boxes = boxes_of(proposals, int(own[i]))

@@ -25,12 +25,13 @@ def read_ahead(
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """Yields (image indices, their prepared pictures stacked) in order, decoding in threads ahead of the reader.
 
-    A batch holds up to `batch` neighbours whose prepared pictures have the same shape.
+    A batch holds up to `batch` neighbours whose prepared pictures have the same shape; every so many begin a new one,
+    so that pictures meet as they would in one job where several share them.
     """
     indices: list[int] = []
     stack: list[torch.Tensor] = []
     with ThreadPoolExecutor(max(threads - 1, 1)) as pool:
-        waiting = deque()
+        waiting, taken = deque(), 0
         todo = iter(members)
         for i in itertools.chain(todo, [None]):
             if i is not None:
@@ -38,9 +39,10 @@ def read_ahead(
             while waiting and (i is None or len(waiting) > 2 * batch):
                 index, future = waiting.popleft()
                 picture = future.result()
-                if stack and (len(stack) == batch or picture.shape != stack[0].shape):
+                if stack and (taken % batch == 0 or picture.shape != stack[0].shape):
                     yield indices, torch.stack(stack)
                     indices, stack = [], []
+                taken += 1
                 indices.append(index)
                 stack.append(picture)
     if stack:

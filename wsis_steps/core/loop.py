@@ -222,7 +222,8 @@ def train(
             f"{job.name}: {ranks.count()} processes cannot share a batch of {settings.batch_size} evenly "
             f"({parts} parts); take another --ranks."
         )
-    ranks.join_batch_norms(model)
+    if settings.batch_norm == "joint":
+        ranks.join_batch_norms(model)
     model.to(memory_format=torch.channels_last)  # convolutions are a fifth faster on CPUs, and with mixed precision
     checkpoint = Checkpoint(job, model, optimizer)
     bases = [group["lr"] for group in optimizer.param_groups]

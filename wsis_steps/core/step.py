@@ -34,12 +34,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
 from wsis_steps.config import canonical, explain
 from wsis_steps.core.artifact import Provenance
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.shards import members_of_shard
 from wsis_steps.settings.base import Training
 
 log = logging.getLogger("wsis")
@@ -64,6 +66,7 @@ class Job:
     code: str = ""
     work: Path | None = None
     values: dict[str, str] = field(default_factory=dict)
+    shard: str = "1/1"
     terminated: bool = field(default=False, init=False)
 
     def provenance(
@@ -79,6 +82,11 @@ class Job:
             class_names=tuple(class_names),
             supervision=tuple(sorted(set(supervision))),
         )
+
+    def share(self, members: np.ndarray) -> np.ndarray:
+        """Those of `members`, numbers of images in order, that are this job's where several share the work of a step;
+        InputError where `shard` is none."""
+        return members[members_of_shard(len(members), self.shard)]
 
     def progress(
         self,
@@ -151,6 +159,7 @@ class Step:
     optional: tuple[str, ...] = ()
     several: tuple[str, ...] = ()  # inputs that take any number of files
     values: tuple[str, ...] = ()  # what the workflow says in text, not in a file
+    sharded: bool = False  # several jobs may share its images
 
     def run(self, main: Callable[[Job], None], arguments: Sequence[str] | None = None) -> None:
         """Parses the command line, calls main and ends the process with the exit status of the outcome."""
@@ -179,6 +188,8 @@ class Step:
             parser.add_argument(f"--{name}", metavar="TEXT", required=True)
         for name in self.outputs:
             parser.add_argument(f"--{name}", type=Path, metavar="FILE", required=True, help="output")
+        if self.sharded:
+            parser.add_argument("--shard", default="1/1", metavar="K/N", help="part of the images that is this job's")
         parser.add_argument("--settings", default="{}", metavar="JSON", help="settings; the rest take defaults")
         parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
         if issubclass(self.settings, Training):
@@ -203,7 +214,8 @@ class Step:
         partial = {name: path.with_name(f".{path.name}.{own}") for name, path in final.items()}
         values = {name: getattr(options, name) for name in self.values}
         threads = max(options.threads // ranks, 1)
-        job = Job(self.name, settings, inputs, partial, threads, options.code, options.work, values)
+        shard = getattr(options, "shard", "1/1")
+        job = Job(self.name, settings, inputs, partial, threads, options.code, options.work, values, shard)
         signal.signal(signal.SIGTERM, lambda *_: _terminate(job))
         started = time.monotonic()
         log.info("%s, settings %s", self.name, canonical(settings.model_dump(mode="json")))

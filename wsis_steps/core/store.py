@@ -212,9 +212,9 @@ class MapsWriter:
         self.categories.extend(int(category) for category in categories)
 
     def close(self) -> None:
-        ids, heights, widths, counts = zip(*self.table, strict=True)
+        ids, heights, widths, counts = zip(*self.table, strict=True) if self.table else ((), (), (), ())
         write_image_table(self.file, ids, heights, widths, counts)
-        self.file.create_dataset("image/map_size", data=np.array(self.sizes, dtype=np.int32))
+        self.file.create_dataset("image/map_size", data=np.array(self.sizes, dtype=np.int32).reshape(-1, 2))
         self.file.create_dataset("category", data=np.array(self.categories, dtype=np.uint8))
 
 

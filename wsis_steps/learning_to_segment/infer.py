@@ -27,7 +27,13 @@ from wsis_steps.core.store import Images, Maps, MapsWriter
 from wsis_steps.learning_to_segment.network import SemanticNetwork, build_semantic_network
 from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, LearningToSegmentTrain
 
-STEP = Step("learning_to_segment_infer", LearningToSegmentInfer, inputs=("images", "model"), outputs=("train", "val"))
+STEP = Step(
+    "learning_to_segment_infer",
+    LearningToSegmentInfer,
+    inputs=("images", "model"),
+    outputs=("train", "val"),
+    sharded=True,
+)
 BATCH = 8  # pictures at once; changes nothing but speed
 
 
@@ -57,7 +63,8 @@ def compute_probabilities(
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Image index and class probabilities (1 + C, h, w) at the image's size, of every image of a split in order."""
     settings, images = job.settings, pictures.images
-    for indices, batch in read_ahead(pictures, images.members(split), prepare(settings.size), job.threads, BATCH):
+    members = job.share(images.members(split))
+    for indices, batch in read_ahead(pictures, members, prepare(settings.size), job.threads, BATCH):
         with torch.inference_mode(), autocast(device):
             coarse = predict(model, batch.to(device), settings.flip)
         for i, own in zip(indices, coarse, strict=True):
@@ -78,11 +85,11 @@ def main(job: Job) -> None:
     model.load_state_dict(trained.state)
     model.to(device).eval()
     for split in ("train", "val"):
-        members = images.members(split)
-        pictures = Pictures(images, members)
+        everyone = images.members(split)
+        members, pictures = job.share(everyone), Pictures(images)
         outputs = compute_probabilities(job, pictures, model, split, device)
         refined = refine_ahead(pictures, outputs, job.settings, job.threads)
-        largest = images.heights[members].max(initial=1), images.widths[members].max(initial=1)
+        largest = images.heights[everyone].max(initial=1), images.widths[everyone].max(initial=1)
         with create(job.outputs[split], Maps.schema, job.provenance(trained.class_names, trained.supervision)) as file:
             writer = MapsWriter(file, tuple(map(int, largest)), np.uint8)
             for i, probability in zip(members, job.progress(refined, len(members)), strict=True):

@@ -18,7 +18,7 @@ from wsis_steps.maskrcnn.detections import to_instances
 from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer
 
-STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",))
+STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",), sharded=True)
 BATCH = 4  # pictures at once; changes nothing but speed
 
 
@@ -29,9 +29,9 @@ def main(job: Job) -> None:
     trained = load_model(job.inputs["model"], *MASKRCNN_STEPS)
     check_same_classes(images, trained)
     model = load_maskrcnn(trained, settings).to(device).eval()
-    members = images.members("val")
+    members = job.share(images.members("val"))
     found: list[ImageInstances] = []
-    batches = read_ahead(Pictures(images, members), members, to_tensor, job.threads, BATCH)
+    batches = read_ahead(Pictures(images), members, to_tensor, job.threads, BATCH)
     for _, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
         with torch.inference_mode():
             outputs = model([picture.to(device).float() / 255 for picture in pictures])

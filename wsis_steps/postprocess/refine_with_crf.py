@@ -21,7 +21,13 @@ from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
 from wsis_steps.settings.postprocess import PostprocessRefineWithCrf
 
-STEP = Step("postprocess_refine_with_crf", PostprocessRefineWithCrf, inputs=("images", "maps"), outputs=("semantic",))
+STEP = Step(
+    "postprocess_refine_with_crf",
+    PostprocessRefineWithCrf,
+    inputs=("images", "maps"),
+    outputs=("semantic",),
+    sharded=True,
+)
 
 
 def refine(
@@ -45,18 +51,18 @@ def refine(
 def main(job: Job) -> None:
     images, maps = Images(job.inputs["images"]), Maps(job.inputs["maps"])
     check_same_classes(images, maps)
-    members = places(images, maps)
+    places_of_maps = places(images, maps)
     largest = (int(maps.heights.max()), int(maps.widths.max()))
-    pictures = Pictures(images, members)
+    pictures, mine = Pictures(images), job.share(np.arange(len(maps)))
 
     def refine_image(i: int) -> np.ndarray:
-        return refine(pictures.read(int(members[i])), *maps.read(i), job.settings)
+        return refine(pictures.read(int(places_of_maps[i])), *maps.read(i), job.settings)
 
     with create(job.outputs["semantic"], Maps.schema, job.provenance(maps.class_names, maps.supervision)) as file:
         writer = MapsWriter(file, largest, np.uint8)
-        refined = fork_map(refine_image, range(len(maps)), job.threads)
-        for identity, labels in zip(maps.ids, job.progress(refined, len(maps)), strict=True):
-            writer.add(identity, *labels.shape, labels[None])
+        refined = fork_map(refine_image, mine, job.threads)
+        for i, labels in zip(mine, job.progress(refined, len(mine)), strict=True):
+            writer.add(maps.ids[i], *labels.shape, labels[None])
         writer.close()
 
 

@@ -20,7 +20,7 @@ from wsis_steps.proposals.contours import EdgeFinder, find_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.settings.proposals import ProposalsFindEdges
 
-STEP = Step("proposals_find_edges", ProposalsFindEdges, inputs=("images",), outputs=("edges",))
+STEP = Step("proposals_find_edges", ProposalsFindEdges, inputs=("images",), outputs=("edges",), sharded=True)
 
 
 def edge_map(picture: np.ndarray, settings: ProposalsFindEdges, find_edges: EdgeFinder | None) -> np.ndarray:
@@ -35,7 +35,7 @@ def main(job: Job) -> None:
     torch.set_num_threads(1)  # processes, not threads, share the work
     images = Images(job.inputs["images"])
     find_edges, seen = load_edge_finder(settings.edges, settings.edge_model)
-    pictures, members = Pictures(images), range(len(images))
+    pictures, members = Pictures(images), job.share(np.arange(len(images)))
 
     def find(i: int) -> np.ndarray:
         return edge_map(pictures.read(i), settings, find_edges)

@@ -15,7 +15,6 @@ from wsis_steps.core.images import Pictures, shrink
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.proposals import encode, write_proposals
 from wsis_steps.core.regions import RegionProposals
-from wsis_steps.core.shards import members_of_shard
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images
 from wsis_steps.proposals.candidates import boxes_of
@@ -31,7 +30,7 @@ STEP = Step(
     ProposalsGroupRegions,
     inputs=("images",),
     outputs=("proposals",),
-    values=("shard",),
+    sharded=True,
 )
 
 SMALLEST_SIDE = 4  # pixels; what is smaller is not parted
@@ -64,7 +63,7 @@ def main(job: Job) -> None:
     settings: ProposalsGroupRegions = job.settings
     torch.set_num_threads(1)  # processes, not threads, share the work
     images = Images(job.inputs["images"])
-    members = members_of_shard(len(images), job.values["shard"])
+    members = job.share(np.arange(len(images)))
     find_edges, edges_seen = load_edge_finder(settings.edges, settings.edge_model)
     ranker, ranker_seen = load_ranker(settings.ranker, settings.ranker_model, settings.edges, settings.mode)
     pictures = Pictures(images)

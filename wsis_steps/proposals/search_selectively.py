@@ -17,7 +17,6 @@ from wsis_steps.core.images import Pictures, shrink
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.proposals import encode, write_proposals
 from wsis_steps.core.regions import BoxProposals
-from wsis_steps.core.shards import members_of_shard
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images
 from wsis_steps.settings.proposals import ProposalsSearchSelectively
@@ -27,7 +26,7 @@ STEP = Step(
     ProposalsSearchSelectively,
     inputs=("images",),
     outputs=("proposals",),
-    values=("shard",),
+    sharded=True,
 )
 
 
@@ -67,7 +66,7 @@ def propose(picture: np.ndarray, settings: ProposalsSearchSelectively) -> BoxPro
 
 def main(job: Job) -> None:
     images = Images(job.inputs["images"])
-    members = members_of_shard(len(images), job.values["shard"])
+    members = job.share(np.arange(len(images)))
     pictures = Pictures(images)
 
     def propose_image(i: int) -> tuple:

@@ -47,7 +47,7 @@ def read_jobs(benchmarks: Path, logs: Path) -> Iterator[dict]:
             continue
         written, gpu = last_words(logs / folder / f"{path.stem}.log")
         yield {
-            "run": folder.as_posix() if folder.parts else "all",
+            "run": folder.parts[0] if folder.parts else "all",
             "step": step,
             "jobs": 1,
             "minutes": measured["s"].iloc[-1] / 60,

@@ -33,12 +33,15 @@ from wsis_steps.settings.evaluation import (
 )
 from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, LearningToSegmentTrain
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
-from wsis_steps.settings.postprocess import PostprocessRefineWithCrf, PostprocessReplaceWithProposals
+from wsis_steps.settings.postprocess import (
+    PostprocessMergeShards,
+    PostprocessRefineWithCrf,
+    PostprocessReplaceWithProposals,
+)
 from wsis_steps.settings.proposals import (
     ProposalsFindEdges,
     ProposalsGroupRegions,
     ProposalsImportProposals,
-    ProposalsMergeShards,
     ProposalsSearchSelectively,
     ProposalsTrainEdges,
     ProposalsTrainRanker,
@@ -53,12 +56,12 @@ STEPS: dict[str, type[Settings]] = {
     "proposals_search_selectively": ProposalsSearchSelectively,
     "proposals_group_regions": ProposalsGroupRegions,
     "proposals_find_edges": ProposalsFindEdges,
-    "proposals_merge_shards": ProposalsMergeShards,
     "proposals_import_proposals": ProposalsImportProposals,
     "classifier_train": ClassifierTrain,
     "classifier_infer": ClassifierInfer,
     "classifier_find_peaks": ClassifierFindPeaks,
     "classifier_audit_tags": ClassifierAuditTags,
+    "postprocess_merge_shards": PostprocessMergeShards,
     "postprocess_refine_with_crf": PostprocessRefineWithCrf,
     "postprocess_replace_with_proposals": PostprocessReplaceWithProposals,
     "learning_to_segment_train": LearningToSegmentTrain,

@@ -36,6 +36,9 @@ class Training(Settings):
     """How the pixels were normalised when the weights were made: mean and deviation, or (x - 128) / 128."""
     batch_size: Positive = 16
     """Images a step."""
+    batch_norm: Literal["joint", "own"] = "joint"
+    """Where several processes train. joint: statistics of the whole batch, as one process has; own: each of its part
+    of the batch, which saves them an exchange a layer, but makes the number of GPUs a part of the result."""
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     """SGD has Nesterov momentum in the classifier only, as released."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3

@@ -25,3 +25,7 @@ class PostprocessReplaceWithProposals(Settings):
     """Where the proposals come from: ours, or those that `proposals_import_proposals` read."""
     min_overlap: Fraction = 0.0
     """A mask stays where no proposal reaches this intersection over union with it; 0: where none touches it."""
+
+
+class PostprocessMergeShards(Settings):
+    """Joins what jobs made that shared the images of a step."""

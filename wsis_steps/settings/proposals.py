@@ -98,10 +98,6 @@ class ProposalsGroupRegions(Grouping):
     """Added to the score of a candidate e times smaller; large objects have more candidates and would take all."""
 
 
-class ProposalsMergeShards(Settings):
-    """Joins what the jobs of a step made."""
-
-
 class ProposalsTrainRanker(Grouping):
     """Trains the ranker of the package on the drawn segments of BSDS500."""
 

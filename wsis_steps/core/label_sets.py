@@ -33,4 +33,4 @@ def write_label_sets(
     """Writes the instances of the images, in their order, with the sets (n, K) that hold them."""
     with create(path, LabelSets.schema, provenance) as file:
         write_instance_tables(file, ids, heights, widths, images)
-        file.create_dataset("instance/sets", data=np.concatenate(sets))
+        file.create_dataset("instance/sets", data=np.concatenate(sets) if len(sets) else np.zeros((0, 0), bool))

@@ -1,0 +1,92 @@
+"""Steps whose images several jobs share: what these make is joined to the bytes that one job would have written."""
+
+import pytest
+from artifacts import write_images
+from calls import call
+from proposal_sets import square_boxes, square_edges, square_regions
+from tiny_settings import BESTIE, CLASSIFIER, COMMUNITY_LEARNING, INITIALISE, LEARNING_TO_SEGMENT, MASKRCNN
+from trainings import write_labels, write_semantic
+
+TRAIN, VAL = 20, 9
+CRF = {"crf_iterations": 1, "bilateral_sxy": 8}
+# step: what it is called with; inputs are files of `trained`, models under the name of the step that trains them
+STEPS = {
+    "classifier.infer": ({"stride": 2}, {"images": "images", "model": "classifier.train"}, ["maps"]),
+    "postprocess.refine_with_crf": (CRF, {"images": "images", "maps": "maps"}, ["semantic"]),
+    "learning_to_segment.infer": (CRF, {"images": "images", "model": "learning_to_segment.train"}, ["train", "val"]),
+    "bestie.infer": (
+        {**CRF, "min_area": 4, "window": 5},
+        {"images": "images", "model": "bestie.train"},
+        ["labels", "predictions"],
+    ),
+    "community_learning.infer": (
+        {"short_sides": [32], "detections": 5},
+        {"images": "images", "proposals": "boxes", "model": "community_learning.train"},
+        ["labels", "predictions"],
+    ),
+    "annotation_consistency.sample": (
+        {"samples": 2},
+        {"images": "images", "proposals": "regions", "edges": "edges", "model": "annotation_consistency.initialise"},
+        ["samples", "labels"],
+    ),
+    "maskrcnn.infer": (
+        {"min_size": 32, "max_size": 32},
+        {"images": "images", "model": "maskrcnn.train"},
+        ["predictions"],
+    ),
+    "proposals.find_edges": ({"edges": "gradient"}, {"images": "images"}, ["edges"]),
+}
+TRAININGS = {
+    "classifier.train": (CLASSIFIER, {}),
+    "learning_to_segment.train": (LEARNING_TO_SEGMENT, {}),
+    "bestie.train": (BESTIE, {"semantic": "semantic", "labels": "labels"}),
+    "community_learning.train": (COMMUNITY_LEARNING, {"proposals": "boxes"}),
+    "annotation_consistency.initialise": (INITIALISE, {"proposals": "regions"}),
+    "maskrcnn.train": (MASKRCNN, {"labels": "labels"}),
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A file for each input, in a folder."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_images(folder / "images", train=TRAIN, val=VAL)
+    write_labels(folder / "labels", count=TRAIN)
+    write_semantic(folder / "semantic", count=TRAIN)
+    square_boxes(folder / "boxes", TRAIN + VAL)
+    square_regions(folder / "regions", TRAIN + VAL)
+    square_edges(folder / "edges", TRAIN + VAL)
+    return folder
+
+
+def prepare(folder, name: str) -> None:
+    """Trains the model of that name, or makes the activation maps, where they are not there yet."""
+    if name in TRAININGS and not (folder / name).exists():
+        settings, inputs = TRAININGS[name]
+        files = {"images": folder / "images", **{key: folder / value for key, value in inputs.items()}}
+        done = call(name, settings, **files, model=folder / name, metrics=folder / "metrics")
+        assert done.status == 0, done.errors
+    if name == "maps" and not (folder / name).exists():
+        infer("classifier.infer", folder, {"maps": folder / "maps"})
+
+
+def infer(step: str, folder, outputs: dict, **more) -> None:
+    settings, inputs, _ = STEPS[step]
+    for name in inputs.values():
+        prepare(folder, name)
+    files = {key: folder / name for key, name in inputs.items()}
+    done = call(step, settings, **files, **outputs, **more)
+    assert done.status == 0, done.errors
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_jobs_that_share_the_images_make_the_bytes_of_one(trained, tmp_path, step):
+    names = STEPS[step][2]
+    infer(step, trained, {name: tmp_path / name for name in names})
+    for k in (1, 2, 3, 4):  # VAL is less than four blocks: some have none of its images
+        infer(step, trained, {name: tmp_path / f"{name}{k}" for name in names}, shard=f"{k}/4")
+    for name in names:
+        shards, merged = [tmp_path / f"{name}{k}" for k in (1, 2, 3, 4)], tmp_path / "merged"
+        done = call("postprocess.merge_shards", shards=shards, merged=merged)
+        assert done.status == 0, done.errors
+        assert merged.read_bytes() == (tmp_path / name).read_bytes(), name
