@@ -1,5 +1,4 @@
 # The only functions that rules use. A path of a run's result lies in the folder of the first run that computes it.
-import json
 import os
 import sys
 from pathlib import Path
@@ -100,14 +99,10 @@ def cues(wildcards):
     return [] if points else result("classifier_find_peaks", "classifier/peaks.h5")(wildcards)
 
 
-def round_labels(wildcards):
-    """The labels that a round trains on."""
-    return f"results/{DATASET}/{RUNS.learnt(wildcards.run, int(wildcards.round))}"
-
-
-def trained_in_round(wildcards):
-    """The network whose outputs are the labels of a round: trained in the round before, counted from 0."""
-    return f"results/{DATASET}/{RUNS.trained(wildcards.run, int(wildcards.round))}"
+def of_round(what):
+    """A result that `Runs` finds for a round, from 0: the labels that are `learnt` in it, or the network `trained` in the
+    round before, whose outputs are its labels."""
+    return lambda wildcards: f"results/{DATASET}/{getattr(RUNS, what)(wildcards.run, int(wildcards.round))}"
 
 
 def of_run(what):
@@ -141,18 +136,6 @@ def unreplaced(wildcards):
     if wildcards.name == "direct":
         return result("community_learning_infer", "predictions/direct.h5")(wildcards)
     return f"results/{DATASET}/{wildcards.run}/predictions/{wildcards.name}.h5"
-
-
-def source(wildcards):
-    """What the import reads that Snakemake can watch: the drawn tree, or the lists that name the images."""
-    chosen = RUNS.values("shared", "data_import_dataset")
-    if chosen.format == "shapes":
-        return f"results/{DATASET}/shared/source"
-    root = chosen.root or Path()
-    lists = [root / f"ImageSets/Segmentation/{name}.txt" for name in (chosen.train_list, chosen.val_list)]
-    lists += [Path(chosen.train_list), Path(chosen.val_list), chosen.class_map or Path(), chosen.annotations or Path()]
-    lists += [root / "tags.csv", root / "points.csv", root / "boxes.csv", *root.glob("annotations/instances_*.json")]
-    return [str(path) for path in lists if path.is_file()]
 
 
 def figures(wildcards):

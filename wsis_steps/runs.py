@@ -4,6 +4,7 @@ What two runs configure alike, from the first step on, is computed once: in the 
 """
 
 from functools import cache
+from pathlib import Path
 
 from wsis_steps.config import Configuration, Run, canonical
 from wsis_steps.core.errors import InputError
@@ -337,6 +338,18 @@ class Runs:
         made("maskrcnn", "maskrcnn_train", "maskrcnn/metrics.jsonl")
         made("predictions", "maskrcnn_infer", "predictions/val.h5")
         return rows
+
+    def source(self) -> list[str]:
+        """What the import reads that Snakemake can watch: the drawn tree, or the lists that name the images."""
+        chosen = self.values("shared", "data_import_dataset")
+        if chosen.format == "shapes":
+            return [f"{self.results}/shared/source"]
+        root = chosen.root or Path()
+        lists = [root / f"ImageSets/Segmentation/{name}.txt" for name in (chosen.train_list, chosen.val_list)]
+        lists += [Path(chosen.train_list), Path(chosen.val_list), *filter(None, (chosen.class_map, chosen.annotations))]
+        lists += [root / name for name in ("tags.csv", "points.csv", "boxes.csv")]
+        lists += root.glob("annotations/instances_*.json")
+        return [str(path) for path in lists if path.is_file()]
 
     def labelme_files(self) -> list[str]:
         """LabelMe's files beside the pictures, where they are what is imported."""

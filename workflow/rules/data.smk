@@ -39,7 +39,7 @@ rule data_download_archives:  # asked for by name: make voc2012, make coco2017
 
 rule data_import_dataset:
     input:
-        source=source,
+        source=lambda wildcards: RUNS.source(),
         watched=lambda wildcards: RUNS.labelme_files(),  # perhaps more than a command line holds
     output:
         images="results/{dataset}/shared/data/images.h5",

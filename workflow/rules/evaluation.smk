@@ -1,4 +1,5 @@
 # Every figure of every run, on one protocol, in one table.
+import json
 
 
 rule evaluation_score_instances:

@@ -34,7 +34,7 @@ rule bestie_train:
     input:
         images=f"{DATA}/images.h5",
         semantic=semantic,
-        labels=round_labels,
+        labels=of_round("learnt"),
         pretrained=own_classifier("bestie_train"),
     output:
         model="results/{dataset}/{run}/bestie/round{round}/model.pt",
@@ -66,7 +66,7 @@ rule bestie_train:
 rule bestie_infer:
     input:
         images=f"{DATA}/images.h5",
-        model=trained_in_round,
+        model=of_round("trained"),
     output:
         labels=share("results/{dataset}/{run}/labels/round{round}"),
         predictions=share("results/{dataset}/{run}/predictions/round{round}"),
