@@ -1,7 +1,7 @@
 """Whether a step's memory grows with the number of images: the peak of each on 100 and on 1,000 generated pictures.
 
-A step may keep a line of a table and run-length masks of each image, and pictures up to a limit (`core/images.py`), so a
-tenth more is allowed for ten times the images; two calls on the same images differ by some MB.
+A step may keep a line of a table and run-length masks of each image, and pictures up to a limit (`core/images.py`), so
+a tenth more is allowed for ten times the images; two calls on the same images differ by some MB.
 
 The steps are those that Snakemake would run for all systems at the tests' tiny sizes, with the same command lines, one
 after another, each in a process of its own with one thread.
@@ -55,14 +55,12 @@ def peaks(folder: Path, count: int) -> dict[str, float]:
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     found = {}
     for name, command in commands(folder, count):
-        process = subprocess.Popen(
-            command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        said = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        with subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True) as process:
+            said = process.stderr.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
         if status:
-            raise RuntimeError(f"{name} ended with {process.returncode}: {said.decode()[-2000:]}")
+            raise RuntimeError(f"{name} ended with {process.returncode}: {said[-2000:]}")
         found[name] = max(found.get(name, 0), usage.ru_maxrss / 1e3)
     return found
 
