@@ -25,6 +25,7 @@ from bench import (
     evaluation,
     labels,
     loading,
+    memory,
     neighbourhood,
     proposals,
     replacement,
@@ -46,6 +47,7 @@ PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
     "dense_crf": lambda folder, device: dense_crf.measure(),
     "replacement": lambda folder, device: replacement.measure(folder),
     "proposals": lambda folder, device: proposals.measure(),
+    "memory": lambda folder, device: memory.measure(folder),
     "workflow": lambda folder, device: workflow.measure(folder),
     "loading": loading.measure,
 }

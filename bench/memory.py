@@ -1,0 +1,74 @@
+"""Whether a step's memory grows with the number of images: the peak of each on 100 and on 1,000 generated pictures.
+
+A step may keep a line of a table and run-length masks of each image, and pictures up to a limit (`core/images.py`), so
+a tenth more is allowed for ten times the images; two calls on the same images differ by some MB.
+
+The steps are those that Snakemake would run for all systems at the tests' tiny sizes, with the same command lines, one
+after another, each in a process of its own with one thread.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from bench.rows import Row
+
+ROOT = Path(__file__).parents[1]
+FEW, MANY = 100, 1000  # pictures; a half of them to train, a half to evaluate
+RUNS = {
+    "bestie": {"system": "bestie"},
+    "learning_to_segment": {"system": "learning_to_segment"},
+    "community_learning": {"system": "community_learning"},
+    "annotation_consistency": {"system": "annotation_consistency"},
+}
+
+
+def configure(folder: Path, count: int) -> Path:
+    """The configuration of a workflow on `count` pictures."""
+    steps = {}
+    for name in ("proposal_systems", "tiny"):
+        steps |= yaml.safe_load((ROOT / f"tests/{name}.yaml").read_text())["steps"]
+    steps["data_draw_shapes"] |= {"train": count // 2, "val": count - count // 2}
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({"dataset": "tiny", "runs": RUNS, "steps": steps}))
+    return path
+
+
+def commands(folder: Path, count: int) -> list[tuple[str, list[str]]]:
+    """Name and command line of every job, in an order in which they can run."""
+    snakemake = [sys.executable, "-m", "snakemake", "--directory", folder, "--dry-run", "--printshellcmds"]
+    options = ["--cores", "1", "--configfile", configure(folder, count)]
+    done = subprocess.run([*map(str, snakemake + options)], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = re.findall(r"^Shell command: (python -m wsis_steps\..*)$", done.stdout + done.stderr, flags=re.MULTILINE)
+    words = [shlex.split(line) for line in lines]
+    return [(Path(line[line.index("--log") + 1]).stem, [sys.executable, *line[1:]]) for line in words]
+
+
+def peaks(folder: Path, count: int) -> dict[str, float]:
+    """MB that a job on `count` pictures holds at most, by the jobs' names."""
+    (folder / "benchmarks/tiny").mkdir(parents=True)  # which Snakemake would fill
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    found = {}
+    for name, command in commands(folder, count):
+        with subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True) as process:
+            said = process.stderr.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if status:
+            raise RuntimeError(f"{name} ended with {process.returncode}: {said[-2000:]}")
+        found[name] = max(found.get(name, 0), usage.ru_maxrss / 1e3)
+    return found
+
+
+def measure(folder: Path) -> list[Row]:
+    """All rows of this file; `folder` is for the two workflows."""
+    few, many = (peaks(folder / str(count), count) for count in (FEW, MANY))
+    return [
+        Row(f"memory of {name}, {MANY:,} images", many[name], "MB", f"{FEW} images", few[name], 1.1, of_ratio=True)
+        for name in sorted(few)
+    ]
