@@ -48,9 +48,9 @@ TRAININGS = {
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A file for each input, in a folder."""
+    """A file for each input, in a folder; an image has no tag, as one without objects."""
     folder = tmp_path_factory.mktemp("trained")
-    write_images(folder / "images", train=TRAIN, val=VAL)
+    write_images(folder / "images", train=TRAIN, val=VAL, untagged=(3, 9))
     write_labels(folder / "labels", count=TRAIN)
     write_semantic(folder / "semantic", count=TRAIN)
     square_boxes(folder / "boxes", TRAIN + VAL)

@@ -50,10 +50,10 @@ def main(job: Job) -> None:
             with torch.inference_mode(), autocast(device):
                 maps = activation_maps(model, normalised, tags, None, settings.scales, settings.flip)
             for k, i in enumerate(indices):
-                own = maps[k, tags[k].to(device)][None]
+                own = maps[k, tags[k].to(device)][:, None]  # a map an item: an image without tags has none
                 resized = functional.interpolate(own, tuple(map_sizes[i].tolist()), mode="bilinear")
                 categories = np.flatnonzero(images.tags[i])
-                writer.add(images.ids[i], *sizes[i], resized[0].cpu().half().numpy(), categories)
+                writer.add(images.ids[i], *sizes[i], resized[:, 0].cpu().half().numpy(), categories)
         writer.close()
 
 

@@ -172,7 +172,7 @@ def load_weights(backbone: Backbone, weights: str) -> None:
 
 def read_weights(name: str, weights: str) -> tuple[Path, dict[str, Tensor]]:
     """The file of `weights` (a path or `imagenet`) and what it holds of that backbone; raises as `load_weights`."""
-    path = _imagenet_path(name) if weights == "imagenet" else Path(weights)
+    path = imagenet_path(name) if weights == "imagenet" else Path(weights)
     if not path.is_file():
         raise InputError(f"weights '{weights}': no such file; {nearest(weights, ['imagenet', 'none'])}")
     state = read_state_dict(path)
@@ -217,7 +217,8 @@ _OFFICIAL = {
 }
 
 
-def _imagenet_path(name: str) -> Path:
+def imagenet_path(name: str) -> Path:
+    """The file of a backbone's ImageNet weights; InputError that says where to get it, where there is none."""
     if name not in _OFFICIAL:
         raise InputError(f"backbone {name} has no ImageNet weights; write weights: none, or a path")
     path = Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / f"{name}_imagenet.pth"

@@ -139,7 +139,7 @@ class Meter:
         rate = (done - self.at_start) / (time.monotonic() - self.started)
         left = (self.total - done) / max(rate, 1e-9)
         log.info(
-            "%d of %d (%.0f %%), %.1f %s/s, %s left%s",
+            "%d of %d (%.0f %%), %.3g %s/s, %s left%s",
             done, self.total, 100 * done / self.total, rate, self.unit, duration(left), more,
         )  # fmt: skip
         self.told, self.told_at = time.monotonic(), done
@@ -287,7 +287,7 @@ def guarded(call: Callable[[], None]) -> int:
         log.error("%s", str(error).rsplit("InputError: ", 1)[-1].strip())
         return 2
     except KeyboardInterrupt:
-        log.error("Interrupted; nothing was kept of the unfinished output.")
+        log.error("Interrupted; no unfinished output was kept, and a training goes on from its last checkpoint.")
         return 130
     except (
         ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError,

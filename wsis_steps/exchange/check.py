@@ -1,7 +1,7 @@
 """Lists all that is wrong with a data set, each with its file and line, before anything is trained.
 
 Then it tells what is allowed but makes learning harder: names that are nearly alike, few or uneven images, classes that
-tags cannot tell apart.
+tags cannot tell apart. Of a configuration it says, too, which ImageNet weights are still to be downloaded.
 
 Exit status: 0 where nothing is wrong, 2 where something is.
 
@@ -20,13 +20,16 @@ from pathlib import Path
 
 import yaml
 
-from wsis_steps.config import load
+from wsis_steps.config import Configuration, load
+from wsis_steps.core.backbones import imagenet_path
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import progress
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.formats import load_record, read_dataset
 from wsis_steps.data.records import SPLITS, Dataset
+from wsis_steps.runs import Runs
+from wsis_steps.settings.base import Training
 from wsis_steps.settings.data import DataImportDataset
 
 log = logging.getLogger("wsis")
@@ -61,6 +64,11 @@ def find_settings(path: Path, annotations: Path | None) -> DataImportDataset:
         return DataImportDataset(format=form, root=path, annotations=annotations)
     if annotations:
         raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
+    return DataImportDataset.model_validate(read_configuration(path).steps.get("data_import_dataset") or {})
+
+
+def read_configuration(path: Path) -> Configuration:
+    """What a YAML file configures; InputError where it is none."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -69,8 +77,22 @@ def find_settings(path: Path, annotations: Path | None) -> DataImportDataset:
         raise InputError(f"{path} is neither a folder nor a configuration: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is neither a folder nor a configuration.")
-    values = load(content).steps.get("data_import_dataset") or {}
-    return DataImportDataset.model_validate(values)
+    return load(content)
+
+
+def missing_weights(path: Path) -> list[str]:
+    """What has to be downloaded before the runs of a configuration can begin; of a folder nothing is known."""
+    if path.is_dir():
+        return []
+    runs, missing = Runs(read_configuration(path)), {}
+    trained = [runs.values(run, step) for run in runs.runs for step in runs.steps(run)]
+    for values in trained:
+        if isinstance(values, Training) and values.weights == "imagenet":
+            try:
+                imagenet_path(values.backbone)
+            except InputError as error:
+                missing[values.backbone] = str(error)
+    return list(missing.values())
 
 
 def tell(dataset: Dataset) -> None:
@@ -96,12 +118,13 @@ def main(options: argparse.Namespace) -> None:
         results = progress(loaded, len(dataset.records), "check")
         damaged = [str(found) for found in results if isinstance(found, InputError)]
         if damaged:
-            raise InputError(f"{len(damaged)} pictures cannot be used.", damaged)
+            raise InputError(f"{len(damaged)} picture{'s' * (len(damaged) > 1)} cannot be used.", damaged)
     except InputError as error:
         print("\n".join(error.sentences))
         count = len(error.sentences)
         raise InputError(f"{options.data}: {count} problem{'s' * (count > 1)}.") from None
     tell(dataset)
-    doubts = find_doubts(dataset)
+    doubts = [*find_doubts(dataset), *missing_weights(options.data)]
     print("\n".join(["", *doubts]) if doubts else "")
-    print(f"{options.data}: nothing is wrong" + (f"; {len(doubts)} doubts, above." if doubts else "."))
+    count = f"; {len(doubts)} doubt{'s' * (len(doubts) > 1)}, above" if doubts else ""
+    print(f"{options.data}: nothing is wrong{count}.")
