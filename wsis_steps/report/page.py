@@ -27,6 +27,7 @@ table { border-collapse: collapse; font-size: .87rem; white-space: nowrap; }
 caption { position: absolute; left: -9999px; }
 th, td { padding: 4px 9px; text-align: left; border-bottom: 1px solid var(--line); }
 tr:last-child td { border-bottom: 0; } th { color: var(--quiet); font-weight: 600; }
+thead th { white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child { position: sticky; left: 0; background: var(--card); font-weight: 600; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .bar { display: block; min-width: 64px; background: linear-gradient(var(--accent) 0 0) 0 100% / var(--share) 3px
