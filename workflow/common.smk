@@ -53,13 +53,15 @@ def result(step, path):
     return lambda wildcards: f"results/{DATASET}/{RUNS.owner(wildcards.run, step)}/{path}"
 
 
-# What jobs that share a step's images add to the names of logs and benchmarks; alone, a job adds nothing.
+# What jobs that share a step's images add to names of logs and benchmarks; alone, a job adds nothing.
 SHARD = "_{shard}_of_{shards}" if CONFIGURATION.shards > 1 else ""
 
 
-def share(path):
-    """What a job writes of `path`.h5: all of it or, where `shards` jobs share the images, a part to be joined."""
-    return temp(f"{path}/{SHARD[1:]}.h5") if SHARD else f"{path}.h5"
+def share(path, kept=False):
+    """What a job writes of `path`.h5: all of it or, where `shards` jobs share the images, a part to be joined. Of two
+    outputs both are `kept`, also the one that nothing asks for yet, which would later make the other anew, too."""
+    part = f"{path}/{SHARD[1:]}.h5" if SHARD else f"{path}.h5"
+    return temp(part) if SHARD and not kept else part
 
 
 def shard(wildcards):
@@ -69,8 +71,7 @@ def shard(wildcards):
 
 def shards(path):
     """What the jobs that share a step's images write, in order."""
-    count = CONFIGURATION.shards
-    return [f"{path}/{number}_of_{count}.h5" for number in range(1, count + 1)]
+    return [f"{path}/{number}_of_{CONFIGURATION.shards}.h5" for number in range(1, CONFIGURATION.shards + 1)]
 
 
 def semantic(wildcards):

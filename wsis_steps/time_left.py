@@ -12,15 +12,18 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 
 def read_costs(path: Path) -> dict[str, float]:
-    """Seconds that a job of each step took on average, from a cost.csv; none where there is no such file."""
+    """Seconds that a job of each step took on average, from a cost.csv; none where there is no such table."""
     if not path.is_file():
         return {}
     minutes, jobs = Counter(), Counter()
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            minutes[row["step"]] += float(row["minutes"])
-            jobs[row["step"]] += int(row["jobs"])
-    return {step: 60 * minutes[step] / jobs[step] for step in jobs}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                minutes[row["step"]] += float(row["minutes"])
+                jobs[row["step"]] += int(row["jobs"])
+        return {step: 60 * minutes[step] / jobs[step] for step in jobs}
+    except (OSError, KeyError, ValueError, TypeError, ZeroDivisionError, csv.Error):
+        return {}  # a table that somebody changed must not keep the workflow from running
 
 
 class TimeLeft(logging.Handler):
@@ -40,6 +43,12 @@ class TimeLeft(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes note of what Snakemake says of its jobs."""
+        try:
+            self._note(record)
+        except (AttributeError, KeyError, TypeError):  # another Snakemake that says it otherwise; it would stop by this
+            logger.removeHandler(self)
+
+    def _note(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
         if event == LogEvent.RUN_INFO:
             self.started = time.monotonic()

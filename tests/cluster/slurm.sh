@@ -17,7 +17,7 @@ CONF=/etc/slurm  # the jobs that a job starts look nowhere else
 
 possible() {
     [ "$(id -u)" = 0 ] || { echo "a SLURM of its own needs root"; return 1; }
-    if [ -e $CONF/slurm.conf ] && ! grep -q "$RUN" $CONF/slurm.conf; then
+    if ! ours; then
         echo "$CONF/slurm.conf belongs to another cluster"
         return 1
     fi
@@ -125,8 +125,10 @@ stop() { # the process whose number a file holds
     kill -9 "$number" 2> /dev/null || true
 }
 
+ours() { [ ! -e $CONF/slurm.conf ] || grep -q "$RUN" $CONF/slurm.conf; }
+
 down() {
-    [ -d $RUN ] || return 0
+    [ -d $RUN ] && ours || return 0
     if [ -e $CONF/slurm.conf ] && timeout 10 scancel --user=root 2> /dev/null; then
         wait_for 60 nothing_runs || true
     fi

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +30,9 @@ def table(tmp_path) -> pd.DataFrame:
     write_job(tmp_path, "one/bestie_train_round00", 60, 500.5, "said\n" + wrote.format("1.5", "1 min 0 s"))
     gpu = wrote.format("2.5", "2 min 0 s, at most 900 MB of GPU memory")
     write_job(tmp_path, "one/bestie_train_round01", 120, 700.4, gpu)
+    for earlier in ("", "_1_of_4"):  # of runs with other `shards`
+        write_job(tmp_path, f"shared/proposals_group_regions{earlier}", 999, 999, "")
+        os.utime(tmp_path / f"benchmarks/shared/proposals_group_regions{earlier}.tsv", (0, 0))
     write_job(tmp_path, "shared/proposals_group_regions_1_of_2", 30, 100, wrote.format("4.0", "30 s"))
     write_job(tmp_path, "shared/proposals_group_regions_2_of_2", 30, "-", "it ended without a word\n")
     write_job(tmp_path, "evaluation_summarise", 6, 50, wrote.format("0.0", "6.0 s"))

@@ -71,3 +71,12 @@ def test_costs_are_means_over_the_runs(tmp_path):
     )
     assert read_costs(tmp_path / "cost.csv") == {"train": 120.0, "infer": 30.0}
     assert read_costs(tmp_path / "no.csv") == {}
+
+
+def test_a_table_that_somebody_changed_and_events_of_another_snakemake_stop_nothing(tmp_path, monkeypatch):
+    (tmp_path / "cost.csv").write_text("run;step;jobs;minutes\na;train;2;3\n")
+    assert read_costs(tmp_path / "cost.csv") == {}
+    run = Run(monkeypatch, {"a": 10.0}, ["a", "a"])
+    time_left.logger.addHandler(run.handler)
+    run.tell(LogEvent.JOB_FINISHED, job=0)  # it is `job_id` in the one that this was written for
+    assert run.handler not in time_left.logger.handlers

@@ -18,6 +18,7 @@ from wsis_steps.core.masks import encode_segmentation
 from wsis_steps.core.models import load_model, save_model
 from wsis_steps.core.store import Maps, MapsWriter
 from wsis_steps.data.coco import read_coco
+from wsis_steps.exchange.check import missing_weights
 from wsis_steps.maskrcnn.network import build_from_settings, load_maskrcnn
 from wsis_steps.settings.maskrcnn import MaskrcnnTrain
 
@@ -226,3 +227,13 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     (folder / "i7.png").write_bytes(b"")
     assert call("check", folder, "--threads", 1) == 2
     assert "i7.png is not a picture" in capsys.readouterr().out
+
+
+def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypatch):
+    monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
+    (tmp_path / "my.yaml").write_text("dataset: mine\nruns: {bestie: {system: bestie}}\n")
+    missing = missing_weights(tmp_path / "my.yaml")
+    assert len(missing) == 3 and all("download" in sentence for sentence in missing)
+    for name in ("vgg16", "hrnet_w48", "resnet50"):
+        (tmp_path / f"{name}_imagenet.pth").touch()
+    assert missing_weights(tmp_path / "my.yaml") == []

@@ -90,3 +90,11 @@ def test_jobs_that_share_the_images_make_the_bytes_of_one(trained, tmp_path, ste
         done = call("postprocess.merge_shards", shards=shards, merged=merged)
         assert done.status == 0, done.errors
         assert merged.read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_a_part_that_is_none_is_told(trained, tmp_path):
+    (tmp_path / "none.h5").write_text("none")
+    done = call(
+        "postprocess.merge_shards", shards=[tmp_path / "none.h5", trained / "labels"], merged=tmp_path / "merged"
+    )
+    assert (done.status, done.traceback) == (2, False) and "none.h5 is truncated or no HDF5 file" in done.errors[0]

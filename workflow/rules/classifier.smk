@@ -102,8 +102,7 @@ rule classifier_audit_tags:  # of data without true masks; of others by the path
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=16000,
+        gpu=gpus("classifier_audit_tags"),
     params:
         settings=settings("classifier_audit_tags"),
         code=code("classifier.audit_tags"),

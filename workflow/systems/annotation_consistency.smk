@@ -41,8 +41,8 @@ rule annotation_consistency_sample:
         edges=edge_maps("annotation_consistency_sample"),
         model=round_file("conditional.pt"),
     output:
-        samples=share("results/{dataset}/{run}/annotation_consistency/round{round}/samples"),
-        labels=share("results/{dataset}/{run}/labels/round{round}"),
+        samples=share("results/{dataset}/{run}/annotation_consistency/round{round}/samples", kept=True),
+        labels=share("results/{dataset}/{run}/labels/round{round}", kept=True),
     log:
         f"logs/{{dataset}}/{{run}}/annotation_consistency_sample_round{{round}}{SHARD}.log",
     benchmark:

@@ -68,8 +68,8 @@ rule bestie_infer:
         images=f"{DATA}/images.h5",
         model=of_round("trained"),
     output:
-        labels=share("results/{dataset}/{run}/labels/round{round}"),
-        predictions=share("results/{dataset}/{run}/predictions/round{round}"),
+        labels=share("results/{dataset}/{run}/labels/round{round}", kept=True),
+        predictions=share("results/{dataset}/{run}/predictions/round{round}", kept=True),
     log:
         f"logs/{{dataset}}/{{run}}/bestie_infer_round{{round}}{SHARD}.log",
     benchmark:

@@ -39,8 +39,8 @@ rule community_learning_infer:
         proposals=proposals("community_learning_train"),
         model=result("community_learning_train", "community_learning/model.pt"),
     output:
-        labels=share("results/{dataset}/{run}/labels/round00"),
-        predictions=share("results/{dataset}/{run}/predictions/direct"),
+        labels=share("results/{dataset}/{run}/labels/round00", kept=True),
+        predictions=share("results/{dataset}/{run}/predictions/direct", kept=True),
     log:
         f"logs/{{dataset}}/{{run}}/community_learning_infer{SHARD}.log",
     benchmark:

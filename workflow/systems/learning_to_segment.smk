@@ -38,8 +38,8 @@ rule learning_to_segment_infer:
         images=f"{DATA}/images.h5",
         model=result("learning_to_segment_train", "learning_to_segment/model.pt"),
     output:
-        train=share("results/{dataset}/{run}/semantic/train"),
-        val=share("results/{dataset}/{run}/semantic/val"),
+        train=share("results/{dataset}/{run}/semantic/train", kept=True),
+        val=share("results/{dataset}/{run}/semantic/val", kept=True),
     log:
         f"logs/{{dataset}}/{{run}}/learning_to_segment_infer{SHARD}.log",
     benchmark:

@@ -5,14 +5,20 @@ small machines and small images.
 """
 
 import logging
-import os
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsis_steps.core.backbones import Backbone, build_backbone, load_weights, read_state_dict
+from wsis_steps.core.backbones import (
+    HIGH_RESOLUTION,
+    Backbone,
+    build_backbone,
+    imagenet_path,
+    load_weights,
+    read_state_dict,
+)
 from wsis_steps.core.errors import InputError, nearest
 
 log = logging.getLogger(__name__)
@@ -273,17 +279,7 @@ def load_backbone(network: InstanceNetwork, weights: str) -> None:
     if not isinstance(backbone, HighResolution) or weights == "none":
         load_weights(backbone, weights)
         return
-    path = Path(weights)
-    if weights == "imagenet":
-        path = Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / "hrnet_w48_imagenet.pth"
-        if not path.is_file():
-            import timm
-
-            source = timm.get_pretrained_cfg("hrnet_w48").hf_hub_id
-            raise InputError(
-                f"no ImageNet weights for hrnet_w48: download pytorch_model.bin of https://huggingface.co/{source} "
-                f"and save it as {path}"
-            )
+    path = imagenet_path(HIGH_RESOLUTION) if weights == "imagenet" else Path(weights)
     if not path.is_file():
         raise InputError(f"weights '{weights}': no such file; {nearest(weights, ['imagenet', 'none'])}")
     state = read_state_dict(path)

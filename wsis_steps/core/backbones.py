@@ -208,6 +208,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     return dict(state)
 
 
+HIGH_RESOLUTION = "hrnet_w48"  # timm's; its network is BESTIE's (bestie/network.py)
 # torchvision's names; it is imported where it is needed, since that takes seconds which every step would pay
 _OFFICIAL = {
     "vgg16": "VGG16_Weights",
@@ -219,18 +220,24 @@ _OFFICIAL = {
 
 def imagenet_path(name: str) -> Path:
     """The file of a backbone's ImageNet weights; InputError that says where to get it, where there is none."""
-    if name not in _OFFICIAL:
+    if name not in (*_OFFICIAL, HIGH_RESOLUTION):
         raise InputError(f"backbone {name} has no ImageNet weights; write weights: none, or a path")
     path = Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / f"{name}_imagenet.pth"
     if not path.is_file():
-        from torchvision.models import get_weight
-
-        url = get_weight(f"{_OFFICIAL[name]}.IMAGENET1K_V1").url
-        raise InputError(
-            f"no ImageNet weights for {name}: download torchvision's {url.rsplit('/', 1)[1]} from {url} "
-            f"and save it as {path}"
-        )
+        raise InputError(f"no ImageNet weights for {name}: download {_source(name)} and save it as {path}")
     return path
+
+
+def _source(name: str) -> str:
+    """Where the ImageNet weights of a backbone are to be had."""
+    if name == HIGH_RESOLUTION:
+        import timm
+
+        return f"pytorch_model.bin of https://huggingface.co/{timm.get_pretrained_cfg(name).hf_hub_id}"
+    from torchvision.models import get_weight
+
+    url = get_weight(f"{_OFFICIAL[name]}.IMAGENET1K_V1").url
+    return f"torchvision's {url.rsplit('/', 1)[1]} from {url}"
 
 
 _Parts = tuple[dict[str, nn.Module], list[list[str]], tuple[int, ...], tuple[int, ...]]

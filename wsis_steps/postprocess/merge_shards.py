@@ -29,8 +29,11 @@ def open_shards(paths: Sequence[Path]) -> list[Artifact]:
     Raises:
         InputError: they are of other contracts, of different jobs, or of the same job with other settings or inputs.
     """
-    with h5py.File(paths[0]) as file:
-        schema = file.attrs["schema"]
+    try:
+        with h5py.File(paths[0]) as file:
+            schema = file.attrs.get("schema")
+    except OSError as error:
+        raise InputError(f"{paths[0]} is truncated or no HDF5 file; delete it and run again.") from error
     if schema not in CONTRACTS:
         raise InputError(f"{paths[0]} holds '{schema}'; what can be joined is {', '.join(sorted(CONTRACTS))}.")
     first, *others = shards = [CONTRACTS[schema](path) for path in paths]

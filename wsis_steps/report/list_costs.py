@@ -38,9 +38,21 @@ def last_words(log: Path) -> tuple[float, float]:
     return tuple(float(text or "nan") for text in found.groups()) if found else (float("nan"),) * 2
 
 
+def latest_split(paths: list[Path]) -> list[Path]:
+    """Without the jobs of earlier runs that shared a step's images otherwise: in ..._1_of_4, ..._2_of_4, not in two."""
+    splits: dict[Path, dict[str, list[Path]]] = {}
+    for path in paths:
+        step, of = re.fullmatch(r"(.*?)(?:_\d+_of_(\d+))?", path.stem).groups()
+        splits.setdefault(path.with_name(step), {}).setdefault(of or "1", []).append(path)
+    last = [
+        max(found.values(), key=lambda group: max(path.stat().st_mtime for path in group)) for found in splits.values()
+    ]
+    return [path for group in last for path in group]
+
+
 def read_jobs(benchmarks: Path, logs: Path) -> Iterator[dict]:
     """A row for each job that has a benchmark file of a step."""
-    for path in sorted(benchmarks.rglob("*.tsv")):
+    for path in latest_split(sorted(benchmarks.rglob("*.tsv"))):
         step, folder = step_of(path.stem), path.parent.relative_to(benchmarks)
         measured = pd.read_csv(path, sep="\t", na_values="-")
         if step is None or not len(measured):
