@@ -1,10 +1,14 @@
 """Steps whose images several jobs share: what these make is joined to the bytes that one job would have written."""
 
+import subprocess
+import sys
+
 import pytest
 from artifacts import write_images
 from calls import call
 from proposal_sets import square_boxes, square_edges, square_regions
 from tiny_settings import BESTIE, CLASSIFIER, COMMUNITY_LEARNING, INITIALISE, LEARNING_TO_SEGMENT, MASKRCNN
+from tiny_workflow import ROOT
 from trainings import write_labels, write_semantic
 
 TRAIN, VAL = 20, 9
@@ -98,3 +102,15 @@ def test_a_part_that_is_none_is_told(trained, tmp_path):
         "postprocess.merge_shards", shards=[tmp_path / "none.h5", trained / "labels"], merged=tmp_path / "merged"
     )
     assert (done.status, done.traceback) == (2, False) and "none.h5 is truncated or no HDF5 file" in done.errors[0]
+
+
+def test_a_part_goes_when_it_is_joined_but_not_one_of_two_results(tmp_path):
+    """Else a run that asks for the other result later would make both anew, and all that follows."""
+    words = ["--directory", tmp_path, "--configfile", ROOT / "tests/tiny.yaml", "--config", "shards=2"]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    removed = [line for line in said.splitlines() if line.startswith("Would remove temporary output")]
+    assert any("classifier/train/1_of_2.h5" in line for line in removed)
+    assert not any("/semantic/val/" in line or "/predictions/round" in line or "/labels/" in line for line in removed)
