@@ -10,6 +10,7 @@ from wsis_steps.config import Configuration, Run, canonical
 from wsis_steps.core.errors import InputError
 from wsis_steps.settings import STEPS
 from wsis_steps.settings.annotation_consistency import Scoring
+from wsis_steps.settings.base import Training
 
 SEMANTIC_STEPS = {
     "activation_crf": "postprocess_refine_with_crf",
@@ -109,11 +110,12 @@ class Runs:
         return canonical(self.values(run, step).model_dump(mode="json"))
 
     def gpus(self, run: str, step: str) -> int:
-        """How many GPUs a job of a step asks for: the most, up to `gpus_per_job`, that share a batch of it evenly; one
-        where it trains nothing."""
-        values = self.values(run, step)
-        part = getattr(values, "batch_size", 1) // getattr(values, "accumulation", 1)
-        wanted = self.configuration.gpus_per_job
+        """How many GPUs a job of a step asks for: `gpus_per_job`; a training the most, up to them, that share a batch
+        evenly."""
+        values, wanted = self.values(run, step), self.configuration.gpus_per_job
+        if not isinstance(values, Training):
+            return wanted
+        part = values.batch_size // getattr(values, "accumulation", 1)
         return max((number for number in range(1, wanted + 1) if part % number == 0), default=0)
 
     def needs(self, run: str, step: str) -> tuple[str, ...]:

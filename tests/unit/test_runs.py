@@ -437,4 +437,4 @@ def test_a_training_uses_as_many_gpus_as_share_its_batches_evenly(wanted, batch,
     runs = {"one": {"system": "community_learning"}}
     found = Runs(load({"dataset": "toy", "gpus_per_job": wanted, "runs": runs, "steps": steps}))
     assert found.gpus("one", "community_learning_train") == gpus
-    assert found.gpus("one", "community_learning_infer") == min(wanted, 1)
+    assert found.gpus("one", "community_learning_infer") == wanted

@@ -13,7 +13,7 @@ from proposal_sets import random_proposals
 from wsis_steps.core import shards as shards_of
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.proposals import Proposals, encode, write_proposals
-from wsis_steps.core.shards import BLOCK, members_of_shard
+from wsis_steps.core.shards import BLOCK, divide, members_of_shard
 from wsis_steps.core.step import Job
 from wsis_steps.core.store import Images
 from wsis_steps.postprocess.merge_shards import main
@@ -77,3 +77,11 @@ def test_shards_that_were_made_differently_are_refused(tmp_path, single):
     with pytest.raises(InputError, match="made differently"):
         main(Job("merge", PostprocessMergeShards(), {"shards": [first, second]}, {"merged": tmp_path / "merged.h5"}))
     assert not (tmp_path / "merged.h5").exists()
+
+
+@given(count=st.integers(0, 300), shards=st.integers(1, 9), parts=st.integers(1, 9), data=st.data())
+def test_a_shard_falls_into_shards(count, shards, parts, data):
+    shard = f"{data.draw(st.integers(1, shards))}/{shards}"
+    found = [members_of_shard(count, part) for part in divide(shard, parts)]
+    assert len(found) == parts
+    assert np.array_equal(np.concatenate(found), members_of_shard(count, shard))

@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+import trainings
+from artifacts import write_images, write_labels, write_semantic
 from bsds_tree import write_tree
 from calls import call, files
 from tiny_workflow import ROOT
@@ -275,3 +277,73 @@ def train_until(iteration: int, step: str, settings: dict, arguments: dict) -> i
 
     loop.advance = advance
     return train(step, settings, arguments)[0]
+
+
+def command(step: str, ranks: int, given: dict[str, Path], settings: dict) -> list[str]:
+    words = [word for name, path in given.items() for word in (f"--{name}", str(path))]
+    return [
+        sys.executable, "-m", f"wsis_steps.{step}", *words, "--settings", json.dumps(settings),
+        "--ranks", str(ranks), "--threads", str(ranks),
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> dict[str, Path]:
+    """Pictures of three blocks, and two networks that were trained on them."""
+    folder = tmp_path_factory.mktemp("trained")
+    found = {
+        "images": write_images(folder / "images.h5", train=19, val=4),
+        "labels": write_labels(folder / "labels.h5", count=19),
+        "semantic": write_semantic(folder / "semantic.h5", count=19),
+    }
+    for step, model in (("classifier.train", "classifier"), ("bestie.train", "bestie")):
+        given = {name: found[name] for name in trainings.STEPS[step][1]}
+        outputs = {"model": folder / f"{model}.pt", "metrics": folder / "metrics"}
+        assert call(step, settings_of(step, 2), **given, **outputs).status == 0
+        found[model] = folder / f"{model}.pt"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("step", "model", "outputs", "settings"),
+    [
+        ("classifier.infer", "classifier", ("maps",), {"size": 32}),
+        ("bestie.infer", "bestie", ("labels", "predictions"), {"long_side": 0}),
+    ],
+)
+def test_ranks_divide_the_images_of_inference_and_join_what_they_made(
+    trained, tmp_path, step, model, outputs, settings
+):
+    for ranks_of_job in (1, 3):
+        written = {name: tmp_path / f"{ranks_of_job}" / name for name in outputs}
+        given = {"images": trained["images"], "model": trained[model], **written}
+        log = tmp_path / f"{ranks_of_job}.log"
+        subprocess.run([*command(step, ranks_of_job, given, settings), "--log", str(log)], cwd=ROOT, check=True)
+    for name in outputs:
+        assert (tmp_path / "3" / name).read_bytes() == (tmp_path / "1" / name).read_bytes()
+    assert sorted(path.name for path in files(tmp_path / "3")) == sorted(outputs)
+    assert "device cpu, 1 threads" in log.read_text()
+
+
+def test_a_rank_of_inference_that_dies_ends_the_job(trained, tmp_path):
+    given = {"images": trained["images"], "model": trained["classifier"], "maps": tmp_path / "out/maps.h5"}
+    settings = {"size": 32, "scales": [0.5 + k / 1000 for k in range(1000)]}  # minutes of work
+    process = subprocess.Popen(command("classifier.infer", 2, given, settings), cwd=ROOT, stderr=subprocess.PIPE)
+    try:
+        while process.poll() is None and len(list(tmp_path.glob("out/.maps.h5.ranks/.*.partial"))) < 2:
+            started = psutil.Process(process.pid).children()
+            time.sleep(0.05)
+        assert process.poll() is None
+        started[1].kill()
+        said = process.communicate(timeout=60)[1].decode()
+    finally:
+        process.kill()
+    assert process.returncode == 1 and "One of 2 processes failed, and the others were ended." in said
+    assert not any(map(psutil.Process.is_running, started)) and not files(tmp_path)
+
+
+def test_what_one_rank_of_inference_refuses_is_one_sentence(trained, tmp_path):
+    given = {"images": trained["images"], "model": trained["bestie"], "maps": tmp_path / "maps.h5"}
+    done = subprocess.run(command("classifier.infer", 2, given, {}), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "bestie_train" in done.stderr and not files(tmp_path)

@@ -53,8 +53,8 @@ rule classifier_infer:
         shard=shard,
     shell:
         "python -m wsis_steps.classifier.infer --images {input.images} --model {input.model}"
-        " --maps {output.maps}"
-        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --maps {output.maps} --shard {params.shard}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule classifier_find_peaks:
@@ -102,7 +102,7 @@ rule classifier_audit_tags:  # of data without true masks; of others by the path
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=gpus("classifier_audit_tags"),
+        gpu=min(CONFIGURATION.gpus_per_job, 1),
     params:
         settings=settings("classifier_audit_tags"),
         code=code("classifier.audit_tags"),

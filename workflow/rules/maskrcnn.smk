@@ -55,5 +55,5 @@ rule maskrcnn_infer:
         shard=shard,
     shell:
         "python -m wsis_steps.maskrcnn.infer --images {input.images} --model {input.model}"
-        " --predictions {output.predictions}"
-        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --predictions {output.predictions} --shard {params.shard}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"

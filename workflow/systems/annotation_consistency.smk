@@ -62,8 +62,8 @@ rule annotation_consistency_sample:
         edges=lambda wildcards, input: f"--edges {input.edges}" if input.edges else "",
     shell:
         "python -m wsis_steps.annotation_consistency.sample --images {input.images} --proposals {input.proposals}"
-        " {params.edges} --model {input.model} --samples {output.samples} --labels {output.labels}"
-        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " {params.edges} --model {input.model} --samples {output.samples} --labels {output.labels} --shard {params.shard}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
 
 
 rule annotation_consistency_train_prediction:

@@ -89,5 +89,5 @@ rule bestie_infer:
         shard=shard,
     shell:
         "python -m wsis_steps.bestie.infer --images {input.images} --model {input.model}"
-        " --labels {output.labels} --predictions {output.predictions}"
-        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --labels {output.labels} --predictions {output.predictions} --shard {params.shard}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"

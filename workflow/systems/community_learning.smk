@@ -59,5 +59,5 @@ rule community_learning_infer:
         shard=shard,
     shell:
         "python -m wsis_steps.community_learning.infer --images {input.images} --proposals {input.proposals}"
-        " --model {input.model} --labels {output.labels} --predictions {output.predictions}"
-        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --model {input.model} --labels {output.labels} --predictions {output.predictions} --shard {params.shard}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"

@@ -57,5 +57,5 @@ rule learning_to_segment_infer:
         shard=shard,
     shell:
         "python -m wsis_steps.learning_to_segment.infer --images {input.images} --model {input.model}"
-        " --train {output.train} --val {output.val}"
-        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        " --train {output.train} --val {output.val} --shard {params.shard}"
+        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"

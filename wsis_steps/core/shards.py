@@ -1,6 +1,14 @@
-"""Parts of a data set for the jobs that share the work of one step."""
+"""Parts of a data set for the jobs, and the processes of a job, that share the work of one step."""
 
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -15,9 +23,69 @@ def members_of_shard(count: int, shard: str) -> np.ndarray:
     Raises:
         InputError: the text is no such fraction.
     """
+    number, shards = _parse(shard)
+    blocks = -(-count // BLOCK)
+    return np.arange(blocks * (number - 1) // shards * BLOCK, min(blocks * number // shards * BLOCK, count))
+
+
+def divide(shard: str, parts: int) -> list[str]:
+    """The shards that a shard falls into, in order: '2/4' in two is '3/8' and '4/8'.
+
+    Raises:
+        InputError: the text is no such fraction.
+    """
+    number, shards = _parse(shard)
+    return [f"{(number - 1) * parts + k}/{shards * parts}" for k in range(1, parts + 1)]
+
+
+def share_among_processes(
+    module: str, arguments: Sequence[str], shard: str, outputs: Mapping[str, Path], threads: int, ranks: int
+) -> int:
+    """Calls a step in `ranks` processes at once, a GPU each, and joins what they made to what one would have written.
+
+    arguments: the command line of the step; what it says of shard, outputs, threads and ranks is overruled.
+    Returns the exit status of the first that fails, whereupon the others are ended, else 0.
+    """
+    common = [*arguments, "--ranks", "1", "--threads", str(max(threads // ranks, 1))]
+    calls = [[module, *common, "--shard", part] for part in divide(shard, ranks)]
+    folders, joins = [path.with_name(f".{path.name}.ranks") for path in outputs.values()], []
+    for (name, path), folder in zip(outputs.items(), folders, strict=True):
+        parts = [str(folder / str(rank)) for rank in range(ranks)]
+        for call, part in zip(calls, parts, strict=True):
+            call += [f"--{name}", part]
+        joins.append(["wsis_steps.postprocess.merge_shards", "--shards", *parts, "--merged", str(path)])
+    try:
+        return _call_together(calls) or next(filter(None, (_call_together([join]) for join in joins)), 0)
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _call_together(calls: Sequence[Sequence[str]]) -> int:
+    """Exit status of the first of some modules that fails, else 0; those that then still run are ended, as all are
+    when this process is told to end."""
+    started: list[subprocess.Popen] = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        for rank, call in enumerate(calls):
+            variables = {**os.environ, "LOCAL_RANK": str(rank)}
+            started.append(subprocess.Popen([sys.executable, "-m", *call], env=variables))
+        while True:
+            found = [process.poll() for process in started]
+            if any(found) or None not in found:
+                return next(filter(None, found), 0)
+            time.sleep(0.1)
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait()
+
+
+def _parse(shard: str) -> tuple[int, int]:
+    """Number, from 1, and count of a shard."""
     match = re.fullmatch(r"(\d+)/(\d+)", shard)
     number, shards = map(int, match.groups()) if match else (0, 0)
     if not 1 <= number <= shards:
         raise InputError(f"--shard is '{shard}'; it should be like 1/4, from 1/4 to 4/4.")
-    blocks = -(-count // BLOCK)
-    return np.arange(blocks * (number - 1) // shards * BLOCK, min(blocks * number // shards * BLOCK, count))
+    return number, shards

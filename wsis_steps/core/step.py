@@ -10,8 +10,9 @@ A step module ends so:
         STEP.run(main)
 
 and is called `python -m wsis_steps.classifier.train --images FILE --model FILE --settings JSON`.
-A training step takes --ranks too, the number of processes that share its batches; torchrun starts them, or starts
-one under torchrun by hand. Of what they make, the files of rank 0 are kept.
+With --ranks n several processes share the work, a GPU each. Those of a training share every batch; torchrun starts
+them, or starts one under torchrun by hand, and the files of rank 0 are kept. Those of inference share the images,
+and what they make is joined.
 
 Exit status: 0 done, 2 something the user can put right (one sentence), 1 a fault of this program (traceback),
 130 ended by Ctrl-C, 143 ended by SIGTERM after saving a checkpoint.
@@ -41,7 +42,7 @@ from tqdm import tqdm
 from wsis_steps.config import canonical, explain
 from wsis_steps.core.artifact import Provenance
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.shards import members_of_shard
+from wsis_steps.core.shards import members_of_shard, share_among_processes
 from wsis_steps.settings.base import Training
 
 log = logging.getLogger("wsis")
@@ -165,7 +166,10 @@ class Step:
         """Parses the command line, calls main and ends the process with the exit status of the outcome."""
         options = self._parser(main).parse_args(arguments)
         if getattr(options, "ranks", 1) > 1 and "RANK" not in os.environ:
-            _share(options.ranks)
+            if not self.sharded:
+                _become_torchrun(options.ranks)
+            start_log(options.log)
+            sys.exit(guarded(lambda: self._share(options, sys.argv[1:] if arguments is None else arguments)))
         start_log(options.log)
         sys.exit(guarded(lambda: self._execute(main, options)))
 
@@ -192,8 +196,8 @@ class Step:
             parser.add_argument("--shard", default="1/1", metavar="K/N", help="part of the images that is this job's")
         parser.add_argument("--settings", default="{}", metavar="JSON", help="settings; the rest take defaults")
         parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
-        if issubclass(self.settings, Training):
-            parser.add_argument("--ranks", type=int, default=1, help="processes that share the batches, a GPU each")
+        if self.sharded or issubclass(self.settings, Training):
+            parser.add_argument("--ranks", type=int, default=1, help="processes that share the work, a GPU each")
         parser.add_argument("--code", default="", help="fingerprint of the code, kept with the result")
         parser.add_argument("--work", type=Path, metavar="FOLDER", help="where checkpoints are kept")
         parser.add_argument("--log", type=Path, metavar="FILE", help="also write the log there")
@@ -240,6 +244,15 @@ class Step:
         took = duration(time.monotonic() - started)
         log.info("wrote %s (%.1f MB) in %s%s", made, size / 1e6, took, _gpu_memory())
 
+    def _share(self, options: argparse.Namespace, arguments: Sequence[str]) -> None:
+        """Calls the step in as many processes as the command line says; each takes a part of the images."""
+        outputs = {name: getattr(options, name) for name in self.outputs}
+        module = sys.modules["__main__"].__spec__.name
+        status = share_among_processes(module, arguments, options.shard, outputs, options.threads, options.ranks)
+        if status:
+            log.error("One of %d processes failed, and the others were ended.", options.ranks)
+            sys.exit(status if status > 0 else 1)
+
     def _read_settings(self, text: str) -> BaseModel:
         try:
             json.loads(text)
@@ -256,7 +269,7 @@ def _rank() -> tuple[int, int]:
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
-def _share(ranks: int) -> None:
+def _become_torchrun(ranks: int) -> None:
     """Becomes torchrun with so many processes of this command line; it ends all of them when one fails."""
     module = sys.modules["__main__"].__spec__.name
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), "--module", module]
@@ -330,7 +343,7 @@ def _environment_fault(error: BaseException) -> str | None:
 
 def start_log(path: Path | None) -> None:
     """Sends the log to the terminal and, where it can be written, to a file."""
-    rank, _ = _rank()
+    rank = int(os.environ.get("LOCAL_RANK", 0))
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     with contextlib.suppress(OSError):  # a log that cannot be written must not stop the work
         if path is not None:
