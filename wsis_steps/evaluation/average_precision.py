@@ -53,16 +53,21 @@ def _match_best_only(table: OverlapTable, shape: Shape, threshold: float) -> np.
 
 
 def _match_uncovered(table: OverlapTable, shape: Shape, threshold: float) -> np.ndarray:
-    """Down the ranking, each prediction takes the best truth that is still uncovered.
-
-    A round settles one truth of each image and class at once, so there are at most as many rounds as the
-    fullest image has truths of one class.
-    """
+    """Down the ranking, each prediction takes the best truth that is still uncovered."""
     ious = table.pair_ious(shape)
+    return cover(table, np.flatnonzero(table.same_class() & (ious >= threshold)), ious)
+
+
+def cover(table: OverlapTable, pairs: np.ndarray, ious: np.ndarray) -> np.ndarray:
+    """Down the ranking, each prediction takes the best truth that is still uncovered, out of `pairs` int64 (q,) of the
+    table; among equals that of the first pair. ious: float64 (p,) of all pairs.
+
+    Returns row numbers of truths int64 (n,), -1 for none. A round settles one truth of each image and class at once,
+    so there are at most as many rounds as the fullest image has truths of one class.
+    """
     rank = np.empty(len(table.prediction_scores), dtype=np.int64)
     rank[ranking(table.prediction_scores)] = np.arange(len(rank))
     group = table.truth_images * table.class_count + table.truth_categories
-    pairs = np.flatnonzero(table.same_class() & (ious >= threshold))
     pairs = pairs[np.lexsort((-ious[pairs], rank[table.pair_predictions[pairs]], group[table.pair_truths[pairs]]))]
     matched = np.full(len(rank), -1, dtype=np.int64)
     covered = np.zeros(len(group), dtype=bool)

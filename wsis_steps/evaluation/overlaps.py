@@ -23,6 +23,7 @@ class MaskOverlaps:
     """Overlaps of n predictions with m truths of one image: IoU, float64 (n, m), 0 to 1."""
 
     masks: np.ndarray
+    whole_masks: np.ndarray  # void pixels kept
     boxes: np.ndarray
 
 
@@ -39,11 +40,13 @@ class OverlapTable:
     prediction_images: np.ndarray  # int64 (n,)
     prediction_categories: np.ndarray  # int64 (n,)
     prediction_scores: np.ndarray  # float32 (n,)
+    prediction_crowds: np.ndarray  # float64 (n,), largest share of the mask that lies in one crowd of its class
     truth_images: np.ndarray  # int64 (m,)
     truth_categories: np.ndarray  # int64 (m,)
     pair_predictions: np.ndarray  # int64 (p,)
     pair_truths: np.ndarray  # int64 (p,)
     pair_masks: np.ndarray  # float64 (p,), mask IoU
+    pair_whole_masks: np.ndarray  # float64 (p,), mask IoU with void pixels kept
     pair_boxes: np.ndarray  # float64 (p,), box IoU
 
     def pair_ious(self, shape: Shape) -> np.ndarray:
@@ -99,18 +102,25 @@ def image_overlaps(prediction: ImageInstances, truth: ImageInstances, void: Void
     """
     n, m = len(prediction.rles), len(truth.rles)
     if n == 0 or m == 0:
-        return MaskOverlaps(np.zeros((n, m)), np.zeros((n, m)))
+        return MaskOverlaps(*np.zeros((3, n, m)))
     ignored = [truth.ignore] if void == "drop" and truth.ignore is not None else []
     sizes = sorted({tuple(rle["size"]) for rle in (*prediction.rles, *truth.rles, *ignored)})
     if len(sizes) > 1:
         found = " and ".join(f"{height}x{width}" for height, width in sizes)
         raise InputError(f"predicted and true masks of one image are of different sizes: {found} pixels.")
-    if ignored:
-        masks = _mask_iou_outside(prediction.rles, truth.rles, ignored[0])
-    else:
-        masks = coco.iou(prediction.rles, truth.rles, _no_crowd(m))
+    whole_masks = coco.iou(prediction.rles, truth.rles, _no_crowd(m))
+    masks = _mask_iou_outside(prediction.rles, truth.rles, ignored[0]) if ignored else whole_masks
     boxes = coco.iou(_widths_and_heights(prediction.boxes), _widths_and_heights(truth.boxes), _no_crowd(m))
-    return MaskOverlaps(masks, boxes)
+    return MaskOverlaps(masks, whole_masks, boxes)
+
+
+def _share_in_crowd(prediction: ImageInstances, truth: ImageInstances) -> np.ndarray:
+    """Largest share of each prediction that lies in one crowd of its class, float64 (n,)."""
+    crowds = np.flatnonzero(truth.crowd)
+    if not len(crowds) or not len(prediction.rles):
+        return np.zeros(len(prediction.rles))
+    shares = coco.iou(prediction.rles, [truth.rles[k] for k in crowds], _no_crowd(len(crowds)) + 1)
+    return (shares * (prediction.categories[:, None] == truth.categories[crowds])).max(axis=1)
 
 
 def _without_crowd(truth: ImageInstances) -> ImageInstances:
@@ -153,7 +163,7 @@ def overlap_table(
     found: list[tuple[np.ndarray, ...]] = []
     first_prediction = first_truth = 0
     for number, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
-        truth = _without_crowd(truth)
+        everything, truth = truth, _without_crowd(truth)
         try:
             overlaps = image_overlaps(prediction, truth, void)
         except InputError as error:
@@ -164,17 +174,19 @@ def overlap_table(
                 np.full(len(prediction.rles), number),
                 prediction.categories,
                 prediction.scores,
+                _share_in_crowd(prediction, everything),
                 np.full(len(truth.rles), number),
                 truth.categories,
                 first_prediction + rows,
                 first_truth + columns,
                 overlaps.masks[rows, columns],
+                overlaps.whole_masks[rows, columns],
                 overlaps.boxes[rows, columns],
             )
         )
         first_prediction += len(prediction.rles)
         first_truth += len(truth.rles)
-    dtypes = (np.int64, np.int64, np.float32, np.int64, np.int64, np.int64, np.int64, np.float64, np.float64)
+    dtypes = (np.int64, np.int64, np.float32, np.float64, *[np.int64] * 4, *[np.float64] * 3)
     parts = zip(*found, strict=True) if found else [[]] * len(dtypes)
     table = OverlapTable(class_count, *map(_column, map(list, parts), dtypes))
     _check_categories("predictions", table.prediction_categories, class_count)

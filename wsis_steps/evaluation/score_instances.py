@@ -34,7 +34,7 @@ def main(job: Job) -> None:
         **mask_ap(table, settings.matching),
         "abo": average_best_overlap(table),
         "abo_any_class": average_best_overlap(table, class_aware=False),
-        **coco_ap(predictions, truth, count),
+        **coco_ap(table),
         "box_ap50": box_ap50(table),
     }
     counts = {
