@@ -105,7 +105,7 @@ def compute_outputs(
 
 def segment(
     job: Job, images: Images, model: InstanceNetwork, split_name: str, device: torch.device
-) -> list[ImageInstances]:
+) -> Iterator[ImageInstances]:
     """Instances of every image of a split, in its order."""
     settings: BestieInfer = job.settings
     by_points = split_name == "train" and settings.supervision == "points"
@@ -118,7 +118,6 @@ def segment(
             waiting.append((outputs.image, outputs.centers, outputs.offsets))
             yield outputs.image, outputs.probability
 
-    found = []
     refined = refine_ahead(pictures, probabilities(), settings, max(job.threads - 1, 1))
     for probability in job.progress(refined, total=len(members)):
         i, centers, offsets = waiting.popleft()
@@ -131,8 +130,7 @@ def segment(
                 threshold=settings.threshold, rule=settings, min_area=settings.min_area,
             )  # fmt: skip
         rles = encode(split(instances.instance_map, len(instances.categories)))
-        found.append(describe(rles, instances.categories, scores=instances.scores))
-    return found
+        yield describe(rles, instances.categories, scores=instances.scores)
 
 
 def main(job: Job) -> None:

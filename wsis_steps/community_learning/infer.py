@@ -81,12 +81,15 @@ def main(job: Job) -> None:
     model.to(device).eval()
     own = places(proposals, images)
     for split_name, output in (("train", "labels"), ("val", "predictions")):
-        members, found = job.share(images.members(split_name)), []
+        members = job.share(images.members(split_name))
         batches = read_ahead(Pictures(images), members, to_tensor, job.threads, batch=1)
-        for (i,), pictures in job.progress(batches, len(members)):
-            tags = images.tags[i] if split_name == "train" else None
-            boxes = boxes_of(proposals, int(own[i]))
-            found.append(find_instances(model, pictures[0].to(device), boxes, tags, settings))
+        found = (
+            find_instances(
+                model, pictures[0].to(device), boxes_of(proposals, int(own[i])),
+                images.tags[i] if split_name == "train" else None, settings,
+            )
+            for (i,), pictures in job.progress(batches, len(members))
+        )  # fmt: skip
         provenance = job.provenance(trained.class_names, {*trained.supervision, *proposals.supervision})
         ids = [images.ids[i] for i in members]
         write_instances(

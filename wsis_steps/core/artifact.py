@@ -152,8 +152,8 @@ def write_image_table(
     file.create_dataset("image/first", data=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 
-def write_bytes(file: h5py.File, name: str, chunks: Sequence[bytes]) -> None:
-    """Writes byte strings as one uint8 array `name/bytes` and int64 `name/offsets`."""
-    offsets = np.concatenate([[0], np.cumsum([len(chunk) for chunk in chunks])]).astype(np.int64)
-    file.create_dataset(f"{name}/bytes", data=np.frombuffer(b"".join(chunks), dtype=np.uint8))
+def write_bytes(file: h5py.File, name: str, data: bytes | bytearray, lengths: Sequence[int]) -> None:
+    """Writes byte strings that lie one after another as uint8 `name/bytes` and int64 `name/offsets`."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    file.create_dataset(f"{name}/bytes", data=np.frombuffer(data, dtype=np.uint8))
     file.create_dataset(f"{name}/offsets", data=offsets)

@@ -1,6 +1,6 @@
 """K label sets of each image in one table of instances: those of all sets, and which sets each is in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def write_label_sets(
     ids: Sequence[str],
     heights: Sequence[int],
     widths: Sequence[int],
-    images: Sequence[ImageInstances],
+    images: Iterable[ImageInstances],
     sets: Sequence[np.ndarray],
 ) -> None:
     """Writes the instances of the images, in their order, with the sets (n, K) that hold them."""

@@ -5,7 +5,8 @@ image i are `first[i]:first[i + 1]`. There is no group per image. The root attri
 (see `Provenance`). Readers open a file lazily in each process, so they may cross a fork.
 """
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -300,9 +301,9 @@ def write_instances(
     ids: Sequence[str],
     heights: Sequence[int],
     widths: Sequence[int],
-    images: Sequence[ImageInstances],
+    images: Iterable[ImageInstances],
 ) -> None:
-    """Writes the instances of the images, in their order."""
+    """Writes the instances of the images, in their order; an image is let go before the next is asked for."""
     with create(path, Instances.schema, provenance) as file:
         write_instance_tables(file, ids, heights, widths, images)
 
@@ -312,15 +313,29 @@ def write_instance_tables(
     ids: Sequence[str],
     heights: Sequence[int],
     widths: Sequence[int],
-    images: Sequence[ImageInstances],
+    images: Iterable[ImageInstances],
 ) -> None:
-    """Writes the tables of `Instances` into an artifact that may hold more."""
-    write_image_table(file, ids, heights, widths, [len(image) for image in images])
+    """Writes the tables of `Instances` into an artifact that may hold more; `images` is read once."""
+    # One growing buffer a column: small arrays that stay would lie between what a network allocates, which then finds
+    # no room where it was before and takes more with every image.
+    columns = {name: bytearray() for name in _COLUMNS}
+    masks, ignored = bytearray(), bytearray()
+    lengths, ignored_lengths, counts = array("q"), array("q"), array("q")
+    for image in images:
+        counts.append(len(image))
+        for name, dtype in _COLUMNS.items():
+            values = getattr(image, name)
+            columns[name] += (np.ones(len(image)) if values is None else values).astype(dtype).tobytes()
+        for rle in image.rles:
+            masks += rle["counts"]
+            lengths.append(len(rle["counts"]))
+        ignored += image.ignore["counts"] if image.ignore else b""
+        ignored_lengths.append(len(image.ignore["counts"]) if image.ignore else 0)
+    write_image_table(file, ids, heights, widths, counts)
     for name, dtype in _COLUMNS.items():
         file.check()
-        parts = [np.ones(len(image)) if getattr(image, name) is None else getattr(image, name) for image in images]
-        column = np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
+        column = np.frombuffer(columns[name], dtype)
         file.create_dataset(f"instance/{name}", data=column.reshape(-1, 4) if name == "boxes" else column)
     file.check()
-    write_bytes(file, "mask", [rle["counts"] for image in images for rle in image.rles])
-    write_bytes(file, "ignore", [image.ignore["counts"] if image.ignore else b"" for image in images])
+    write_bytes(file, "mask", masks, lengths)
+    write_bytes(file, "ignore", ignored, ignored_lengths)

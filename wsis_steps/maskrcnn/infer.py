@@ -5,6 +5,8 @@ in   images       images.h5: the evaluation images
 out  predictions  instances with scores
 """
 
+from collections.abc import Iterator
+
 import torch
 
 from wsis_steps.core.agreement import check_same_classes
@@ -30,16 +32,18 @@ def main(job: Job) -> None:
     check_same_classes(images, trained)
     model = load_maskrcnn(trained, settings).to(device).eval()
     members = job.share(images.members("val"))
-    found: list[ImageInstances] = []
     batches = read_ahead(Pictures(images), members, to_tensor, job.threads, BATCH)
-    for _, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
-        with torch.inference_mode():
-            outputs = model([picture.to(device).float() / 255 for picture in pictures])
-        found += map(to_instances, outputs)
+
+    def predict() -> Iterator[ImageInstances]:
+        for _, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
+            with torch.inference_mode():
+                outputs = model([picture.to(device).float() / 255 for picture in pictures])
+            yield from map(to_instances, outputs)
+
     provenance = job.provenance(trained.class_names, trained.supervision)
     ids = [images.ids[i] for i in members]
     heights, widths = images.heights[members], images.widths[members]
-    write_instances(job.outputs["predictions"], provenance, ids, heights, widths, found)
+    write_instances(job.outputs["predictions"], provenance, ids, heights, widths, predict())
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def merge_instances(job: Job, shards: Sequence[Instances]) -> None:
     table = [
         list(chain.from_iterable(getattr(shard, name) for shard in shards)) for name in ("ids", "heights", "widths")
     ]
-    images = list(chain.from_iterable(shards))
+    images = chain.from_iterable(shards)
     path, provenance = job.outputs["merged"], shards[0].provenance
     if isinstance(shards[0], LabelSets):
         sets = [shard.sets[shard.rows(i)] for shard, i in places(shards)]

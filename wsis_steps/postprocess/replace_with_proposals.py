@@ -58,7 +58,7 @@ def main(job: Job) -> None:
         size = int(predictions.heights[i]), int(predictions.widths[i])
         return replace_masks(instances, found, *size, job.settings.min_overlap)
 
-    replaced = list(job.progress(fork_map(replace_image, range(len(predictions)), job.threads), len(predictions)))
+    replaced = job.progress(fork_map(replace_image, range(len(predictions)), job.threads), len(predictions))
     supervision = {*predictions.supervision, *proposals.supervision}
     provenance = job.provenance(predictions.class_names, supervision)
     write_instances(
