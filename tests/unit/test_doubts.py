@@ -1,5 +1,6 @@
 """What a data set makes one doubt, and that a good one raises no doubt."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,15 @@ def dataset(tags, class_names, folder, size=(64, 48)):
 
 def test_balanced_classes_that_come_alone_raise_no_doubt(tmp_path):
     assert find_doubts(dataset([[0], [1], [0, 1]] * 20, ("cat", "horse"), tmp_path)) == []
+
+
+def test_classes_without_a_val_image_and_pictures_without_a_row_are_told(tmp_path):
+    whole = dataset([[0], [1], [0, 1]] * 20, ("cat", "horse"), tmp_path)
+    held = [ImageRecord(f"held{k}", "val", tmp_path / "a.png", (0,)) for k in range(5)]
+    (doubt,) = find_doubts(replace(whole, records=[*whole.records, *held]))
+    assert doubt.startswith("No val image of: horse;")
+    (doubt,) = find_doubts(replace(whole, counts={"pictures_without_a_row": 3}))
+    assert doubt == "3 pictures are left out, for want of a row in tags.csv."
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,7 @@ def test_the_share_for_val_does_not_depend_on_the_order_of_the_rows(folder):
     [
         ("image,tags\na.jpg,x\nd.jpg,x\n", None, ["tags.csv:3", "no image 'd.jpg'"]),
         ("image,tags\na.jpg,x\nb.jgp,x\n", None, ["tags.csv:3", "nearest is 'b.jpg'"]),
+        ("image,tags\na.jpg,x\nphotos/B.PNG,x\n", None, ["tags.csv:3", "nearest is 'b.jpg'"]),
         ("image,tags\na.jpg,x\na.jpg,y\n", None, ["tags.csv:3", "also in", "tags.csv:2"]),
         ("image,tags,split\na.jpg,x,test\n", None, ["tags.csv:2", "'test' is not train or val"]),
         ("image,labels\na.jpg,x\n", None, ["tags.csv:1", "image,labels", "not the header image,tags[,split]"]),

@@ -1,5 +1,6 @@
 """Mask R-CNN with weights and ignored regions: torchvision's losses as oracle, and what must not matter."""
 
+import numpy as np
 import pytest
 import torch
 from torchvision.models.detection import roi_heads as reference_heads
@@ -8,6 +9,8 @@ from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from wsis_steps.core.backbones import build_backbone, load_weights
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.masks import decode
+from wsis_steps.maskrcnn import detections
 from wsis_steps.maskrcnn.heads import box_losses, ignored_share, mask_loss
 from wsis_steps.maskrcnn.network import build_maskrcnn, refuse_mask_weights
 
@@ -313,6 +316,25 @@ def test_detections_have_labels_scores_and_masks_of_the_image_s_size():
         assert result["masks"].min() >= 0 and result["masks"].max() <= 1
         assert set(result["labels"].tolist()) <= {1, 2, 3}
         assert torch.equal(result["scores"], result["scores"].sort(descending=True).values)
+
+
+@pytest.mark.parametrize("pixels", [1, 10_000, 1 << 25])
+def test_detections_a_few_at_a_time_are_those_of_the_model(monkeypatch, pixels):
+    monkeypatch.setattr(detections, "PIXELS", pixels)
+    model = small_maskrcnn(score_threshold=0.0, detections=20).eval()
+    generator = torch.Generator().manual_seed(2)
+    pictures = [torch.randint(256, (3, *size), generator=generator).byte() for size in ((96, 96), (61, 140), (30, 33))]
+    with torch.inference_mode():
+        expected = model([picture.float() / 255 for picture in pictures])
+    found = list(detections.detect(model, pictures))
+    assert len(found) == 3
+    for instances, there in zip(found, expected, strict=True):
+        masks = (there["masks"][:, 0] >= 0.5).numpy()
+        kept = masks.any(axis=(1, 2))  # instances have pixels
+        assert kept.any()
+        np.testing.assert_array_equal(decode(instances.rles, *masks.shape[1:]), masks[kept])
+        np.testing.assert_array_equal(instances.scores, there["scores"].numpy()[kept])
+        np.testing.assert_array_equal(instances.categories, there["labels"].numpy()[kept] - 1)
 
 
 @pytest.mark.parametrize(

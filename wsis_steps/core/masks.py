@@ -77,9 +77,8 @@ def split(instance_map: np.ndarray, count: int) -> np.ndarray:
 def paint(instances: ImageInstances, height: int, width: int) -> np.ndarray:
     """Instance map int32 (height, width): k + 1 where instance k is, 0 elsewhere; small masks lie on top."""
     painted = np.zeros((height, width), dtype=np.int32)
-    masks = decode(instances.rles, height, width).astype(bool)
     for k in np.argsort(-instances.areas, kind="stable"):
-        painted[masks[k]] = k + 1
+        painted[decode([instances.rles[k]], height, width)[0] > 0] = k + 1
     return painted
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from wsis_steps.core.errors import InputError
 from wsis_steps.data.pictures import picture_size
-from wsis_steps.data.records import Dataset, ImageRecord
+from wsis_steps.data.records import SPLITS, Dataset, ImageRecord
 
 FEW_IMAGES = 20  # of a class, in training
 SMALL = 32  # pixels of the shorter side
@@ -26,6 +26,8 @@ def find_doubts(dataset: Dataset) -> list[str]:
         *_few_images(train, dataset.class_names),
         *_inseparable(train, dataset.class_names),
         *_untagged(train),
+        *_never_validated(dataset),
+        *_left_out(dataset),
         *_small(dataset.records),
     ]
 
@@ -106,6 +108,23 @@ def _untagged(train: Sequence[ImageRecord]) -> list[str]:
     if 2 * len(bare) <= len(train):
         return []
     return [f"{len(bare)} of {len(train)} training images have no tag, such as {_some(bare)}; are they really empty?"]
+
+
+def _never_validated(dataset: Dataset) -> list[str]:
+    """Classes that training knows and validation does not, where there is any."""
+    tags = {split: set() for split in SPLITS}
+    for record in dataset.records:
+        tags[record.split].update(record.tags)
+    missing = [dataset.class_names[tag] for tag in sorted(tags["train"] - tags["val"])]
+    if not missing or not tags["val"]:
+        return []
+    return [f"No val image of: {', '.join(missing)}; how well these classes are found can be neither scored nor seen."]
+
+
+def _left_out(dataset: Dataset) -> list[str]:
+    count = dataset.counts.get("pictures_without_a_row", 0)
+    pictures = "One picture is" if count == 1 else f"{count} pictures are"
+    return [f"{pictures} left out, for want of a row in tags.csv."] if count else []
 
 
 def _small(records: Sequence[ImageRecord]) -> list[str]:

@@ -73,9 +73,15 @@ def _read_rows(path: Path, files: dict[str, Path], problems: Problems) -> list[_
 
 
 def _near(image: str, files: Collection[str]) -> str:
-    """The file with the nearest name; of thousands that are not near, only the number."""
-    close = get_close_matches(image, files, n=1, cutoff=0.5)
-    return nearest(image, close) if close else f"it has {len(files)} others."
+    """The file of the same name but for folder, suffix or case, else that of the nearest name; where none is near, only
+    how many there are."""
+    same = [file for file in files if _bare(file) == _bare(image)]
+    close = same[:1] or get_close_matches(image, files, n=1, cutoff=0.8)
+    return f"the nearest is '{close[0]}'" if close else f"it has {len(files)} others."
+
+
+def _bare(image: str) -> str:
+    return PurePosixPath(image).stem.casefold()
 
 
 def _assign_splits(rows: list[_Row], val_share: float) -> None:

@@ -45,6 +45,10 @@ def find_format(folder: Path) -> str:
     """The format that a folder looks like; InputError where it looks like none."""
     if (folder / "tags.csv").exists():
         return "folder"
+    if (folder / "shared/data/images.h5").exists():
+        raise InputError(
+            f"{folder} is what the workflow made of a data set; give the data set itself, or a configuration."
+        )
     if any(folder.glob("annotations/instances_*.json")):
         return "coco"
     if (folder / "ImageSets/Segmentation").is_dir():

@@ -11,6 +11,7 @@ from wsis_steps.core.store import ImageInstances
 from wsis_steps.report.pictures import shade
 
 OPACITY = 0.45  # of the color of a mask
+UNSURE_COLOR = "#cccccc"
 
 
 def _rgb(color: str) -> np.ndarray:
@@ -20,40 +21,86 @@ def _rgb(color: str) -> np.ndarray:
 def draw_instances(
     picture: np.ndarray, instances: ImageInstances, class_names: Sequence[str], colors: Sequence[str], scored: bool
 ) -> np.ndarray:
-    """The picture, uint8 RGB (h, w, 3), with masks in the colors of their classes, outlines and names; small on top."""
+    """The picture, uint8 RGB (h, w, 3), with masks in the colors of their classes, outlines and names; small on top.
+
+    The picture may be an enlarged one. Names give way to each other where there is room.
+    """
     drawn, places = picture.copy(), {}
-    thickness = max(1, round(max(picture.shape[:2]) / 400))
+    height, width = picture.shape[:2]
+    thickness = max(1, round(max(height, width) / 400))
     order = np.argsort(-instances.areas, kind="stable").tolist()
-    masks = decode([instances.rles[k] for k in order], *picture.shape[:2])
-    for k, mask in zip(order, masks, strict=True):
+    for k in order:
         category = int(instances.categories[k])
         places[category] = places.get(category, -1) + 1
         color = _rgb(shade(colors[category], places[category]))
+        mask = _enlarge(decode([instances.rles[k]], *instances.rles[k]["size"])[0], height, width)
         inside = mask > 0
         drawn[inside] = np.rint(drawn[inside] * (1 - OPACITY) + color * OPACITY)
         contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         cv2.drawContours(drawn, contours, -1, color.tolist(), thickness)
-    canvas = Image.fromarray(drawn)
-    for k in order:
+    canvas, taken = Image.fromarray(drawn), []
+    for k in reversed(order):
+        zoom = width / instances.rles[k]["size"][1]
         name = class_names[int(instances.categories[k])] + (f" {instances.scores[k]:.2f}" if scored else "")
-        _write(canvas, instances.boxes[k], name)
+        _write(canvas, zoom * instances.boxes[k], name, taken)
     return np.array(canvas)
 
 
-def _write(canvas: Image.Image, box: np.ndarray, name: str) -> None:
-    """Writes a name at the top left corner of a box x1, y1, x2, y2, inside the picture."""
-    size = max(9, round(max(canvas.size) / 40))
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(size)
+def _enlarge(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A mask or label map at the size of its picture."""
+    if values.shape == (height, width):
+        return values
+    return cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def _font(size: tuple[int, int]) -> ImageFont.FreeTypeFont:
+    """The font of a picture of (width, height)."""
+    return ImageFont.load_default(max(9, round(max(size) / 40)))
+
+
+def _write(canvas: Image.Image, box: np.ndarray, name: str, taken: list[tuple[float, ...]]) -> None:
+    """Writes a name at the top left corner of a box x1, y1, x2, y2, inside the picture; lower where names were `taken`
+    there, x1, y1, x2, y2 each."""
+    pen, font = ImageDraw.Draw(canvas), _font(canvas.size)
     width, height = pen.textbbox((0, 0), name, font=font, stroke_width=2)[2:]
     x = min(max(float(box[0]), 2), max(canvas.width - width - 2, 2))
-    y = min(max(float(box[1]), 2), max(canvas.height - height - 2, 2))
-    pen.text((x, y), name, fill="white", font=font, stroke_width=max(1, size // 8), stroke_fill="black")
+    lowest = max(canvas.height - height - 2, 2)
+    first = y = min(max(float(box[1]), 2), lowest)
+    while hit := [b for b in taken if b[0] < x + width and x < b[2] and b[1] < y + height and y < b[3]]:
+        y = max(b[3] for b in hit)
+        if y > lowest:  # there is no room below
+            y = first
+            break
+    taken.append((x, y, x + width, y + height))
+    stroke = max(1, int(font.size) // 8)
+    pen.text((x, y), name, fill="white", font=font, stroke_width=stroke, stroke_fill="black")
+
+
+def add_legend(drawn: np.ndarray, names: Sequence[str], colors: Sequence[str]) -> np.ndarray:
+    """The picture with a strip below it that names colors."""
+    font = _font(drawn.shape[1::-1])
+    line = round(1.6 * font.size)
+    places, x, y = [], line // 2, 0
+    for name in names:
+        width = round(font.getlength(name)) + 2 * line
+        if x + width > drawn.shape[1] and x > line // 2:
+            x, y = line // 2, y + line
+        places.append((x, y))
+        x += width
+    strip = Image.new("RGB", (drawn.shape[1], y + line if names else 0), "white")
+    pen = ImageDraw.Draw(strip)
+    for (left, top), name, color in zip(places, names, colors, strict=True):
+        side = font.size
+        pen.rectangle((left, top + line // 5, left + side, top + line // 5 + side), fill=color, outline="black")
+        pen.text((left + 1.4 * side, top + line // 8), name, fill="black", font=font)
+    return np.concatenate([drawn, np.array(strip)])
 
 
 def draw_labels(picture: np.ndarray, labels: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    """The picture under a label map (h, w; 0 background, 1 + category, 255 unsure, which is grey)."""
-    palette = np.full((256, 3), 204, np.uint8)
+    """The picture, which may be enlarged, under a label map (0 background, 1 + category, 255 unsure, which is grey)."""
+    palette = np.broadcast_to(_rgb(UNSURE_COLOR), (256, 3)).copy()
     palette[1 : 1 + len(colors)] = [_rgb(color) for color in colors]
+    labels = _enlarge(labels, *picture.shape[:2])
     mixed = np.rint(picture * (1 - OPACITY) + palette[labels] * OPACITY).astype(np.uint8)
     return np.where((labels > 0)[..., None], mixed, picture)
 

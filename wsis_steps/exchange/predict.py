@@ -17,13 +17,12 @@ examples:
 import argparse
 import logging
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from wsis_steps.core.batches import to_tensor
 from wsis_steps.core.device import choose_device
@@ -37,7 +36,7 @@ from wsis_steps.data.pictures import SUFFIXES, load_image
 from wsis_steps.exchange.coco_json import CocoFile
 from wsis_steps.exchange.overlay import draw_instances
 from wsis_steps.exchange.pictures import write_picture
-from wsis_steps.maskrcnn.detections import to_instances
+from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
 from wsis_steps.report.pictures import class_colors
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer
@@ -83,6 +82,12 @@ def ahead(function: Callable, items: Iterable, threads: int) -> Iterator:
             yield waiting.popleft().result()
 
 
+def short_names(names: Sequence[Path]) -> dict[Path, Path]:
+    """Each picture's name without its suffix, which stays where a.jpg lies beside a.png."""
+    uses = Counter(name.with_suffix("") for name in names)
+    return {name: name if uses[name.with_suffix("")] > 1 else name.with_suffix("") for name in names}
+
+
 def inference_settings(trained: dict, short_side: int | None, score: float) -> MaskrcnnInfer:
     """Sizes as in training, or with another shorter side in the same proportion."""
     least, most = trained["min_size"], trained["max_size"]
@@ -103,6 +108,7 @@ def main(options: argparse.Namespace) -> None:
     device = choose_device(options.threads)
     settings = inference_settings(trained.settings, options.short_side, options.score)
     model = load_maskrcnn(trained, settings).to(device).eval()
+    shown_as = short_names([path.relative_to(folder) for path in paths])
     colors, problems, count = class_colors(len(trained.class_names)), Problems(), 0
     pictures = ahead(lambda path: attempt(load_image, path), paths, max(options.threads - 1, 1))
     with CocoFile(options.out / "instances.json", trained.class_names) as file:
@@ -115,11 +121,10 @@ def main(options: argparse.Namespace) -> None:
             if min(height, width) * settings.max_size < max(height, width):
                 problems.add(f"{path} is {width}x{height} pixels, too narrow to be shrunk to {settings.max_size}.")
                 continue
-            with torch.inference_mode():
-                instances = to_instances(model([to_tensor(picture).to(device).float() / 255])[0])
+            [instances] = detect(model, [to_tensor(picture).to(device)])
             name = path.relative_to(folder)
             file.add(name.as_posix(), height, width, instances, scored=True)
-            write_masks(options.out, name, picture, instances, trained.class_names, colors)
+            write_masks(options.out, shown_as[name], picture, instances, trained.class_names, colors)
             count += len(instances)
     log.info("%d instances in %d pictures: %s", count, len(paths) - len(problems.sentences), options.out)
     problems.raise_any("The folder")
@@ -128,7 +133,7 @@ def main(options: argparse.Namespace) -> None:
 def write_masks(
     out: Path, name: Path, picture: np.ndarray, instances: ImageInstances, class_names: tuple[str, ...], colors: list
 ) -> None:
-    """Writes masks/ and overlays/ of one picture; the names keep the suffix, since a.jpg may lie beside a.png."""
+    """Writes masks/ and overlays/ of one picture under a name without its suffix."""
     write_picture(out / "masks" / f"{name}.png", paint(instances, *picture.shape[:2]).astype(np.uint16))
     drawn = draw_instances(picture, instances, class_names, colors, scored=True)
     write_picture(out / "overlays" / f"{name}.jpg", drawn)

@@ -22,20 +22,18 @@ from wsis_steps.core.images import Pictures
 from wsis_steps.core.models import load_any_model
 from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.store import Images, Instances, Maps, Points
-from wsis_steps.exchange.overlay import draw_boxes, draw_instances, draw_labels, draw_points
+from wsis_steps.exchange.drawing import EDGES, draw, surest
 from wsis_steps.exchange.pictures import find_images, write_picture
 from wsis_steps.report.columns import open_artifact
-from wsis_steps.report.pictures import class_colors, heat
 
 log = logging.getLogger("wsis")
-
-EDGES = "proposals_find_edges"  # its maps are bytes too, but strengths from 0 to 255, not labels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="an .h5 file of results/, or a model.pt")
     parser.add_argument("--image", metavar="ID", help="tell of this image, by its id or its number from 0")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="where the drawing of that image goes (png, jpg)")
+    parser.add_argument("--score", type=float, default=0.0, help="leave out instances that are less sure (0 to 1)")
     parser.add_argument("--images", type=Path, metavar="FILE", help="images.h5, where it does not lie with the result")
 
 
@@ -95,8 +93,8 @@ def contents(artifact: Artifact) -> list[str]:
     return lines
 
 
-def of_image(artifact: Artifact, i: int) -> list[str]:
-    """Lines on one image of a file."""
+def of_image(artifact: Artifact, i: int, least_score: float) -> list[str]:
+    """Lines on one image of a file; of instances those that are so sure."""
     names = artifact.class_names
     lines = [f"image        {artifact.ids[i]} (number {i}), {artifact.widths[i]}x{artifact.heights[i]} pixels"]
     if isinstance(artifact, Images):
@@ -104,7 +102,7 @@ def of_image(artifact: Artifact, i: int) -> list[str]:
         split, points, boxes = artifact.splits[i], len(artifact.points[i]), len(artifact.boxes[i])
         return [*lines, f"split {split}, tags {', '.join(tags) or 'none'}, {points} points, {boxes} boxes"]
     if isinstance(artifact, Instances):
-        found = artifact.read(i)
+        found = surest(artifact.read(i), least_score)
         rows = zip(found.categories, found.scores, found.areas, found.boxes, strict=True)
         lines += [
             f"  {names[category]}, score {score:.3f}, {area:.0f} pixels, box {' '.join(f'{v:g}' for v in box)}"
@@ -126,27 +124,6 @@ def of_image(artifact: Artifact, i: int) -> list[str]:
     if isinstance(artifact, Proposals):
         lines += [f"  {len(artifact.read(i).boxes)} {artifact.kind}"]
     return lines
-
-
-def draw(artifact: Artifact, i: int, picture: np.ndarray) -> np.ndarray:
-    """What a file holds of an image, drawn over its picture."""
-    names, colors = artifact.class_names, class_colors(len(artifact.class_names))
-    if isinstance(artifact, Images):
-        return draw_points(draw_boxes(picture, artifact.boxes[i], colors), artifact.points[i], colors)
-    if isinstance(artifact, Instances):
-        instances = artifact.read(i)
-        return draw_instances(picture, instances, names, colors, scored=bool((instances.scores != 1).any()))
-    if isinstance(artifact, Points):
-        return draw_points(picture, artifact.read(i), colors)
-    if isinstance(artifact, Maps):
-        maps, categories = artifact.read(i)
-        if artifact.provenance.step == EDGES:
-            return heat(picture, maps / np.float32(255), np.zeros(1, int), ["#ffffff"])
-        if maps.dtype == np.uint8:
-            return draw_labels(picture, maps[0], colors)
-        return heat(picture, maps, categories, colors)
-    boxes = artifact.read(i).boxes[:50]  # more hide the picture
-    return draw_boxes(picture, np.column_stack([boxes, np.arange(len(boxes))]), class_colors(len(boxes)))
 
 
 def find_image(artifact: Artifact, wanted: str) -> int:
@@ -182,10 +159,10 @@ def main(options: argparse.Namespace) -> None:
         print("\n".join([title, *contents(artifact), *made_by(artifact.provenance)]))
         return
     i = find_image(artifact, options.image)
-    print("\n".join([title, *of_image(artifact, i)]))
+    print("\n".join([title, *of_image(artifact, i, options.score)]))
     if options.picture:
         images = artifact if isinstance(artifact, Images) else Images(options.images or find_images(options.file))
         check_same_classes(images, artifact)
         picture = Pictures(images).read(int(places(images, artifact)[i]))
-        write_picture(options.picture, draw(artifact, i, picture))
+        write_picture(options.picture, draw(artifact, i, picture, options.score))
         log.info("drew %s", options.picture)

@@ -7,8 +7,6 @@ out  predictions  instances with scores
 
 from collections.abc import Iterator
 
-import torch
-
 from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.batches import read_ahead, to_tensor
 from wsis_steps.core.device import choose_device
@@ -16,7 +14,7 @@ from wsis_steps.core.images import Pictures
 from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
-from wsis_steps.maskrcnn.detections import to_instances
+from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer
 
@@ -36,9 +34,7 @@ def main(job: Job) -> None:
 
     def predict() -> Iterator[ImageInstances]:
         for _, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
-            with torch.inference_mode():
-                outputs = model([picture.to(device).float() / 255 for picture in pictures])
-            yield from map(to_instances, outputs)
+            yield from detect(model, [picture.to(device) for picture in pictures])
 
     provenance = job.provenance(trained.class_names, trained.supervision)
     ids = [images.ids[i] for i in members]

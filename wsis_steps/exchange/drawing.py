@@ -1,0 +1,65 @@
+"""A picture of what an artifact holds of an image."""
+
+import cv2
+import numpy as np
+
+from wsis_steps.core.artifact import Artifact
+from wsis_steps.core.store import ImageInstances, Images, Instances, Maps, Points
+from wsis_steps.exchange.overlay import (
+    UNSURE_COLOR,
+    add_legend,
+    draw_boxes,
+    draw_instances,
+    draw_labels,
+    draw_points,
+)
+from wsis_steps.report.pictures import class_colors, heat
+
+LONG_SIDE = 720  # pixels of a drawing, about; smaller pictures are enlarged, so that names can be read
+EDGES = "proposals_find_edges"  # its maps are bytes too, but strengths from 0 to 255, not labels
+
+
+def draw(artifact: Artifact, i: int, picture: np.ndarray, least_score: float) -> np.ndarray:
+    """What a file holds of an image, drawn over its picture, which is enlarged where it is small, above a legend."""
+    zoom = max(1, LONG_SIDE // max(picture.shape[:2]))
+    picture = cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_NEAREST)
+    names, colors = artifact.class_names, class_colors(len(artifact.class_names))
+    if isinstance(artifact, Images):
+        boxes, points = artifact.boxes[i], artifact.points[i]
+        drawn = draw_points(draw_boxes(picture, _zoom_boxes(boxes, zoom), colors), _zoom_points(points, zoom), colors)
+        present = artifact.tags[i].nonzero()[0]
+    elif isinstance(artifact, Instances):
+        instances = surest(artifact.read(i), least_score)
+        drawn = draw_instances(picture, instances, names, colors, scored=bool((instances.scores != 1).any()))
+        present = instances.categories
+    elif isinstance(artifact, Points):
+        points = artifact.read(i)
+        drawn, present = draw_points(picture, _zoom_points(points, zoom), colors), points[:, 2]
+    elif isinstance(artifact, Maps):
+        maps, categories = artifact.read(i)
+        if artifact.provenance.step == EDGES:
+            return heat(picture, maps / np.float32(255), np.zeros(1, int), ["#ffffff"])
+        if maps.dtype == np.uint8:
+            names, colors = [*names, "unsure"], [*colors, UNSURE_COLOR]
+            drawn, present = draw_labels(picture, maps[0], colors[:-1]), np.minimum(maps[maps > 0] - 1, len(colors) - 1)
+        else:
+            drawn, present = heat(picture, maps, categories, colors), categories
+    else:
+        boxes = artifact.read(i).boxes[:50]  # more hide the picture
+        numbered = np.column_stack([boxes, np.arange(len(boxes))])
+        return draw_boxes(picture, _zoom_boxes(numbered, zoom), class_colors(len(boxes)))
+    present = np.unique(present).astype(int)
+    return add_legend(drawn, [names[k] for k in present], [colors[k] for k in present])
+
+
+def surest(instances: ImageInstances, least_score: float) -> ImageInstances:
+    """Those of at least so high a score."""
+    return instances.at(np.flatnonzero(instances.scores >= least_score))
+
+
+def _zoom_boxes(boxes: np.ndarray, zoom: int) -> np.ndarray:
+    return np.concatenate([boxes[:, :4] * zoom, boxes[:, 4:]], axis=1)
+
+
+def _zoom_points(points: np.ndarray, zoom: int) -> np.ndarray:
+    return np.concatenate([(points[:, :2] + 0.5) * zoom - 0.5, points[:, 2:]], axis=1)
