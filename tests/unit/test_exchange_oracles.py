@@ -1,5 +1,7 @@
 """What we write, the tools' own libraries read as what it is; where they are not installed, those tests skip."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from test_exchange_formats import CLASSES, blobs, data  # noqa: F401
 from wsis_steps.core.masks import decode
 from wsis_steps.data.label_studio import decode_brush
 from wsis_steps.exchange.coco_json import write_coco
-from wsis_steps.exchange.label_studio import encode_brush
+from wsis_steps.exchange.label_studio import encode_brush, write_label_studio
 from wsis_steps.exchange.yolo import polygon, write_yolo
 
 
@@ -37,6 +39,33 @@ def test_label_studio_reads_our_brush_and_we_read_its(tmp_path):
         opacity = brush.decode_rle(encode_brush(mask)).reshape(height, width, 4)[..., 3]
         np.testing.assert_array_equal(opacity > 0, mask > 0)
         np.testing.assert_array_equal(decode_brush(brush.mask2rle(255 * mask), height, width), mask)
+
+
+def test_label_studio_converts_accepted_suggestions_to_the_same_masks(data, tmp_path):  # noqa: F811
+    converter = pytest.importorskip("label_studio_sdk.converter", reason="label-studio-sdk is not installed")
+    labels, truth = data
+    tasks = json.loads(write_label_studio(tmp_path, labels).read_text())
+    for number, task in enumerate(tasks):  # as Label Studio exports what somebody has submitted unchanged
+        [suggestion] = task.pop("predictions")
+        task |= {"id": number, "annotations": [{"id": number, "completed_by": 1, "result": suggestion["result"]}]}
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    out = tmp_path / "converted"
+    out.mkdir()
+    interface = (tmp_path / "label_studio_interface.xml").read_text()
+    tool = converter.Converter(interface, str(tmp_path), download_resources=False)
+    tool.convert(str(tmp_path / "export.json"), str(out), "BRUSH_TO_NUMPY", is_dir=False)
+    count = 0
+    for number, instances in enumerate(truth.values()):
+        dense = decode(instances.rles, *instances.rles[0]["size"]) if len(instances) else []
+        for category in set(instances.categories.tolist()):
+            wanted = sorted(
+                mask.tobytes() for mask, c in zip(dense, instances.categories, strict=True) if c == category
+            )
+            paths = out.glob(f"task-{number}-*-masks-{CLASSES[category]}-*.npy")
+            found = [(np.load(path) > 0).astype(np.uint8).tobytes() for path in paths]
+            assert sorted(found) == wanted
+            count += len(found)
+    assert count == len(list(out.iterdir())) == sum(map(len, truth.values())) > 0
 
 
 def test_supervision_reads_the_masks_of_yolo(data, tmp_path):  # noqa: F811
