@@ -9,14 +9,13 @@ after another, each in a process of its own with one thread.
 
 import json
 import os
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import yaml
 
+from bench.jobs import commands
 from bench.rows import Row
 
 ROOT = Path(__file__).parents[1]
@@ -41,22 +40,12 @@ def configure(folder: Path, count: int) -> Path:
     return path
 
 
-def commands(folder: Path, count: int) -> list[tuple[str, list[str]]]:
-    """Name and command line of every job, in an order in which they can run."""
-    snakemake = [sys.executable, "-m", "snakemake", "--directory", folder, "--dry-run", "--printshellcmds"]
-    options = ["--cores", "1", "--configfile", configure(folder, count)]
-    done = subprocess.run([*map(str, snakemake + options)], cwd=ROOT, capture_output=True, text=True, check=True)
-    lines = re.findall(r"^Shell command: (python -m wsis_steps\..*)$", done.stdout + done.stderr, flags=re.MULTILINE)
-    words = [shlex.split(line) for line in lines]
-    return [(Path(line[line.index("--log") + 1]).stem, [sys.executable, *line[1:]]) for line in words]
-
-
 def peaks(folder: Path, count: int) -> dict[str, float]:
     """MB that a job on `count` pictures holds at most, by the jobs' names."""
     (folder / "benchmarks/tiny").mkdir(parents=True)  # which Snakemake would fill
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     found = {}
-    for name, command in commands(folder, count):
+    for name, command in commands(folder, configure(folder, count)):
         with subprocess.Popen(command, cwd=folder, env=variables, **PIPES) as process:
             said = process.stderr.read()
             _, status, usage = os.wait4(process.pid, 0)

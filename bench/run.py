@@ -30,6 +30,7 @@ from bench import (
     proposals,
     replacement,
     semantic_training,
+    throughput,
     workflow,
 )
 from bench.rows import Row, table
@@ -50,6 +51,7 @@ PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
     "memory": lambda folder, device: memory.measure(folder),
     "workflow": lambda folder, device: workflow.measure(folder),
     "loading": loading.measure,
+    "throughput": throughput.measure,
 }
 
 

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pickle import UnpicklingError
 from typing import Any
 
@@ -34,6 +34,7 @@ from wsis_steps.settings.base import Training
 log = logging.getLogger("wsis")
 SEED_STEP = 1_000_003  # between the random numbers of two seeds; more than a training has iterations
 METRIC_POINTS = 200  # lines in the metrics file of a whole training
+WARM = 3  # iterations after which speed is measured: the first wait for workers to start
 
 
 class Batches:
@@ -104,6 +105,36 @@ def build_optimizer(settings: Training, groups: list[dict[str, Any]], momentum: 
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, **common)
     return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer](groups, **common)
+
+
+class Speed:
+    """Passes batches on and measures how fast they are used, and how long the training waits for them."""
+
+    def __init__(self, images: int) -> None:
+        self.images = images  # of a batch
+        self.count, self.waited, self.started = 0, 0.0, 0.0
+
+    def watch(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The batches, one by one."""
+        iterator = iter(batches)
+        while True:
+            asked = time.perf_counter()
+            if self.count == WARM:
+                self.started, self.waited = asked, 0.0
+            batch = next(iterator, None)
+            self.waited += time.perf_counter() - asked
+            if batch is None:
+                return
+            yield batch
+            self.count += 1
+
+    def tell(self) -> None:
+        """Says it in the log, where there was enough to measure."""
+        if self.count <= WARM:
+            return
+        seconds = time.perf_counter() - self.started
+        rate, share = (self.count - WARM) * self.images / seconds, self.waited / seconds
+        log.info("%.3g images/s, %.1f %% of the time waiting for them", rate, 100 * share)
 
 
 class Sums:
@@ -238,7 +269,8 @@ def train(
     bar = tqdm(total=iterations, initial=start, desc=job.name, unit="it", disable=not sys.stderr.isatty())
     meter = Meter(iterations, "it", start)
     model.train()
-    for done, batch in enumerate(loader, start=start + 1):
+    speed = Speed(settings.batch_size)
+    for done, batch in enumerate(speed.watch(loader), start=start + 1):
         number = (settings.seed * SEED_STEP + done) * ranks.count() + ranks.number()
         torch.manual_seed(number % 2**32)  # on a CPU torch heeds no more than 32 bits
         for group, base in zip(optimizer.param_groups, bases, strict=True):
@@ -256,6 +288,7 @@ def train(
             log.info("ended by a signal after iteration %d; the next call goes on from there", done)
             sys.exit(143)
     bar.close()
+    speed.tell()
     job.outputs["metrics"].write_text("".join(json.dumps(line) + "\n" for line in sums.lines))
 
 
