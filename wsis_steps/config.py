@@ -84,8 +84,8 @@ class Configuration(Settings):
     """Jobs that share the images of proposals, activation maps, CRFs and inference, for clusters; the results have the
     same bytes whatever their number."""
     gpus_per_job: Count = 1
-    """GPUs that a job may use at once. A training uses as many as share its batches evenly; inference divides its
-    images. 0 asks for none, for clusters without."""
+    """GPUs that a training or an inference may use at once. A training uses as many as share its batches evenly;
+    inference divides its images. 0 asks for none, for clusters without."""
     runs: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Run]
     """Runs by name. One that is null is left out: so a second --configfile drops a run of the first."""
     steps: dict[str, dict[str, Any]] = {}

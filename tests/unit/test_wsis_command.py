@@ -21,7 +21,9 @@ from wsis_steps.data.coco import read_coco
 from wsis_steps.exchange.check import missing_weights
 from wsis_steps.exchange.drawing import LONG_SIDE
 from wsis_steps.exchange.overlay import _write
+from wsis_steps.exchange.predict import short_names
 from wsis_steps.maskrcnn.network import build_from_settings, load_maskrcnn
+from wsis_steps.report.pictures import class_colors
 from wsis_steps.settings.maskrcnn import MaskrcnnTrain
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
@@ -99,6 +101,17 @@ def test_predictions_of_a_folder_are_masks_json_and_pictures_and_a_broken_pictur
     assert not list(out.rglob("*.partial"))
 
 
+def test_names_of_masks_lose_their_suffix_where_no_other_picture_has_that_name():
+    given = ["a.jpg", "a.png", "b.png", "c.jpg", "c.jpg.png", "d/b.png"]
+    wanted = ["a.jpg", "a.png", "b", "c", "c.jpg.png", "d/b"]
+    assert list(short_names([*map(Path, given)]).values()) == [*map(Path, wanted)]
+
+
+def test_results_are_told_from_a_data_set(result, capsys):
+    assert call("check", result.parents[2]) == 2
+    assert "is what the workflow made of a data set" in capsys.readouterr().err
+
+
 def test_a_second_call_leaves_its_own_pictures_out_and_a_hair_stops_nothing(model, tmp_path, capsys):
     Image.fromarray(picture(3)).save(tmp_path / "a.png")
     for _ in range(2):
@@ -132,11 +145,13 @@ def middles(drawn: Image.Image) -> np.ndarray:
     return np.array(drawn)[zoom // 2 : zoom * SIZE : zoom, zoom // 2 :: zoom]
 
 
-def test_show_leaves_out_what_is_less_sure_than_asked(result, capsys):
+def test_show_leaves_out_what_is_less_sure_than_asked(result, tmp_path, capsys):
     assert call("show", result, "--image", "image1", "--score", 1) == 0
     assert "dog, score 1.000" in capsys.readouterr().out
-    assert call("show", result, "--image", "image1", "--score", 1.1) == 0
+    out = tmp_path / "drawn.png"
+    assert call("show", result, "--image", "image1", "--score", 1.1, "--picture", out) == 0
     assert "score" not in capsys.readouterr().out
+    np.testing.assert_array_equal(middles(Image.open(out)), picture(1))
 
 
 def test_names_in_a_drawing_give_way_to_each_other():
@@ -153,7 +168,11 @@ def test_show_tells_what_is_in_a_file_and_draws_an_image(result, tmp_path, capsy
     assert "6; an image has 1" in said and "cat 3, dog 3" in said and "supervision  tags" in said
     for name, number in ((result, 1), (result.with_name("semantic.h5"), 2), (tmp_path / "shared/data/images.h5", 7)):
         assert call("show", name, "--image", f"image{number}", "--picture", tmp_path / "drawn.png") == 0
-        changed = np.any(middles(Image.open(tmp_path / "drawn.png")) != picture(number), axis=2)
+        drawn = Image.open(tmp_path / "drawn.png")
+        changed = np.any(middles(drawn) != picture(number), axis=2)
+        legend = np.array(drawn)[LONG_SIDE // SIZE * SIZE :].reshape(-1, 3).tolist()
+        colors = [list(bytes.fromhex(color[1:])) for color in class_colors(len(CLASSES))]
+        assert [color in legend for color in colors] == [k == number % 2 for k in range(len(CLASSES))]
         assert changed[square_mask(number) > 0].any()
     assert call("show", result, "--image", "imagge1") == 2
     assert "the nearest is 'image1'" in capsys.readouterr().err

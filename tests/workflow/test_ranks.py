@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 import pytest
@@ -23,7 +24,10 @@ from torch import nn
 from torch.nn import functional
 from trainings import STEPS, paths, settings_of
 
-from wsis_steps.core import ranks
+from wsis_steps.core import ranks, shards
+from wsis_steps.core.errors import InputError
+from wsis_steps.core.step import Job, Step
+from wsis_steps.settings.classifier import ClassifierInfer
 
 ITERATIONS = 20
 context = multiprocessing.get_context("fork")
@@ -311,9 +315,7 @@ def trained(tmp_path_factory) -> dict[str, Path]:
         ("bestie.infer", "bestie", ("labels", "predictions"), {"long_side": 0}),
     ],
 )
-def test_ranks_divide_the_images_of_inference_and_join_what_they_made(
-    trained, tmp_path, step, model, outputs, settings
-):
+def test_ranks_of_inference_make_the_file_of_one_process(trained, tmp_path, step, model, outputs, settings):
     for ranks_of_job in (1, 3):
         written = {name: tmp_path / f"{ranks_of_job}" / name for name in outputs}
         given = {"images": trained["images"], "model": trained[model], **written}
@@ -322,24 +324,60 @@ def test_ranks_divide_the_images_of_inference_and_join_what_they_made(
     for name in outputs:
         assert (tmp_path / "3" / name).read_bytes() == (tmp_path / "1" / name).read_bytes()
     assert sorted(path.name for path in files(tmp_path / "3")) == sorted(outputs)
-    assert "device cpu, 1 threads" in log.read_text()
+    said = log.read_text()
+    assert "device cpu, 1 threads" in said and f"wrote {tmp_path}/3/{outputs[0]}" in said.splitlines()[-1]
 
 
-def test_a_rank_of_inference_that_dies_ends_the_job(trained, tmp_path):
+@pytest.mark.parametrize("killed", ["rank", "job"])
+def test_neither_a_rank_of_inference_nor_its_job_outlives_the_other(trained, tmp_path, killed):
     given = {"images": trained["images"], "model": trained["classifier"], "maps": tmp_path / "out/maps.h5"}
     settings = {"size": 32, "scales": [0.5 + k / 1000 for k in range(1000)]}  # minutes of work
-    process = subprocess.Popen(command("classifier.infer", 2, given, settings), cwd=ROOT, stderr=subprocess.PIPE)
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(command("classifier.infer", 2, given, settings), cwd=ROOT, stderr=said)
     try:
-        while process.poll() is None and len(list(tmp_path.glob("out/.maps.h5.ranks/.*.partial"))) < 2:
+        while process.poll() is None and len(list(tmp_path.glob("out/*/.*.partial"))) < 2:
             started = psutil.Process(process.pid).children()
             time.sleep(0.05)
-        assert process.poll() is None
-        started[1].kill()
-        said = process.communicate(timeout=60)[1].decode()
+        assert process.poll() is None, (tmp_path / "said").read_text()
+        (started[1] if killed == "rank" else process).kill()
+        process.wait(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 1 and "One of 2 processes failed, and the others were ended." in said
-    assert not any(map(psutil.Process.is_running, started)) and not files(tmp_path)
+    assert len(started) == 2 and not psutil.wait_procs(started, timeout=20)[1]
+    if killed == "rank":
+        assert process.returncode == 1
+        assert "One of 2 processes failed, and the others were ended." in (tmp_path / "said").read_text()
+        assert [path.name for path in files(tmp_path)] == ["said"]
+
+
+def test_two_results_of_ranks_are_both_new_or_both_old(tmp_path):
+    outputs = {name: tmp_path / name for name in ("labels", "predictions")}
+
+    def join(parts, path):
+        if "predictions" in path.name:
+            raise InputError("cannot be joined")
+        path.write_text("new")
+
+    def main(job: Job) -> None:
+        raise AssertionError("is not called here")
+
+    step = Step("test", ClassifierInfer, outputs=tuple(outputs), join=join)
+    words = [word for name, path in outputs.items() for word in (f"--{name}", str(path))]
+    for path in outputs.values():
+        path.write_text("old")
+    with patch.object(shards, "_call_together", lambda calls: 0), pytest.raises(SystemExit) as ended:
+        step.run(main, [*words, "--ranks", "2"])
+    assert ended.value.code == 2
+    assert [path.read_text() for path in outputs.values()] == ["old", "old"]
+    assert sorted(path.name for path in files(tmp_path)) == sorted(outputs)
+
+
+def test_what_is_wrong_for_all_ranks_is_said_once(trained, tmp_path):
+    given = {"images": tmp_path / "no.h5", "model": trained["bestie"], "maps": tmp_path / "maps.h5"}
+    words = [*command("classifier.infer", 3, given, {}), "--log", str(tmp_path / "log")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("no.h5 does not exist") == 1
+    assert (tmp_path / "log").read_text().count("no.h5 does not exist") == 1
 
 
 def test_what_one_rank_of_inference_refuses_is_one_sentence(trained, tmp_path):

@@ -28,6 +28,7 @@ from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.batches import to_tensor
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures
+from wsis_steps.core.joining import join_shards
 from wsis_steps.core.label_sets import write_label_sets
 from wsis_steps.core.loop import to_device
 from wsis_steps.core.masks import describe
@@ -43,7 +44,7 @@ STEP = Step(
     inputs=("images", "proposals", "model"),
     optional=("edges",),
     outputs=("samples", "labels"),
-    sharded=True,
+    join=join_shards,
 )
 
 

@@ -25,6 +25,7 @@ from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.batches import read_ahead, to_tensor
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures, fit
+from wsis_steps.core.joining import join_shards
 from wsis_steps.core.masks import describe, encode, split
 from wsis_steps.core.models import load_model
 from wsis_steps.core.probabilities import limit_to_tags, refine_ahead
@@ -32,7 +33,9 @@ from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
 from wsis_steps.settings.bestie import BestieInfer, BestieTrain
 
-STEP = Step("bestie_infer", BestieInfer, inputs=("images", "model"), outputs=("labels", "predictions"), sharded=True)
+STEP = Step(
+    "bestie_infer", BestieInfer, inputs=("images", "model"), outputs=("labels", "predictions"), join=join_shards
+)
 BATCH = 8  # pictures at once; changes nothing but speed
 
 

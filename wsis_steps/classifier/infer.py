@@ -18,12 +18,13 @@ from wsis_steps.core.artifact import create
 from wsis_steps.core.batches import read_ahead
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures
+from wsis_steps.core.joining import join_shards
 from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
 from wsis_steps.settings.classifier import ClassifierInfer, ClassifierTrain
 
-STEP = Step("classifier_infer", ClassifierInfer, inputs=("images", "model"), outputs=("maps",), sharded=True)
+STEP = Step("classifier_infer", ClassifierInfer, inputs=("images", "model"), outputs=("maps",), join=join_shards)
 BATCH = 8  # pictures at once; changes nothing but speed
 
 

@@ -21,6 +21,7 @@ from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.batches import read_ahead, to_tensor
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures
+from wsis_steps.core.joining import join_shards
 from wsis_steps.core.masks import describe, encode
 from wsis_steps.core.models import load_model
 from wsis_steps.core.proposals import Proposals
@@ -33,7 +34,7 @@ STEP = Step(
     CommunityLearningInfer,
     inputs=("images", "proposals", "model"),
     outputs=("labels", "predictions"),
-    sharded=True,
+    join=join_shards,
 )
 
 

@@ -2,7 +2,7 @@
 
 Snakemake counts `gpu` resources but hands out no ids. A step leases an id by locking a file that the kernel
 unlocks when the process dies, however it dies. Where CUDA_VISIBLE_DEVICES is set (SLURM, a user), nothing is
-leased; of several ranks of a training (`ranks`) each takes its own of the visible devices.
+leased; of several ranks of a job each takes its own of the visible devices.
 """
 
 import fcntl

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.core.artifact import Provenance, create
-from wsis_steps.core.store import ImageInstances, Instances, write_instance_tables
+from wsis_steps.core.store import ImageInstances, InstanceRows, Instances
 
 
 class LabelSets(Instances):
@@ -31,6 +31,7 @@ def write_label_sets(
     sets: Sequence[np.ndarray],
 ) -> None:
     """Writes the instances of the images, in their order, with the sets (n, K) that hold them."""
+    rows = InstanceRows(images)
     with create(path, LabelSets.schema, provenance) as file:
-        write_instance_tables(file, ids, heights, widths, images)
+        rows.write(file, ids, heights, widths)
         file.create_dataset("instance/sets", data=np.concatenate(sets) if len(sets) else np.zeros((0, 0), bool))

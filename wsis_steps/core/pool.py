@@ -36,7 +36,7 @@ def fork_map(
     _inherited.append(function)
     ahead = 4 * processes if ahead is None else ahead
     context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(processes, context, initializer=_end_with, initargs=(os.getpid(),))
+    pool = ProcessPoolExecutor(processes, context, initializer=end_with, initargs=(os.getpid(),))
     try:
         waiting: deque = deque()
         for batch in _batched(items, chunk):
@@ -50,8 +50,8 @@ def fork_map(
         _inherited.pop()
 
 
-def _end_with(parent: int) -> None:
-    """Ends this worker with its parent: a killed one would leave it waiting, with the GPU lease it inherited."""
+def end_with(parent: int) -> None:
+    """Ends this process with its parent: a killed one would leave it waiting, with the GPU lease it inherited."""
     if sys.platform == "linux":
         set_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
         ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)

@@ -1,6 +1,6 @@
 """Several processes that train one network together, each on its places of every batch: ranks 0 to count - 1.
 
-`--ranks n` of a training step starts them by torchrun, which gives each its number in the environment. What they
+`--ranks n` of a training starts them by torchrun, which gives each its number in the environment. What they
 compute is what one process would on the whole batch, up to rounding: gradients are means over the ranks, losses that
 are sums over a count divide by the count of all (`divisor`), and batch normalisation takes its statistics over all
 (`join_batch_norms`). Random numbers that a network draws differ between ranks. Where there is one process, nothing here

@@ -1,5 +1,6 @@
 """Parts of a data set for the jobs, and the processes of a job, that share the work of one step."""
 
+import functools
 import os
 import re
 import shutil
@@ -7,13 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.pool import end_with
 
+Join = Callable[[Sequence[Path], Path], None]  # of the files of shards, in order, into one
+RANK_OF_SHARE = "WSIS_RANK"  # says to a process which of those it is that share the images of a job
 BLOCK = 8  # images that a step may take at once: a shard has whole blocks, so that they meet in it as in one job
 
 
@@ -39,37 +43,41 @@ def divide(shard: str, parts: int) -> list[str]:
 
 
 def share_among_processes(
-    module: str, arguments: Sequence[str], shard: str, outputs: Mapping[str, Path], threads: int, ranks: int
+    command: Sequence[str], shard: str, outputs: Mapping[str, Path], ranks: int, join: Join
 ) -> int:
     """Calls a step in `ranks` processes at once, a GPU each, and joins what they made to what one would have written.
 
-    arguments: the command line of the step; what it says of shard, outputs, threads and ranks is overruled.
+    command: module and command line of the step; what it says of shard, ranks and outputs is overruled.
     Returns the exit status of the first that fails, whereupon the others are ended, else 0.
     """
-    common = [*arguments, "--ranks", "1", "--threads", str(max(threads // ranks, 1))]
-    calls = [[module, *common, "--shard", part] for part in divide(shard, ranks)]
-    folders, joins = [path.with_name(f".{path.name}.ranks") for path in outputs.values()], []
-    for (name, path), folder in zip(outputs.items(), folders, strict=True):
-        parts = [str(folder / str(rank)) for rank in range(ranks)]
-        for call, part in zip(calls, parts, strict=True):
-            call += [f"--{name}", part]
-        joins.append(["wsis_steps.postprocess.merge_shards", "--shards", *parts, "--merged", str(path)])
+    calls = [[*command, "--ranks", "1", "--shard", part] for part in divide(shard, ranks)]
+    parts = {}
+    for name, path in outputs.items():
+        parts[name] = [path.with_name(f"{path.name}.ranks") / str(rank) for rank in range(ranks)]
+        for call, part in zip(calls, parts[name], strict=True):
+            call += [f"--{name}", str(part)]
     try:
-        return _call_together(calls) or next(filter(None, (_call_together([join]) for join in joins)), 0)
+        status = _call_together(calls)
+        if not status:
+            for name, path in outputs.items():
+                join(parts[name], path)
+        return status
     finally:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        for paths in parts.values():
+            shutil.rmtree(paths[0].parent, ignore_errors=True)
 
 
 def _call_together(calls: Sequence[Sequence[str]]) -> int:
     """Exit status of the first of some modules that fails, else 0; those that then still run are ended, as all are
-    when this process is told to end."""
+    when this process ends."""
     started: list[subprocess.Popen] = []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    ends_with_us = functools.partial(end_with, os.getpid())
     try:
         for rank, call in enumerate(calls):
-            variables = {**os.environ, "LOCAL_RANK": str(rank)}
-            started.append(subprocess.Popen([sys.executable, "-m", *call], env=variables))
+            variables = {**os.environ, "LOCAL_RANK": str(rank), RANK_OF_SHARE: str(rank)}
+            command = [sys.executable, "-m", *call]
+            started.append(subprocess.Popen(command, env=variables, preexec_fn=ends_with_us))
         while True:
             found = [process.poll() for process in started]
             if any(found) or None not in found:

@@ -42,7 +42,7 @@ from tqdm import tqdm
 from wsis_steps.config import canonical, explain
 from wsis_steps.core.artifact import Provenance
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.shards import members_of_shard, share_among_processes
+from wsis_steps.core.shards import RANK_OF_SHARE, Join, members_of_shard, share_among_processes
 from wsis_steps.settings.base import Training
 
 log = logging.getLogger("wsis")
@@ -111,7 +111,8 @@ def progress(
 
     size: how much an item counts of the total, as the number of images of a batch.
     """
-    bar = tqdm(total=total, unit=unit, desc=name, leave=False, disable=not sys.stderr.isatty())
+    seen = sys.stderr.isatty() and not _share()
+    bar = tqdm(total=total, unit=unit, desc=name, leave=False, disable=not seen)
     meter, done = Meter(total, unit), 0
     with bar:
         for item in items:
@@ -160,16 +161,14 @@ class Step:
     optional: tuple[str, ...] = ()
     several: tuple[str, ...] = ()  # inputs that take any number of files
     values: tuple[str, ...] = ()  # what the workflow says in text, not in a file
-    sharded: bool = False  # several jobs may share its images
+    join: Join | None = None  # where several jobs or processes may share its images: joins what they make
 
     def run(self, main: Callable[[Job], None], arguments: Sequence[str] | None = None) -> None:
         """Parses the command line, calls main and ends the process with the exit status of the outcome."""
-        options = self._parser(main).parse_args(arguments)
-        if getattr(options, "ranks", 1) > 1 and "RANK" not in os.environ:
-            if not self.sharded:
-                _become_torchrun(options.ranks)
-            start_log(options.log)
-            sys.exit(guarded(lambda: self._share(options, sys.argv[1:] if arguments is None else arguments)))
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        options = self._parser(main).parse_args(words, argparse.Namespace(words=words))
+        if getattr(options, "ranks", 1) > 1 and not self.join and "RANK" not in os.environ:
+            _become_torchrun(options.ranks)
         start_log(options.log)
         sys.exit(guarded(lambda: self._execute(main, options)))
 
@@ -192,11 +191,11 @@ class Step:
             parser.add_argument(f"--{name}", metavar="TEXT", required=True)
         for name in self.outputs:
             parser.add_argument(f"--{name}", type=Path, metavar="FILE", required=True, help="output")
-        if self.sharded:
+        if self.join:
             parser.add_argument("--shard", default="1/1", metavar="K/N", help="part of the images that is this job's")
         parser.add_argument("--settings", default="{}", metavar="JSON", help="settings; the rest take defaults")
         parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
-        if self.sharded or issubclass(self.settings, Training):
+        if self.join or issubclass(self.settings, Training):
             parser.add_argument("--ranks", type=int, default=1, help="processes that share the work, a GPU each")
         parser.add_argument("--code", default="", help="fingerprint of the code, kept with the result")
         parser.add_argument("--work", type=Path, metavar="FOLDER", help="where checkpoints are kept")
@@ -207,6 +206,8 @@ class Step:
         settings = self._read_settings(options.settings)
         if options.threads < 1:
             raise InputError(f"--threads is {options.threads}; it must be at least 1.")
+        if getattr(options, "ranks", 1) < 0:
+            raise InputError(f"--ranks is {options.ranks}; it must be at least 0, which is as good as 1.")
         inputs = {name: getattr(options, name) for name in self.inputs + self.optional}
         for path in inputs.values():
             for one in path if isinstance(path, list) else [path]:
@@ -227,7 +228,7 @@ class Step:
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove(path)
         try:
-            main(job)
+            self._compute(main, job, options)
             if rank:
                 return
             for name, path in final.items():
@@ -244,11 +245,14 @@ class Step:
         took = duration(time.monotonic() - started)
         log.info("wrote %s (%.1f MB) in %s%s", made, size / 1e6, took, _gpu_memory())
 
-    def _share(self, options: argparse.Namespace, arguments: Sequence[str]) -> None:
-        """Calls the step in as many processes as the command line says; each takes a part of the images."""
-        outputs = {name: getattr(options, name) for name in self.outputs}
-        module = sys.modules["__main__"].__spec__.name
-        status = share_among_processes(module, arguments, options.shard, outputs, options.threads, options.ranks)
+    def _compute(self, main: Callable[[Job], None], job: Job, options: argparse.Namespace) -> None:
+        """Calls main here, or in several processes of its own that share the images."""
+        if not self.join or options.ranks <= 1:
+            main(job)
+            return
+        threads = max(job.threads // options.ranks, 1)
+        command = [sys.modules[main.__module__].__spec__.name, *options.words, "--threads", str(threads)]
+        status = share_among_processes(command, job.shard, job.outputs, options.ranks, self.join)
         if status:
             log.error("One of %d processes failed, and the others were ended.", options.ranks)
             sys.exit(status if status > 0 else 1)
@@ -267,6 +271,11 @@ class Step:
 def _rank() -> tuple[int, int]:
     """Number of this process among those that torchrun started, and how many they are."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def _share() -> int:
+    """Number of this process among those that share the images of a job."""
+    return int(os.environ.get(RANK_OF_SHARE, 0))
 
 
 def _become_torchrun(ranks: int) -> None:
@@ -343,16 +352,16 @@ def _environment_fault(error: BaseException) -> str | None:
 
 def start_log(path: Path | None) -> None:
     """Sends the log to the terminal and, where it can be written, to a file."""
-    rank = int(os.environ.get("LOCAL_RANK", 0))
+    rank, _ = _rank()
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     with contextlib.suppress(OSError):  # a log that cannot be written must not stop the work
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if rank == 0:
+            if rank == 0 and RANK_OF_SHARE not in os.environ:  # else there is one that has begun it
                 path.write_text("")
             handlers.append(logging.FileHandler(path, mode="a"))
     logging.basicConfig(
-        level=logging.ERROR if rank else logging.INFO,  # the other ranks would say the same again
+        level=logging.ERROR if rank or _share() else logging.INFO,  # the other ranks would say the same again
         handlers=handlers,
         force=True,
         datefmt="%H:%M:%S",

@@ -304,38 +304,43 @@ def write_instances(
     images: Iterable[ImageInstances],
 ) -> None:
     """Writes the instances of the images, in their order; an image is let go before the next is asked for."""
+    rows = InstanceRows(images)
     with create(path, Instances.schema, provenance) as file:
-        write_instance_tables(file, ids, heights, widths, images)
+        rows.write(file, ids, heights, widths)
 
 
-def write_instance_tables(
-    file: OutputFile,
-    ids: Sequence[str],
-    heights: Sequence[int],
-    widths: Sequence[int],
-    images: Iterable[ImageInstances],
-) -> None:
-    """Writes the tables of `Instances` into an artifact that may hold more; `images` is read once."""
-    # One growing buffer a column: small arrays that stay would lie between what a network allocates, which then finds
-    # no room where it was before and takes more with every image.
-    columns = {name: bytearray() for name in _COLUMNS}
-    masks, ignored = bytearray(), bytearray()
-    lengths, ignored_lengths, counts = array("q"), array("q"), array("q")
-    for image in images:
-        counts.append(len(image))
+class InstanceRows:
+    """The instances of one image after another, each let go before the next is asked for.
+
+    A buffer a column grows with them: small arrays that stay would lie between what a network allocates, which then
+    finds no room where it was before and takes more with every image.
+    """
+
+    def __init__(self, images: Iterable[ImageInstances]) -> None:
+        self.columns = {name: bytearray() for name in _COLUMNS}
+        self.masks, self.ignored = bytearray(), bytearray()
+        self.lengths, self.ignored_lengths, self.counts = array("q"), array("q"), array("q")
+        for image in images:
+            self._add(image)
+
+    def _add(self, image: ImageInstances) -> None:
+        self.counts.append(len(image))
         for name, dtype in _COLUMNS.items():
             values = getattr(image, name)
-            columns[name] += (np.ones(len(image)) if values is None else values).astype(dtype).tobytes()
+            self.columns[name] += (np.ones(len(image)) if values is None else values).astype(dtype).tobytes()
         for rle in image.rles:
-            masks += rle["counts"]
-            lengths.append(len(rle["counts"]))
-        ignored += image.ignore["counts"] if image.ignore else b""
-        ignored_lengths.append(len(image.ignore["counts"]) if image.ignore else 0)
-    write_image_table(file, ids, heights, widths, counts)
-    for name, dtype in _COLUMNS.items():
+            self.masks += rle["counts"]
+            self.lengths.append(len(rle["counts"]))
+        self.ignored += image.ignore["counts"] if image.ignore else b""
+        self.ignored_lengths.append(len(image.ignore["counts"]) if image.ignore else 0)
+
+    def write(self, file: OutputFile, ids: Sequence[str], heights: Sequence[int], widths: Sequence[int]) -> None:
+        """Writes the tables of `Instances` into an artifact that may hold more."""
+        write_image_table(file, ids, heights, widths, self.counts)
+        for name, dtype in _COLUMNS.items():
+            file.check()
+            column = np.frombuffer(self.columns[name], dtype)
+            file.create_dataset(f"instance/{name}", data=column.reshape(-1, 4) if name == "boxes" else column)
         file.check()
-        column = np.frombuffer(columns[name], dtype)
-        file.create_dataset(f"instance/{name}", data=column.reshape(-1, 4) if name == "boxes" else column)
-    file.check()
-    write_bytes(file, "mask", masks, lengths)
-    write_bytes(file, "ignore", ignored, ignored_lengths)
+        write_bytes(file, "mask", self.masks, self.lengths)
+        write_bytes(file, "ignore", self.ignored, self.ignored_lengths)

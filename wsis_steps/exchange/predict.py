@@ -83,8 +83,8 @@ def ahead(function: Callable, items: Iterable, threads: int) -> Iterator:
 
 
 def short_names(names: Sequence[Path]) -> dict[Path, Path]:
-    """Each picture's name without its suffix, which stays where a.jpg lies beside a.png."""
-    uses = Counter(name.with_suffix("") for name in names)
+    """Each picture's name without its suffix, which stays where a.jpg lies beside a.png, or a beside a.jpg."""
+    uses = Counter([*names, *(name.with_suffix("") for name in names)])
     return {name: name if uses[name.with_suffix("")] > 1 else name.with_suffix("") for name in names}
 
 
@@ -133,7 +133,7 @@ def main(options: argparse.Namespace) -> None:
 def write_masks(
     out: Path, name: Path, picture: np.ndarray, instances: ImageInstances, class_names: tuple[str, ...], colors: list
 ) -> None:
-    """Writes masks/ and overlays/ of one picture under a name without its suffix."""
+    """Writes masks/ and overlays/ of one picture, as `name` and a suffix."""
     write_picture(out / "masks" / f"{name}.png", paint(instances, *picture.shape[:2]).astype(np.uint16))
     drawn = draw_instances(picture, instances, class_names, colors, scored=True)
     write_picture(out / "overlays" / f"{name}.jpg", drawn)

@@ -20,6 +20,7 @@ from wsis_steps.core.artifact import create
 from wsis_steps.core.batches import read_ahead, to_tensor
 from wsis_steps.core.device import autocast, choose_device
 from wsis_steps.core.images import Pictures, fit
+from wsis_steps.core.joining import join_shards
 from wsis_steps.core.models import load_model
 from wsis_steps.core.probabilities import limit_to_tags, refine_ahead
 from wsis_steps.core.step import Job, Step
@@ -32,7 +33,7 @@ STEP = Step(
     LearningToSegmentInfer,
     inputs=("images", "model"),
     outputs=("train", "val"),
-    sharded=True,
+    join=join_shards,
 )
 BATCH = 8  # pictures at once; changes nothing but speed
 

@@ -11,6 +11,7 @@ from wsis_steps.core.agreement import check_same_classes
 from wsis_steps.core.batches import read_ahead, to_tensor
 from wsis_steps.core.device import choose_device
 from wsis_steps.core.images import Pictures
+from wsis_steps.core.joining import join_shards
 from wsis_steps.core.models import load_model
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
@@ -18,7 +19,7 @@ from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
 from wsis_steps.settings.maskrcnn import MaskrcnnInfer
 
-STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",), sharded=True)
+STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",), join=join_shards)
 BATCH = 4  # pictures at once; changes nothing but speed
 
 

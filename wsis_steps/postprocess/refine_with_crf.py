@@ -16,6 +16,7 @@ from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.artifact import create
 from wsis_steps.core.dense_crf import DenseField
 from wsis_steps.core.images import Pictures
+from wsis_steps.core.joining import join_shards
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
@@ -26,7 +27,7 @@ STEP = Step(
     PostprocessRefineWithCrf,
     inputs=("images", "maps"),
     outputs=("semantic",),
-    sharded=True,
+    join=join_shards,
 )
 
 

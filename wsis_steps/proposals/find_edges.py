@@ -13,6 +13,7 @@ import torch
 
 from wsis_steps.core.artifact import create
 from wsis_steps.core.images import Pictures, shrink
+from wsis_steps.core.joining import join_shards
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import Images, Maps, MapsWriter
@@ -20,7 +21,7 @@ from wsis_steps.proposals.contours import EdgeFinder, find_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.settings.proposals import ProposalsFindEdges
 
-STEP = Step("proposals_find_edges", ProposalsFindEdges, inputs=("images",), outputs=("edges",), sharded=True)
+STEP = Step("proposals_find_edges", ProposalsFindEdges, inputs=("images",), outputs=("edges",), join=join_shards)
 
 
 def edge_map(picture: np.ndarray, settings: ProposalsFindEdges, find_edges: EdgeFinder | None) -> np.ndarray:

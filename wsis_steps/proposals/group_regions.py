@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from wsis_steps.core.images import Pictures, shrink
+from wsis_steps.core.joining import join_shards
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.proposals import encode, write_proposals
 from wsis_steps.core.regions import RegionProposals
@@ -30,7 +31,7 @@ STEP = Step(
     ProposalsGroupRegions,
     inputs=("images",),
     outputs=("proposals",),
-    sharded=True,
+    join=join_shards,
 )
 
 SMALLEST_SIDE = 4  # pixels; what is smaller is not parted

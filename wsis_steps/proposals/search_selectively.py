@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from wsis_steps.core.images import Pictures, shrink
+from wsis_steps.core.joining import join_shards
 from wsis_steps.core.pool import fork_map
 from wsis_steps.core.proposals import encode, write_proposals
 from wsis_steps.core.regions import BoxProposals
@@ -26,7 +27,7 @@ STEP = Step(
     ProposalsSearchSelectively,
     inputs=("images",),
     outputs=("proposals",),
-    sharded=True,
+    join=join_shards,
 )
 
 

@@ -31,11 +31,12 @@ def step_of(job: str) -> str | None:
 
 def last_words(log: Path) -> tuple[float, float]:
     """Megabytes that a job wrote and its GPU memory, as the log says at its end; NaN where it does not."""
-    found = None
+    written, gpu = "nan", "nan"
     if log.is_file():
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-            found = WROTE.search(line) or found
-    return tuple(float(text or "nan") for text in found.groups()) if found else (float("nan"),) * 2
+            if found := WROTE.search(line):  # the processes of a job say it too, as does at last the job
+                written, gpu = found[1], found[2] or gpu
+    return float(written), float(gpu)
 
 
 def latest_split(paths: list[Path]) -> list[Path]:
