@@ -41,6 +41,8 @@ def test_classes_without_a_val_image_and_pictures_without_a_row_are_told(tmp_pat
         ([[0]] * 30, ("cat",), "'cat' is the only class and on every training image"),
         ([[0], [0, 1]] * 20, ("cat", "horse"), "Class 'cat' is on every training image"),
         ([[0, 1], [2]] * 20, ("cat", "horse", "owl"), "'cat' and 'horse' are always on the same images"),
+        ([[0], [0, 1]] * 25 + [[2]] * 25, ("cat", "horse", "owl"), "'cat' is on every image of 'horse'"),
+        ([[0], [1], [2]] * 25, ("traffic light", "light", "traffic"), "'traffic light' is made of the names of other"),
         ([[0], [1]] * 20 + [[]] * 50, ("cat", "horse"), "50 of 90 training images have no tag"),
     ],
 )

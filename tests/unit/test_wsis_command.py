@@ -14,13 +14,12 @@ from PIL import Image
 
 from wsis_steps.__main__ import COMMANDS, main
 from wsis_steps.core.artifact import create
-from wsis_steps.core.masks import encode_segmentation
+from wsis_steps.core.masks import describe, encode, encode_segmentation
 from wsis_steps.core.models import load_model, save_model
-from wsis_steps.core.store import Maps, MapsWriter
+from wsis_steps.core.store import Maps, MapsWriter, write_instances
 from wsis_steps.data.coco import read_coco
 from wsis_steps.exchange.check import missing_weights
-from wsis_steps.exchange.drawing import LONG_SIDE
-from wsis_steps.exchange.overlay import _write
+from wsis_steps.exchange.overlay import LONG_SIDE, _write
 from wsis_steps.exchange.predict import short_names
 from wsis_steps.maskrcnn.network import build_from_settings, load_maskrcnn
 from wsis_steps.report.pictures import class_colors
@@ -97,7 +96,8 @@ def test_predictions_of_a_folder_are_masks_json_and_pictures_and_a_broken_pictur
         name = image["file_name"].removesuffix("b.png") or "b"  # the other two differ in their suffixes
         numbers = np.array(Image.open(out / "masks" / f"{name}.png"))
         assert numbers.shape == sizes[image["file_name"]] and numbers.max() <= len(rles)
-        assert Image.open(out / "overlays" / f"{name}.jpg").size == numbers.shape[::-1]
+        drawn = Image.open(out / "overlays" / f"{name}.jpg")
+        assert drawn.height * numbers.shape[1] == drawn.width * numbers.shape[0]  # enlarged alike
     assert not list(out.rglob("*.partial"))
 
 
@@ -146,12 +146,15 @@ def middles(drawn: Image.Image) -> np.ndarray:
 
 
 def test_show_leaves_out_what_is_less_sure_than_asked(result, tmp_path, capsys):
-    assert call("show", result, "--image", "image1", "--score", 1) == 0
-    assert "dog, score 1.000" in capsys.readouterr().out
+    found = describe(encode(square_mask(1)[None]), np.array([1]), scores=np.array([0.4]))
+    write_instances(result, provenance(CLASSES), ["image1"], [SIZE], [SIZE], [found])
     out = tmp_path / "drawn.png"
-    assert call("show", result, "--image", "image1", "--score", 1.1, "--picture", out) == 0
-    assert "score" not in capsys.readouterr().out
-    np.testing.assert_array_equal(middles(Image.open(out)), picture(1))
+    for score, kept in ((0.4, True), (0.5, False)):
+        assert call("show", result, "--image", "image1", "--score", score, "--picture", out) == 0
+        assert ("dog, score 0.400" in capsys.readouterr().out) == kept
+        assert np.array_equal(middles(Image.open(out)), picture(1)) != kept
+    assert call("show", result, "--image", "image1", "--score", 7) == 2
+    assert "it must be from 0 to 1" in capsys.readouterr().err
 
 
 def test_names_in_a_drawing_give_way_to_each_other():
@@ -193,14 +196,17 @@ def test_files_of_others_are_told_from_broken_ones(tmp_path, capsys):
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["x"] = [1]
     with h5py.File(tmp_path / "other.h5", "w") as file:
-        file.attrs["schema"] = "label_sets"
+        file.attrs["schema"] = "puppets"
     torch.save({"weight": torch.zeros(1)}, tmp_path / "plain.pth")
     (tmp_path / "photo.jpg").write_bytes(b"no HDF5")
+    (tmp_path / "cut.h5").write_bytes(b"no HDF5")
     for name, sentence in (
         ("foreign.h5", "holds no result of this program"),
-        ("other.h5", "holds 'label_sets', of which there is no view"),
+        ("other.h5", "holds 'puppets', of which there is no view"),
         ("plain.pth", "not of a model that this program trained"),
-        ("photo.jpg", "if the workflow made it, delete it"),
+        ("cut.h5", "if the workflow made it, delete it"),
+        ("photo.jpg", "is no .h5 file of a result"),
+        (".", "is a folder; name an .h5 file"),
         ("no.pt", "no.pt does not exist"),
     ):
         assert call("show", tmp_path / name) == 2
@@ -210,6 +216,8 @@ def test_files_of_others_are_told_from_broken_ones(tmp_path, capsys):
 def test_show_tells_of_a_model(model, capsys):
     assert call("show", model) == 0
     assert "made by      maskrcnn_train" in capsys.readouterr().out
+    assert call("show", model, "--image", "image1") == 2
+    assert "is a model and holds no image" in capsys.readouterr().err
 
 
 def test_exports_of_two_splits_into_one_folder_are_a_data_set(result, tmp_path, capsys):
@@ -250,7 +258,8 @@ def load_exported(kind, path):
     return lambda image: [torch.from_numpy(value) for value in session.run(None, {"image": image.numpy()})]
 
 
-def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, capsys):
+def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
     folder = tmp_path / "data"
     folder.mkdir()
     rows = [f"i{k}.png,{'cat' if k % 2 else 'dog'}" for k in range(50)]
@@ -258,15 +267,21 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     assert call("check", folder, "--threads", 1) == 2
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 50 and "tags.csv:51: there is no image 'i49.png'" in said.out
-    assert "50 problems" in said.err
+    assert "50 problems" in said.err and said.out.index("tags.csv:9:") < said.out.index("tags.csv:19:")
     for k in range(50):
         Image.fromarray(picture(k)).save(folder / f"i{k}.png")
     (tmp_path / "my.yaml").write_text(
         "dataset: x\nruns: {a: {system: bestie}}\n"
         f"steps: {{data_import_dataset: {{format: folder, root: {folder}, val_share: 0.5}}}}\n"
     )
+    assert call("check", tmp_path / "my.yaml", "--threads", 1) == 2
+    said = capsys.readouterr()
+    assert "Few training images of: " in said.out and "vgg16_imagenet.pth" in said.out
+    assert "cannot begin without the weights" in said.err
+    for name in ("vgg16", "hrnet_w48", "resnet50"):
+        (tmp_path / f"{name}_imagenet.pth").touch()
     assert call("check", tmp_path / "my.yaml", "--threads", 1) == 0
-    assert "Few training images of: " in capsys.readouterr().out
+    assert "nothing is wrong" in capsys.readouterr().out
     (folder / "i7.png").write_bytes(b"")
     assert call("check", folder, "--threads", 1) == 2
     assert "i7.png is not a picture" in capsys.readouterr().out

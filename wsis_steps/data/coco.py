@@ -51,11 +51,16 @@ def find_coco(root: Path | str) -> dict[str, tuple[Path, Path]]:
     annotations/instances_train2017.json and train2017, or the same without the year, and val likewise where
     it exists. Raises `InputError`."""
     root = Path(root)
-    for year in ("2017", ""):
-        names = {split: f"{split}{year}" for split in SPLITS}
-        found = {s: (root / "annotations" / f"instances_{n}.json", root / n) for s, n in names.items()}
+    layouts = [
+        {split: (root / f"annotations/instances_{split}{year}.json", root / f"{split}{year}") for split in SPLITS}
+        for year in ("2017", "")
+    ]
+    for found in layouts:
         if found["train"][0].is_file():
             return {split: paths for split, paths in found.items() if paths[0].is_file()}
+    for found in layouts:
+        if found["val"][0].is_file():
+            raise InputError(f"{found['train'][0]} is missing; there is only val, and none to train on.")
     raise InputError(missing_message("coco", root))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 
@@ -23,6 +23,7 @@ def find_doubts(dataset: Dataset) -> list[str]:
     train = [record for record in dataset.records if record.split == "train"]
     return [
         *_names_alike(dataset.class_names, dataset.records),
+        *_names_of_names(dataset.class_names),
         *_few_images(train, dataset.class_names),
         *_inseparable(train, dataset.class_names),
         *_untagged(train),
@@ -58,6 +59,18 @@ def _names_alike(class_names: Sequence[str], records: Sequence[ImageRecord]) -> 
                 f"{_some(fewer[1]) or 'no image'})."
             )
     return found
+
+
+def _names_of_names(class_names: Sequence[str]) -> list[str]:
+    """Classes whose names are those of others side by side."""
+    found = [name for name in class_names if len(words := name.split()) > 1 and set(words) <= set(class_names)]
+    if not found:
+        return []
+    named = ", ".join(f"'{name}'" for name in found)
+    return [
+        f"{named} is made of the names of other classes; tags with a semicolon or comma anywhere have no spaces "
+        "between them."
+    ]
 
 
 def _table(train: Sequence[ImageRecord], count: int) -> np.ndarray:
@@ -100,6 +113,10 @@ def _inseparable(train: Sequence[ImageRecord], class_names: Sequence[str]) -> li
         if _CHANCE < together[a, b] == images[a] == images[b] < len(train):
             one, other = class_names[a], class_names[b]
             found.append(f"'{one}' and '{other}' are always on the same images, so tags cannot tell them apart.")
+    for a, b in permutations(range(len(class_names)), 2):
+        if _CHANCE < together[a, b] == images[a] < images[b] < len(train):
+            one, other = class_names[a], class_names[b]
+            found.append(f"'{other}' is on every image of '{one}', so tags hardly tell what of these is '{one}'.")
     return found
 
 

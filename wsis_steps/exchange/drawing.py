@@ -1,6 +1,5 @@
 """A picture of what an artifact holds of an image."""
 
-import cv2
 import numpy as np
 
 from wsis_steps.core.artifact import Artifact
@@ -12,17 +11,17 @@ from wsis_steps.exchange.overlay import (
     draw_instances,
     draw_labels,
     draw_points,
+    enlarge,
 )
 from wsis_steps.report.pictures import class_colors, heat
 
-LONG_SIDE = 720  # pixels of a drawing, about; smaller pictures are enlarged, so that names can be read
 EDGES = "proposals_find_edges"  # its maps are bytes too, but strengths from 0 to 255, not labels
 
 
 def draw(artifact: Artifact, i: int, picture: np.ndarray, least_score: float) -> np.ndarray:
     """What a file holds of an image, drawn over its picture, which is enlarged where it is small, above a legend."""
-    zoom = max(1, LONG_SIDE // max(picture.shape[:2]))
-    picture = cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_NEAREST)
+    plain, picture = picture, enlarge(picture)
+    zoom = len(picture) // len(plain)
     names, colors = artifact.class_names, class_colors(len(artifact.class_names))
     if isinstance(artifact, Images):
         boxes, points = artifact.boxes[i], artifact.points[i]

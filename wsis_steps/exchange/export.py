@@ -57,6 +57,8 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(f"{options.file} cannot be written as {options.format}; valid: {valid}.")
     if not 0 <= options.score <= 1:
         raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
+    if is_model and options.out.is_dir():
+        raise InputError(f"--out {options.out} is a folder; a model becomes one file.")
     if is_model:
         from wsis_steps.exchange.model_files import export_model  # loads torch, which labels do not need
 

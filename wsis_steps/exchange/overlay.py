@@ -10,6 +10,7 @@ from wsis_steps.core.masks import decode
 from wsis_steps.core.store import ImageInstances
 from wsis_steps.report.pictures import shade
 
+LONG_SIDE = 720  # pixels of a drawing, about; smaller pictures are enlarged, so that names can be read
 OPACITY = 0.45  # of the color of a mask
 UNSURE_COLOR = "#cccccc"
 
@@ -33,7 +34,7 @@ def draw_instances(
         category = int(instances.categories[k])
         places[category] = places.get(category, -1) + 1
         color = _rgb(shade(colors[category], places[category]))
-        mask = _enlarge(decode([instances.rles[k]], *instances.rles[k]["size"])[0], height, width)
+        mask = _fill(decode([instances.rles[k]], *instances.rles[k]["size"])[0], height, width)
         inside = mask > 0
         drawn[inside] = np.rint(drawn[inside] * (1 - OPACITY) + color * OPACITY)
         contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
@@ -46,7 +47,13 @@ def draw_instances(
     return np.array(canvas)
 
 
-def _enlarge(values: np.ndarray, height: int, width: int) -> np.ndarray:
+def enlarge(picture: np.ndarray) -> np.ndarray:
+    """The picture a whole number of times larger, where it is so small that names could not be read in it."""
+    zoom = max(1, LONG_SIDE // max(picture.shape[:2]))
+    return cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_NEAREST)
+
+
+def _fill(values: np.ndarray, height: int, width: int) -> np.ndarray:
     """A mask or label map at the size of its picture."""
     if values.shape == (height, width):
         return values
@@ -100,7 +107,7 @@ def draw_labels(picture: np.ndarray, labels: np.ndarray, colors: Sequence[str]) 
     """The picture, which may be enlarged, under a label map (0 background, 1 + category, 255 unsure, which is grey)."""
     palette = np.broadcast_to(_rgb(UNSURE_COLOR), (256, 3)).copy()
     palette[1 : 1 + len(colors)] = [_rgb(color) for color in colors]
-    labels = _enlarge(labels, *picture.shape[:2])
+    labels = _fill(labels, *picture.shape[:2])
     mixed = np.rint(picture * (1 - OPACITY) + palette[labels] * OPACITY).astype(np.uint8)
     return np.where((labels > 0)[..., None], mixed, picture)
 

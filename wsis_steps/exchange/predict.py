@@ -34,7 +34,7 @@ from wsis_steps.core.step import progress
 from wsis_steps.core.store import ImageInstances
 from wsis_steps.data.pictures import SUFFIXES, load_image
 from wsis_steps.exchange.coco_json import CocoFile
-from wsis_steps.exchange.overlay import draw_instances
+from wsis_steps.exchange.overlay import draw_instances, enlarge
 from wsis_steps.exchange.pictures import write_picture
 from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
@@ -126,7 +126,11 @@ def main(options: argparse.Namespace) -> None:
             file.add(name.as_posix(), height, width, instances, scored=True)
             write_masks(options.out, shown_as[name], picture, instances, trained.class_names, colors)
             count += len(instances)
-    log.info("%d instances in %d pictures: %s", count, len(paths) - len(problems.sentences), options.out)
+    done = len(paths) - len(problems.sentences)
+    log.info("%d instance%s in %d picture%s: %s", count, "s" * (count != 1), done, "s" * (done != 1), options.out)
+    written = {options.out / "masks" / f"{name}.png" for name in shown_as.values()}
+    if old := sum(path not in written for path in (options.out / "masks").rglob("*.png")):
+        log.warning("%s holds %d masks of earlier calls too, which instances.json no longer names", options.out, old)
     problems.raise_any("The folder")
 
 
@@ -135,5 +139,5 @@ def write_masks(
 ) -> None:
     """Writes masks/ and overlays/ of one picture, as `name` and a suffix."""
     write_picture(out / "masks" / f"{name}.png", paint(instances, *picture.shape[:2]).astype(np.uint16))
-    drawn = draw_instances(picture, instances, class_names, colors, scored=True)
+    drawn = draw_instances(enlarge(picture), instances, class_names, colors, scored=True)
     write_picture(out / "overlays" / f"{name}.jpg", drawn)

@@ -150,7 +150,13 @@ def show_model(path: Path) -> None:
 def main(options: argparse.Namespace) -> None:
     if options.picture and options.image is None:
         raise InputError("--picture needs --image: the image to draw.")
+    if not 0 <= options.score <= 1:
+        raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
+    if options.file.is_dir():
+        raise InputError(f"{options.file} is a folder; name an .h5 file or a model.pt in it.")
     if options.file.suffix in (".pt", ".pth"):
+        if options.image is not None:
+            raise InputError(f"{options.file} is a model and holds no image; leave --image out.")
         show_model(options.file)
         return
     artifact = open_artifact(options.file)

@@ -41,5 +41,5 @@ def write_yolo(out: Path, labels: Labels) -> Path:
     names = "".join(f"  {k}: {json.dumps(name)}\n" for k, name in enumerate(labels.class_names))
     path = out / "data.yaml"
     splits = "".join(f"{split}: images/{split}\n" for split in ("train", "val") if (out / "images" / split).is_dir())
-    path.write_text(f"path: .\n{splits}names:\n{names}", encoding="utf-8")
+    path.write_text(f"{splits}names:\n{names}", encoding="utf-8")
     return path

@@ -10,18 +10,21 @@ import numpy as np
 from wsis_steps.core.agreement import check_same_classes, places
 from wsis_steps.core.artifact import Artifact
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.label_sets import LabelSets
 from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.store import Images, Instances, Maps, Points
 from wsis_steps.report.gallery import Column
 from wsis_steps.report.pictures import Overlay, heat, instances_overlay, points_overlay, semantic_overlay
 
-READERS = {reader.schema: reader for reader in (Images, Points, Maps, Instances, Proposals)}
+READERS = {reader.schema: reader for reader in (Images, Points, Maps, Instances, LabelSets, Proposals)}
 Part = tuple[str, Artifact]
 
 
 def open_artifact(path: Path) -> Artifact:
     """Opens a file with the reader of its contract; InputError where it is missing, broken or of no known one."""
     schema = ""
+    if path.exists() and path.suffix != ".h5":
+        raise InputError(f"{path} is no .h5 file of a result.")
     if path.exists() and h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
             schema = str(file.attrs.get("schema", ""))
