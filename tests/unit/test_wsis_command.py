@@ -11,6 +11,7 @@ import pytest
 import torch
 from artifacts import CLASSES, SIZE, picture, provenance, square_mask, write_images, write_labels, write_semantic
 from PIL import Image
+from proposal_sets import square_regions
 
 from wsis_steps.__main__ import COMMANDS, main
 from wsis_steps.core.artifact import create
@@ -190,6 +191,16 @@ def test_show_draws_edges_which_are_bytes_but_no_labels(tmp_path):
     assert call("show", tmp_path / "edges.h5", "--image", "image1", "--picture", tmp_path / "drawn.png") == 0
     drawn = middles(Image.open(tmp_path / "drawn.png"))
     assert drawn[square_mask(1) > 0].min() > 190 > 50 > drawn[square_mask(1) == 0].max()
+
+
+def test_show_draws_the_outlines_of_proposals(tmp_path, capsys):
+    write_images(tmp_path / "images.h5")
+    square_regions(tmp_path / "regions.h5")
+    out = tmp_path / "drawn.png"
+    assert call("show", tmp_path / "regions.h5", "--image", "image1", "--picture", out) == 0
+    assert "regions, of which a picture shows the first 30" in capsys.readouterr().out
+    changed = np.any(np.array(Image.open(out)) != np.kron(picture(1), np.ones((22, 22, 1))), axis=2)
+    assert 0 < changed.mean() < 0.2  # lines, not areas
 
 
 def test_files_of_others_are_told_from_broken_ones(tmp_path, capsys):

@@ -10,11 +10,13 @@ from wsis_steps.exchange.overlay import (
     draw_boxes,
     draw_instances,
     draw_labels,
+    draw_outlines,
     draw_points,
     enlarge,
 )
 from wsis_steps.report.pictures import class_colors, heat
 
+MOST = 30  # proposals in a drawing, the first; more hide the picture
 EDGES = "proposals_find_edges"  # its maps are bytes too, but strengths from 0 to 255, not labels
 
 
@@ -44,9 +46,12 @@ def draw(artifact: Artifact, i: int, picture: np.ndarray, least_score: float) ->
         else:
             drawn, present = heat(picture, maps, categories, colors), categories
     else:
-        boxes = artifact.read(i).boxes[:50]  # more hide the picture
-        numbered = np.column_stack([boxes, np.arange(len(boxes))])
-        return draw_boxes(picture, _zoom_boxes(numbered, zoom), class_colors(len(boxes)))
+        found = artifact.read(i)
+        first = np.arange(min(len(found.boxes), MOST))
+        several = class_colors(len(first))
+        if artifact.kind != "boxes":
+            return draw_outlines(picture, found.codes(first), several)
+        return draw_boxes(picture, _zoom_boxes(np.column_stack([found.boxes[first], first]), zoom), several)
     present = np.unique(present).astype(int)
     return add_legend(drawn, [names[k] for k in present], [colors[k] for k in present])
 

@@ -122,6 +122,16 @@ def draw_points(picture: np.ndarray, points: np.ndarray, colors: Sequence[str]) 
     return drawn
 
 
+def draw_outlines(picture: np.ndarray, rles: Sequence[dict], colors: Sequence[str]) -> np.ndarray:
+    """The picture, which may be enlarged, with the outline of each mask in its color."""
+    drawn, (height, width) = picture.copy(), picture.shape[:2]
+    for rle, color in zip(rles, colors, strict=True):
+        mask = _fill(decode([rle], *rle["size"])[0], height, width)
+        contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        cv2.drawContours(drawn, contours, -1, _rgb(color).tolist(), max(1, round(max(height, width) / 400)))
+    return drawn
+
+
 def draw_boxes(picture: np.ndarray, boxes: np.ndarray, colors: Sequence[str]) -> np.ndarray:
     """The picture with boxes (n, 5): x1, y1, x2, y2, category, in the colors of their classes."""
     drawn, thickness = picture.copy(), max(1, round(max(picture.shape[:2]) / 300))

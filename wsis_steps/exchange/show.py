@@ -22,7 +22,7 @@ from wsis_steps.core.images import Pictures
 from wsis_steps.core.models import load_any_model
 from wsis_steps.core.proposals import Proposals
 from wsis_steps.core.store import Images, Instances, Maps, Points
-from wsis_steps.exchange.drawing import EDGES, draw, surest
+from wsis_steps.exchange.drawing import EDGES, MOST, draw, surest
 from wsis_steps.exchange.pictures import find_images, write_picture
 from wsis_steps.report.columns import open_artifact
 
@@ -122,7 +122,7 @@ def of_image(artifact: Artifact, i: int, least_score: float) -> list[str]:
         else:
             lines += [f"  {names[c]}, at most {m.max():.3f}" for c, m in zip(categories, maps, strict=True)]
     if isinstance(artifact, Proposals):
-        lines += [f"  {len(artifact.read(i).boxes)} {artifact.kind}"]
+        lines += [f"  {len(artifact.read(i).boxes)} {artifact.kind}, of which a picture shows the first {MOST}"]
     return lines
 
 
@@ -168,7 +168,8 @@ def main(options: argparse.Namespace) -> None:
     print("\n".join([title, *of_image(artifact, i, options.score)]))
     if options.picture:
         images = artifact if isinstance(artifact, Images) else Images(options.images or find_images(options.file))
-        check_same_classes(images, artifact)
+        if not isinstance(artifact, Proposals):  # which know no classes
+            check_same_classes(images, artifact)
         picture = Pictures(images).read(int(places(images, artifact)[i]))
         write_picture(options.picture, draw(artifact, i, picture, options.score))
         log.info("drew %s", options.picture)
