@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -109,13 +110,15 @@ def kill_node(job, training: psutil.Process) -> None:
     """Ends all that a node runs: SLURM's own daemon first, then the job's processes from above."""
     daemon = int((STATE / f"slurmd.{job.node}.pid").read_text())
     of_job = [*training.parents(), training]
-    daemons = [process for process in psutil.process_iter(["name"]) if process.info["name"] == "slurmstepd"]
-    steps = [process for process in daemons if f"[{job.number}." in " ".join(process.cmdline())]
+    everything = psutil.process_iter(["name", "cmdline"])  # the command line of one that has just ended is None
+    daemons = [process for process in everything if process.info["name"] == "slurmstepd"]
+    steps = [process for process in daemons if f"[{job.number}." in " ".join(process.info["cmdline"] or [])]
     above = {os.getpid(), 1, *(process.pid for process in psutil.Process().parents())}
     os.kill(daemon, signal.SIGKILL)
     for process in [*steps, *of_job]:
-        if process.pid not in above and process.is_running():
-            process.kill()
+        if process.pid not in above:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def test_after_snakemake_itself_was_killed_nothing_is_lost(run):
