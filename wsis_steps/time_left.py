@@ -75,7 +75,7 @@ class TimeLeft(logging.Handler):
         return max(rest * (now - self.started) / done, longest) if done > 0 else None
 
     def _tell(self) -> None:
-        from wsis_steps.core.step import duration  # loads much that reading the workflow does not need
+        from wsis_steps.core.progress import duration  # loads much that reading the workflow does not need
 
         left = self.seconds_left()
         unknown = {step for step, count in self.waiting.items() if count > 0} - set(self.costs)

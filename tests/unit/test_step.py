@@ -14,7 +14,8 @@ import torch
 
 from wsis_steps.config import canonical
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.step import Job, Meter, Step, digest, duration
+from wsis_steps.core.progress import Meter, duration
+from wsis_steps.core.step import Job, Step, digest
 from wsis_steps.settings.base import Settings
 
 

@@ -28,7 +28,8 @@ from wsis_steps.config import canonical
 from wsis_steps.core import ranks
 from wsis_steps.core.device import autocast
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.step import Job, Meter, digest
+from wsis_steps.core.progress import Meter
+from wsis_steps.core.step import Job, digest
 from wsis_steps.settings.base import Training
 
 log = logging.getLogger("wsis")

@@ -37,11 +37,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
-from tqdm import tqdm
 
 from wsis_steps.config import canonical, explain
 from wsis_steps.core.artifact import Provenance
 from wsis_steps.core.errors import InputError
+from wsis_steps.core.progress import duration, progress
 from wsis_steps.core.shards import RANK_OF_SHARE, Join, members_of_shard, share_among_processes
 from wsis_steps.settings.base import Training
 
@@ -98,53 +98,6 @@ class Job:
     ) -> Iterator[Item]:
         """`progress` under the name of the step; `total` by default the length of `items`."""
         return progress(items, len(items) if total is None else total, self.name, unit, size)  # type: ignore[arg-type]
-
-
-def progress(
-    items: Iterable[Item],
-    total: int,
-    name: str,
-    unit: str = "image",
-    size: Callable[[Item], int] = lambda item: 1,
-) -> Iterator[Item]:
-    """Passes items on and tells how far it is: a bar in a terminal, now and then a line elsewhere.
-
-    size: how much an item counts of the total, as the number of images of a batch.
-    """
-    seen = sys.stderr.isatty() and not _share()
-    bar = tqdm(total=total, unit=unit, desc=name, leave=False, disable=not seen)
-    meter, done = Meter(total, unit), 0
-    with bar:
-        for item in items:
-            yield item
-            done += size(item)
-            bar.update(size(item))
-            if bar.disable:
-                meter.tell(done)
-
-
-class Meter:
-    """Says how far a job is at most every max(30 s, 2 %)."""
-
-    def __init__(self, total: int, unit: str, done: int = 0) -> None:
-        self.total, self.unit, self.done = max(total, 1), unit, done
-        self.started = self.told = time.monotonic()
-        self.at_start = self.told_at = done
-
-    def due(self, done: int) -> bool:
-        late = time.monotonic() - self.told >= 30
-        return late and done - self.told_at >= 0.02 * self.total
-
-    def tell(self, done: int, more: str = "") -> None:
-        if not self.due(done):
-            return
-        rate = (done - self.at_start) / (time.monotonic() - self.started)
-        left = (self.total - done) / max(rate, 1e-9)
-        log.info(
-            "%d of %d (%.0f %%), %.3g %s/s, %s left%s",
-            done, self.total, 100 * done / self.total, rate, self.unit, duration(left), more,
-        )  # fmt: skip
-        self.told, self.told_at = time.monotonic(), done
 
 
 @dataclass(frozen=True)
@@ -368,14 +321,6 @@ def start_log(path: Path | None) -> None:
         format="%(asctime)s %(message)s",
     )
     logging.captureWarnings(True)
-
-
-def duration(seconds: float) -> str:
-    """'42 s', '3 min 5 s' or '2 h 10 min'."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
-    return f"{minutes} min {seconds % 60:.0f} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def digest(path: Path | Sequence[Path]) -> str:

@@ -25,7 +25,7 @@ from wsis_steps.config import Configuration, load
 from wsis_steps.core.backbones import imagenet_path
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.pool import fork_map
-from wsis_steps.core.step import progress
+from wsis_steps.core.progress import progress
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.formats import load_record, read_dataset
 from wsis_steps.data.records import SPLITS, Dataset

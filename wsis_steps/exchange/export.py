@@ -24,7 +24,7 @@ import logging
 from pathlib import Path
 
 from wsis_steps.core.errors import InputError
-from wsis_steps.core.step import progress
+from wsis_steps.core.progress import progress
 from wsis_steps.core.store import Images, Instances
 from wsis_steps.exchange.coco_json import write_coco
 from wsis_steps.exchange.cvat import write_cvat

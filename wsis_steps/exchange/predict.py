@@ -30,7 +30,7 @@ from wsis_steps.core.errors import InputError
 from wsis_steps.core.masks import paint
 from wsis_steps.core.models import load_model
 from wsis_steps.core.problems import Problems, attempt
-from wsis_steps.core.step import progress
+from wsis_steps.core.progress import progress
 from wsis_steps.core.store import ImageInstances
 from wsis_steps.data.pictures import SUFFIXES, load_image
 from wsis_steps.exchange.coco_json import CocoFile
