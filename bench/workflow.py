@@ -1,7 +1,7 @@
-"""How long Snakemake takes before the first job: a dry run of the voc2012 preset without the data set, and a second
-run that finds everything done.
+"""How long Snakemake takes before the first job: dry runs of the presets coco2017 and voc2012 without the data sets,
+and a second run of the latter that finds everything done.
 
-Baseline of both: a dry run of a Snakefile that has one empty rule, which is Snakemake's own start.
+Baseline of all: a dry run of a Snakefile that has one empty rule, which is Snakemake's own start.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ import numpy as np
 from bench.rows import Row
 
 ROOT = Path(__file__).parents[1]
-PRESET = ROOT / "workflow/presets/voc2012.yaml"
+PRESETS = ("coco2017", "voc2012")
 REPEATS = 3
 
 
@@ -35,12 +35,14 @@ def median(folder: Path, *arguments: str) -> tuple[float, str]:
 
 
 def pretend_done(folder: Path, *workflow: str) -> int:
-    """Puts an empty file in the place of every output and records all jobs as done; returns the number of files."""
+    """Puts an empty file or folder in the place of every output and records all jobs as done; returns their number."""
     _, text = snakemake(folder, *workflow, "--summary")
     paths = [line.split("\t")[0] for line in text.splitlines() if line.startswith("results/")]
     for path in paths:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).touch()
+        place = folder / path
+        (place.parent if place.suffix else place).mkdir(parents=True, exist_ok=True)
+        if place.suffix:
+            place.touch()
     snakemake(folder, *workflow, "--touch")
     return len(paths)
 
@@ -49,16 +51,16 @@ def measure(folder: Path) -> list[Row]:
     """All rows of this file; `folder` is for the workflow's working directory."""
     empty = folder / "Snakefile"
     empty.write_text("rule all:\n")
-    workflow = ("--snakefile", str(ROOT / "Snakefile"), "--configfile", str(PRESET))
     baseline, _ = median(folder, "--snakefile", str(empty), "--dry-run")
-    dry, text = median(folder, *workflow, "--dry-run", "--quiet", "rules")
-    count = int(next(line.split()[1] for line in text.splitlines() if line.startswith("total")))
+    rows, against = [], "an empty rule"
+    for preset in PRESETS:
+        preset_file = str(ROOT / f"workflow/presets/{preset}.yaml")
+        workflow = ("--snakefile", str(ROOT / "Snakefile"), "--configfile", preset_file)
+        dry, text = median(folder, *workflow, "--dry-run", "--quiet", "rules")
+        count = int(next(line.split()[1] for line in text.splitlines() if line.startswith("total")))
+        rows.append(Row(f"dry run, {preset} ({count} jobs)", dry, "s", against, baseline, 10))
     pretend_done(folder, *workflow)
     second, text = median(folder, *workflow)
     if "Nothing to be done" not in text:
         raise RuntimeError(f"the second run still has something to do: {text[-2000:]}")
-    against = "an empty rule"
-    return [
-        Row(f"dry run, voc2012 ({count} jobs)", dry, "s", against, baseline, 10),
-        Row("second run, nothing to do", second, "s", against, baseline, 10),
-    ]
+    return [*rows, Row("second run, nothing to do", second, "s", against, baseline, 10)]
