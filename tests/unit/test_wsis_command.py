@@ -296,6 +296,11 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     (folder / "i7.png").write_bytes(b"")
     assert call("check", folder, "--threads", 1) == 2
     assert "i7.png is not a picture" in capsys.readouterr().out
+    (folder / "tags.csv").write_text("image,tags\nno.png,cat\ni1.png,cat\n")
+    assert call("check", folder, "--threads", 1) == 2
+    said = capsys.readouterr()
+    assert "tags.csv:2: there is no image 'no.png'" in said.out and "i7.png is not a picture" in said.out
+    assert "2 problems" in said.err
 
 
 def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypatch):

@@ -25,9 +25,11 @@ from wsis_steps.config import Configuration, load
 from wsis_steps.core.backbones import imagenet_path
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.pool import fork_map
+from wsis_steps.core.problems import attempt
 from wsis_steps.core.progress import progress
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.formats import load_record, read_dataset
+from wsis_steps.data.pictures import SUFFIXES, encoded
 from wsis_steps.data.records import SPLITS, Dataset
 from wsis_steps.runs import Runs
 from wsis_steps.settings.base import Training
@@ -70,6 +72,13 @@ def find_settings(path: Path, annotations: Path | None) -> DataImportDataset:
     if annotations:
         raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
     return DataImportDataset.model_validate(read_configuration(path).steps.get("data_import_dataset") or {})
+
+
+def find_pictures(settings: DataImportDataset) -> list[Path]:
+    """The pictures of somebody's own data set, in order; none of a published one, of which not all are used."""
+    if settings.format not in ("folder", "class_folders", "drawn") or not settings.root:
+        return []
+    return sorted(path for path in Path(settings.root).rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def read_configuration(path: Path) -> Configuration:
@@ -117,20 +126,23 @@ def main(options: argparse.Namespace) -> None:
     if settings.format == "shapes":
         print(f"{options.data}: the generated data set, which cannot be wrong.")
         return
+    wrong: list[str] = []
     try:
         dataset = read_dataset(settings, settings.root, map)
-        loaded = fork_map(partial(load_record, dataset=dataset), dataset.records, options.threads, chunk=16)
-        results = progress(loaded, len(dataset.records), "check")
-        damaged = [str(found) for found in results if isinstance(found, InputError)]
-        if damaged:
-            raise InputError(f"{len(damaged)} picture{'s' * (len(damaged) > 1)} cannot be used.", damaged)
     except InputError as error:
-        print("\n".join([*sorted(error.sentences, key=_by_line), *missing_weights(options.data)]))
-        count = len(error.sentences)
+        wrong += sorted(error.sentences, key=_by_line)
+        work, items = partial(attempt, encoded), find_pictures(settings)
+    else:
+        work, items = partial(load_record, dataset=dataset), dataset.records
+    loaded = progress(fork_map(work, items, options.threads, chunk=16), len(items), "check")
+    damaged = [str(found) for found in loaded if isinstance(found, InputError)]
+    wrong += [sentence for sentence in damaged if sentence not in wrong]
+    if wrong:
+        print("\n".join([*wrong, *missing_weights(options.data)]))
         raise InputError(
-            f"{options.data}: {count} problem{'s' * (count > 1)}; what comes after (the pictures, then what makes "
-            "learning harder) is looked at once there is none."
-        ) from None
+            f"{options.data}: {len(wrong)} problem{'s' * (len(wrong) > 1)}; what makes learning harder is looked at "
+            "once there is none."
+        )
     tell(dataset)
     doubts, missing = find_doubts(dataset), missing_weights(options.data)
     print("\n".join(["", *doubts, *missing]) if doubts or missing else "")
