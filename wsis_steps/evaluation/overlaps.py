@@ -138,10 +138,6 @@ def _without_crowd(truth: ImageInstances) -> ImageInstances:
     )
 
 
-def _column(parts: list[np.ndarray], dtype: type) -> np.ndarray:
-    return np.concatenate([np.zeros(0, dtype), *parts]).astype(dtype, copy=False)
-
-
 def _check_categories(name: str, categories: np.ndarray, class_count: int) -> None:
     wrong = categories[(categories < 0) | (categories >= class_count)]
     if len(wrong):
@@ -160,7 +156,8 @@ def overlap_table(
     InputError where masks of an image (numbered from 0) differ in size or a category is not below
     `class_count`.
     """
-    found: list[tuple[np.ndarray, ...]] = []
+    dtypes = (np.int64, np.int64, np.float32, np.float64, *[np.int64] * 4, *[np.float64] * 3)
+    columns = [bytearray() for _ in dtypes]  # half of what arrays of each image would take
     first_prediction = first_truth = 0
     for number, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
         everything, truth = truth, _without_crowd(truth)
@@ -168,27 +165,25 @@ def overlap_table(
             overlaps = image_overlaps(prediction, truth, void)
         except InputError as error:
             raise InputError(f"image {number}: {error}") from error
-        rows, columns = np.nonzero((overlaps.masks > 0) | (overlaps.boxes > 0))
-        found.append(
-            (
-                np.full(len(prediction.rles), number),
-                prediction.categories,
-                prediction.scores,
-                _share_in_crowd(prediction, everything),
-                np.full(len(truth.rles), number),
-                truth.categories,
-                first_prediction + rows,
-                first_truth + columns,
-                overlaps.masks[rows, columns],
-                overlaps.whole_masks[rows, columns],
-                overlaps.boxes[rows, columns],
-            )
+        rows, places = np.nonzero((overlaps.masks > 0) | (overlaps.boxes > 0))
+        found = (
+            np.full(len(prediction.rles), number),
+            prediction.categories,
+            prediction.scores,
+            _share_in_crowd(prediction, everything),
+            np.full(len(truth.rles), number),
+            truth.categories,
+            first_prediction + rows,
+            first_truth + places,
+            overlaps.masks[rows, places],
+            overlaps.whole_masks[rows, places],
+            overlaps.boxes[rows, places],
         )
+        for column, values, dtype in zip(columns, found, dtypes, strict=True):
+            column += values.astype(dtype).tobytes()
         first_prediction += len(prediction.rles)
         first_truth += len(truth.rles)
-    dtypes = (np.int64, np.int64, np.float32, np.float64, *[np.int64] * 4, *[np.float64] * 3)
-    parts = zip(*found, strict=True) if found else [[]] * len(dtypes)
-    table = OverlapTable(class_count, *map(_column, map(list, parts), dtypes))
+    table = OverlapTable(class_count, *map(np.frombuffer, columns, dtypes))
     _check_categories("predictions", table.prediction_categories, class_count)
     _check_categories("truths", table.truth_categories, class_count)
     return table

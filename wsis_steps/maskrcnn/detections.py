@@ -1,6 +1,6 @@
 """What Mask R-CNN finds in pictures, as instances."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ PIXELS = 1 << 25  # of masks at a time: 100 of a picture of VOC in one go, few o
 
 
 @torch.inference_mode()
-def detect(model: GeneralizedRCNN, pictures: Sequence[Tensor]) -> Iterator[ImageInstances]:
+def detect(model: GeneralizedRCNN, pictures: Sequence[Tensor]) -> list[ImageInstances]:
     """The instances of RGB pictures uint8 (3, h, w) on the model's device, at the pictures' own sizes.
 
     As the model itself would give them, but for the memory: it pastes all masks of a picture at once, which for
@@ -27,12 +27,17 @@ def detect(model: GeneralizedRCNN, pictures: Sequence[Tensor]) -> Iterator[Image
     features = model.backbone(seen.tensors)
     proposals, _ = model.rpn(seen, features)
     detections, _ = model.roi_heads(features, proposals, seen.image_sizes)
-    for picture, size, found in zip(pictures, seen.image_sizes, detections, strict=True):
-        height, width = picture.shape[1:]
-        boxes = resize_boxes(found["boxes"], size, (height, width))
-        rles = []
-        for some in torch.arange(len(boxes)).split(max(PIXELS // (height * width), 1)):
-            pasted = paste_masks_in_image(found["masks"][some], boxes[some], (height, width))[:, 0]
-            rles += encode((pasted >= MASK_THRESHOLD).cpu().numpy())
-        categories = found["labels"].cpu().numpy() - 1
-        yield describe(rles, categories.astype(np.int64), scores=found["scores"].float().cpu().numpy())
+    return [
+        _describe(found, size, *picture.shape[1:])
+        for picture, size, found in zip(pictures, seen.image_sizes, detections, strict=True)
+    ]
+
+
+def _describe(found: dict[str, Tensor], seen: tuple[int, int], height: int, width: int) -> ImageInstances:
+    """Detections in a picture of (height, width) that the network has seen at the size `seen`."""
+    boxes, rles = resize_boxes(found["boxes"], seen, (height, width)), []
+    for some in torch.arange(len(boxes)).split(max(PIXELS // (height * width), 1)):
+        pasted = paste_masks_in_image(found["masks"][some], boxes[some], (height, width))[:, 0]
+        rles += encode((pasted >= MASK_THRESHOLD).cpu().numpy())
+    categories = found["labels"].cpu().numpy() - 1
+    return describe(rles, categories.astype(np.int64), scores=found["scores"].float().cpu().numpy())

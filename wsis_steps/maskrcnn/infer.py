@@ -13,6 +13,7 @@ from wsis_steps.core.device import choose_device
 from wsis_steps.core.images import Pictures
 from wsis_steps.core.joining import join_shards
 from wsis_steps.core.models import load_model
+from wsis_steps.core.pool import release_memory
 from wsis_steps.core.step import Job, Step
 from wsis_steps.core.store import ImageInstances, Images, write_instances
 from wsis_steps.maskrcnn.detections import detect
@@ -35,6 +36,8 @@ def main(job: Job) -> None:
 
     def predict() -> Iterator[ImageInstances]:
         for _, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
+            if device.type == "cpu":  # detections vary in number, and so does the memory that they need here
+                release_memory()
             yield from detect(model, [picture.to(device) for picture in pictures])
 
     provenance = job.provenance(trained.class_names, trained.supervision)
