@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -256,29 +257,37 @@ class Instances(Artifact):
     schema = "instances"
 
     def read(self, i: int) -> ImageInstances:
+        """The instances of image i; all masks of the file stay in memory, for what reads them in any order."""
+        return self._build(i, self._masks)
+
+    def _build(self, i: int, masks: np.ndarray | h5py.Dataset) -> ImageInstances:
         rows = self.rows(i)
         size = [int(self.heights[i]), int(self.widths[i])]
         ignore = self._ignore[0][self._ignore[1][i] : self._ignore[1][i + 1]].tobytes()
-        data, offsets = self._masks
+        ends = self._offsets[rows.start : rows.stop + 1].tolist()
+        data = masks[ends[0] : ends[-1]].tobytes()
         return ImageInstances(
-            rles=[
-                {"size": size, "counts": data[offsets[r] : offsets[r + 1]].tobytes()}
-                for r in range(rows.start, rows.stop)
-            ],
+            rles=[{"size": size, "counts": data[a - ends[0] : b - ends[0]]} for a, b in pairwise(ends)],
             ignore={"size": size, "counts": ignore} if ignore else None,
             **{name: column[rows] for name, column in self._columns.items()},
         )
 
     def __iter__(self) -> Iterator[ImageInstances]:
-        return (self.read(i) for i in range(len(self)))
+        """Image by image, each from the file."""
+        masks = self.dataset("mask/bytes")
+        return (self._build(i, masks) for i in range(len(self)))
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
         return {name: self.file[f"instance/{name}"][:] for name in _COLUMNS}
 
     @cached_property
-    def _masks(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.file["mask/bytes"][:], self.file["mask/offsets"][:]
+    def _masks(self) -> np.ndarray:
+        return self.file["mask/bytes"][:]
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        return self.file["mask/offsets"][:]
 
     @cached_property
     def _ignore(self) -> tuple[np.ndarray, np.ndarray]:
