@@ -138,4 +138,4 @@ def test_unknown_categories_are_refused(category):
 def test_no_images_make_an_empty_table():
     table = overlap_table([], [], class_count=2)
     assert len(table.prediction_scores) == len(table.truth_categories) == len(table.pair_masks) == 0
-    assert table.pair_truths.dtype == np.int64
+    assert table.pair_truths.dtype == np.int32

@@ -37,14 +37,14 @@ class OverlapTable:
     """
 
     class_count: int
-    prediction_images: np.ndarray  # int64 (n,)
+    prediction_images: np.ndarray  # int32 (n,)
     prediction_categories: np.ndarray  # int64 (n,)
     prediction_scores: np.ndarray  # float32 (n,)
     prediction_crowds: np.ndarray  # float64 (n,), largest share of the mask that lies in one crowd of its class
-    truth_images: np.ndarray  # int64 (m,)
+    truth_images: np.ndarray  # int32 (m,)
     truth_categories: np.ndarray  # int64 (m,)
-    pair_predictions: np.ndarray  # int64 (p,)
-    pair_truths: np.ndarray  # int64 (p,)
+    pair_predictions: np.ndarray  # int32 (p,)
+    pair_truths: np.ndarray  # int32 (p,)
     pair_masks: np.ndarray  # float64 (p,), mask IoU
     pair_whole_masks: np.ndarray  # float64 (p,), mask IoU with void pixels kept
     pair_boxes: np.ndarray  # float64 (p,), box IoU
@@ -156,7 +156,7 @@ def overlap_table(
     InputError where masks of an image (numbered from 0) differ in size or a category is not below
     `class_count`.
     """
-    dtypes = (np.int64, np.int64, np.float32, np.float64, *[np.int64] * 4, *[np.float64] * 3)
+    dtypes = (np.int32, np.int64, np.float32, np.float64, np.int32, np.int64, *[np.int32] * 2, *[np.float64] * 3)
     columns = [bytearray() for _ in dtypes]  # half of what arrays of each image would take
     first_prediction = first_truth = 0
     for number, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
