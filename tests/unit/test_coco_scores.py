@@ -68,6 +68,16 @@ def test_equal_scores_and_overlaps_are_told_apart_as_pycocotools_does(pairs):
         np.testing.assert_allclose(found[name], values, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_of_truths_that_it_overlaps_alike_a_prediction_takes_the_one_that_pycocotools_gives_it(wanted):
+    left, right, between = rectangle(0, 0, 6, 4), rectangle(2, 0, 8, 4), rectangle(1, 0, 7, 4)
+    truth = instances([left, right], [0, 0])
+    second = (left, right)[wanted]  # finds its own truth only where the first has taken the other
+    prediction = instances([between, second], [0, 0], [0.9, 0.8])
+    found = coco_ap(overlap_table([prediction], [truth], 1))
+    assert found["coco_ap"][0] == pytest.approx(reference([prediction], [truth], 1)["coco_ap"][0], abs=1e-9)
+
+
 def test_of_an_image_and_class_the_best_hundred_count():
     rng = np.random.default_rng(0)
     shifts = [rectangle(k % 3, 0, 8, 4 + k % 5) for k in range(240)]

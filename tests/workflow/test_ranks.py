@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
@@ -331,7 +332,7 @@ def test_ranks_of_inference_make_the_file_of_one_process(trained, tmp_path, step
 @pytest.mark.parametrize("killed", ["rank", "job"])
 def test_neither_a_rank_of_inference_nor_its_job_outlives_the_other(trained, tmp_path, killed):
     given = {"images": trained["images"], "model": trained["classifier"], "maps": tmp_path / "out/maps.h5"}
-    settings = {"size": 32, "scales": [0.5 + k / 1000 for k in range(1000)]}  # minutes of work
+    settings = {"size": 32, "scales": [8 + k / 1000 for k in range(1000)]}  # minutes of work
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(command("classifier.infer", 2, given, settings), cwd=ROOT, stderr=said)
     try:
@@ -341,9 +342,12 @@ def test_neither_a_rank_of_inference_nor_its_job_outlives_the_other(trained, tmp
         assert process.poll() is None, (tmp_path / "said").read_text()
         (started[1] if killed == "rank" else process).kill()
         process.wait(timeout=60)
+        left = psutil.wait_procs(started, timeout=10)[1]
     finally:
-        process.kill()
-    assert len(started) == 2 and not psutil.wait_procs(started, timeout=20)[1]
+        for one in (process, *started):
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+    assert len(started) == 2 and not left
     if killed == "rank":
         assert process.returncode == 1
         assert "One of 2 processes failed, and the others were ended." in (tmp_path / "said").read_text()
