@@ -1,7 +1,6 @@
 """How far a job is: a bar in a terminal, lines in a log."""
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +8,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from wsis_steps.core.shards import RANK_OF_SHARE
+from wsis_steps.core.shards import number_of_share
 
 log = logging.getLogger("wsis")
 Item = TypeVar("Item")
@@ -26,7 +25,7 @@ def progress(
 
     size: how much an item counts of the total, as the number of images of a batch.
     """
-    seen = sys.stderr.isatty() and os.environ.get(RANK_OF_SHARE, "0") == "0"
+    seen = sys.stderr.isatty() and not number_of_share()
     bar = tqdm(total=total, unit=unit, desc=name, leave=False, disable=not seen)
     meter, done = Meter(total, unit), 0
     with bar:

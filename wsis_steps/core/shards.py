@@ -21,6 +21,11 @@ RANK_OF_SHARE = "WSIS_RANK"  # says to a process which of those it is that share
 BLOCK = 8  # images that a step may take at once: a shard has whole blocks, so that they meet in it as in one job
 
 
+def number_of_share() -> int:
+    """Which this process is among those that share the images of a job; 0 where there are no others."""
+    return int(os.environ.get(RANK_OF_SHARE, 0))
+
+
 def members_of_shard(count: int, shard: str) -> np.ndarray:
     """Indices int64 of the images of a shard: '1/4' is the first quarter of `count` images, in whole blocks.
 

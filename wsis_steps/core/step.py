@@ -42,7 +42,7 @@ from wsis_steps.config import canonical, explain
 from wsis_steps.core.artifact import Provenance
 from wsis_steps.core.errors import InputError
 from wsis_steps.core.progress import duration, progress
-from wsis_steps.core.shards import RANK_OF_SHARE, Join, members_of_shard, share_among_processes
+from wsis_steps.core.shards import RANK_OF_SHARE, Join, members_of_shard, number_of_share, share_among_processes
 from wsis_steps.settings.base import Training
 
 log = logging.getLogger("wsis")
@@ -226,11 +226,6 @@ def _rank() -> tuple[int, int]:
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
-def _share() -> int:
-    """Number of this process among those that share the images of a job."""
-    return int(os.environ.get(RANK_OF_SHARE, 0))
-
-
 def _become_torchrun(ranks: int) -> None:
     """Becomes torchrun with so many processes of this command line; it ends all of them when one fails."""
     module = sys.modules["__main__"].__spec__.name
@@ -314,7 +309,7 @@ def start_log(path: Path | None) -> None:
                 path.write_text("")
             handlers.append(logging.FileHandler(path, mode="a"))
     logging.basicConfig(
-        level=logging.ERROR if rank or _share() else logging.INFO,  # the other ranks would say the same again
+        level=logging.ERROR if rank or number_of_share() else logging.INFO,  # the other ranks would say the same again
         handlers=handlers,
         force=True,
         datefmt="%H:%M:%S",
