@@ -5,7 +5,7 @@ OUT then holds
 
   instances.json   COCO JSON: images, categories, and annotations with masks (RLE), boxes and scores
   masks/           a PNG a picture: 0 where there is nothing, else the number of the instance in its picture
-  overlays/        a JPEG a picture: the masks drawn over it
+  overlays/        a JPEG a picture: the masks drawn over it, enlarged where it is small
 
 Pictures that cannot be read are left out and named at the end; the exit status is 2 then.
 
