@@ -49,8 +49,7 @@ def configure(folder: Path, steps: dict[str, dict], size: int) -> Path:
 
 
 def length(name: str, iterations: int, pictures: int) -> dict[str, int]:
-    """The setting that makes a training about so long; at batches of 8 where it is counted in epochs, and never less than
-    one iteration."""
+    """The setting that makes a training about so long (at batches of 8, where it is counted in epochs)."""
     values = STEPS[name].model_fields
     return {"iterations": iterations} if "iterations" in values else {"epochs": -(-8 * iterations // pictures)}
 
