@@ -22,8 +22,8 @@ class RegionGraph:
 
     superpixels: int32 (h, w), from 0; members: bool (P, S); boxes: float32 (P, 4) xyxy; scores: float32 (P,), how
     likely the proposals hold an object, in standard deviations from the picture's mean; edges: int64 (2, e),
-    neighbouring superpixels, each pair once; lengths: float32 (e,), pairs of pixels along their common contour;
-    strengths: float32 (e,), 0 to 1, mean strength of that contour.
+    neighbouring superpixels, each pair once; lengths: float32 (e,), of their common contour, the side of a square as
+    large as the picture being 1; strengths: float32 (e,), 0 to 1, mean strength of that contour.
     """
 
     superpixels: np.ndarray
@@ -59,6 +59,7 @@ def build_graph(proposals: ImageProposals, strength: np.ndarray | None, height: 
         strength = np.zeros((height, width), np.float32)
     edges, lengths, strengths = contours_between(regions.superpixels, strength)
     scores = (regions.scores - regions.scores.mean()) / max(float(regions.scores.std()), 1e-6)
+    lengths /= (height * width) ** 0.5
     return RegionGraph(regions.superpixels, regions.members, regions.boxes, scores, edges, lengths, strengths)
 
 
@@ -82,7 +83,8 @@ def as_regions(proposals: ImageProposals, height: int, width: int) -> RegionProp
 
 
 def contours_between(superpixels: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Edges int64 (2, e), lengths and mean strengths float32 (e,) of superpixels int32 (h, w) that touch.
+    """Edges int64 (2, e), lengths in pixels and mean strengths, both float32 (e,), of superpixels int32 (h, w) that
+    touch.
 
     The strength between two pixels is the greater of theirs, since a thin edge lies on one side of the contour.
     """
@@ -129,7 +131,7 @@ def with_matrices(graph: dict[str, Tensor], cells: int) -> dict[str, Tensor]:
     members         float32 (P, S)
     cells           sparse float32 (S, cells), the share of each cell that a superpixel covers
     areas           float32 (P,), cells of each proposal
-    edge_lengths    sparse float32 (S, S), symmetric, common contour of superpixels in pixels
+    edge_lengths    sparse float32 (S, S), symmetric, length of the common contour of superpixels
     edge_strengths  the same times its mean strength
     """
     members = graph["members"].float()

@@ -20,10 +20,13 @@ def final_scores(unary: Tensor, graph: dict[str, Any], settings: Scoring) -> Ten
         return unary
     scores = unary.transpose(1, 2)  # (K, L, P)
     anchors = scores.detach().mean(dim=0).topk(min(settings.anchors, scores.shape[2]), dim=1).indices  # (L, T)
-    contour, neighbours = contours_to(anchors.flatten(), graph)
+    pair = {"within": contours_beyond, "touching": contours_to}[settings.neighbours]
+    contour, neighbours = pair(anchors.flatten(), graph)
     shape = (len(contour), *anchors.shape)
     likeness = (-settings.edge_scale * contour).exp().reshape(shape).transpose(0, 1).contiguous()  # (L, P, T)
     neighbours = neighbours.reshape(shape).transpose(0, 1).contiguous()
+    if settings.neighbours == "within":
+        neighbours[0] = False  # the background has no part that tells it
     for _ in range(settings.pairwise_steps):
         scores = scores + gains(scores, anchors, likeness, neighbours, settings)
     return scores.transpose(1, 2)
@@ -51,6 +54,19 @@ def gains(scores: Tensor, anchors: Tensor, likeness: Tensor, neighbours: Tensor,
     if settings.pairwise_clip:
         gain = torch.minimum(gain, height)
     return gain * higher
+
+
+def contours_beyond(parts: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """I_uv of every proposal u and some others v, float (P, A): the strength of the contours that u holds and v does
+    not, summed along them, in sides of the picture; and whether v is part of u, bool (P, A).
+
+    A proposal that goes beyond an object has the object's outline in it, one that stays within has little.
+    """
+    members = graph["members"]
+    held = members.T.contiguous()  # (S, P)
+    inside = (torch.sparse.mm(graph["edge_strengths"], held) * held).sum(dim=0) / 2  # each contour counts for two
+    within = members @ held[:, parts] == members[parts].sum(dim=1)
+    return (inside[:, None] - inside[parts]).clamp(min=0), within
 
 
 def contours_to(others: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tensor]:
