@@ -30,27 +30,41 @@ def random_claims(rng: np.random.Generator, proposals: int, labels: int) -> tupl
     return claimed, rng.random((len(claimed), proposals)) < 0.7
 
 
+def touching_pixels(height: int, width: int):
+    """Pairs (y, x), (y2, x2) of pixels side by side or one above the other, each once."""
+    yield from (((y, x), (y, x + 1)) for y in range(height) for x in range(width - 1))
+    yield from (((y, x), (y + 1, x)) for y in range(height - 1) for x in range(width))
+
+
 def contour(first: np.ndarray, second: np.ndarray, strength: np.ndarray) -> tuple[float, float]:
     """Summed strength and length of the contour between two masks, pixel pair by pixel pair: where a pixel of one
     touches a pixel of the other that the first does not hold."""
     total = length = 0.0
-    height, width = first.shape
-    for y, x, y2, x2 in itertools.chain(
-        ((y, x, y, x + 1) for y in range(height) for x in range(width - 1)),
-        ((y, x, y + 1, x) for y in range(height - 1) for x in range(width)),
-    ):
-        value = max(strength[y, x], strength[y2, x2])
+    for pixel, neighbour in touching_pixels(*first.shape):
+        value = max(strength[pixel], strength[neighbour])
         for one, other in ((first, second), (second, first)):
-            for a, b in (((y, x), (y2, x2)), ((y2, x2), (y, x))):
+            for a, b in ((pixel, neighbour), (neighbour, pixel)):
                 if one[a] and not one[b] and other[b]:
                     total, length = total + value, length + 1
     return total, length
 
 
+def contours_beyond(whole: np.ndarray, part: np.ndarray, superpixels: np.ndarray, strength: np.ndarray) -> float:
+    """Summed strength, pixel pair by pixel pair, of the contours between superpixels that a mask holds and a part of
+    it does not."""
+    total = 0.0
+    for pixel, neighbour in touching_pixels(*whole.shape):
+        held, of_part = whole[pixel] and whole[neighbour], part[pixel] and part[neighbour]
+        if superpixels[pixel] != superpixels[neighbour] and held and not of_part:
+            total += max(strength[pixel], strength[neighbour])
+    return total
+
+
 def gains(scores: np.ndarray, anchors, contours, neighbours, settings) -> np.ndarray:
     """One step of the pairwise term for scores (P, L)."""
     found = np.zeros_like(scores)
-    for u, label in itertools.product(range(scores.shape[0]), range(scores.shape[1])):
+    first = 1 if settings.neighbours == "within" else 0  # the background grows along no part
+    for u, label in itertools.product(range(scores.shape[0]), range(first, scores.shape[1])):
         higher = [v for v in anchors[label] if neighbours[u, v] and scores[v, label] > scores[u, label]]
         if higher:
             v = max(higher, key=lambda v: scores[v, label])

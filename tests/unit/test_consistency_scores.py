@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from consistency_reference import contour, gains, masked_scores
+from consistency_reference import contour, contours_beyond, gains, masked_scores
 from proposal_sets import pixels, random_proposals
 
 from wsis_steps.annotation_consistency import scores as library
@@ -12,6 +12,7 @@ from wsis_steps.annotation_consistency.prediction import masks_in_boxes
 from wsis_steps.annotation_consistency.region_graph import build_graph, cells_of, graph_tensors, with_matrices
 from wsis_steps.core.images import flip_and_turn
 from wsis_steps.core.models import TrainedModel
+from wsis_steps.core.regions import RegionProposals
 from wsis_steps.settings.annotation_consistency import AnnotationConsistencyInitialise, Scoring
 
 HEIGHT, WIDTH = 10, 13
@@ -75,17 +76,56 @@ def test_contours_equal_those_counted_pixel_by_pixel(seed):
                 assert float(mean[u, place]) == pytest.approx(total / length, rel=1e-4)
 
 
+def nested(seed: int, enlarge: int = 1):
+    """Superpixels, an edge map, members of nine proposals of which each but every third holds the one before, and the
+    tensors of their graph; `enlarge` repeats every pixel."""
+    rng = np.random.default_rng(seed)
+    superpixels = rng.permutation(np.arange(HEIGHT * WIDTH) % 12).reshape(HEIGHT, WIDTH).astype(np.int32)
+    strength = rng.random((HEIGHT, WIDTH)).astype(np.float32)
+    members = rng.random((9, 12)) < 0.25
+    members[np.arange(9), rng.integers(0, 12, 9)] = True
+    for row in range(1, 9):
+        if row % 3:
+            members[row] |= members[row - 1]
+    superpixels, strength = (np.kron(part, np.ones((enlarge, enlarge), part.dtype)) for part in (superpixels, strength))
+    boxes = np.tile(np.array([0, 0, WIDTH, HEIGHT], np.float32) * enlarge, (9, 1))
+    regions = RegionProposals(boxes, np.ones(9, np.float32), superpixels, members)
+    graph = build_graph(regions, strength, *superpixels.shape)
+    return superpixels, strength, members, with_matrices(graph_tensors(graph, 4 * enlarge), 12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_contours_beyond_a_part_equal_those_counted_pixel_by_pixel(seed):
+    superpixels, strength, members, tensors = nested(seed)
+    beyond, within = library.contours_beyond(torch.arange(9), tensors)
+    side = (HEIGHT * WIDTH) ** 0.5
+    for u, v in np.ndindex(9, 9):
+        assert bool(within[u, v]) == (not (members[v] & ~members[u]).any())
+        if within[u, v]:
+            whole, part = members[u][superpixels], members[v][superpixels]
+            expected = contours_beyond(whole, part, superpixels, strength) / side
+            assert float(beyond[u, v]) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert within.sum() >= 9 + 6
+    larger, _ = library.contours_beyond(torch.arange(9), nested(seed, enlarge=3)[3])
+    torch.testing.assert_close(larger, beyond)  # whatever the size of a picture
+
+
+@pytest.mark.parametrize("neighbours", ["touching", "within"])
 @pytest.mark.parametrize("clip", [True, False])
-def test_gains_equal_the_loops(clip):
-    _, _, _, tensors = case(2, count=9)
-    settings = Scoring(pairwise_clip=clip, delta=0.3, edge_scale=2.0, anchors=4, pairwise_steps=2)
+def test_gains_equal_the_loops(clip, neighbours):
+    *_, tensors = nested(2)
+    settings = Scoring(
+        neighbours=neighbours, pairwise_clip=clip, delta=0.3, edge_scale=2.0, anchors=4, pairwise_steps=2
+    )  # fmt: skip
     unary = torch.randn(3, 9, 4, generator=torch.Generator().manual_seed(0))
     found = library.final_scores(unary, tensors, settings)
     anchors = unary.mean(dim=0).T.topk(4, dim=1).indices.numpy()
-    contours, neighbours = (part.numpy() for part in library.contours_to(torch.arange(9), tensors))
+    pair = {"touching": library.contours_to, "within": library.contours_beyond}[neighbours]
+    contours, paired = (part.numpy() for part in pair(torch.arange(9), tensors))
     for sample, ours in zip(unary.double().numpy(), found.numpy(), strict=True):
+        assert np.abs(ours - sample)[:, 1:].max() > 0.1  # there is something to compare
         for _ in range(2):
-            sample = sample + gains(sample, anchors, contours, neighbours, settings)
+            sample = sample + gains(sample, anchors, contours, paired, settings)
         np.testing.assert_allclose(ours, sample, rtol=1e-4, atol=1e-5)
         if clip:
             assert sample.max() <= unary.max() + 1e-6
@@ -96,8 +136,6 @@ def test_without_edges_between_them_a_proposal_follows_its_neighbour_and_behind_
     superpixels = np.repeat(np.array([[0, 1, 2]], np.int32), 4, axis=0)
     strength = np.zeros((4, 3), np.float32)
     strength[:, 2] = 1  # between the second and the third
-    from wsis_steps.core.regions import RegionProposals
-
     boxes = np.array([[0, 0, 1, 4], [0, 0, 2, 4], [2, 0, 3, 4]], np.float32)
     graph = build_graph(RegionProposals(boxes, np.ones(3, np.float32), superpixels, members), strength, 4, 3)
     tensors = with_matrices(graph_tensors(graph, 1), 12)
@@ -107,11 +145,31 @@ def test_without_edges_between_them_a_proposal_follows_its_neighbour_and_behind_
     assert torch.equal(library.final_scores(unary, tensors, Scoring(pairwise=False)), unary)
 
 
-def test_scores_have_the_gradient_of_finite_differences():
-    _, _, _, tensors = case(3)
+def test_a_whole_object_grows_along_its_part_and_what_goes_beyond_it_does_not():
+    """Four columns: an object of two parts without an edge between them, an outline, and background."""
+    members = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1]], bool)
+    superpixels = np.repeat(np.array([[0, 1, 2, 3]], np.int32), 4, axis=0)
+    strength = np.zeros((4, 4), np.float32)
+    strength[:, 2] = 1
+    regions = RegionProposals(
+        np.tile([0, 0, 4, 4], (4, 1)).astype(np.float32), np.ones(4, np.float32), superpixels, members
+    )
+    tensors = with_matrices(graph_tensors(build_graph(regions, strength, 4, 4), 1), 16)
+    unary = torch.tensor([[[0.0, 2.0], [0.5, 1.0], [0.6, 1.0], [1.0, 0.0]]])
+    settings = Scoring(neighbours="within", edge_scale=5, delta=1, pairwise_steps=1)
+    found = library.final_scores(unary, tensors, settings)
+    assert torch.equal(found[..., 0], unary[..., 0])  # the background grows along nothing
+    part, whole, beyond, apart = found[0, :, 1].tolist()
+    assert (part, whole, apart) == (2.0, 1.5, 0.0)  # 1 / (1 + delta) for the whole
+    assert beyond == pytest.approx(1 + np.exp(-5.0) / 2)  # the outline runs along the whole side of the picture
+
+
+@pytest.mark.parametrize("neighbours", ["touching", "within"])
+def test_scores_have_the_gradient_of_finite_differences(neighbours):
+    *_, tensors = nested(3)
     tensors = {name: value.double() if value.is_floating_point() else value for name, value in tensors.items()}
-    settings = Scoring(delta=0.5, edge_scale=1.0)
-    unary = torch.randn(2, 7, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
+    settings = Scoring(neighbours=neighbours, delta=0.5, edge_scale=1.0)
+    unary = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda scores: library.final_scores(scores, tensors, settings), (unary,))
 
 
