@@ -293,6 +293,11 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
         (tmp_path / f"{name}_imagenet.pth").touch()
     assert call("check", tmp_path / "my.yaml", "--threads", 1) == 0
     assert "nothing is wrong" in capsys.readouterr().out
+    (tmp_path / "more.yaml").write_text("runs: {b: {system: nonsense}}\n")
+    assert call("check", tmp_path / "my.yaml", tmp_path / "more.yaml") == 2
+    assert "runs.b.system" in capsys.readouterr().err  # laid over the first
+    assert call("check", folder, tmp_path / "more.yaml") == 2
+    assert "is a folder; only configurations" in capsys.readouterr().err
     (folder / "i7.png").write_bytes(b"")
     assert call("check", folder, "--threads", 1) == 2
     assert "i7.png is not a picture" in capsys.readouterr().out
@@ -306,8 +311,8 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
 def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypatch):
     monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
     (tmp_path / "my.yaml").write_text("dataset: mine\nruns: {bestie: {system: bestie}}\n")
-    missing = missing_weights(tmp_path / "my.yaml")
+    missing = missing_weights([tmp_path / "my.yaml"])
     assert len(missing) == 3 and all("download" in sentence for sentence in missing)
     for name in ("vgg16", "hrnet_w48", "resnet50"):
         (tmp_path / f"{name}_imagenet.pth").touch()
-    assert missing_weights(tmp_path / "my.yaml") == []
+    assert missing_weights([tmp_path / "my.yaml"]) == []

@@ -9,6 +9,7 @@ examples:
   wsis check data/own_images                    a folder: tags.csv, LabelMe's files, COCO's or VOC's layout
   wsis check data/own_images --annotations export.json
   wsis check my.yaml                            the data that a configuration names, of any format
+  wsis check my.yaml more.yaml                  more.yaml laid over it, as snakemake's --configfile does
 """
 
 import argparse
@@ -20,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import yaml
+from snakemake.utils import update_config
 
 from wsis_steps.config import Configuration, load
 from wsis_steps.core.backbones import imagenet_path
@@ -39,7 +41,10 @@ log = logging.getLogger("wsis")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="FOLDER_OR_CONFIG", help="a folder of pictures, or a .yaml file")
+    parser.add_argument(
+        "data", type=Path, nargs="+", metavar="FOLDER_OR_CONFIG",
+        help="a folder of pictures, or .yaml files, each laid over those before it",
+    )  # fmt: skip
     parser.add_argument("--annotations", type=Path, metavar="FILE", help="what another tool exported of the folder")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
 
@@ -64,14 +69,17 @@ def find_format(folder: Path) -> str:
     )
 
 
-def find_settings(path: Path, annotations: Path | None) -> DataImportDataset:
+def find_settings(paths: list[Path], annotations: Path | None) -> DataImportDataset:
     """What is to be read: as a configuration says, or as the folder looks. Raises InputError."""
+    path = paths[0]
     if path.is_dir():
+        if len(paths) > 1:
+            raise InputError(f"{path} is a folder; only configurations are laid over one another.")
         form = "drawn" if annotations else find_format(path)
         return DataImportDataset(format=form, root=path, annotations=annotations)
     if annotations:
         raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
-    return DataImportDataset.model_validate(read_configuration(path).steps.get("data_import_dataset") or {})
+    return DataImportDataset.model_validate(read_configuration(paths).steps.get("data_import_dataset") or {})
 
 
 def find_pictures(settings: DataImportDataset) -> list[Path]:
@@ -81,8 +89,16 @@ def find_pictures(settings: DataImportDataset) -> list[Path]:
     return sorted(path for path in Path(settings.root).rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
-def read_configuration(path: Path) -> Configuration:
-    """What a YAML file configures; InputError where it is none."""
+def read_configuration(paths: list[Path]) -> Configuration:
+    """What YAML files configure, each laid over those before it; InputError where one is none."""
+    merged: dict = {}
+    for path in paths:
+        update_config(merged, read_yaml(path))
+    return load(merged)
+
+
+def read_yaml(path: Path) -> dict:
+    """The content of a configuration; InputError where it is none."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -91,14 +107,14 @@ def read_configuration(path: Path) -> Configuration:
         raise InputError(f"{path} is neither a folder nor a configuration: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is neither a folder nor a configuration.")
-    return load(content)
+    return content
 
 
-def missing_weights(path: Path) -> list[str]:
+def missing_weights(paths: list[Path]) -> list[str]:
     """What has to be downloaded before the runs of a configuration can begin; of a folder nothing is known."""
-    if path.is_dir():
+    if paths[0].is_dir():
         return []
-    runs, missing = Runs(read_configuration(path)), {}
+    runs, missing = Runs(read_configuration(paths)), {}
     trained = [runs.values(run, step) for run in runs.runs for step in runs.steps(run)]
     for values in trained:
         if isinstance(values, Training) and values.weights == "imagenet":
@@ -123,8 +139,9 @@ def tell(dataset: Dataset) -> None:
 
 def main(options: argparse.Namespace) -> None:
     settings = find_settings(options.data, options.annotations)
+    name = " ".join(map(str, options.data))
     if settings.format == "shapes":
-        print(f"{options.data}: the generated data set, which cannot be wrong.")
+        print(f"{name}: the generated data set, which cannot be wrong.")
         return
     wrong: list[str] = []
     try:
@@ -140,14 +157,14 @@ def main(options: argparse.Namespace) -> None:
     if wrong:
         print("\n".join([*wrong, *missing_weights(options.data)]))
         raise InputError(
-            f"{options.data}: {len(wrong)} problem{'s' * (len(wrong) > 1)}; what makes learning harder is looked at "
+            f"{name}: {len(wrong)} problem{'s' * (len(wrong) > 1)}; what makes learning harder is looked at "
             "once there is none."
         )
     tell(dataset)
     doubts, missing = find_doubts(dataset), missing_weights(options.data)
     print("\n".join(["", *doubts, *missing]) if doubts or missing else "")
     count = f"; {len(doubts)} doubt{'s' * (len(doubts) > 1)}, above" if doubts else ""
-    print(f"{options.data}: nothing is wrong with the data{count}.")
+    print(f"{name}: nothing is wrong with the data{count}.")
     if missing:
         raise InputError("The runs cannot begin without the weights named above.")
 
