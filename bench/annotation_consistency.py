@@ -37,10 +37,10 @@ def draw_regions(rng: np.random.Generator) -> RegionProposals:
     return RegionProposals(boxes, np.linspace(1, 0, PROPOSALS, dtype=np.float32), superpixels, members)
 
 
-def measure_samples(samples: int) -> float:
+def measure_samples(samples: int, neighbours: str) -> float:
     """Seconds of processor time for an image, the least of several."""
     rng = np.random.default_rng(0)
-    settings = AnnotationConsistencySample(samples=samples)
+    settings = AnnotationConsistencySample(samples=samples, neighbours=neighbours)
     model = ConditionalNetwork(AnnotationConsistencyInitialise(), CLASSES).eval()
     regions, strength = draw_regions(rng), rng.random((HEIGHT, WIDTH)).astype(np.float32)
     height, width = -(-HEIGHT // 2), -(-WIDTH // 2)
@@ -68,12 +68,14 @@ def measure_samples(samples: int) -> float:
 
 def measure() -> list[Row]:
     """All rows of this file."""
-    threads = torch.get_num_threads()
+    threads, rows = torch.get_num_threads(), []
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            one, several = (measure_samples(samples) for samples in (1, SAMPLES))
+            for neighbours in ("touching", "within"):
+                one, several = (measure_samples(samples, neighbours) for samples in (1, SAMPLES))
+                what = f"annotation_consistency, {PROPOSALS} proposals, {SAMPLES} label sets, neighbours {neighbours}"
+                rows.append(Row(what, several, "s", "one label set", one, MOST_SECONDS))
     finally:
         torch.set_num_threads(threads)
-    what = f"annotation_consistency, {PROPOSALS} proposals, {SAMPLES} label sets an image"
-    return [Row(what, several, "s", "one label set", one, MOST_SECONDS)]
+    return rows
