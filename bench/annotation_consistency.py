@@ -37,10 +37,10 @@ def draw_regions(rng: np.random.Generator) -> RegionProposals:
     return RegionProposals(boxes, np.linspace(1, 0, PROPOSALS, dtype=np.float32), superpixels, members)
 
 
-def measure_samples(samples: int, neighbours: str) -> float:
+def measure_samples(samples: int, **scoring) -> float:
     """Seconds of processor time for an image, the least of several."""
     rng = np.random.default_rng(0)
-    settings = AnnotationConsistencySample(samples=samples, neighbours=neighbours)
+    settings = AnnotationConsistencySample(samples=samples, **scoring)
     model = ConditionalNetwork(AnnotationConsistencyInitialise(), CLASSES).eval()
     regions, strength = draw_regions(rng), rng.random((HEIGHT, WIDTH)).astype(np.float32)
     height, width = -(-HEIGHT // 2), -(-WIDTH // 2)
@@ -72,9 +72,10 @@ def measure() -> list[Row]:
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            for neighbours in ("touching", "within"):
-                one, several = (measure_samples(samples, neighbours) for samples in (1, SAMPLES))
-                what = f"annotation_consistency, {PROPOSALS} proposals, {SAMPLES} label sets, neighbours {neighbours}"
+            for neighbours, anchors in (("touching", 16), ("within", 16), ("within", 300)):
+                scoring = {"neighbours": neighbours, "anchors": anchors}
+                one, several = (measure_samples(samples, **scoring) for samples in (1, SAMPLES))
+                what = f"annotation_consistency, {PROPOSALS} proposals, {SAMPLES} label sets, {neighbours}, {anchors}"
                 rows.append(Row(what, several, "s", "one label set", one, MOST_SECONDS))
     finally:
         torch.set_num_threads(threads)

@@ -155,13 +155,23 @@ def test_a_whole_object_grows_along_its_part_and_what_goes_beyond_it_does_not():
         np.tile([0, 0, 4, 4], (4, 1)).astype(np.float32), np.ones(4, np.float32), superpixels, members
     )
     tensors = with_matrices(graph_tensors(build_graph(regions, strength, 4, 4), 1), 16)
-    unary = torch.tensor([[[0.0, 2.0], [0.5, 1.0], [0.6, 1.0], [1.0, 0.0]]])
+    unary = torch.tensor([[[1.0, 2.0], [0.5, 1.0], [0.6, 1.0], [0.0, 0.0]]])
     settings = Scoring(neighbours="within", edge_scale=5, delta=1, pairwise_steps=1)
     found = library.final_scores(unary, tensors, settings)
     assert torch.equal(found[..., 0], unary[..., 0])  # the background grows along nothing
     part, whole, beyond, apart = found[0, :, 1].tolist()
     assert (part, whole, apart) == (2.0, 1.5, 0.0)  # 1 / (1 + delta) for the whole
-    assert beyond == pytest.approx(1 + np.exp(-5.0) / 2)  # the outline runs along the whole side of the picture
+    assert beyond == pytest.approx(
+        1 + np.exp(-5.0) / 2, abs=1e-5
+    )  # the outline runs along the whole side of the picture
+
+
+def test_scores_are_finite_whatever_the_scale_of_edges():
+    *_, tensors = nested(2)
+    unary = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(1))
+    for neighbours in ("touching", "within"):
+        settings = Scoring(neighbours=neighbours, edge_scale=1e4, pairwise_clip=False)
+        assert library.final_scores(unary, tensors, settings).isfinite().all()
 
 
 @pytest.mark.parametrize("neighbours", ["touching", "within"])

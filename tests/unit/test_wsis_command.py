@@ -19,7 +19,7 @@ from wsis_steps.core.masks import describe, encode, encode_segmentation
 from wsis_steps.core.models import load_model, save_model
 from wsis_steps.core.store import Maps, MapsWriter, write_instances
 from wsis_steps.data.coco import read_coco
-from wsis_steps.exchange.check import missing_weights
+from wsis_steps.exchange.check import missing_weights, read_configuration
 from wsis_steps.exchange.overlay import LONG_SIDE, _write
 from wsis_steps.exchange.predict import short_names
 from wsis_steps.maskrcnn.network import build_from_settings, load_maskrcnn
@@ -293,11 +293,9 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
         (tmp_path / f"{name}_imagenet.pth").touch()
     assert call("check", tmp_path / "my.yaml", "--threads", 1) == 0
     assert "nothing is wrong" in capsys.readouterr().out
-    (tmp_path / "more.yaml").write_text("runs: {b: {system: nonsense}}\n")
-    assert call("check", tmp_path / "my.yaml", tmp_path / "more.yaml") == 2
-    assert "runs.b.system" in capsys.readouterr().err  # laid over the first
-    assert call("check", folder, tmp_path / "more.yaml") == 2
-    assert "is a folder; only configurations" in capsys.readouterr().err
+    for pair in ((folder, tmp_path / "my.yaml"), (tmp_path / "my.yaml", folder)):
+        assert call("check", *pair) == 2
+        assert "is a folder; only configurations" in capsys.readouterr().err
     (folder / "i7.png").write_bytes(b"")
     assert call("check", folder, "--threads", 1) == 2
     assert "i7.png is not a picture" in capsys.readouterr().out
@@ -306,6 +304,26 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     said = capsys.readouterr()
     assert "tags.csv:2: there is no image 'no.png'" in said.out and "i7.png is not a picture" in said.out
     assert "2 problems" in said.err
+
+
+def test_check_lays_configurations_over_one_another(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path / "no"))
+    (tmp_path / "a.png").touch()
+    (tmp_path / "my.yaml").write_text(
+        "dataset: x\nruns: {a: {system: bestie}}\n"
+        f"steps: {{data_import_dataset: {{format: coco, root: {tmp_path}, val_share: 0.5}}}}\n"
+    )
+    (tmp_path / "more.yaml").write_text(
+        "runs: {a: null, b: {system: supervised}}\n"
+        "steps: {data_import_dataset: {format: folder}, maskrcnn_train: {backbone: resnet101}}\n"
+    )
+    assert call("check", tmp_path / "my.yaml", tmp_path / "more.yaml", "--threads", 1) == 2
+    said = capsys.readouterr().out
+    assert f"{tmp_path / 'tags.csv'} does not exist" in said  # the format of the second, the root of the first
+    assert "resnet101_imagenet.pth" in said and "vgg16" not in said  # of run b alone
+    paths = [tmp_path / "my.yaml", tmp_path / "more.yaml"]
+    assert read_configuration(paths).steps["data_import_dataset"]["val_share"] == 0.5
+    assert set(read_configuration(paths[:1]).runs) == {"a"}
 
 
 def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypatch):

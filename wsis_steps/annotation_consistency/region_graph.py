@@ -22,8 +22,8 @@ class RegionGraph:
 
     superpixels: int32 (h, w), from 0; members: bool (P, S); boxes: float32 (P, 4) xyxy; scores: float32 (P,), how
     likely the proposals hold an object, in standard deviations from the picture's mean; edges: int64 (2, e),
-    neighbouring superpixels, each pair once; lengths: float32 (e,), of their common contour, the side of a square as
-    large as the picture being 1; strengths: float32 (e,), 0 to 1, mean strength of that contour.
+    neighbouring superpixels, each pair once; lengths: float32 (e,), of their common contour in sides of pixels, over
+    the root of the picture's pixels; strengths: float32 (e,), 0 to 1, mean strength of that contour.
     """
 
     superpixels: np.ndarray
@@ -131,7 +131,7 @@ def with_matrices(graph: dict[str, Tensor], cells: int) -> dict[str, Tensor]:
     members         float32 (P, S)
     cells           sparse float32 (S, cells), the share of each cell that a superpixel covers
     areas           float32 (P,), cells of each proposal
-    edge_lengths    sparse float32 (S, S), symmetric, length of the common contour of superpixels
+    edge_lengths    sparse float32 (S, S), symmetric, lengths of the common contours
     edge_strengths  the same times its mean strength
     """
     members = graph["members"].float()

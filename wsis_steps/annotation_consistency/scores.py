@@ -1,9 +1,9 @@
 """The score of a labelling: S^k(y) = sum over proposals of G^k at their labels, and minus infinity where y disagrees
 with the annotation.
 
-G^k starts from the network's scores F^k (semantic unary term) and grows along pairs of proposals that no edge parts
-(boundary-aware pairwise term). Agreement with the annotation is the matter of `inference`. Annotation Consistent
-Instances (ECCV 2020), section on the conditional distribution.
+G^k starts from the network's scores F^k (semantic unary term) and grows along pairs of proposals, the less the stronger
+the edges between them (boundary-aware pairwise term). Agreement with the annotation is the matter of `inference`.
+Annotation Consistent Instances (ECCV 2020), section on the conditional distribution.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ from wsis_steps.settings.annotation_consistency import Scoring
 
 
 def final_scores(unary: Tensor, graph: dict[str, Any], settings: Scoring) -> Tensor:
-    """G^{k,N} float32 (K, P, L) from F^k (K, P, L)."""
+    """G^{k,N} float32 (K, P, L) from F^k (K, P, L); label 0 is the background."""
     if not settings.pairwise:
         return unary
     scores = unary.transpose(1, 2)  # (K, L, P)
     anchors = scores.detach().mean(dim=0).topk(min(settings.anchors, scores.shape[2]), dim=1).indices  # (L, T)
-    pair = {"within": contours_beyond, "touching": contours_to}[settings.neighbours]
-    contour, neighbours = pair(anchors.flatten(), graph)
+    find = {"within": contours_beyond, "touching": contours_to}[settings.neighbours]
+    contour, neighbours = find(anchors.flatten(), graph)
     shape = (len(contour), *anchors.shape)
     likeness = (-settings.edge_scale * contour).exp().reshape(shape).transpose(0, 1).contiguous()  # (L, P, T)
     neighbours = neighbours.reshape(shape).transpose(0, 1).contiguous()
@@ -57,16 +57,20 @@ def gains(scores: Tensor, anchors: Tensor, likeness: Tensor, neighbours: Tensor,
 
 
 def contours_beyond(parts: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """I_uv of every proposal u and some others v, float (P, A): the strength of the contours that u holds and v does
-    not, summed along them, in sides of the picture; and whether v is part of u, bool (P, A).
+    """I_uv of every proposal u and some others v, float (P, A), and whether v is part of u, bool (P, A).
+
+    Of a part, I is the strength of the contours that u holds and v does not, summed along them (lengths are those of
+    `RegionGraph`); elsewhere 0.
 
     A proposal that goes beyond an object has the object's outline in it, one that stays within has little.
     """
     members = graph["members"]
     held = members.T.contiguous()  # (S, P)
     inside = (torch.sparse.mm(graph["edge_strengths"], held) * held).sum(dim=0) / 2  # each contour counts for two
-    within = members @ held[:, parts] == members[parts].sum(dim=1)
-    return (inside[:, None] - inside[parts]).clamp(min=0), within
+    # as counts, which no precision below 32 bits would keep; labels share proposals, so once for all may be less
+    shared = (members @ held)[:, parts] if len(parts) > len(members) else members @ held[:, parts]
+    within = shared == members[parts].sum(dim=1)
+    return (inside[:, None] - inside[parts]).masked_fill(~within, 0), within
 
 
 def contours_to(others: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tensor]:

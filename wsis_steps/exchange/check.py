@@ -71,10 +71,10 @@ def find_format(folder: Path) -> str:
 
 def find_settings(paths: list[Path], annotations: Path | None) -> DataImportDataset:
     """What is to be read: as a configuration says, or as the folder looks. Raises InputError."""
-    path = paths[0]
-    if path.is_dir():
-        if len(paths) > 1:
-            raise InputError(f"{path} is a folder; only configurations are laid over one another.")
+    folders, path = [path for path in paths if path.is_dir()], paths[0]
+    if folders and len(paths) > 1:
+        raise InputError(f"{folders[0]} is a folder; only configurations are laid over one another.")
+    if folders:
         form = "drawn" if annotations else find_format(path)
         return DataImportDataset(format=form, root=path, annotations=annotations)
     if annotations:

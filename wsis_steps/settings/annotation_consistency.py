@@ -20,7 +20,8 @@ class Scoring(Settings):
     """The boundary-aware pairwise term; false is an ablation."""
     neighbours: Literal["touching", "within"] = "touching"
     """Whom a proposal grows along: others that it touches or overlaps, I being the mean strength of the contour between
-    them; or, for classes only, parts of it, I being the sum of the contours beyond the part. Paper: not known."""
+    them; or parts of it (the background grows along none), I being the strength of the contours beyond the part, summed
+    along them. Other defaults of the term were set for `touching`. Paper: not known."""
     pairwise_steps: Positive = 3
     """N, how often scores grow along pairs; paper: not known."""
     pairwise_clip: bool = True
@@ -28,8 +29,8 @@ class Scoring(Settings):
     delta: Above = 0.1
     """Added to the difference of two scores that a gain is divided by; paper: not known."""
     edge_scale: Weight = 10.0
-    """Of the strength of contours in exp(-I): of its mean, 0 to 1, or of its sum along them, in sides of a square as
-    large as the picture; paper: not known."""
+    """Factor of I in exp(-I). I is a mean from 0 to 1, or with `neighbours: within` a sum: 1 for a contour of full
+    strength as long as the side of a square of the picture's area. Paper: not known."""
     anchors: Positive = 16
     """Proposals of each label, the best by mean score, from which others may grow; paper: not known."""
     higher_order: bool = True
