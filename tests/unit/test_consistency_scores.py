@@ -170,7 +170,7 @@ def test_scores_are_finite_whatever_the_scale_of_edges():
     *_, tensors = nested(2)
     unary = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(1))
     for neighbours in ("touching", "within"):
-        settings = Scoring(neighbours=neighbours, edge_scale=1e4, pairwise_clip=False)
+        settings = Scoring(neighbours=neighbours, edge_scale=1e4, pairwise_clip=False, anchors=2)
         assert library.final_scores(unary, tensors, settings).isfinite().all()
 
 
