@@ -121,6 +121,21 @@ def test_a_box_that_nothing_overlaps_enough_takes_the_nearest():
     assert claims.candidates.tolist() == [[False, False, False, True], [False] * 4]
 
 
-def test_without_the_higher_order_term_the_annotation_says_nothing():
-    claims = claims_of(TAGS, np.zeros((0, 5), np.float32), BOXES, Scoring(higher_order=False))
-    assert claims.labels.tolist() == [0, 1, 2, 3, 4] and not len(claims.claimed) and claims.allowed.all()
+@pytest.mark.parametrize("supervision", ["tags", "boxes"])
+def test_what_is_claimed_and_what_is_forbidden_are_two_settings(supervision):
+    truth = np.array([[0, 0, 10, 10, 2], [21, 21, 30, 30, 1], [0, 0, 9, 9, 1]], np.float32)
+    both = claims_of(TAGS, truth, BOXES, Scoring(supervision=supervision))
+
+    unclaimed = claims_of(TAGS, truth, BOXES, Scoring(supervision=supervision, higher_order=False))
+    assert unclaimed.labels.tolist() == both.labels.tolist() and (unclaimed.allowed == both.allowed).all()
+    assert unclaimed.claimed.shape == (0,) and unclaimed.candidates.shape == unclaimed.fits.shape == (0, 4)
+
+    any_class = claims_of(TAGS, truth, BOXES, Scoring(supervision=supervision, absent_classes="allowed"))
+    assert any_class.labels.tolist() == [0, 1, 2, 3, 4] and any_class.allowed.all() and any_class.allowed.shape == (4, 5)
+    assert any_class.labels[any_class.claimed].tolist() == both.labels[both.claimed].tolist()
+    assert (any_class.candidates == both.candidates).all() and (any_class.fits == both.fits).all()
+
+    neither = claims_of(
+        TAGS, truth, BOXES, Scoring(supervision=supervision, higher_order=False, absent_classes="allowed")
+    )
+    assert neither.labels.tolist() == [0, 1, 2, 3, 4] and not len(neither.claimed) and neither.allowed.all()

@@ -1,11 +1,11 @@
-"""What an image's annotation demands of a labelling of its proposals: the claims of `inference`.
+"""What an image's annotation demands of a labelling of its proposals: the claims of `inference`, and what it forbids.
 
-Annotation Consistent Instances (ECCV 2020): with tags, every class of the image is some proposal's, and no other class
-is any's; with boxes, every box has a proposal of its class that overlaps it, and (derived, since all objects are
-annotated) a proposal has a class only where it overlaps a box of it.
+Annotation Consistent Instances (ECCV 2020): with tags, every class of the image is some proposal's; with boxes, every
+box has a proposal of its class that overlaps it. Derived, since all objects are annotated: with tags no other class is
+any proposal's; with boxes a proposal has a class only where it overlaps a box of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,24 +29,27 @@ class Claims:
 
 def claims_of(tags: np.ndarray, truth: np.ndarray, boxes: np.ndarray, settings: Scoring) -> Claims:
     """The claims on proposals with boxes (P, 4) xyxy, from tags bool (C,) or annotated boxes (n, 5), the last column
-    their categories. Without the higher-order term every class may occur and none must.
+    their categories. Without the higher-order term nothing is claimed.
     """
-    count = len(boxes)
-    if not settings.higher_order:
-        labels = np.arange(len(tags) + 1)
-        return _claims_of_classes(labels, labels[:0], count)
     if settings.supervision == "boxes":
-        return _claims_of_boxes(truth, boxes, settings.box_overlap)
+        claims = _claims_of_boxes(truth, boxes, settings.box_overlap)
+    else:
+        claims = _claims_of_tags(tags, len(boxes))
+    if settings.absent_classes == "allowed":
+        labels = np.arange(len(tags) + 1)
+        allowed = np.ones((len(boxes), len(labels)), bool)
+        claims = replace(claims, labels=labels, claimed=claims.labels[claims.claimed], allowed=allowed)
+    if not settings.higher_order:
+        claims = replace(claims, **{name: getattr(claims, name)[:0] for name in ("claimed", "candidates", "fits")})
+    return claims
+
+
+def _claims_of_tags(tags: np.ndarray, count: int) -> Claims:
+    """Any of `count` proposals may have any class of the tags and meets its claim."""
     labels = np.concatenate([[0], np.flatnonzero(tags) + 1])
-    return _claims_of_classes(labels, np.arange(1, len(labels)), count)
-
-
-def _claims_of_classes(labels: np.ndarray, claimed: np.ndarray, count: int) -> Claims:
-    """Any of `count` proposals may have any label and meets any claim."""
-    shape = len(claimed), count
-    return Claims(
-        labels, claimed, np.ones(shape, bool), np.ones(shape, np.float32), np.ones((count, len(labels)), bool)
-    )
+    candidates = np.ones((len(labels) - 1, count), bool)
+    fits, allowed = candidates.astype(np.float32), np.ones((count, len(labels)), bool)
+    return Claims(labels, np.arange(1, len(labels)), candidates, fits, allowed)
 
 
 def _claims_of_boxes(truth: np.ndarray, boxes: np.ndarray, least: float) -> Claims:
