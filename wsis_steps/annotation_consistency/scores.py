@@ -67,7 +67,7 @@ def contours_beyond(parts: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tenso
     members = graph["members"]
     held = members.T.contiguous()  # (S, P)
     inside = (torch.sparse.mm(graph["edge_strengths"], held) * held).sum(dim=0) / 2  # each contour counts for two
-    # as counts, which no precision below 32 bits would keep; labels share proposals, so once for all may be less
+    # counts of superpixels, which float32 holds exactly; labels share anchors, so all pairs can be fewer than asked for
     shared = (members @ held)[:, parts] if len(parts) > len(members) else members @ held[:, parts]
     within = shared == members[parts].sum(dim=1)
     return (inside[:, None] - inside[parts]).masked_fill(~within, 0), within
