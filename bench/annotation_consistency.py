@@ -21,6 +21,14 @@ from wsis_steps.settings.annotation_consistency import AnnotationConsistencyInit
 HEIGHT, WIDTH, CLASSES, PROPOSALS, SAMPLES, REPEATS = 480, 640, 20, 2000, 10, 5
 CELL = 11  # pixels of a side of a superpixel
 MOST_SECONDS = 0.3
+SCORINGS = {
+    "touching": {},
+    "within": {"neighbours": "within"},
+    "shapes": {
+        "neighbours": "within", "pairwise_choice": "greatest_gain", "pairwise_steps": 2, "pairwise_clip": False,
+        "anchors": 300,
+    },
+}  # fmt: skip
 
 
 def draw_regions(rng: np.random.Generator) -> RegionProposals:
@@ -72,10 +80,9 @@ def measure() -> list[Row]:
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            for neighbours, anchors in (("touching", 16), ("within", 16), ("within", 300)):
-                scoring = {"neighbours": neighbours, "anchors": anchors}
+            for kind, scoring in SCORINGS.items():
                 one, several = (measure_samples(samples, **scoring) for samples in (1, SAMPLES))
-                what = f"annotation_consistency, {PROPOSALS} proposals, {SAMPLES} label sets, {neighbours}, {anchors}"
+                what = f"annotation_consistency, {PROPOSALS} proposals, {SAMPLES} label sets, {kind}"
                 rows.append(Row(what, several, "s", "one label set", one, MOST_SECONDS))
     finally:
         torch.set_num_threads(threads)

@@ -66,11 +66,15 @@ def gains(scores: np.ndarray, anchors, contours, neighbours, settings) -> np.nda
     first = 1 if settings.neighbours == "within" else 0  # the background grows along no part
     for u, label in itertools.product(range(scores.shape[0]), range(first, scores.shape[1])):
         higher = [v for v in anchors[label] if neighbours[u, v] and scores[v, label] > scores[u, label]]
-        if higher:
-            v = max(higher, key=lambda v: scores[v, label])
+        along = {}
+        for v in higher:
             height = scores[v, label] - scores[u, label]
             gain = np.exp(-settings.edge_scale * contours[u, v]) / (height + settings.delta)
-            found[u, label] = min(gain, height) if settings.pairwise_clip else gain
+            along[v] = min(gain, height) if settings.pairwise_clip else gain
+        if higher and settings.pairwise_choice == "highest_score":
+            found[u, label] = along[max(higher, key=lambda v: scores[v, label])]
+        elif higher:
+            found[u, label] = max(along.values())
     return found
 
 

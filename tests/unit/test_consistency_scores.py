@@ -110,12 +110,14 @@ def test_contours_beyond_a_part_equal_those_counted_pixel_by_pixel(seed):
     torch.testing.assert_close(larger, beyond)  # whatever the size of a picture
 
 
+@pytest.mark.parametrize("choice", ["highest_score", "greatest_gain"])
 @pytest.mark.parametrize("neighbours", ["touching", "within"])
 @pytest.mark.parametrize("clip", [True, False])
-def test_gains_equal_the_loops(clip, neighbours):
+def test_gains_equal_the_loops(clip, neighbours, choice):
     *_, tensors = nested(2)
     settings = Scoring(
-        neighbours=neighbours, pairwise_clip=clip, delta=0.3, edge_scale=2.0, anchors=4, pairwise_steps=2
+        neighbours=neighbours, pairwise_choice=choice, pairwise_clip=clip, delta=0.3, edge_scale=2.0, anchors=4,
+        pairwise_steps=2,
     )  # fmt: skip
     unary = torch.randn(3, 9, 4, generator=torch.Generator().manual_seed(0))
     found = library.final_scores(unary, tensors, settings)
@@ -174,11 +176,17 @@ def test_scores_are_finite_whatever_the_scale_of_edges():
         assert library.final_scores(unary, tensors, settings).isfinite().all()
 
 
+def test_a_picture_without_a_class_has_the_background_alone():
+    unary = torch.randn(2, 9, 1, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(library.final_scores(unary, nested(2)[3], Scoring(neighbours="within")), unary)
+
+
+@pytest.mark.parametrize("choice", ["highest_score", "greatest_gain"])
 @pytest.mark.parametrize("neighbours", ["touching", "within"])
-def test_scores_have_the_gradient_of_finite_differences(neighbours):
+def test_scores_have_the_gradient_of_finite_differences(neighbours, choice):
     *_, tensors = nested(3)
     tensors = {name: value.double() if value.is_floating_point() else value for name, value in tensors.items()}
-    settings = Scoring(neighbours=neighbours, delta=0.5, edge_scale=1.0)
+    settings = Scoring(neighbours=neighbours, pairwise_choice=choice, delta=0.5, edge_scale=1.0)
     unary = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda scores: library.final_scores(scores, tensors, settings), (unary,))
 

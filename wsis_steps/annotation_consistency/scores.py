@@ -18,42 +18,50 @@ def final_scores(unary: Tensor, graph: dict[str, Any], settings: Scoring) -> Ten
     """G^{k,N} float32 (K, P, L) from F^k (K, P, L); label 0 is the background."""
     if not settings.pairwise:
         return unary
-    scores = unary.transpose(1, 2)  # (K, L, P)
+    first = 1 if settings.neighbours == "within" else 0  # the background has no part that tells it
+    scores = unary[..., first:].transpose(1, 2)  # (K, L, P)
     anchors = scores.detach().mean(dim=0).topk(min(settings.anchors, scores.shape[2]), dim=1).indices  # (L, T)
     find = {"within": contours_beyond, "touching": contours_to}[settings.neighbours]
     contour, neighbours = find(anchors.flatten(), graph)
-    shape = (len(contour), *anchors.shape)
-    likeness = (-settings.edge_scale * contour).exp().reshape(shape).transpose(0, 1).contiguous()  # (L, P, T)
-    neighbours = neighbours.reshape(shape).transpose(0, 1).contiguous()
-    if settings.neighbours == "within":
-        neighbours[0] = False  # the background has no part that tells it
+    likeness = (-settings.edge_scale * contour).exp() * neighbours
+    likeness = likeness.reshape(len(contour), *anchors.shape).transpose(0, 1).contiguous()  # (L, P, T)
     for _ in range(settings.pairwise_steps):
-        scores = scores + gains(scores, anchors, likeness, neighbours, settings)
-    return scores.transpose(1, 2)
+        scores = scores + gains(scores, anchors, likeness, settings)
+    return torch.cat([unary[..., :first], scores.transpose(1, 2)], dim=2)
 
 
-def gains(scores: Tensor, anchors: Tensor, likeness: Tensor, neighbours: Tensor, settings: Scoring) -> Tensor:
+def gains(scores: Tensor, anchors: Tensor, likeness: Tensor, settings: Scoring) -> Tensor:
     """exp(-I_uv) / (H_uv + delta) for every sample, label and proposal u, float (K, L, P).
 
-    v is the neighbour of u of the highest score among the anchors of the label, H how much higher its score is; 0 where
-    no neighbour's is. With `pairwise_clip` no gain exceeds H.
+    v is, of u's neighbours among the anchors of the label, the one of the highest score or of the greatest gain
+    (`pairwise_choice`), H how much higher its score is; 0 where no neighbour's is. With `pairwise_clip` no gain
+    exceeds H.
 
     Args:
         scores: float (K, L, P).
         anchors: int64 (L, T), proposals.
-        likeness, neighbours: exp(-I) float and bool (L, P, T), of every proposal with the anchors of each label.
+        likeness: exp(-I) float (L, P, T) of every proposal with the anchors of each label, 0 where they are none.
     """
     of_anchors = scores.gather(2, anchors.expand(len(scores), -1, -1))  # (K, L, T)
-    # the neighbour of the highest score is that of the highest difference; where it is lower, there is no gain
-    chosen = of_anchors.detach()[:, :, None].where(neighbours, -torch.inf).argmax(dim=3, keepdim=True)  # (K, L, P, 1)
-    of_neighbour = of_anchors.gather(2, chosen[..., 0])
-    height = of_neighbour - scores
-    paired = (likeness * neighbours).expand(len(scores), -1, -1, -1).gather(3, chosen)[..., 0]
-    higher = (height > 0) & (paired > 0)
-    gain = paired / (height.clamp(min=0) + settings.delta)
+    with torch.no_grad():  # a sample at a time, whose pairs stay in the cache
+        chosen = torch.stack([_choose(*sample, likeness, settings) for sample in zip(of_anchors, scores, strict=True)])
+    height = of_anchors.gather(2, chosen) - scores
+    return _gain(height, likeness.expand(len(scores), -1, -1, -1).gather(3, chosen[..., None])[..., 0], settings)
+
+
+def _choose(of_anchors: Tensor, scores: Tensor, likeness: Tensor, settings: Scoring) -> Tensor:
+    """Which of the anchors each proposal grows along, int64 (L, P), from scores (L, T) and (L, P)."""
+    if settings.pairwise_choice == "highest_score":
+        return of_anchors[:, None].where(likeness > 0, -torch.inf).argmax(dim=2)
+    return _gain(of_anchors[:, None] - scores[..., None], likeness, settings).argmax(dim=2)
+
+
+def _gain(height: Tensor, likeness: Tensor, settings: Scoring) -> Tensor:
+    """The gain of pairs, 0 where the neighbour's score is no higher; a likeness of 0 gains nothing."""
+    gain = likeness / (height.clamp(min=0) + settings.delta)
     if settings.pairwise_clip:
         gain = torch.minimum(gain, height)
-    return gain * higher
+    return gain * (height > 0)
 
 
 def contours_beyond(parts: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,8 @@ class Scoring(Settings):
     """Whom a proposal grows along: others that it touches or overlaps, I being the mean strength of the contour between
     them; or parts of it (the background grows along none), I being the strength of the contours beyond the part, summed
     along them. Other defaults of the term were set for `touching`. Paper: not known."""
+    pairwise_choice: Literal["highest_score", "greatest_gain"] = "highest_score"
+    """Of several neighbours, the one that a proposal grows along. Paper: not known."""
     pairwise_steps: Positive = 3
     """N, how often scores grow along pairs; paper: not known."""
     pairwise_clip: bool = True
