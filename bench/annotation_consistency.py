@@ -26,7 +26,7 @@ SCORINGS = {
     "within": {"neighbours": "within"},
     "shapes": {
         "neighbours": "within", "pairwise_choice": "greatest_gain", "pairwise_steps": 2, "pairwise_clip": False,
-        "anchors": 300,
+        "delta": 1, "edge_scale": 2.5, "anchors": 300,
     },
 }  # fmt: skip
 

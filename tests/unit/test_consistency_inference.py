@@ -1,5 +1,7 @@
 """Exact inference under the annotation: against all labellings of small cases, and against scipy's assignment."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -119,6 +121,16 @@ def test_a_box_that_nothing_overlaps_enough_takes_the_nearest():
     far = np.array([[0, 0, 30, 30, 1], [100, 100, 110, 110, 1]], np.float32)
     claims = claims_of(TAGS, far, BOXES, Scoring(supervision="boxes", box_overlap=0.9))
     assert claims.candidates.tolist() == [[False, False, False, True], [False] * 4]
+
+
+@pytest.mark.parametrize("supervision", ["tags", "boxes"])
+def test_a_picture_without_annotation_claims_nothing(supervision):
+    for higher_order, absent_classes in itertools.product((True, False), ("forbidden", "allowed")):
+        settings = Scoring(supervision=supervision, higher_order=higher_order, absent_classes=absent_classes)
+        claims = claims_of(np.zeros(4, bool), np.zeros((0, 5), np.float32), BOXES, settings)
+        assert claims.labels.tolist() == ([0] if absent_classes == "forbidden" else [0, 1, 2, 3, 4])
+        assert claims.candidates.shape == claims.fits.shape == (0, 4) and claims.claimed.shape == (0,)
+        assert claims.allowed.all() and claims.allowed.shape == (4, len(claims.labels))
 
 
 @pytest.mark.parametrize("supervision", ["tags", "boxes"])

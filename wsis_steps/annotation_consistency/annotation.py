@@ -29,7 +29,8 @@ class Claims:
 
 def claims_of(tags: np.ndarray, truth: np.ndarray, boxes: np.ndarray, settings: Scoring) -> Claims:
     """The claims on proposals with boxes (P, 4) xyxy, from tags bool (C,) or annotated boxes (n, 5), the last column
-    their categories. Without the higher-order term nothing is claimed.
+    their categories. Without the higher-order term nothing is claimed; with `absent_classes: allowed` nothing is
+    forbidden.
     """
     if settings.supervision == "boxes":
         claims = _claims_of_boxes(truth, boxes, settings.box_overlap)
@@ -40,7 +41,7 @@ def claims_of(tags: np.ndarray, truth: np.ndarray, boxes: np.ndarray, settings: 
         allowed = np.ones((len(boxes), len(labels)), bool)
         claims = replace(claims, labels=labels, claimed=claims.labels[claims.claimed], allowed=allowed)
     if not settings.higher_order:
-        claims = replace(claims, **{name: getattr(claims, name)[:0] for name in ("claimed", "candidates", "fits")})
+        claims = replace(claims, claimed=claims.claimed[:0], candidates=claims.candidates[:0], fits=claims.fits[:0])
     return claims
 
 

@@ -18,12 +18,13 @@ def final_scores(unary: Tensor, graph: dict[str, Any], settings: Scoring) -> Ten
     """G^{k,N} float32 (K, P, L) from F^k (K, P, L); label 0 is the background."""
     if not settings.pairwise:
         return unary
-    first = 1 if settings.neighbours == "within" else 0  # the background has no part that tells it
-    scores = unary[..., first:].transpose(1, 2)  # (K, L, P)
+    first = 1 if settings.neighbours == "within" else 0  # the background grows along no part
+    scores = unary[..., first:].transpose(1, 2)  # (K, L, P), L from here on the labels that grow
     anchors = scores.detach().mean(dim=0).topk(min(settings.anchors, scores.shape[2]), dim=1).indices  # (L, T)
     find = {"within": contours_beyond, "touching": contours_to}[settings.neighbours]
     contour, neighbours = find(anchors.flatten(), graph)
-    likeness = (-settings.edge_scale * contour).exp() * neighbours
+    # above 0 for every neighbour, however strong the contour
+    likeness = (-settings.edge_scale * contour).exp().clamp(min=torch.finfo(contour.dtype).tiny) * neighbours
     likeness = likeness.reshape(len(contour), *anchors.shape).transpose(0, 1).contiguous()  # (L, P, T)
     for _ in range(settings.pairwise_steps):
         scores = scores + gains(scores, anchors, likeness, settings)
@@ -40,10 +41,11 @@ def gains(scores: Tensor, anchors: Tensor, likeness: Tensor, settings: Scoring) 
     Args:
         scores: float (K, L, P).
         anchors: int64 (L, T), proposals.
-        likeness: exp(-I) float (L, P, T) of every proposal with the anchors of each label, 0 where they are none.
+        likeness: exp(-I) float (L, P, T) of every proposal with the anchors of each label, 0 where the two are no
+            neighbours.
     """
     of_anchors = scores.gather(2, anchors.expand(len(scores), -1, -1))  # (K, L, T)
-    with torch.no_grad():  # a sample at a time, whose pairs stay in the cache
+    with torch.no_grad():  # pairs of all samples at once would not fit the processor's cache
         chosen = torch.stack([_choose(*sample, likeness, settings) for sample in zip(of_anchors, scores, strict=True)])
     height = of_anchors.gather(2, chosen) - scores
     return _gain(height, likeness.expand(len(scores), -1, -1, -1).gather(3, chosen[..., None])[..., 0], settings)
@@ -65,7 +67,8 @@ def _gain(height: Tensor, likeness: Tensor, settings: Scoring) -> Tensor:
 
 
 def contours_beyond(parts: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """I_uv of every proposal u and some others v, float (P, A), and whether v is part of u, bool (P, A).
+    """I_uv of every proposal u and some others v, float (P, A), and whether v is a part of u, but not all of it, bool
+    (P, A).
 
     Of a part, I is the strength of the contours that u holds and v does not, summed along them (lengths are those of
     `RegionGraph`); elsewhere 0.
@@ -75,9 +78,10 @@ def contours_beyond(parts: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tenso
     members = graph["members"]
     held = members.T.contiguous()  # (S, P)
     inside = (torch.sparse.mm(graph["edge_strengths"], held) * held).sum(dim=0) / 2  # each contour counts for two
-    # counts of superpixels, which float32 holds exactly; labels share anchors, so all pairs can be fewer than asked for
+    # counts of superpixels, exact in float32 and in nothing shorter; labels share anchors, so all pairs may be fewer
     shared = (members @ held)[:, parts] if len(parts) > len(members) else members @ held[:, parts]
-    within = shared == members[parts].sum(dim=1)
+    sizes = members.sum(dim=1)
+    within = (shared == sizes[parts]) & (sizes[:, None] > sizes[parts])
     return (inside[:, None] - inside[parts]).masked_fill(~within, 0), within
 
 

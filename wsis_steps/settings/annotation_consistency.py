@@ -38,8 +38,8 @@ class Scoring(Settings):
     higher_order: bool = True
     """The annotation-consistent term: every tag or box has a proposal; false is an ablation."""
     absent_classes: Literal["forbidden", "allowed"] = "forbidden"
-    """Whether a proposal may have a class that the image's tags lack or, with boxes, that no box which it overlaps has,
-    with the higher-order term or without. Paper: not known."""
+    """Whether a proposal may have a class that the image's tags lack or, with boxes, that no box has which it overlaps
+    enough (`box_overlap`); with the higher-order term or without. Paper: not known."""
     box_overlap: Fraction = 0.5
     """Boxes: IoU of a proposal's box with an annotated one from which it may have its class; paper: not known."""
 
