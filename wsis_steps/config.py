@@ -112,6 +112,8 @@ class Configuration(Settings):
                     raise ValueError(f"{where}: there is no step '{step}', {nearest(step, STEPS)}")
                 if where != "steps" and step.startswith(SHARED_STEPS):
                     raise ValueError(f"{where}.{step} would be the same for all runs; set it under the global 'steps'")
+                if "supervision" in (values or {}):
+                    raise ValueError(f"{where}.{step}: supervision is a run's; write it beside its system")
                 merged = {**(self.steps.get(step) or {}), **(values or {})}
                 try:
                     STEPS[step].model_validate(merged)
@@ -165,7 +167,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
             message = fault["msg"].replace("Input should be", "should be")
             faults.append(f"'{key}' is {fault['input']!r} but {message}")
     text = "; ".join(faults).rstrip(".")
-    return f"{text[0].upper()}{text[1:]}." if text.startswith(("runs", "steps")) else f"In {where}: {text}."
+    return f"{text[0].upper()}{text[1:]}." if text.startswith(("runs", "steps", "In ")) else f"In {where}: {text}."
 
 
 def _model_at(model: type[BaseModel], path: tuple) -> type[BaseModel] | None:

@@ -47,11 +47,20 @@ class Runs:
         self.identity = cache(self._identity)
 
     def check(self) -> None:
-        """InputError where a run sets a step that it does not have, or needs points or true masks that the data lack.
+        """InputError where there are `faults`, or the tables of a folder are wrong: were these refused by the import
+        only, Snakemake would by then have deleted the last good one, and all that follows would run again."""
+        if found := self.faults():
+            text = "; ".join(found)
+            raise InputError(f"{text[0].upper()}{text[1:]}.")
+        data = self.values("shared", "data_import_dataset")
+        if data.format == "folder" and data.root:
+            from wsis_steps.data.folder import read_folder  # takes a moment, which only this format should cost
 
-        The tables of a folder are read too: were they refused by the import only, Snakemake would by then have deleted
-        the last good one, and all that follows would run again.
-        """
+            read_folder(data.root, data.val_share, data.class_names)
+
+    def faults(self) -> list[str]:
+        """A clause for each run that sets a step that it does not have, or needs points, boxes or true masks that the
+        data lack."""
         data = self.values("shared", "data_import_dataset")
         folder = data.root if data.format == "folder" and data.root and data.root.is_dir() else None
         points, boxes = (folder / name if folder else None for name in ("points.csv", "boxes.csv"))
@@ -75,13 +84,7 @@ class Runs:
                     f"run {name} learns from the true masks of the training images, but data_import_dataset.truth is "
                     f"[{', '.join(data.truth)}]; set the run to null or, where the data have masks, add train to truth"
                 )
-        if faults:
-            text = "; ".join(faults)
-            raise InputError(f"{text[0].upper()}{text[1:]}.")
-        if data.format == "folder" and data.root:
-            from wsis_steps.data.folder import read_folder  # takes a moment, which only this format should cost
-
-            read_folder(data.root, data.val_share, data.class_names)
+        return faults
 
     def _different_scores(self, name: str) -> list[str]:
         """Settings that the two steps that score labellings have to share and do not."""

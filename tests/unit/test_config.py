@@ -40,6 +40,10 @@ WRONG = {
     "an unknown key of a run": (with_run(sytem="bestie"), "there is no key 'runs.one.sytem', the nearest is 'system'"),
     "rounds below one": (with_run(rounds=-1), "'runs.one.rounds' is -1 but should be greater than or equal to 1"),
     "rounds that are a word": (with_run(rounds="two"), "'runs.one.rounds' is 'two' but should be a valid integer"),
+    "supervision of a step": (
+        with_run(steps={"bestie_label": {"supervision": "points"}}),
+        "runs.one.steps.bestie_label: supervision is a run's",
+    ),
     "unknown supervision": (with_run(supervision="masks"), "'runs.one.supervision' is 'masks' but should be 'tags'"),
     "supervision that a system cannot use": (with_run(supervision="boxes"), "bestie does not learn from boxes"),
     "an unknown step": (

@@ -306,6 +306,22 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     assert "2 problems" in said.err
 
 
+def test_check_tells_what_is_wrong_with_runs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
+    (tmp_path / "resnet50_imagenet.pth").touch()
+    lines = (
+        "dataset: x",
+        "runs: {a: {system: annotation_consistency, rounds: ROUNDS}, b: {system: annotation_consistency}}",
+        "steps: {data_import_dataset: {format: shapes}, annotation_consistency_sample: {box_overlap: 0.6}}",
+    )
+    for rounds, status in ((1, 0), (2, 2)):  # one round has one step that scores
+        (tmp_path / "my.yaml").write_text("\n".join(lines).replace("ROUNDS", str(rounds)))
+        assert call("check", tmp_path / "my.yaml") == status
+        found = capsys.readouterr().out
+        assert ("Run a: box_overlap is 0.6 in annotation_consistency_sample and 0.5" in found) == (status == 2)
+        assert ("nothing is wrong with the runs, and the data are generated" in found) == (status == 0)
+
+
 def test_check_lays_configurations_over_one_another(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path / "no"))
     (tmp_path / "a.png").touch()

@@ -1,7 +1,8 @@
 """Lists all that is wrong with a data set, each with its file and line, before anything is trained.
 
 Then it tells what is allowed but makes learning harder: names that are nearly alike, few or uneven images, classes that
-tags cannot tell apart. Of a configuration it says, too, which ImageNet weights are still to be downloaded.
+tags cannot tell apart. Of a configuration it also says what is wrong with its runs, and which ImageNet weights are
+still to be downloaded.
 
 Exit status: 0 where nothing is wrong or missing, 2 where something is.
 
@@ -79,7 +80,7 @@ def find_settings(paths: list[Path], annotations: Path | None) -> DataImportData
         return DataImportDataset(format=form, root=path, annotations=annotations)
     if annotations:
         raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
-    return DataImportDataset.model_validate(read_configuration(paths).steps.get("data_import_dataset") or {})
+    return Runs(read_configuration(paths)).values("shared", "data_import_dataset")
 
 
 def find_pictures(settings: DataImportDataset) -> list[Path]:
@@ -110,6 +111,12 @@ def read_yaml(path: Path) -> dict:
     return content
 
 
+def faulty_runs(paths: list[Path]) -> list[str]:
+    """A sentence for all that is wrong with the runs of a configuration; a folder has none."""
+    faults = [] if paths[0].is_dir() else Runs(read_configuration(paths)).faults()
+    return [f"{fault[0].upper()}{fault[1:]}." for fault in faults]
+
+
 def missing_weights(paths: list[Path]) -> list[str]:
     """What has to be downloaded before the runs of a configuration can begin; of a folder nothing is known."""
     if paths[0].is_dir():
@@ -137,13 +144,11 @@ def tell(dataset: Dataset) -> None:
     print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in dataset.counts.items()))
 
 
-def main(options: argparse.Namespace) -> None:
-    settings = find_settings(options.data, options.annotations)
-    name = " ".join(map(str, options.data))
+def read_all(settings: DataImportDataset, threads: int) -> tuple[Dataset | None, list[str]]:
+    """The data set, None where it is generated or cannot be read, and all that is wrong with it and its pictures."""
+    dataset, wrong = None, []
     if settings.format == "shapes":
-        print(f"{name}: the generated data set, which cannot be wrong.")
-        return
-    wrong: list[str] = []
+        return dataset, wrong
     try:
         dataset = read_dataset(settings, settings.root, map)
     except InputError as error:
@@ -151,20 +156,31 @@ def main(options: argparse.Namespace) -> None:
         work, items = partial(attempt, encoded), find_pictures(settings)
     else:
         work, items = partial(load_record, dataset=dataset), dataset.records
-    loaded = progress(fork_map(work, items, options.threads, chunk=16), len(items), "check")
+    loaded = progress(fork_map(work, items, threads, chunk=16), len(items), "check")
     damaged = [str(found) for found in loaded if isinstance(found, InputError)]
-    wrong += [sentence for sentence in damaged if sentence not in wrong]
+    return dataset, wrong + [sentence for sentence in damaged if sentence not in wrong]
+
+
+def main(options: argparse.Namespace) -> None:
+    settings = find_settings(options.data, options.annotations)
+    name = " ".join(map(str, options.data))
+    dataset, wrong = read_all(settings, options.threads)
+    wrong += faulty_runs(options.data)
+    missing = missing_weights(options.data)
     if wrong:
-        print("\n".join([*wrong, *missing_weights(options.data)]))
+        print("\n".join([*wrong, *missing]))
         raise InputError(
             f"{name}: {len(wrong)} problem{'s' * (len(wrong) > 1)}; what makes learning harder is looked at "
             "once there is none."
         )
-    tell(dataset)
-    doubts, missing = find_doubts(dataset), missing_weights(options.data)
+    doubts = []
+    if dataset:
+        tell(dataset)
+        doubts = find_doubts(dataset)
     print("\n".join(["", *doubts, *missing]) if doubts or missing else "")
     count = f"; {len(doubts)} doubt{'s' * (len(doubts) > 1)}, above" if doubts else ""
-    print(f"{name}: nothing is wrong with the data{count}.")
+    what = "data" if dataset else "runs, and the data are generated"
+    print(f"{name}: nothing is wrong with the {what}{count}.")
     if missing:
         raise InputError("The runs cannot begin without the weights named above.")
 
