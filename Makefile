@@ -67,7 +67,7 @@ voc2012 coco2017: setup
 	snakemake --configfile workflow/presets/$@.yaml --cores 1 data_download_archives
 
 docs: setup
-	$(BIN)/python -m wsis_steps.settings_reference > docs/settings.md
+	$(BIN)/python -m wsis_steps.plan.settings_reference > docs/settings.md
 
 lock:
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \

@@ -30,7 +30,7 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
 
 
-from wsis_steps.time_left import follow
+from wsis_steps.plan.time_left import follow
 
 if workflow.is_main_process:
     follow(Path(f"results/{DATASET}/cost.csv"))

@@ -15,8 +15,8 @@ from wsis_steps.annotation_consistency.instances import choose, quality
 from wsis_steps.annotation_consistency.network import ConditionalNetwork
 from wsis_steps.annotation_consistency.region_graph import build_graph, graph_tensors, with_matrices
 from wsis_steps.annotation_consistency.sample import collect, label_proposals
-from wsis_steps.core.regions import RegionProposals
-from wsis_steps.settings.annotation_consistency import AnnotationConsistencyInitialise, AnnotationConsistencySample
+from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise, AnnotationConsistencySample
+from wsis_steps.vision.regions import RegionProposals
 
 HEIGHT, WIDTH, CLASSES, PROPOSALS, SAMPLES, REPEATS = 480, 640, 20, 2000, 10, 5
 CELL = 11  # pixels of a side of a superpixel

@@ -17,8 +17,8 @@ from bench.neighbourhood import draw_picture
 from bench.rows import Row
 from wsis_steps.community_learning.network import CommunityNetwork
 from wsis_steps.community_learning.objective import batch_loss
-from wsis_steps.core.loop import advance, build_optimizer
-from wsis_steps.settings.community_learning import CommunityLearningTrain
+from wsis_steps.community_learning.settings import CommunityLearningTrain
+from wsis_steps.vision.loop import advance, build_optimizer
 
 HEIGHT, WIDTH, CLASSES = 600, 800, 20
 COUNTS = (500, 1000, 2000)

@@ -8,8 +8,8 @@ import numpy as np
 from bench.labels import milliseconds
 from bench.neighbourhood import draw_picture
 from bench.rows import Row
-from wsis_steps.core.dense_crf import DenseField
-from wsis_steps.settings.base import DenseCrf
+from wsis_steps.vision.dense_crf import DenseField
+from wsis_steps.vision.settings import DenseCrf
 
 HEIGHT, WIDTH, PRESENT, ALL = 375, 500, 4, 21
 

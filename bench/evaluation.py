@@ -17,9 +17,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from bench.rows import Row
-from wsis_steps.core.artifact import Provenance
-from wsis_steps.core.masks import describe, encode
-from wsis_steps.core.store import ImageInstances, write_instances
+from wsis_steps.engine.provenance import Provenance
+from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
+from wsis_steps.vision.masks import describe, encode
 
 ROOT = Path(__file__).parents[1]
 IMAGES, PREDICTIONS, HEIGHT, WIDTH, CLASSES = 1449, 30, 375, 500, 20

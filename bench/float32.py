@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-from wsis_steps.core import device
+from wsis_steps.vision import device
 
 if __name__ == "__main__":
     device.precision = lambda _: torch.float32

@@ -1,14 +1,12 @@
 """Speed of BESTIE's round-0 labels and of its refinement: 416 pixels, 20 classes, batch 16, one thread.
 
-Baselines: the method written out pixel by pixel (tests/unit/bestie_reference.py), timed here on a few images whose
+Baselines: the method written out pixel by pixel (tests/helpers/bestie_reference.py), timed here on a few images whose
 result must be the same, and what the released code took on the same task where it was measured.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,11 +14,9 @@ import torch
 from torch.nn import functional
 
 from bench.rows import Row
+from tests.helpers import bestie_reference
 from wsis_steps.bestie.grouping import pad_tables, pseudo_instances, semantic_components, targets
 from wsis_steps.bestie.refinement import refine
-
-sys.path.append(str(Path(__file__).parents[1] / "tests/unit"))
-import bestie_reference  # noqa: E402
 
 SIZE, CLASSES, BATCH, INSTANCES = 416, 20, 16, 5
 RELEASED_LABELS_MS, RELEASED_REFINEMENT_MS = 5.5, 660.0  # an image; taken beforehand, one CPU thread

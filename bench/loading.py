@@ -25,13 +25,17 @@ from wsis_steps.bestie import train as bestie_train
 from wsis_steps.bestie.network import build_network
 from wsis_steps.classifier import train as classifier_train
 from wsis_steps.classifier.network import build_classifier
-from wsis_steps.config import canonical, load
-from wsis_steps.core.artifact import Provenance, create
-from wsis_steps.core.loop import Batches, advance, build_loader, build_optimizer, to_device
-from wsis_steps.core.masks import paint
-from wsis_steps.core.store import Images, Instances, Maps, MapsWriter
-from wsis_steps.runs import Runs
-from wsis_steps.settings.base import Training
+from wsis_steps.engine.provenance import Provenance
+from wsis_steps.engine.settings import canonical
+from wsis_steps.plan.config import load
+from wsis_steps.plan.runs import Runs
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.loop import Batches, advance, build_loader, build_optimizer, to_device
+from wsis_steps.vision.masks import paint
+from wsis_steps.vision.settings import Training
 
 ROOT = Path(__file__).parents[1]
 IMAGES, TURNS = 96, 11  # pictures; pairs of blocks

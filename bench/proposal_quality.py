@@ -16,9 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from wsis_steps.core.masks import describe, encode
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.regions import RegionProposals, box_overlaps
+from wsis_steps.engine.pool import fork_map
 from wsis_steps.proposals.bsds import list_images, object_segments, read_image
 from wsis_steps.proposals.combinatorial_grouping import choose, find_candidates
 from wsis_steps.proposals.contours import find_contours
@@ -26,7 +24,9 @@ from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.proposals.group_regions import propose
 from wsis_steps.proposals.rankers import load_ranker
 from wsis_steps.proposals.search_selectively import search
-from wsis_steps.settings.proposals import ProposalsGroupRegions
+from wsis_steps.proposals.settings import ProposalsGroupRegions
+from wsis_steps.vision.masks import describe, encode
+from wsis_steps.vision.regions import RegionProposals, box_overlaps
 
 DATA = Path(__file__).parents[2] / "shared/data"
 COUNTS = (100, 500, 1000, 2000)

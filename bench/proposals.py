@@ -13,12 +13,12 @@ import torch
 
 from bench.neighbourhood import draw_picture
 from bench.rows import Row
-from wsis_steps.core.pool import fork_map
+from wsis_steps.engine.pool import fork_map
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.proposals.group_regions import propose
 from wsis_steps.proposals.rankers import load_ranker
 from wsis_steps.proposals.search_selectively import search
-from wsis_steps.settings.proposals import ProposalsGroupRegions
+from wsis_steps.proposals.settings import ProposalsGroupRegions
 
 PHOTOS = Path(__file__).parents[2] / "shared/data/photos/JPEGImages"
 COUNT, WORKERS = 16, 2

@@ -13,13 +13,14 @@ from pycocotools import mask as coco
 from bench.evaluation import HEIGHT, PREDICTIONS, WIDTH, draw_scene
 from bench.labels import milliseconds
 from bench.rows import Row
-from wsis_steps.core.artifact import Provenance, create
-from wsis_steps.core.masks import encode
-from wsis_steps.core.proposals import Proposals, ProposalsWriter
-from wsis_steps.core.proposals import encode as encode_proposals
-from wsis_steps.core.regions import RegionProposals
-from wsis_steps.core.store import Instances, write_instances
+from wsis_steps.engine.provenance import Provenance
 from wsis_steps.postprocess.replace_with_proposals import replace_masks
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.instances import Instances, write_instances
+from wsis_steps.vision.contracts.proposals import Proposals, ProposalsWriter
+from wsis_steps.vision.contracts.proposals import encode as encode_proposals
+from wsis_steps.vision.masks import encode
+from wsis_steps.vision.regions import RegionProposals
 
 PROPOSALS, SUPERPIXELS = 2000, 2600
 BLOCK = 100  # proposals decoded at a time

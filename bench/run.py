@@ -35,8 +35,8 @@ from bench import (
     workflow,
 )
 from bench.rows import Row, table
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.errors import nearest
+from wsis_steps.engine.errors import nearest
+from wsis_steps.vision.device import choose_device
 
 ROOT = Path(__file__).parents[1]
 PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {

@@ -17,12 +17,12 @@ import yaml
 
 from bench.neighbourhood import draw_picture
 from bench.rows import Row
-from wsis_steps.config import load
-from wsis_steps.core.loop import advance, build_optimizer
 from wsis_steps.learning_to_segment.network import build_semantic_network
+from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 from wsis_steps.learning_to_segment.train import build_loss
-from wsis_steps.runs import Runs
-from wsis_steps.settings.learning_to_segment import LearningToSegmentTrain
+from wsis_steps.plan.config import load
+from wsis_steps.plan.runs import Runs
+from wsis_steps.vision.loop import advance, build_optimizer
 
 ROOT = Path(__file__).parents[1]
 PRESETS = {  # configuration, classes, images of a batch on the CPU

@@ -17,8 +17,8 @@ import yaml
 
 from bench.jobs import ROOT, commands
 from bench.rows import Row
-from wsis_steps.settings import STEPS
-from wsis_steps.settings.base import Training
+from wsis_steps.plan.steps import STEPS
+from wsis_steps.vision.settings import Training
 
 PRESET = ROOT / "workflow/presets/voc2012.yaml"
 PICTURES, SIZE = 48, 500

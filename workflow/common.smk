@@ -9,10 +9,10 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(workflow.basedir))
 os.environ.update(PYTHONPATH=str(workflow.basedir))
 
-from wsis_steps.config import load
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.fingerprint import fingerprint
-from wsis_steps.runs import Runs
+from wsis_steps.plan.config import load
+from wsis_steps.engine.errors import InputError
+from wsis_steps.plan.fingerprint import fingerprint
+from wsis_steps.plan.runs import Runs
 
 try:
     CONFIGURATION = load(config)

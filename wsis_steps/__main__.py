@@ -12,8 +12,8 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 
-from wsis_steps.core.errors import nearest
-from wsis_steps.core.step import guarded, start_log
+from wsis_steps.engine.errors import nearest
+from wsis_steps.engine.outcome import guarded, start_log
 
 COMMANDS = {
     "check": "list all that is wrong with a data set, before anything is trained",

@@ -14,9 +14,10 @@ from PIL import Image
 from pycocotools import mask as coco_codec
 from scipy.io import savemat
 
-from wsis_steps.core.store import Images, Instances
 from wsis_steps.data import archives, download_archives, import_dataset
 from wsis_steps.data.shapes import CLASS_NAMES, draw_voc_tree
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
 
 VOC = "VOCdevkit/VOC2012"
 TRAIN = [f"train_{k:05d}" for k in range(4)]

@@ -8,22 +8,18 @@ import fcntl
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from artifacts import SIZE, write_images, write_labels, write_semantic
+from calls import call
+from mistakes import Place
+from tiny_settings import CLASSIFIER
+from tiny_workflow import Tiny, make
+from trainings import make_inputs
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-
-from artifacts import SIZE, write_images, write_labels, write_semantic  # noqa: E402
-from calls import call  # noqa: E402
-from mistakes import Place  # noqa: E402
-from tiny_settings import CLASSIFIER  # noqa: E402
-from tiny_workflow import Tiny, make  # noqa: E402
-from trainings import make_inputs  # noqa: E402
-
-from wsis_steps.data.shapes import draw_voc_tree  # noqa: E402
+from wsis_steps.data.shapes import draw_voc_tree
 
 
 @pytest.fixture(scope="session")

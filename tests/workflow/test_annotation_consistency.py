@@ -10,10 +10,11 @@ from calls import call, files
 from proposal_sets import square_boxes, square_edges, square_regions
 from tiny_settings import INITIALISE, TRAIN_CONDITIONAL, TRAIN_PREDICTION
 
-from wsis_steps.core.artifact import create
-from wsis_steps.core.label_sets import LabelSets
-from wsis_steps.core.masks import decode
-from wsis_steps.core.store import Annotation, Images, ImagesWriter, Instances
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.label_sets import LabelSets
+from wsis_steps.vision.masks import decode
 
 # long enough to tell the color of a square
 LEARNING = {**INITIALISE, "iterations": 60, "batch_size": 9, "optimizer": "adamw", "learning_rate": 5e-3}

@@ -7,10 +7,10 @@ from artifacts import CLASSES, write_images
 from calls import call
 
 from wsis_steps.bestie.network import build_network
-from wsis_steps.core.artifact import Provenance
-from wsis_steps.core.models import save_model
-from wsis_steps.core.store import Instances
-from wsis_steps.settings.bestie import BestieTrain
+from wsis_steps.bestie.settings import BestieTrain
+from wsis_steps.engine.provenance import Provenance
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.models import save_model
 
 COUNT = 20
 

@@ -11,11 +11,12 @@ from proposal_sets import random_proposals, square_boxes, write_proposals
 from tiny_settings import COMMUNITY_LEARNING
 
 from wsis_steps.community_learning.samples import TrainingSamples
-from wsis_steps.core.artifact import create
-from wsis_steps.core.masks import decode
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.store import Annotation, Images, ImagesWriter, Instances
-from wsis_steps.settings.community_learning import CommunityLearningTrain
+from wsis_steps.community_learning.settings import CommunityLearningTrain
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.masks import decode
 
 # long enough to see bright squares on dark noise
 LEARNING = {**COMMUNITY_LEARNING, "iterations": 160, "batch_size": 3, "optimizer": "adamw", "learning_rate": 3e-3}

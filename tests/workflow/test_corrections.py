@@ -8,9 +8,9 @@ from test_rerun import LISTED, maskrcnn
 from tiny_workflow import jobs
 
 from wsis_steps.__main__ import main
-from wsis_steps.core.masks import decode
-from wsis_steps.core.store import Instances
 from wsis_steps.exchange.label_studio import encode_brush
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.masks import decode
 
 ROUND = "bestie/labels/round01.h5"
 DRAWN = np.zeros((64, 64), np.uint8)

@@ -40,7 +40,7 @@ from mistakes import (
 from tiny_settings import CLASSIFIER
 from tiny_workflow import ROOT
 
-from wsis_steps.core.backbones import build_backbone
+from wsis_steps.vision.backbones import build_backbone
 
 TRAINING = {
     "no image has a tag": (lambda p: train_classifier(p, no_tag(p)), "no training image has a tag"),

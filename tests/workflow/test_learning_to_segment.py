@@ -9,9 +9,9 @@ from artifacts import CLASSES, SIZE, write_images, write_labels
 from calls import call
 from tiny_settings import LEARNING_TO_SEGMENT
 
-from wsis_steps.core.store import Maps
+from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 from wsis_steps.learning_to_segment.train import neighbourhood_weight, shrink
-from wsis_steps.settings.learning_to_segment import LearningToSegmentTrain
+from wsis_steps.vision.contracts.maps import Maps
 
 # long enough to see bright squares on dark noise
 LEARNING = {**LEARNING_TO_SEGMENT, "decoder_width": 16, "iterations": 60, "batch_size": 6, "optimizer": "adamw"}

@@ -10,7 +10,8 @@ import yaml
 from calls import call
 from PIL import Image
 
-from wsis_steps.core.store import Images, Instances
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT.parent / "shared/data/photos"

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from tiny_workflow import CONFIGURATION
 
-from wsis_steps.config import load
-from wsis_steps.runs import Runs
+from wsis_steps.plan.config import load
+from wsis_steps.plan.runs import Runs
 
 TARGETS = ["results/tiny/shared/proposals/mcg.h5", "results/tiny/shared/proposals/selective_search.h5"]
 

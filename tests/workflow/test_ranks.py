@@ -25,10 +25,11 @@ from torch import nn
 from torch.nn import functional
 from trainings import STEPS, paths, settings_of
 
-from wsis_steps.core import ranks, shards
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.step import Job, Step
-from wsis_steps.settings.classifier import ClassifierInfer
+from wsis_steps.classifier.settings import ClassifierInfer
+from wsis_steps.engine import shards
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision import ranks
 
 ITERATIONS = 20
 context = multiprocessing.get_context("fork")
@@ -271,7 +272,7 @@ def test_checkpoints_of_one_process_and_of_two_are_the_same_training(inputs, tmp
 
 def train_until(iteration: int, step: str, settings: dict, arguments: dict) -> int:
     """The exit status of a training of which one rank alone is told to end."""
-    from wsis_steps.core import loop
+    from wsis_steps.vision import loop
 
     plain = loop.advance
 

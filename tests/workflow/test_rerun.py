@@ -63,11 +63,11 @@ EDITS = {
             ("bestie/label.py", "STEP = Step(", "# a remark\nSTEP = Step("),
             ("classifier/train.py", '"""Trains', '"""Really trains'),
             (
-                "core/loop.py",
+                "vision/loop.py",
                 "    settings: Training = job.settings\n",
                 "\n\n    settings: Training = (job.settings)\n",
             ),
-            ("settings/data.py", "The generated data set.", "Drawn pictures."),
+            ("data/settings.py", "The generated data set.", "Drawn pictures."),
         ],
         set(),
     ),

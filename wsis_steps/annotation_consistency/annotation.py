@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wsis_steps.core.regions import box_overlaps
-from wsis_steps.settings.annotation_consistency import Scoring
+from wsis_steps.annotation_consistency.settings import Scoring
+from wsis_steps.vision.regions import box_overlaps
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ from torch.nn import functional
 from wsis_steps.annotation_consistency.network import ConditionalNetwork
 from wsis_steps.annotation_consistency.region_graph import with_matrices
 from wsis_steps.annotation_consistency.samples import GraphReader, TrainingSamples, features_of
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.loop import build_optimizer, train
-from wsis_steps.core.models import save_model
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images
-from wsis_steps.settings.annotation_consistency import AnnotationConsistencyInitialise
+from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.models import save_model
 
 STEP = Step(
     "annotation_consistency_initialise",

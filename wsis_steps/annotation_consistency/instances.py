@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from wsis_steps.annotation_consistency.annotation import Claims
-from wsis_steps.settings.annotation_consistency import AnnotationConsistencySample
+from wsis_steps.annotation_consistency.settings import AnnotationConsistencySample
 
 
 def quality(margins: np.ndarray, areas: np.ndarray, prior: np.ndarray, settings: AnnotationConsistencySample):

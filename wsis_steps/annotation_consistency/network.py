@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsis_steps.core.backbones import build_backbone, load_weights
-from wsis_steps.core.models import TrainedModel
-from wsis_steps.settings.annotation_consistency import AnnotationConsistencyInitialise
+from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise
+from wsis_steps.vision.backbones import build_backbone, load_weights
+from wsis_steps.vision.models import TrainedModel
 
 CONDITIONAL_STEPS = ("annotation_consistency_initialise", "annotation_consistency_train_conditional")
 

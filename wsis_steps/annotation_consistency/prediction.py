@@ -16,11 +16,11 @@ from wsis_steps.annotation_consistency.losses import (
     mask_self_diversity,
     task_losses,
 )
-from wsis_steps.core.label_sets import LabelSets
-from wsis_steps.core.ranks import divisor
-from wsis_steps.core.store import ImageInstances
+from wsis_steps.annotation_consistency.settings import TaskLoss
 from wsis_steps.maskrcnn.samples import LabelledPictures
-from wsis_steps.settings.annotation_consistency import TaskLoss
+from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.contracts.label_sets import LabelSets
+from wsis_steps.vision.ranks import divisor
 
 
 class SampledPictures(LabelledPictures):

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wsis_steps.core.images import Geometry
-from wsis_steps.core.regions import ImageProposals, RegionProposals
+from wsis_steps.vision.images import Geometry
+from wsis_steps.vision.regions import ImageProposals, RegionProposals
 
 SETS = 1 << 62  # codes of pixels, sums of random numbers below this
 

@@ -24,19 +24,20 @@ from wsis_steps.annotation_consistency.network import CONDITIONAL_STEPS, Conditi
 from wsis_steps.annotation_consistency.region_graph import RegionGraph, graph_tensors, with_matrices
 from wsis_steps.annotation_consistency.samples import GraphReader, read_edges, scale_to
 from wsis_steps.annotation_consistency.scores import final_scores
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.batches import to_tensor
-from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.label_sets import write_label_sets
-from wsis_steps.core.loop import to_device
-from wsis_steps.core.masks import describe
-from wsis_steps.core.models import load_model
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import ImageInstances, Images, write_instances
-from wsis_steps.settings.annotation_consistency import AnnotationConsistencySample
+from wsis_steps.annotation_consistency.settings import AnnotationConsistencySample
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.contracts.label_sets import write_label_sets
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.images import Pictures
+from wsis_steps.vision.loop import to_device
+from wsis_steps.vision.masks import describe
+from wsis_steps.vision.models import load_model
 
 STEP = Step(
     "annotation_consistency_sample",

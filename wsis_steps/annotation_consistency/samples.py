@@ -10,13 +10,14 @@ from torch.utils.data import Dataset
 
 from wsis_steps.annotation_consistency.annotation import claims_of
 from wsis_steps.annotation_consistency.region_graph import RegionGraph, build_graph, graph_tensors
-from wsis_steps.core.agreement import places
-from wsis_steps.core.batches import stack_pictures, to_tensor
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.images import Geometry, Pictures, flip_and_turn, resize_by
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.store import Images, Maps
-from wsis_steps.settings.annotation_consistency import ConditionalTraining, Scoring
+from wsis_steps.annotation_consistency.settings import ConditionalTraining, Scoring
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.batches import stack_pictures, to_tensor
+from wsis_steps.vision.contracts.agreement import places
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.maps import Maps
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.images import Geometry, Pictures, flip_and_turn, resize_by
 
 
 class GraphReader:

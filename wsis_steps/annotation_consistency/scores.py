@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wsis_steps.settings.annotation_consistency import Scoring
+from wsis_steps.annotation_consistency.settings import Scoring
 
 
 def final_scores(unary: Tensor, graph: dict[str, Any], settings: Scoring) -> Tensor:

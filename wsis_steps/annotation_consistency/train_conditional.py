@@ -32,15 +32,15 @@ from wsis_steps.annotation_consistency.prediction import losses_of_proposals
 from wsis_steps.annotation_consistency.region_graph import with_matrices
 from wsis_steps.annotation_consistency.samples import GraphReader, TrainingSamples, features_of, read_edges
 from wsis_steps.annotation_consistency.scores import final_scores
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.loop import build_optimizer, train
-from wsis_steps.core.models import load_model, save_model
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images
+from wsis_steps.annotation_consistency.settings import AnnotationConsistencyTrainConditional
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.maskrcnn.network import load_maskrcnn
-from wsis_steps.settings.annotation_consistency import AnnotationConsistencyTrainConditional
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.models import load_model, save_model
 
 STEP = Step(
     "annotation_consistency_train_conditional",

@@ -14,17 +14,17 @@ Annotation Consistent Instances (ECCV 2020), supplement, section 2.1: minimises 
 import torch
 
 from wsis_steps.annotation_consistency.prediction import SampledPictures, diversity_reward
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.label_sets import LabelSets
-from wsis_steps.core.loop import build_optimizer, train
-from wsis_steps.core.models import load_model, save_model
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images
+from wsis_steps.annotation_consistency.settings import AnnotationConsistencyTrainPrediction
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.maskrcnn.network import build_from_settings
 from wsis_steps.maskrcnn.samples import collate, loss
-from wsis_steps.settings.annotation_consistency import AnnotationConsistencyTrainPrediction
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.label_sets import LabelSets
+from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.models import load_model, save_model
 
 STEP = Step(
     "annotation_consistency_train_prediction",

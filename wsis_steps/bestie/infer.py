@@ -21,17 +21,18 @@ from torch.nn import functional
 
 from wsis_steps.bestie.network import InstanceNetwork, build_network
 from wsis_steps.bestie.refinement import instances_from_outputs, instances_from_points
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.batches import read_ahead, to_tensor
-from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures, fit
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.masks import describe, encode, split
-from wsis_steps.core.models import load_model
-from wsis_steps.core.probabilities import limit_to_tags, refine_ahead
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import ImageInstances, Images, write_instances
-from wsis_steps.settings.bestie import BestieInfer, BestieTrain
+from wsis_steps.bestie.settings import BestieInfer, BestieTrain
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.batches import read_ahead, to_tensor
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.images import Pictures, fit
+from wsis_steps.vision.masks import describe, encode, split
+from wsis_steps.vision.models import load_model
+from wsis_steps.vision.probabilities import limit_to_tags, refine_ahead
 
 STEP = Step(
     "bestie_infer", BestieInfer, inputs=("images", "model"), outputs=("labels", "predictions"), join=join_shards

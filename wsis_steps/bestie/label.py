@@ -16,13 +16,16 @@ from collections import Counter
 import numpy as np
 
 from wsis_steps.bestie.grouping import PseudoLabels, pseudo_instances
-from wsis_steps.core.agreement import check_same_classes, places
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import describe, encode, split
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import ImageInstances, Images, Maps, Points, write_instances
-from wsis_steps.settings.bestie import BestieLabel
+from wsis_steps.bestie.settings import BestieLabel
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
+from wsis_steps.vision.contracts.maps import Maps
+from wsis_steps.vision.contracts.points import Points
+from wsis_steps.vision.masks import describe, encode, split
 
 log = logging.getLogger("wsis")
 

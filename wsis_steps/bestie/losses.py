@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsis_steps.bestie.grouping import Targets
-from wsis_steps.core.ranks import divisor, mean_of_largest
+from wsis_steps.vision.ranks import divisor, mean_of_largest
 
 UNSURE = 255
 

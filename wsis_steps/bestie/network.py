@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsis_steps.core.backbones import (
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.vision.backbones import (
     HIGH_RESOLUTION,
     Backbone,
     build_backbone,
@@ -19,7 +20,6 @@ from wsis_steps.core.backbones import (
     load_weights,
     read_state_dict,
 )
-from wsis_steps.core.errors import InputError, nearest
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,14 @@ import torch
 from torch.utils.data import Dataset, default_collate
 
 from wsis_steps.bestie.grouping import pad_tables, semantic_components
-from wsis_steps.core.agreement import places
-from wsis_steps.core.batches import to_tensor
-from wsis_steps.core.images import Geometry, Pictures, distort, random_crop
-from wsis_steps.core.masks import paint
-from wsis_steps.core.store import Images, Instances, Maps
-from wsis_steps.settings.bestie import BestieTrain
+from wsis_steps.bestie.settings import BestieTrain
+from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.contracts.agreement import places
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.maps import Maps
+from wsis_steps.vision.images import Geometry, Pictures, distort, random_crop
+from wsis_steps.vision.masks import paint
 
 UNSURE = 255
 SIDES = 32  # resized sides are 1 more than a multiple of this (released code)

@@ -19,14 +19,16 @@ from wsis_steps.bestie.losses import objective
 from wsis_steps.bestie.network import build_network, load_backbone
 from wsis_steps.bestie.refinement import refine, refine_with_points, render_targets
 from wsis_steps.bestie.samples import TrainingSamples, collate
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.loop import build_optimizer, train
-from wsis_steps.core.models import save_model
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images, Instances, Maps
-from wsis_steps.settings.bestie import BestieTrain
+from wsis_steps.bestie.settings import BestieTrain
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.maps import Maps
+from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.models import save_model
 
 STEP = Step(
     "bestie_train",

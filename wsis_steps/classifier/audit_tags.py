@@ -17,17 +17,17 @@ import numpy as np
 import torch
 
 from wsis_steps.classifier.network import build_classifier
+from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierTrain
 from wsis_steps.classifier.squares import prepare
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.batches import read_ahead
-from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures
-from wsis_steps.core.models import load_model
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.report.page import page
 from wsis_steps.report.pictures import jpeg_address
-from wsis_steps.settings.classifier import ClassifierAuditTags, ClassifierTrain
+from wsis_steps.vision.batches import read_ahead
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.images import Pictures
+from wsis_steps.vision.models import load_model
 
 log = logging.getLogger("wsis")
 

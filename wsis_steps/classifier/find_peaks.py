@@ -11,9 +11,10 @@ import torch
 from torch.nn import functional
 
 from wsis_steps.classifier.network import find_peaks
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Maps, write_points
-from wsis_steps.settings.classifier import ClassifierFindPeaks
+from wsis_steps.classifier.settings import ClassifierFindPeaks
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.contracts.maps import Maps
+from wsis_steps.vision.contracts.points import write_points
 
 STEP = Step("classifier_find_peaks", ClassifierFindPeaks, inputs=("maps",), outputs=("peaks",))
 

@@ -12,17 +12,18 @@ import torch
 from torch.nn import functional
 
 from wsis_steps.classifier.network import activation_maps, build_classifier
+from wsis_steps.classifier.settings import ClassifierInfer, ClassifierTrain
 from wsis_steps.classifier.squares import prepare
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.artifact import create
-from wsis_steps.core.batches import read_ahead
-from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.models import load_model
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images, Maps, MapsWriter
-from wsis_steps.settings.classifier import ClassifierInfer, ClassifierTrain
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.batches import read_ahead
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.images import Pictures
+from wsis_steps.vision.models import load_model
 
 STEP = Step("classifier_infer", ClassifierInfer, inputs=("images", "model"), outputs=("maps",), join=join_shards)
 BATCH = 8  # pictures at once; changes nothing but speed

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsis_steps.core.backbones import Backbone, build_backbone, load_weights
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.settings.classifier import ClassifierTrain
+from wsis_steps.classifier.settings import ClassifierTrain
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.vision.backbones import Backbone, build_backbone, load_weights
 
 
 class PeakAttention(nn.Module):

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from wsis_steps.core.batches import to_tensor
-from wsis_steps.core.images import fit
+from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.images import fit
 
 
 def prepare(size: int) -> Callable[[np.ndarray], torch.Tensor]:

@@ -14,15 +14,15 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from wsis_steps.classifier.network import Classifier, build_classifier
-from wsis_steps.core.batches import to_tensor
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.images import Pictures, jitter, random_crop
-from wsis_steps.core.loop import build_optimizer, grown, train
-from wsis_steps.core.models import save_model
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images
-from wsis_steps.settings.classifier import ClassifierTrain
+from wsis_steps.classifier.settings import ClassifierTrain
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.images import Pictures, jitter, random_crop
+from wsis_steps.vision.loop import build_optimizer, grown, train
+from wsis_steps.vision.models import save_model
 
 STEP = Step("classifier_train", ClassifierTrain, inputs=("images",), outputs=("model", "metrics"))
 

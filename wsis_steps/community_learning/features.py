@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.ops import roi_pool
 
-from wsis_steps.core.backbones import build_backbone, load_weights, read_weights
-from wsis_steps.core.region_pooling import align_regions
+from wsis_steps.vision.backbones import build_backbone, load_weights, read_weights
+from wsis_steps.vision.region_pooling import align_regions
 
 # the levels that stand for res2, res3, res4 and res5
 LEVELS = {"resnet50": (0, 1, 2, 3), "mobilenet_v2": (1, 2, 3, 4), "small": (0, 1, 2, 3)}

@@ -17,17 +17,18 @@ import torch
 from wsis_steps.community_learning.inference import detect, keep_best, make_views, mean_masks, paste
 from wsis_steps.community_learning.network import CommunityNetwork
 from wsis_steps.community_learning.samples import boxes_of
-from wsis_steps.core.agreement import check_same_classes, places
-from wsis_steps.core.batches import read_ahead, to_tensor
-from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.masks import describe, encode
-from wsis_steps.core.models import load_model
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import ImageInstances, Images, write_instances
-from wsis_steps.settings.community_learning import CommunityLearningInfer, CommunityLearningTrain
+from wsis_steps.community_learning.settings import CommunityLearningInfer, CommunityLearningTrain
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.batches import read_ahead, to_tensor
+from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.images import Pictures
+from wsis_steps.vision.masks import describe, encode
+from wsis_steps.vision.models import load_model
 
 STEP = Step(
     "community_learning_infer",

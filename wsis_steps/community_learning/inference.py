@@ -15,7 +15,7 @@ from wsis_steps.community_learning.detector import offsets_of, refined_scores
 from wsis_steps.community_learning.network import CommunityNetwork, to_regions
 from wsis_steps.community_learning.pseudo_labels import find_seeds
 from wsis_steps.community_learning.samples import scale_to
-from wsis_steps.settings.community_learning import CommunityLearningInfer
+from wsis_steps.community_learning.settings import CommunityLearningInfer
 
 PASTED = 1 << 24  # pixels of masks that are pasted at once
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wsis_steps.community_learning.detector import Detections, Detector
 from wsis_steps.community_learning.features import Features, in_chunks
 from wsis_steps.community_learning.mask_generation import ActivationBranch, Segmentation, upsample
-from wsis_steps.settings.community_learning import CommunityLearningTrain
+from wsis_steps.community_learning.settings import CommunityLearningTrain
 
 LAST = 3  # the place of res5 among the four levels
 

@@ -30,8 +30,8 @@ from wsis_steps.community_learning.pseudo_labels import (
     match,
     sample_proposals,
 )
-from wsis_steps.core.batches import stack_pictures
-from wsis_steps.settings.community_learning import CommunityLearningTrain
+from wsis_steps.community_learning.settings import CommunityLearningTrain
+from wsis_steps.vision.batches import stack_pictures
 
 Terms = dict[str, Tensor]
 

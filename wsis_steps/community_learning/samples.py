@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from wsis_steps.core.agreement import places
-from wsis_steps.core.batches import to_tensor
-from wsis_steps.core.images import Geometry, Pictures, flip_and_turn, resize_by
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.store import Images
-from wsis_steps.settings.community_learning import CommunityLearningTrain
+from wsis_steps.community_learning.settings import CommunityLearningTrain
+from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.contracts.agreement import places
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.images import Geometry, Pictures, flip_and_turn, resize_by
 
 
 class TrainingSamples(Dataset):

@@ -14,13 +14,13 @@ import torch
 from wsis_steps.community_learning.network import CommunityNetwork
 from wsis_steps.community_learning.objective import batch_loss
 from wsis_steps.community_learning.samples import TrainingSamples
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.loop import build_optimizer, train
-from wsis_steps.core.models import save_model
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images
-from wsis_steps.settings.community_learning import CommunityLearningTrain
+from wsis_steps.community_learning.settings import CommunityLearningTrain
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.models import save_model
 
 STEP = Step(
     "community_learning_train",

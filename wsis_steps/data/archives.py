@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from wsis_steps.core.errors import InputError
+from wsis_steps.engine.errors import InputError
 
 _BLOCK = 1 << 20
 _TIMEOUT = 60  # seconds without a byte

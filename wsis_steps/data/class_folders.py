@@ -10,13 +10,13 @@ Evaluation images are those of a VOC tree, with their masks and the same classes
 from collections.abc import Callable
 from pathlib import Path
 
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.core.problems import Problems
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.pictures import SUFFIXES
 from wsis_steps.data.records import Dataset, ImageRecord, check_ids, divide, no_truth
 from wsis_steps.data.tables import note_alike, read_table
 from wsis_steps.data.voc import read_voc
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.problems import Problems
 
 
 def _read_class_map(root: Path, path: Path | None, problems: Problems) -> dict[str, str]:

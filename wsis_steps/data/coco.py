@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.core.masks import encode_segmentation, run_bounds
-from wsis_steps.core.problems import Problems, attempt, settle
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.pictures import picture_size
 from wsis_steps.data.records import SPLITS, Dataset, ImageRecord, TrueInstances, check_ids
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.problems import Problems, attempt, settle
+from wsis_steps.vision.masks import encode_segmentation, run_bounds
 
 
 @dataclass

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from wsis_steps.core.masks import encode_segmentation, run_bounds
-from wsis_steps.core.problems import Problems
 from wsis_steps.data.coco import coco_categories, load_coco
 from wsis_steps.data.drawings import Drawing, box_corners
+from wsis_steps.engine.problems import Problems
+from wsis_steps.vision.masks import encode_segmentation, run_bounds
 
 
 def read_coco_drawings(path: Path, problems: Problems) -> list[Drawing]:

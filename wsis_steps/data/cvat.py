@@ -9,11 +9,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import encode
-from wsis_steps.core.problems import Problems
 from wsis_steps.data.drawings import Drawing, join_masks, not_a, polygon_mask, what_is_wrong
 from wsis_steps.data.records import SPLITS
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.problems import Problems
+from wsis_steps.vision.masks import encode
 
 
 def from_row_runs(runs: list[int], height: int, width: int) -> np.ndarray:

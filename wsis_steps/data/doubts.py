@@ -6,9 +6,9 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from wsis_steps.core.errors import InputError
 from wsis_steps.data.pictures import picture_size
 from wsis_steps.data.records import SPLITS, Dataset, ImageRecord
+from wsis_steps.engine.errors import InputError
 
 FEW_IMAGES = 20  # of a class, in training
 SMALL = 32  # pixels of the shorter side

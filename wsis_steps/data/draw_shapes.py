@@ -7,9 +7,9 @@ Six classes told apart by outline, pattern and, in part, hue; see wsis_steps/dat
 
 from concurrent.futures import ProcessPoolExecutor
 
-from wsis_steps.core.step import Job, Step
+from wsis_steps.data.settings import DataDrawShapes
 from wsis_steps.data.shapes import draw_voc_tree
-from wsis_steps.settings.data import DataDrawShapes
+from wsis_steps.engine.step import Job, Step
 
 STEP = Step("data_draw_shapes", DataDrawShapes, outputs=("tree",))
 

@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.problems import Problems
 from wsis_steps.data.coco_drawings import read_coco_drawings
 from wsis_steps.data.cvat import read_cvat
 from wsis_steps.data.drawings import Drawing, not_a
 from wsis_steps.data.label_studio import read_label_studio
 from wsis_steps.data.labelme import read_labelme
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.problems import Problems
 
 
 def read_drawings(path: Path, problems: Problems) -> list[Drawing]:

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from pycocotools import mask as coco
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import encode_segmentation
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.masks import encode_segmentation
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,6 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as coco
 
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.core.masks import run_bounds
-from wsis_steps.core.problems import Problems
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.coco import middle_pixel
 from wsis_steps.data.drawing_files import read_drawings
@@ -22,6 +19,9 @@ from wsis_steps.data.drawings import Drawing, candidates, identity
 from wsis_steps.data.pictures import SUFFIXES, picture_size
 from wsis_steps.data.records import Dataset, ImageRecord, TrueInstances, check_ids, divide
 from wsis_steps.data.tables import note_alike
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.problems import Problems
+from wsis_steps.vision.masks import run_bounds
 
 
 @dataclass(frozen=True)

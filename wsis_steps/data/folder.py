@@ -20,12 +20,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.core.problems import Problems
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.pictures import SUFFIXES, picture_size
 from wsis_steps.data.records import SPLITS, Dataset, ImageRecord, check_ids, divide, no_truth
 from wsis_steps.data.tables import note_alike, read_table
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.problems import Problems
 
 MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks and their columns
 

@@ -3,9 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import describe
-from wsis_steps.core.store import ImageInstances
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.class_folders import read_class_folders
 from wsis_steps.data.coco import find_coco, read_coco
@@ -13,8 +10,11 @@ from wsis_steps.data.drawn import read_drawn
 from wsis_steps.data.folder import read_folder
 from wsis_steps.data.pictures import encoded
 from wsis_steps.data.records import Dataset, ImageRecord
+from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.data.voc import read_voc
-from wsis_steps.settings.data import DataImportDataset
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.masks import describe
 
 
 def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callable) -> Dataset:

@@ -13,15 +13,16 @@ import logging
 
 import numpy as np
 
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.core.masks import describe
-from wsis_steps.core.problems import Problems
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import ImageInstances, Images, Instances, write_instances
 from wsis_steps.data.drawing_files import read_drawings
 from wsis_steps.data.drawings import Drawing, candidates
-from wsis_steps.settings.data import DataImportCorrections
+from wsis_steps.data.settings import DataImportCorrections
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.problems import Problems
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances
+from wsis_steps.vision.masks import describe
 
 log = logging.getLogger("wsis")
 

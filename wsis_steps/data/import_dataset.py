@@ -17,16 +17,17 @@ from functools import partial
 
 import numpy as np
 
-from wsis_steps.core.artifact import create
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.problems import Problems
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Annotation, Images, ImagesWriter, write_instances
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.formats import load_record, read_dataset
 from wsis_steps.data.records import Dataset
-from wsis_steps.settings.data import DataImportDataset
+from wsis_steps.data.settings import DataImportDataset
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.problems import Problems
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
+from wsis_steps.vision.contracts.instances import write_instances
 
 log = logging.getLogger("wsis")
 

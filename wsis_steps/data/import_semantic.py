@@ -7,13 +7,14 @@ out  semantic  semantic maps, uint8: 0 background, 1 and up the classes, 255 uns
 import cv2
 import numpy as np
 
-from wsis_steps.core.artifact import create
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.problems import Problems
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images, Maps, MapsWriter
+from wsis_steps.data.settings import DataImportSemantic
 from wsis_steps.data.voc_masks import read_index_png
-from wsis_steps.settings.data import DataImportSemantic
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.problems import Problems
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 
 STEP = Step("data_import_semantic", DataImportSemantic, inputs=("images",), outputs=("semantic",))
 

@@ -13,11 +13,11 @@ from urllib.parse import parse_qs, unquote, urlparse
 
 import numpy as np
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import encode
-from wsis_steps.core.problems import Problems
 from wsis_steps.data.drawings import Drawing, box_corners, not_a, polygon_mask, what_is_wrong
 from wsis_steps.data.pictures import SUFFIXES
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.problems import Problems
+from wsis_steps.vision.masks import encode
 
 _CHANNELS = 4
 MOST = 1 << 16  # pixels of a picture's side

@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import encode
-from wsis_steps.core.problems import Problems
 from wsis_steps.data.drawings import Drawing, join_masks, not_a, polygon_mask, what_is_wrong
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.problems import Problems
+from wsis_steps.vision.masks import encode
 
 SHAPES = ("polygon", "rectangle", "circle", "point", "mask")
 

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.core.problems import Problems
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.problems import Problems
 
 # What a pickled dict of NumPy arrays is made of; NumPy 2 moved its core.
 _LABEL_FILE_PARTS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.core.problems import Problems
+from wsis_steps.engine.problems import Problems
 
 SPLITS = ("train", "val")
 

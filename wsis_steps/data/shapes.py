@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from wsis_steps.core.errors import InputError
+from wsis_steps.engine.errors import InputError
 
 # In alphabetical order, which is the order of the pixel values in SegmentationClass, as in VOC.
 CLASS_NAMES = ("cross", "disc", "ring", "square", "star", "triangle")

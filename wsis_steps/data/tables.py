@@ -5,9 +5,9 @@ import unicodedata
 from itertools import pairwise, zip_longest
 from pathlib import Path, PurePosixPath
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.problems import Problems
 from wsis_steps.data.pictures import SUFFIXES
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.problems import Problems
 
 
 def read_table(

@@ -13,13 +13,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.core.problems import Problems, attempt, settle
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.lists import read_ids, read_labels, read_lines
 from wsis_steps.data.pictures import SUFFIXES, picture_size
 from wsis_steps.data.records import SPLITS, Dataset, ImageRecord, no_rows
 from wsis_steps.data.voc_masks import InstanceMap, MaskFolders, VocTruth, mask_points
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.problems import Problems, attempt, settle
 
 # The order of the palette indices 1..20 of VOC's SegmentationClass, which is alphabetical.
 VOC_CLASSES = [

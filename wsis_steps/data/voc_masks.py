@@ -9,10 +9,10 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 from scipy.ndimage import find_objects
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import encode
 from wsis_steps.data.pictures import picture_size
 from wsis_steps.data.records import ImageRecord, TrueInstances, middle_points
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.masks import encode
 
 VOID = 255
 

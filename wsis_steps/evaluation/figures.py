@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from wsis_steps.core.artifact import Artifact, Provenance
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.store import Instances
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.provenance import Provenance
 from wsis_steps.evaluation.class_means import class_mean
+from wsis_steps.vision.contracts.artifact import Artifact
+from wsis_steps.vision.contracts.instances import Instances
 
 
 def write_figures(

@@ -8,11 +8,11 @@ out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, fil
 
 import json
 
-from wsis_steps.config import load
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.step import Job, Step
-from wsis_steps.runs import Runs
-from wsis_steps.settings.evaluation import EvaluationListResults
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.evaluation.settings import EvaluationListResults
+from wsis_steps.plan.config import load
+from wsis_steps.plan.runs import Runs
 
 STEP = Step("evaluation_list_results", EvaluationListResults, values=("configuration",), outputs=("listing",))
 

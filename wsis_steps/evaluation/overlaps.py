@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from pycocotools import mask as coco
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.store import ImageInstances
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.contracts.instances import ImageInstances
 
 Void = Literal["keep", "drop"]
 Shape = Literal["mask", "box"]

@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from wsis_steps.core.axes import Scale, log_ticks, ticks
+from wsis_steps.evaluation.axes import Scale, log_ticks, ticks
 from wsis_steps.evaluation.published_proposals import ProposalCurve
 
 PANELS = {

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsis_steps.core.masks import decode
-from wsis_steps.core.regions import BoxProposals, ImageProposals, box_overlaps
-from wsis_steps.core.store import ImageInstances
+from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.masks import decode
+from wsis_steps.vision.regions import BoxProposals, ImageProposals, box_overlaps
 
 THRESHOLDS = (50, 70)  # percent of IoU
 

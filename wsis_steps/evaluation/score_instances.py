@@ -7,14 +7,14 @@ out  figures      JSON: mean over classes and value per class of every metric
 Mask AP at 0.25, 0.5, 0.7, 0.75 as chainercv has it, average best overlap, COCO AP, box AP50.
 """
 
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Instances
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.average_precision import box_ap50, mask_ap
 from wsis_steps.evaluation.best_overlap import average_best_overlap
 from wsis_steps.evaluation.coco_scores import coco_ap
 from wsis_steps.evaluation.figures import check_same_images, write_figures
 from wsis_steps.evaluation.overlaps import overlap_table
-from wsis_steps.settings.evaluation import EvaluationScoreInstances
+from wsis_steps.evaluation.settings import EvaluationScoreInstances
+from wsis_steps.vision.contracts.instances import Instances
 
 STEP = Step(
     "evaluation_score_instances",

@@ -5,13 +5,13 @@ in   truth    true instances of the training images
 out  figures  JSON: recall, precision, mask AP, best overlap, CorLoc
 """
 
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Instances
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.average_precision import corloc
 from wsis_steps.evaluation.figures import check_same_images, write_figures
 from wsis_steps.evaluation.label_scores import label_scores
 from wsis_steps.evaluation.overlaps import overlap_table
-from wsis_steps.settings.evaluation import EvaluationScoreLabels
+from wsis_steps.evaluation.settings import EvaluationScoreLabels
+from wsis_steps.vision.contracts.instances import Instances
 
 STEP = Step("evaluation_score_labels", EvaluationScoreLabels, inputs=("truth", "labels"), outputs=("figures",))
 

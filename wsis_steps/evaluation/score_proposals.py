@@ -12,18 +12,18 @@ Figures of masks are made of regions and masks only; see `proposal_scores` for w
 
 import numpy as np
 
-from wsis_steps.core.agreement import check_same_classes, places
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Instances
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.class_means import class_mean
 from wsis_steps.evaluation.figures import write_figures
 from wsis_steps.evaluation.proposal_chart import PANELS, proposal_chart
 from wsis_steps.evaluation.proposal_scores import Coverage, cover, labels, proposal_scores
 from wsis_steps.evaluation.published_proposals import ProposalCurve, published_curves
-from wsis_steps.settings.evaluation import EvaluationScoreProposals
+from wsis_steps.evaluation.settings import EvaluationScoreProposals
+from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.proposals import Proposals
 
 STEP = Step(
     "evaluation_score_proposals",

@@ -7,14 +7,15 @@ out  figures   JSON: mIoU with background, IoU and boundary F-measure per class
 
 from collections.abc import Iterator
 
-from wsis_steps.core.masks import true_labels
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Instances, Maps
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.boundary_scores import boundary_f_measures
 from wsis_steps.evaluation.class_means import class_mean
 from wsis_steps.evaluation.figures import check_same_images, write_figures
 from wsis_steps.evaluation.semantic_scores import class_ious, confusion_matrix
-from wsis_steps.settings.evaluation import EvaluationScoreSemantics
+from wsis_steps.evaluation.settings import EvaluationScoreSemantics
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.maps import Maps
+from wsis_steps.vision.masks import true_labels
 
 STEP = Step(
     "evaluation_score_semantics",

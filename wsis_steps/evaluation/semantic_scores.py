@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from wsis_steps.core.errors import InputError
+from wsis_steps.engine.errors import InputError
 
 VOID = 255
 _LABELS = 256  # of a uint8 map

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsis_steps.core.step import Job, Step
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.figures import read_figures, read_listing
+from wsis_steps.evaluation.settings import EvaluationSummarise
 from wsis_steps.evaluation.summary_table import COLUMNS, summary_table
-from wsis_steps.settings.evaluation import EvaluationSummarise
 
 STEP = Step(
     "evaluation_summarise",

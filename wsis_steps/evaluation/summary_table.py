@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsis_steps.core.errors import InputError
+from wsis_steps.engine.errors import InputError
 from wsis_steps.evaluation.published import published_value
 
 COLUMNS = ("run", "system", "supervision", "stage", "split", "metric", "value")

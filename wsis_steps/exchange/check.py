@@ -24,19 +24,19 @@ from pathlib import Path
 import yaml
 from snakemake.utils import update_config
 
-from wsis_steps.config import Configuration, load
-from wsis_steps.core.backbones import imagenet_path
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.problems import attempt
-from wsis_steps.core.progress import progress
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.formats import load_record, read_dataset
 from wsis_steps.data.pictures import SUFFIXES, encoded
 from wsis_steps.data.records import SPLITS, Dataset
-from wsis_steps.runs import Runs
-from wsis_steps.settings.base import Training
-from wsis_steps.settings.data import DataImportDataset
+from wsis_steps.data.settings import DataImportDataset
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.problems import attempt
+from wsis_steps.engine.progress import progress
+from wsis_steps.plan.config import Configuration, load
+from wsis_steps.plan.runs import Runs
+from wsis_steps.vision.backbones import imagenet_path
+from wsis_steps.vision.settings import Training
 
 log = logging.getLogger("wsis")
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from wsis_steps.core.store import ImageInstances
 from wsis_steps.exchange.labelled import Labels, whole_file, write_data
+from wsis_steps.vision.contracts.instances import ImageInstances
 
 
 def annotations(image: int, first: int, instances: ImageInstances, scored: bool) -> list[dict]:

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from wsis_steps.core.masks import decode
 from wsis_steps.exchange.labelled import LabelledImage, Labels, write_data
 from wsis_steps.report.pictures import class_colors
+from wsis_steps.vision.masks import decode
 
 
 def row_runs(mask: np.ndarray) -> list[int]:

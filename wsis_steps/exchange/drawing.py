@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from wsis_steps.core.artifact import Artifact
-from wsis_steps.core.store import ImageInstances, Images, Instances, Maps, Points
 from wsis_steps.exchange.overlay import (
     UNSURE_COLOR,
     add_legend,
@@ -15,6 +13,11 @@ from wsis_steps.exchange.overlay import (
     enlarge,
 )
 from wsis_steps.report.pictures import class_colors, heat
+from wsis_steps.vision.contracts.artifact import Artifact
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import ImageInstances, Instances
+from wsis_steps.vision.contracts.maps import Maps
+from wsis_steps.vision.contracts.points import Points
 
 MOST = 30  # proposals in a drawing, the first; more hide the picture
 EDGES = "proposals_find_edges"  # its maps are bytes too, but strengths from 0 to 255, not labels

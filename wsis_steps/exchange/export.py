@@ -23,9 +23,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.progress import progress
-from wsis_steps.core.store import Images, Instances
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.progress import progress
 from wsis_steps.exchange.coco_json import write_coco
 from wsis_steps.exchange.cvat import write_cvat
 from wsis_steps.exchange.label_studio import write_label_studio
@@ -33,6 +32,8 @@ from wsis_steps.exchange.labelled import read_labels
 from wsis_steps.exchange.pictures import find_images
 from wsis_steps.exchange.voc_png import write_voc
 from wsis_steps.exchange.yolo import write_yolo
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
 
 log = logging.getLogger("wsis")
 

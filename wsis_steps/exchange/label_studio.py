@@ -7,9 +7,9 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from wsis_steps.core.masks import decode
 from wsis_steps.exchange.labelled import LabelledImage, Labels, whole_file, write_data
 from wsis_steps.report.pictures import class_colors
+from wsis_steps.vision.masks import decode
 
 _SIZES = np.array([3, 4, 8, 16])  # bits of the lengths that we write
 _CHANNELS = 4

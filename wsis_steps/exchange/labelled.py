@@ -8,9 +8,10 @@ from typing import TextIO
 
 import numpy as np
 
-from wsis_steps.core.agreement import check_same_classes, places
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.store import ImageInstances, Images, Instances
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import ImageInstances, Instances
 
 _PNG = b"\x89PNG"
 

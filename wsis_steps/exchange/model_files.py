@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wsis_steps.core.models import load_model
 from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
+from wsis_steps.vision.models import load_model
 
 OUTPUTS = ("boxes", "labels", "scores", "masks")
 CLASSES = "class_names"  # where both kinds of file keep them, as a JSON list

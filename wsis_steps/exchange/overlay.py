@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from wsis_steps.core.masks import decode
-from wsis_steps.core.store import ImageInstances
 from wsis_steps.report.pictures import shade
+from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.masks import decode
 
 LONG_SIDE = 720  # pixels of a drawing, about; smaller pictures are enlarged, so that names can be read
 OPACITY = 0.45  # of the color of a mask

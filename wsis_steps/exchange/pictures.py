@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wsis_steps.core.errors import InputError
+from wsis_steps.engine.errors import InputError
 
 
 def find_images(result: Path) -> Path:

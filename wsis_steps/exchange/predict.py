@@ -24,22 +24,22 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.core.batches import to_tensor
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import paint
-from wsis_steps.core.models import load_model
-from wsis_steps.core.problems import Problems, attempt
-from wsis_steps.core.progress import progress
-from wsis_steps.core.store import ImageInstances
 from wsis_steps.data.pictures import SUFFIXES, load_image
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.problems import Problems, attempt
+from wsis_steps.engine.progress import progress
 from wsis_steps.exchange.coco_json import CocoFile
 from wsis_steps.exchange.overlay import draw_instances, enlarge
 from wsis_steps.exchange.pictures import write_picture
 from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
+from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 from wsis_steps.report.pictures import class_colors
-from wsis_steps.settings.maskrcnn import MaskrcnnInfer
+from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.masks import paint
+from wsis_steps.vision.models import load_model
 
 log = logging.getLogger("wsis")
 

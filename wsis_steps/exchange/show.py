@@ -15,16 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.core.agreement import check_same_classes, places
-from wsis_steps.core.artifact import Artifact, Provenance
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.core.images import Pictures
-from wsis_steps.core.models import load_any_model
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.store import Images, Instances, Maps, Points
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.provenance import Provenance
 from wsis_steps.exchange.drawing import EDGES, MOST, draw, surest
 from wsis_steps.exchange.pictures import find_images, write_picture
 from wsis_steps.report.columns import open_artifact
+from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.artifact import Artifact
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.maps import Maps
+from wsis_steps.vision.contracts.points import Points
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.images import Pictures
+from wsis_steps.vision.models import load_any_model
 
 log = logging.getLogger("wsis")
 

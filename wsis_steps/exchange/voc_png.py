@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import decode, paint
-from wsis_steps.core.store import ImageInstances
+from wsis_steps.engine.errors import InputError
 from wsis_steps.exchange.labelled import LabelledImage, Labels, write_data
+from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.masks import decode, paint
 
 VOID, MOST = 255, 254  # the value of pixels that do not count, and how many objects an 8-bit picture holds
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wsis_steps.core.masks import decode
 from wsis_steps.exchange.labelled import Labels, write_data
+from wsis_steps.vision.masks import decode
 
 
 def polygon(mask: np.ndarray) -> np.ndarray:

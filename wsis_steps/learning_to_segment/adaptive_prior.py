@@ -28,8 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.core.ranks import divisor
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.vision.ranks import divisor
 
 METHODS = ("bisection", "grid", "none")
 LARGEST_TOTAL = 0.9  # of all quotas of an image; beyond it, near 1 or more, they are scaled down to this

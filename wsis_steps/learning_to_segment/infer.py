@@ -15,18 +15,19 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.artifact import create
-from wsis_steps.core.batches import read_ahead, to_tensor
-from wsis_steps.core.device import autocast, choose_device
-from wsis_steps.core.images import Pictures, fit
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.models import load_model
-from wsis_steps.core.probabilities import limit_to_tags, refine_ahead
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images, Maps, MapsWriter
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.learning_to_segment.network import SemanticNetwork, build_semantic_network
-from wsis_steps.settings.learning_to_segment import LearningToSegmentInfer, LearningToSegmentTrain
+from wsis_steps.learning_to_segment.settings import LearningToSegmentInfer, LearningToSegmentTrain
+from wsis_steps.vision.batches import read_ahead, to_tensor
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.images import Pictures, fit
+from wsis_steps.vision.models import load_model
+from wsis_steps.vision.probabilities import limit_to_tags, refine_ahead
 
 STEP = Step(
     "learning_to_segment_infer",

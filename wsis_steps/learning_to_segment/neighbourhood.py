@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from wsis_steps.core.errors import InputError, nearest
-from wsis_steps.core.ranks import divisor
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.vision.ranks import divisor
 
 MEANS = ("exponentiated", "weighted")
 NORMALISATIONS = ("per_kernel", "joint")

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsis_steps.core.backbones import Backbone, build_backbone, load_weights
-from wsis_steps.settings.learning_to_segment import LearningToSegmentTrain
+from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
+from wsis_steps.vision.backbones import Backbone, build_backbone, load_weights
 
 OUTPUT_STRIDE = 4  # pixels between cells of the output; paper section 6: a quarter of the input
 

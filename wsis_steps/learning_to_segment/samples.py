@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from wsis_steps.core.agreement import places
-from wsis_steps.core.batches import to_tensor
-from wsis_steps.core.images import Pictures, distort, random_crop
-from wsis_steps.core.masks import true_labels
-from wsis_steps.core.store import Images, Instances
-from wsis_steps.settings.learning_to_segment import LearningToSegmentTrain
+from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
+from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.contracts.agreement import places
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.images import Pictures, distort, random_crop
+from wsis_steps.vision.masks import true_labels
 
 UNSURE = 255
 

@@ -13,7 +13,7 @@ from torchvision.models.detection.roi_heads import RoIHeads, project_masks_on_bo
 from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import box_iou
 
-from wsis_steps.core.ranks import divisor
+from wsis_steps.vision.ranks import divisor
 
 IGNORED_SHARE = 0.5  # a box with more of its area than this in an ignored region is no background
 BOX_BETA = 1 / 9  # where the smooth L1 loss of boxes turns linear, as in torchvision

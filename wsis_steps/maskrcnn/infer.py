@@ -7,18 +7,19 @@ out  predictions  instances with scores
 
 from collections.abc import Iterator
 
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.batches import read_ahead, to_tensor
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.images import Pictures
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.models import load_model
-from wsis_steps.core.pool import release_memory
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import ImageInstances, Images, write_instances
+from wsis_steps.engine.pool import release_memory
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
-from wsis_steps.settings.maskrcnn import MaskrcnnInfer
+from wsis_steps.maskrcnn.settings import MaskrcnnInfer
+from wsis_steps.vision.batches import read_ahead, to_tensor
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.images import Pictures
+from wsis_steps.vision.models import load_model
 
 STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",), join=join_shards)
 BATCH = 4  # pictures at once; changes nothing but speed

@@ -29,13 +29,13 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from wsis_steps.core.backbones import Backbone, build_backbone, load_weights, read_state_dict
-from wsis_steps.core.device import autocast
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.models import TrainedModel
-from wsis_steps.core.region_pooling import RegionPooling
+from wsis_steps.engine.errors import InputError
 from wsis_steps.maskrcnn.heads import WeightedProposalNetwork, WeightedRoIHeads
-from wsis_steps.settings.maskrcnn import MaskrcnnInfer, MaskrcnnTrain
+from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
+from wsis_steps.vision.backbones import Backbone, build_backbone, load_weights, read_state_dict
+from wsis_steps.vision.device import autocast
+from wsis_steps.vision.models import TrainedModel
+from wsis_steps.vision.region_pooling import RegionPooling
 
 MASKRCNN_STEPS = ("maskrcnn_train", "annotation_consistency_train_prediction")  # whose models are such networks
 

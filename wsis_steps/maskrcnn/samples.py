@@ -5,12 +5,13 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from wsis_steps.core.agreement import places
-from wsis_steps.core.batches import to_tensor
-from wsis_steps.core.images import Geometry, Pictures, flip_and_turn
-from wsis_steps.core.masks import decode
-from wsis_steps.core.store import ImageInstances, Images, Instances
-from wsis_steps.settings.maskrcnn import MaskrcnnTrain
+from wsis_steps.maskrcnn.settings import MaskrcnnTrain
+from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.contracts.agreement import places
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import ImageInstances, Instances
+from wsis_steps.vision.images import Geometry, Pictures, flip_and_turn
+from wsis_steps.vision.masks import decode
 
 
 class LabelledPictures(Dataset):

@@ -12,16 +12,17 @@ crowds are neither object nor background.
 
 import torch
 
-from wsis_steps.core.agreement import check_same_classes
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.loop import build_optimizer, train
-from wsis_steps.core.models import save_model
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images, Instances
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.maskrcnn.network import build_from_settings
 from wsis_steps.maskrcnn.samples import LabelledPictures, collate, loss
-from wsis_steps.settings.maskrcnn import MaskrcnnTrain
+from wsis_steps.maskrcnn.settings import MaskrcnnTrain
+from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.models import save_model
 
 STEP = Step(
     "maskrcnn_train",

@@ -4,9 +4,9 @@ in   shards  maps, instances, label sets or proposals of neighbouring ranges of 
 out  merged  those of all of them
 """
 
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.step import Job, Step
-from wsis_steps.settings.postprocess import PostprocessMergeShards
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.postprocess.settings import PostprocessMergeShards
+from wsis_steps.vision.contracts.joining import join_shards
 
 STEP = Step("postprocess_merge_shards", PostprocessMergeShards, ("shards",), ("merged",), several=("shards",))
 

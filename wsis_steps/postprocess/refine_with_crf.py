@@ -12,15 +12,16 @@ where both say background, else unsure.
 import cv2
 import numpy as np
 
-from wsis_steps.core.agreement import check_same_classes, places
-from wsis_steps.core.artifact import create
-from wsis_steps.core.dense_crf import DenseField
-from wsis_steps.core.images import Pictures
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images, Maps, MapsWriter
-from wsis_steps.settings.postprocess import PostprocessRefineWithCrf
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.postprocess.settings import PostprocessRefineWithCrf
+from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.dense_crf import DenseField
+from wsis_steps.vision.images import Pictures
 
 STEP = Step(
     "postprocess_refine_with_crf",

@@ -10,14 +10,14 @@ boxes are those of the new masks. The result has seen what the proposals have se
 
 import numpy as np
 
-from wsis_steps.core.agreement import places
-from wsis_steps.core.masks import decode, describe
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.regions import ImageProposals
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import ImageInstances, Instances, write_instances
-from wsis_steps.settings.postprocess import PostprocessReplaceWithProposals
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.postprocess.settings import PostprocessReplaceWithProposals
+from wsis_steps.vision.contracts.agreement import places
+from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.masks import decode, describe
+from wsis_steps.vision.regions import ImageProposals
 
 STEP = Step(
     "postprocess_replace_with_proposals",

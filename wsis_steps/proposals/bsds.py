@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import loadmat
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.problems import Problems
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.problems import Problems
 from wsis_steps.proposals.mat_files import DAMAGE
 
 SMALLEST_SEGMENT = 0.01  # of the image

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import encode_segmentation, run_bounds
-from wsis_steps.core.regions import MaskProposals, best_first
+from wsis_steps.engine.errors import InputError
 from wsis_steps.proposals.image_names import ImageNames
+from wsis_steps.vision.masks import encode_segmentation, run_bounds
+from wsis_steps.vision.regions import MaskProposals, best_first
 
 
 @dataclass(frozen=True)

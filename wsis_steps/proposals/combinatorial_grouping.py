@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from wsis_steps.core.regions import RegionProposals
 from wsis_steps.proposals.candidates import (
     Parts,
     describe_parts,
@@ -35,7 +34,8 @@ from wsis_steps.proposals.hierarchy import (
     without_specks,
 )
 from wsis_steps.proposals.ranking import Ranker, choose_diverse, describe, rank
-from wsis_steps.settings.proposals import ProposalsGroupRegions
+from wsis_steps.proposals.settings import ProposalsGroupRegions
+from wsis_steps.vision.regions import RegionProposals
 
 SPECK = 16  # pixels; smaller superpixels join a neighbour before anything else
 DOUBLE = 0.95  # overlap from which two candidates are one (MCG)

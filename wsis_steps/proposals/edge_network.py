@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.models import load_model
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.models import load_model
 
 
 class Convolution(nn.Module):

@@ -11,15 +11,16 @@ import cv2
 import numpy as np
 import torch
 
-from wsis_steps.core.artifact import create
-from wsis_steps.core.images import Pictures, shrink
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images, Maps, MapsWriter
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.proposals.contours import EdgeFinder, find_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
-from wsis_steps.settings.proposals import ProposalsFindEdges
+from wsis_steps.proposals.settings import ProposalsFindEdges
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.images import Pictures, shrink
 
 STEP = Step("proposals_find_edges", ProposalsFindEdges, inputs=("images",), outputs=("edges",), join=join_shards)
 

@@ -11,20 +11,20 @@ import cv2
 import numpy as np
 import torch
 
-from wsis_steps.core.images import Pictures, shrink
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.proposals import encode, write_proposals
-from wsis_steps.core.regions import RegionProposals
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.proposals.candidates import boxes_of
 from wsis_steps.proposals.combinatorial_grouping import choose, find_candidates, whole_picture
 from wsis_steps.proposals.contours import EdgeFinder, find_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.proposals.rankers import load_ranker
 from wsis_steps.proposals.ranking import Ranker
-from wsis_steps.settings.proposals import ProposalsGroupRegions
+from wsis_steps.proposals.settings import ProposalsGroupRegions
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.contracts.proposals import encode, write_proposals
+from wsis_steps.vision.images import Pictures, shrink
+from wsis_steps.vision.regions import RegionProposals
 
 STEP = Step(
     "proposals_group_regions",

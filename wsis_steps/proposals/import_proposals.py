@@ -9,18 +9,18 @@ coco_masks.py of this folder.
 
 from pathlib import Path
 
-from wsis_steps.core.artifact import create
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.problems import Problems, attempt
-from wsis_steps.core.proposals import Proposals, ProposalsWriter, encode
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.problems import Problems, attempt
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.proposals.coco_masks import find_masks, read_masks
 from wsis_steps.proposals.image_names import ImageNames
 from wsis_steps.proposals.mat_boxes import find_boxes, read_boxes
 from wsis_steps.proposals.mat_regions import find_regions, read_regions
-from wsis_steps.settings.proposals import ProposalsImportProposals
+from wsis_steps.proposals.settings import ProposalsImportProposals
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.proposals import Proposals, ProposalsWriter, encode
 
 STEP = Step("proposals_import_proposals", ProposalsImportProposals, inputs=("images",), outputs=("proposals",))
 # The kind of proposals that a format has, what finds those of each image and what reads them.

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.regions import BoxProposals
+from wsis_steps.engine.errors import InputError
 from wsis_steps.proposals.image_names import ImageNames
 from wsis_steps.proposals.mat_files import as_cells, as_numbers, read_variables
+from wsis_steps.vision.regions import BoxProposals
 
 
 @dataclass(frozen=True)

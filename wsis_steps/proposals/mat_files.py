@@ -10,7 +10,7 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from wsis_steps.core.errors import InputError
+from wsis_steps.engine.errors import InputError
 
 Value = np.ndarray | str | list  # an array of numbers, a text, or the elements of a cell array
 # What the two readers raise for bytes that are no .mat file, according to where the damage is.

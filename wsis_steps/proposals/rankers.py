@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.models import load_model
+from wsis_steps.engine.errors import InputError
 from wsis_steps.proposals.ranking import Ranker
+from wsis_steps.vision.models import load_model
 
 
 def load_ranker(ranker: str, model: Path | None, edges: str, mode: str) -> tuple[Ranker | None, tuple[str, ...]]:

@@ -13,14 +13,14 @@ import ctypes
 import cv2
 import numpy as np
 
-from wsis_steps.core.images import Pictures, shrink
-from wsis_steps.core.joining import join_shards
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.proposals import encode, write_proposals
-from wsis_steps.core.regions import BoxProposals
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images
-from wsis_steps.settings.proposals import ProposalsSearchSelectively
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.proposals.settings import ProposalsSearchSelectively
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.contracts.proposals import encode, write_proposals
+from wsis_steps.vision.images import Pictures, shrink
+from wsis_steps.vision.regions import BoxProposals
 
 STEP = Step(
     "proposals_search_selectively",

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wsis_steps.core.errors import InputError
+from wsis_steps.engine.errors import InputError
 
 _SMALLEST = 64  # pixels of a side: a patch of the forest has 32, and OpenCV fails where no patch fits
 _TABLES = ("childs", "featureIds", "thresholds")  # a row for each tree

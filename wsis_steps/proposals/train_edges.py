@@ -19,18 +19,18 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from wsis_steps.core.batches import to_tensor
-from wsis_steps.core.device import choose_device
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.images import jitter
-from wsis_steps.core.loop import build_optimizer, train
-from wsis_steps.core.models import save_model
-from wsis_steps.core.ranks import divisor
-from wsis_steps.core.step import Job, Step
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.proposals.bsds import read_split
 from wsis_steps.proposals.contour_scores import best_f_measure
 from wsis_steps.proposals.edge_network import EdgeNetwork, find_edges
-from wsis_steps.settings.proposals import ProposalsTrainEdges
+from wsis_steps.proposals.settings import ProposalsTrainEdges
+from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.images import jitter
+from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.models import save_model
+from wsis_steps.vision.ranks import divisor
 
 STEP = Step("proposals_train_edges", ProposalsTrainEdges, outputs=("model", "metrics"))
 log = logging.getLogger("wsis")

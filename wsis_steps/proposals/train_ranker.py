@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.models import save_model
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.step import Job, Step
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.proposals.bsds import list_images, object_segments, read_image
 from wsis_steps.proposals.combinatorial_grouping import find_candidates
 from wsis_steps.proposals.contours import find_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
 from wsis_steps.proposals.ranking import FEATURES, Ranker
-from wsis_steps.settings.proposals import ProposalsTrainRanker
+from wsis_steps.proposals.settings import ProposalsTrainRanker
+from wsis_steps.vision.models import save_model
 
 STEP = Step("proposals_train_ranker", ProposalsTrainRanker, outputs=("ranker",))
 BATCH = 1024

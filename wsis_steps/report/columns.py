@@ -7,14 +7,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from wsis_steps.core.agreement import check_same_classes, places
-from wsis_steps.core.artifact import Artifact
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.label_sets import LabelSets
-from wsis_steps.core.proposals import Proposals
-from wsis_steps.core.store import Images, Instances, Maps, Points
+from wsis_steps.engine.errors import InputError
 from wsis_steps.report.gallery import Column
 from wsis_steps.report.pictures import Overlay, heat, instances_overlay, points_overlay, semantic_overlay
+from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.artifact import Artifact
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.label_sets import LabelSets
+from wsis_steps.vision.contracts.maps import Maps
+from wsis_steps.vision.contracts.points import Points
+from wsis_steps.vision.contracts.proposals import Proposals
 
 READERS = {reader.schema: reader for reader in (Images, Points, Maps, Instances, LabelSets, Proposals)}
 Part = tuple[str, Artifact]

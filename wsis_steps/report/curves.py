@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.core.axes import Scale, log_ticks, ticks
-from wsis_steps.core.errors import InputError
+from wsis_steps.engine.errors import InputError
+from wsis_steps.evaluation.axes import Scale, log_ticks, ticks
 
 WIDTH, HEIGHT = 320, 170
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 22  # margins of the plotted area

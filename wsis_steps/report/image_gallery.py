@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.core.artifact import Artifact
-from wsis_steps.core.images import Pictures
-from wsis_steps.core.pool import fork_map
-from wsis_steps.core.store import Images, Instances
+from wsis_steps.engine.pool import fork_map
 from wsis_steps.report.columns import split_of
 from wsis_steps.report.gallery import Column, Subject, card, card_file
 from wsis_steps.report.image_values import agreement, sureness
+from wsis_steps.vision.contracts.artifact import Artifact
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.images import Pictures
 
 
 def starting_threshold(predictions: list[Instances]) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 from pycocotools import mask as coco
 
-from wsis_steps.core.store import ImageInstances
+from wsis_steps.vision.contracts.instances import ImageInstances
 
 
 def agreement(found: ImageInstances, truth: ImageInstances, threshold: float) -> float | None:

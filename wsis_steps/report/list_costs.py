@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsis_steps.core.step import Job, Step
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.figures import read_listing
-from wsis_steps.settings import STEPS
-from wsis_steps.settings.evaluation import ReportListCosts
+from wsis_steps.plan.steps import STEPS
+from wsis_steps.report.settings import ReportListCosts
 
 STEP = Step("report_list_costs", ReportListCosts, inputs=("benchmarks", "logs", "listing"), outputs=("costs",))
-WROTE = re.compile(r"wrote .* \(([\d.]+) MB\) in [^,]*(?:, at most (\d+) MB of GPU memory)?$")  # see core/step.py
+WROTE = re.compile(r"wrote .* \(([\d.]+) MB\) in [^,]*(?:, at most (\d+) MB of GPU memory)?$")  # see engine/step.py
 
 
 def step_of(job: str) -> str | None:

@@ -14,9 +14,9 @@ from html import escape
 import cv2
 import numpy as np
 
-from wsis_steps.core.errors import InputError
-from wsis_steps.core.masks import decode
-from wsis_steps.core.store import ImageInstances
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.masks import decode
 
 MOST = 30  # instances drawn on one picture; the strongest, where there are more
 UNSURE = 255

@@ -16,9 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsis_steps.core.artifact import Artifact
-from wsis_steps.core.step import Job, Step
-from wsis_steps.core.store import Images, Instances
+from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.figures import read_listing
 from wsis_steps.evaluation.summary_table import PROPOSALS
 from wsis_steps.report.class_figures import class_figures_html
@@ -30,9 +28,12 @@ from wsis_steps.report.image_gallery import choose, last_instances, orders, star
 from wsis_steps.report.page import page, tools
 from wsis_steps.report.pictures import class_colors
 from wsis_steps.report.rounds import rounds_html
+from wsis_steps.report.settings import ReportRenderReport
 from wsis_steps.report.tables import all_figures_html, html_table, summary_html
 from wsis_steps.report.texts import KEYS, MARKS, SPLITS, STAGES, lead
-from wsis_steps.settings.evaluation import ReportRenderReport
+from wsis_steps.vision.contracts.artifact import Artifact
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
 
 STEP = Step(
     "report_render_report",

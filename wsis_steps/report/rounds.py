@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.core.artifact import Artifact
-from wsis_steps.core.store import Instances
 from wsis_steps.evaluation.figures import read_figures
 from wsis_steps.report.curves import Series, training_charts
+from wsis_steps.vision.contracts.artifact import Artifact
+from wsis_steps.vision.contracts.instances import Instances
 
 METRICS = {"mask_ap50": "mask AP50", "abo": "average best overlap", "corloc": "CorLoc"}
 _LABELS = "labels/round"

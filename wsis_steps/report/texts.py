@@ -3,7 +3,7 @@
 from collections.abc import Container, Sequence
 from html import escape
 
-from wsis_steps.core.store import Images
+from wsis_steps.vision.contracts.images import Images
 
 SPLITS = {"val": "evaluation", "train": "training"}
 UNKNOWN = {

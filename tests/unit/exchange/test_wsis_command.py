@@ -1,0 +1,349 @@
+"""The command `wsis` as people call it."""
+
+import json
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+import torch
+from artifacts import CLASSES, SIZE, picture, provenance, square_mask, write_images, write_labels, write_semantic
+from PIL import Image
+from proposal_sets import square_regions
+from tiny_settings import MASKRCNN
+
+from wsis_steps.__main__ import COMMANDS, main
+from wsis_steps.data.coco import read_coco
+from wsis_steps.exchange.check import missing_weights, read_configuration
+from wsis_steps.exchange.overlay import LONG_SIDE, _write
+from wsis_steps.exchange.predict import short_names
+from wsis_steps.maskrcnn.network import build_from_settings, load_maskrcnn
+from wsis_steps.maskrcnn.settings import MaskrcnnTrain
+from wsis_steps.report.pictures import class_colors
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.instances import write_instances
+from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.masks import describe, encode, encode_segmentation
+from wsis_steps.vision.models import load_model, save_model
+
+
+def call(*words):
+    """Exit status of a call."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(map(str, words)))
+    return ended.value.code
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A Mask R-CNN that nobody trained, which finds many things at a low threshold."""
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    torch.manual_seed(0)
+    settings = MaskrcnnTrain.model_validate(MASKRCNN)
+    network = build_from_settings(settings, len(CLASSES))
+    heads = (network.rpn.head.conv, network.rpn.head.cls_logits, network.roi_heads.box_head)
+    layers = [layer for head in heads for layer in head.modules() if hasattr(layer, "weight")]
+    for layer in [*layers, network.roi_heads.box_predictor.cls_score]:
+        # as they are initialised, scores differ so little that rounding decides on their order
+        torch.nn.init.kaiming_normal_(layer.weight)
+    made = provenance(step="maskrcnn_train")
+    save_model(path, network, made.__class__(**{**made.__dict__, "settings": settings.model_dump_json()}))
+    return path
+
+
+@pytest.fixture
+def result(tmp_path):
+    """labels.h5, semantic.h5 and images.h5 in the layout of results/."""
+    (tmp_path / "shared/data").mkdir(parents=True)
+    (tmp_path / "run/labels").mkdir(parents=True)
+    write_images(tmp_path / "shared/data/images.h5")
+    write_semantic(tmp_path / "run/labels/semantic.h5")
+    return write_labels(tmp_path / "run/labels/labels.h5")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_has_examples_of_it(name, capsys):
+    assert call(name, "--help") == 0
+    said = capsys.readouterr().out
+    assert f"\n  wsis {name} " in said and f"usage: wsis {name}" in said
+
+
+def test_an_unknown_command_and_none_are_told_what_there_is(capsys):
+    assert call("predcit") == 2
+    assert "the nearest is 'predict'" in capsys.readouterr().err
+    assert call() == 2
+    assert "wsis export" in capsys.readouterr().err
+
+
+def test_predictions_of_a_folder_are_masks_json_and_pictures_and_a_broken_picture_stops_none(model, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "a").mkdir(parents=True)
+    sizes = {"a/x.png": (SIZE, 40), "a/x.jpg": (50, SIZE), "b.png": (SIZE, SIZE)}
+    for name, (height, width) in sizes.items():
+        Image.fromarray(cv2.resize(picture(3), (width, height))).save(folder / name)
+    (folder / "c.jpg").write_bytes(b"no picture")
+    assert call("predict", folder, "--model", model, "--out", out, "--score", 0.01, "--threads", 1) == 2
+    found = json.loads((out / "instances.json").read_text())
+    assert {row["file_name"]: (row["height"], row["width"]) for row in found["images"]} == sizes
+    assert [row["name"] for row in found["categories"]] == list(CLASSES)
+    for image in found["images"]:
+        own = [row for row in found["annotations"] if row["image_id"] == image["id"]]
+        assert own and all(row["score"] >= 0.01 for row in own)
+        rles = [encode_segmentation(row["segmentation"], image["height"], image["width"]) for row in own]
+        name = image["file_name"].removesuffix("b.png") or "b"  # the other two differ in their suffixes
+        numbers = np.array(Image.open(out / "masks" / f"{name}.png"))
+        assert numbers.shape == sizes[image["file_name"]] and numbers.max() <= len(rles)
+        drawn = Image.open(out / "overlays" / f"{name}.jpg")
+        assert drawn.height * numbers.shape[1] == drawn.width * numbers.shape[0]  # enlarged alike
+    assert not list(out.rglob("*.partial"))
+
+
+def test_names_of_masks_lose_their_suffix_where_no_other_picture_has_that_name():
+    given = ["a.jpg", "a.png", "b.png", "c.jpg", "c.jpg.png", "d/b.png"]
+    wanted = ["a.jpg", "a.png", "b", "c", "c.jpg.png", "d/b"]
+    assert list(short_names([*map(Path, given)]).values()) == [*map(Path, wanted)]
+
+
+def test_results_are_told_from_a_data_set(result, capsys):
+    assert call("check", result.parents[2]) == 2
+    assert "is what the workflow made of a data set" in capsys.readouterr().err
+
+
+def test_a_second_call_leaves_its_own_pictures_out_and_a_hair_stops_nothing(model, tmp_path, capsys):
+    Image.fromarray(picture(3)).save(tmp_path / "a.png")
+    for _ in range(2):
+        assert call("predict", tmp_path, "--model", model, "--out", tmp_path / "found", "--threads", 1) == 0
+    read = json.loads((tmp_path / "found/instances.json").read_text())
+    assert [row["file_name"] for row in read["images"]] == ["a.png"]
+    Image.new("RGB", (2, 500)).save(tmp_path / "hair.png")
+    assert call("predict", tmp_path, "--model", model, "--out", tmp_path / "found", "--threads", 1) == 2
+    assert "hair.png is 2x500 pixels, too narrow" in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "found/instances.json").read_text())["images"]) == 1
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["nowhere", "--out", "o"], "nowhere does not exist"),
+        ([".", "--out", "o"], "holds no picture"),
+        ([".", "--out", "o", "--score", "7"], "must be from 0 to 1"),
+    ],
+)
+def test_wrong_calls_of_predict_are_one_sentence(words, sentence, model, tmp_path, monkeypatch, caplog, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert call("predict", *words, "--model", model) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def middles(drawn: Image.Image) -> np.ndarray:
+    """The middles of the pixels of a picture of SIZE that was enlarged and may have a legend below."""
+    zoom = LONG_SIDE // SIZE
+    return np.array(drawn)[zoom // 2 : zoom * SIZE : zoom, zoom // 2 :: zoom]
+
+
+def test_show_leaves_out_what_is_less_sure_than_asked(result, tmp_path, capsys):
+    found = describe(encode(square_mask(1)[None]), np.array([1]), scores=np.array([0.4]))
+    write_instances(result, provenance(CLASSES), ["image1"], [SIZE], [SIZE], [found])
+    out = tmp_path / "drawn.png"
+    for score, kept in ((0.4, True), (0.5, False)):
+        assert call("show", result, "--image", "image1", "--score", score, "--picture", out) == 0
+        assert ("dog, score 0.400" in capsys.readouterr().out) == kept
+        assert np.array_equal(middles(Image.open(out)), picture(1)) != kept
+    assert call("show", result, "--image", "image1", "--score", 7) == 2
+    assert "it must be from 0 to 1" in capsys.readouterr().err
+
+
+def test_names_in_a_drawing_give_way_to_each_other():
+    canvas, taken = Image.new("RGB", (300, 100)), []
+    for _ in range(3):
+        _write(canvas, np.array([10, 10, 90, 90]), "square 0.50", taken)
+    tops, bottoms = zip(*((y1, y2) for _, y1, _, y2 in taken), strict=True)
+    assert list(tops) == sorted(tops) and all(top >= bottom for top, bottom in zip(tops[1:], bottoms, strict=False))
+
+
+def test_show_tells_what_is_in_a_file_and_draws_an_image(result, tmp_path, capsys):
+    assert call("show", result) == 0
+    said = capsys.readouterr().out
+    assert "6; an image has 1" in said and "cat 3, dog 3" in said and "supervision  tags" in said
+    for name, number in ((result, 1), (result.with_name("semantic.h5"), 2), (tmp_path / "shared/data/images.h5", 7)):
+        assert call("show", name, "--image", f"image{number}", "--picture", tmp_path / "drawn.png") == 0
+        drawn = Image.open(tmp_path / "drawn.png")
+        changed = np.any(middles(drawn) != picture(number), axis=2)
+        legend = np.array(drawn)[LONG_SIDE // SIZE * SIZE :].reshape(-1, 3).tolist()
+        colors = [list(bytes.fromhex(color[1:])) for color in class_colors(len(CLASSES))]
+        assert [color in legend for color in colors] == [k == number % 2 for k in range(len(CLASSES))]
+        assert changed[square_mask(number) > 0].any()
+    assert call("show", result, "--image", "imagge1") == 2
+    assert "the nearest is 'image1'" in capsys.readouterr().err
+
+
+def test_show_draws_edges_which_are_bytes_but_no_labels(tmp_path):
+    write_images(tmp_path / "images.h5")
+    with create(tmp_path / "edges.h5", Maps.schema, provenance(step="proposals_find_edges")) as file:
+        writer = MapsWriter(file, (SIZE, SIZE), np.uint8)
+        writer.add("image1", SIZE, SIZE, 200 * square_mask(1)[None])
+        writer.close()
+    assert call("show", tmp_path / "edges.h5", "--image", "image1", "--picture", tmp_path / "drawn.png") == 0
+    drawn = middles(Image.open(tmp_path / "drawn.png"))
+    assert drawn[square_mask(1) > 0].min() > 190 > 50 > drawn[square_mask(1) == 0].max()
+
+
+def test_show_draws_the_outlines_of_proposals(tmp_path, capsys):
+    write_images(tmp_path / "images.h5")
+    square_regions(tmp_path / "regions.h5")
+    out = tmp_path / "drawn.png"
+    assert call("show", tmp_path / "regions.h5", "--image", "image1", "--picture", out) == 0
+    assert "regions, of which a picture shows the first 30" in capsys.readouterr().out
+    changed = np.any(np.array(Image.open(out)) != np.kron(picture(1), np.ones((22, 22, 1))), axis=2)
+    assert 0 < changed.mean() < 0.2  # lines, not areas
+
+
+def test_files_of_others_are_told_from_broken_ones(tmp_path, capsys):
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        file["x"] = [1]
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file.attrs["schema"] = "puppets"
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "plain.pth")
+    (tmp_path / "photo.jpg").write_bytes(b"no HDF5")
+    (tmp_path / "cut.h5").write_bytes(b"no HDF5")
+    for name, sentence in (
+        ("foreign.h5", "holds no result of this program"),
+        ("other.h5", "holds 'puppets', of which there is no view"),
+        ("plain.pth", "not of a model that this program trained"),
+        ("cut.h5", "if the workflow made it, delete it"),
+        ("photo.jpg", "is no .h5 file of a result"),
+        (".", "is a folder; name an .h5 file"),
+        ("no.pt", "no.pt does not exist"),
+    ):
+        assert call("show", tmp_path / name) == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_show_tells_of_a_model(model, capsys):
+    assert call("show", model) == 0
+    assert "made by      maskrcnn_train" in capsys.readouterr().out
+    assert call("show", model, "--image", "image1") == 2
+    assert "is a model and holds no image" in capsys.readouterr().err
+
+
+def test_exports_of_two_splits_into_one_folder_are_a_data_set(result, tmp_path, capsys):
+    write_labels(result.with_name("val.h5"), first=6, count=2)
+    for name in ("labels.h5", "val.h5"):
+        assert call("export", result.with_name(name), "--format", "coco", "--out", tmp_path / "out") == 0
+    splits = {s: (tmp_path / f"out/annotations/instances_{s}.json", tmp_path / "out" / s) for s in ("train", "val")}
+    dataset = read_coco(splits)
+    assert [record.split for record in dataset.records] == ["train"] * 6 + ["val"] * 2
+    assert call("export", result, "--format", "onnx", "--out", tmp_path / "x") == 2
+    assert call("check", tmp_path / "out", "--threads", 1) == 0  # what it is shows in its folders
+    assert call("export", result, "--format", "voc", "--out", tmp_path / "voc") == 0
+    assert call("check", tmp_path / "voc", "--threads", 1) == 2
+    assert "ImageSets/Segmentation; valid: train" in capsys.readouterr().out  # of one split only
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "onnx"])
+def test_an_exported_model_finds_the_same_on_pictures_of_other_sizes(kind, model, tmp_path):
+    assert call("export", model, "--format", kind, "--out", tmp_path / "file") == 0
+    network = load_maskrcnn(load_model(model, "maskrcnn_train")).eval()
+    exported = load_exported(kind, tmp_path / "file")
+    for height, width in ((SIZE, SIZE), (61, 40), (30, 83)):  # of the last two a float32 makes other whole pixels
+        image = torch.rand(3, height, width, generator=torch.Generator().manual_seed(height))
+        with torch.inference_mode():
+            expected = network([image])[0]
+        found = dict(zip(("boxes", "labels", "scores", "masks"), exported(image), strict=True))
+        assert len(expected["scores"]) > 0
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, atol=2e-3, rtol=0)
+
+
+def load_exported(kind, path):
+    """The file as a function of an image."""
+    if kind == "torchscript":
+        return torch.jit.load(str(path))
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda image: [torch.from_numpy(value) for value in session.run(None, {"image": image.numpy()})]
+
+
+def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    rows = [f"i{k}.png,{'cat' if k % 2 else 'dog'}" for k in range(50)]
+    (folder / "tags.csv").write_text("image,tags\n" + "\n".join(rows))
+    assert call("check", folder, "--threads", 1) == 2
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 50 and "tags.csv:51: there is no image 'i49.png'" in said.out
+    assert "50 problems" in said.err and said.out.index("tags.csv:9:") < said.out.index("tags.csv:19:")
+    for k in range(50):
+        Image.fromarray(picture(k)).save(folder / f"i{k}.png")
+    (tmp_path / "my.yaml").write_text(
+        "dataset: x\nruns: {a: {system: bestie}}\n"
+        f"steps: {{data_import_dataset: {{format: folder, root: {folder}, val_share: 0.5}}}}\n"
+    )
+    assert call("check", tmp_path / "my.yaml", "--threads", 1) == 2
+    said = capsys.readouterr()
+    assert "Few training images of: " in said.out and "vgg16_imagenet.pth" in said.out
+    assert "cannot begin without the weights" in said.err
+    for name in ("vgg16", "hrnet_w48", "resnet50"):
+        (tmp_path / f"{name}_imagenet.pth").touch()
+    assert call("check", tmp_path / "my.yaml", "--threads", 1) == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+    for pair in ((folder, tmp_path / "my.yaml"), (tmp_path / "my.yaml", folder)):
+        assert call("check", *pair) == 2
+        assert "is a folder; only configurations" in capsys.readouterr().err
+    (folder / "i7.png").write_bytes(b"")
+    assert call("check", folder, "--threads", 1) == 2
+    assert "i7.png is not a picture" in capsys.readouterr().out
+    (folder / "tags.csv").write_text("image,tags\nno.png,cat\ni1.png,cat\n")
+    assert call("check", folder, "--threads", 1) == 2
+    said = capsys.readouterr()
+    assert "tags.csv:2: there is no image 'no.png'" in said.out and "i7.png is not a picture" in said.out
+    assert "2 problems" in said.err
+
+
+def test_check_tells_what_is_wrong_with_runs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
+    (tmp_path / "resnet50_imagenet.pth").touch()
+    lines = (
+        "dataset: x",
+        "runs: {a: {system: annotation_consistency, rounds: ROUNDS}, b: {system: annotation_consistency}}",
+        "steps: {data_import_dataset: {format: shapes}, annotation_consistency_sample: {box_overlap: 0.6}}",
+    )
+    for rounds, status in ((1, 0), (2, 2)):  # one round has one step that scores
+        (tmp_path / "my.yaml").write_text("\n".join(lines).replace("ROUNDS", str(rounds)))
+        assert call("check", tmp_path / "my.yaml") == status
+        found = capsys.readouterr().out
+        assert ("Run a: box_overlap is 0.6 in annotation_consistency_sample and 0.5" in found) == (status == 2)
+        assert ("nothing is wrong with the runs, and the data are generated" in found) == (status == 0)
+
+
+def test_check_lays_configurations_over_one_another(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path / "no"))
+    (tmp_path / "a.png").touch()
+    (tmp_path / "my.yaml").write_text(
+        "dataset: x\nruns: {a: {system: bestie}}\n"
+        f"steps: {{data_import_dataset: {{format: coco, root: {tmp_path}, val_share: 0.5}}}}\n"
+    )
+    (tmp_path / "more.yaml").write_text(
+        "runs: {a: null, b: {system: supervised}}\n"
+        "steps: {data_import_dataset: {format: folder}, maskrcnn_train: {backbone: resnet101}}\n"
+    )
+    assert call("check", tmp_path / "my.yaml", tmp_path / "more.yaml", "--threads", 1) == 2
+    said = capsys.readouterr().out
+    assert f"{tmp_path / 'tags.csv'} does not exist" in said  # the format of the second, the root of the first
+    assert "resnet101_imagenet.pth" in said and "vgg16" not in said  # of run b alone
+    paths = [tmp_path / "my.yaml", tmp_path / "more.yaml"]
+    assert read_configuration(paths).steps["data_import_dataset"]["val_share"] == 0.5
+    assert set(read_configuration(paths[:1]).runs) == {"a"}
+
+
+def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypatch):
+    monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
+    (tmp_path / "my.yaml").write_text("dataset: mine\nruns: {bestie: {system: bestie}}\n")
+    missing = missing_weights([tmp_path / "my.yaml"])
+    assert len(missing) == 3 and all("download" in sentence for sentence in missing)
+    for name in ("vgg16", "hrnet_w48", "resnet50"):
+        (tmp_path / f"{name}_imagenet.pth").touch()
+    assert missing_weights([tmp_path / "my.yaml"]) == []

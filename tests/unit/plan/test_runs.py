@@ -1,0 +1,440 @@
+"""Which steps a run needs and in whose folder its results lie."""
+
+import itertools
+import json
+
+import pytest
+from PIL import Image
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.plan.config import load
+from wsis_steps.plan.runs import Runs
+
+CLASSIFIER = {"classifier_train", "classifier_infer", "classifier_find_peaks"}
+
+
+def runs(steps=None, **chosen) -> Runs:
+    return Runs(load({"dataset": "d", "runs": chosen, "steps": steps or {}}))
+
+
+def bestie(**values) -> dict:
+    return {"system": "bestie", **values}
+
+
+def owners(found: Runs, name: str) -> dict[str, str]:
+    return {step: found.owner(name, step) for step in found.steps(name)}
+
+
+def test_a_run_needs_its_chain_of_steps():
+    found = runs(a=bestie(), b={"system": "supervised"}, c=bestie(maskrcnn=False))
+    chain = CLASSIFIER | {"postprocess_refine_with_crf", "bestie_label", "bestie_train", "bestie_infer"}
+    assert found.steps("a") == chain | {"maskrcnn_train", "maskrcnn_infer"}
+    assert found.steps("b") == {"maskrcnn_train", "maskrcnn_infer"}
+    assert found.steps("c") == chain
+
+
+def test_points_need_no_peaks_and_imported_maps_no_classifier():
+    found = runs(a=bestie(supervision="points"), b=bestie(supervision="points", semantic="imported"))
+    assert "classifier_find_peaks" not in found.steps("a") and "classifier_infer" in found.steps("a")
+    assert not CLASSIFIER & found.steps("b") and "data_import_semantic" in found.steps("b")
+
+
+def test_weights_of_the_classifier_need_it():
+    found = runs({"maskrcnn_train": {"weights": "classifier"}}, a={"system": "supervised"})
+    assert found.steps("a") == {"maskrcnn_train", "maskrcnn_infer", "classifier_train"}
+
+
+def test_the_semantic_network_is_a_system_and_a_source():
+    network = {"learning_to_segment_train", "learning_to_segment_infer"}
+    found = runs(
+        a={"system": "learning_to_segment"},
+        b=bestie(semantic="learning_to_segment", supervision="points"),
+        c={"system": "supervised_semantic"},
+    )
+    assert found.steps("a") == found.steps("c") == network
+    assert network < found.steps("b") and "classifier_infer" not in found.steps("b")
+    assert owners(found, "b")["learning_to_segment_infer"] == "a" and owners(found, "c")[min(network)] == "c"
+    assert found.values("b", "learning_to_segment_train").supervision == "tags"
+    assert found.values("c", "learning_to_segment_train").supervision == "masks"
+
+
+REPLACE = "postprocess_replace_with_proposals"
+COMMUNITY = {"system": "community_learning"}
+
+
+def test_community_learning_ends_in_proposals_for_its_masks_or_in_a_mask_rcnn():
+    own = {"community_learning_train", "community_learning_infer"}
+    found = runs(a=COMMUNITY, b={**COMMUNITY, "maskrcnn": True})
+    assert found.steps("a") == own | {"postprocess_replace_with_proposals"}
+    assert found.steps("b") == own | {"maskrcnn_train", "maskrcnn_infer"}
+    assert {owners(found, "b")[step] for step in own} == {"a"} and found.last_labels("b") == "a/labels/round00.h5"
+    with_classifier = runs({"community_learning_train": {"weights": "classifier"}}, a=COMMUNITY)
+    assert "classifier_train" in with_classifier.steps("a")
+
+
+def test_proposals_of_a_run_are_those_that_its_steps_name():
+    imported = {name: {"proposals": "imported"} for name in ("community_learning_train", REPLACE)}
+    found = runs(a=COMMUNITY, b={**COMMUNITY, "steps": imported}, c={"system": "bestie"})
+    assert [found.proposals(name) for name in "abc"] == [["selective_search", "mcg"], ["imported"], []]
+    assert not [row for row in found.figures(()) if row[2].startswith("proposals")]
+
+
+def test_figures_of_community_learning():
+    found = runs(a=COMMUNITY, b={**COMMUNITY, "maskrcnn": True})
+    figures = [(run, stage, path.removeprefix("results/d/")) for run, _, stage, path in found.figures(("train", "val"))]
+    assert figures == [
+        ("a", "proposals/selective_search", "shared/evaluation/proposals_selective_search.json"),
+        ("a", "proposals/mcg", "shared/evaluation/proposals_mcg.json"),
+        ("a", "labels/round00", "a/evaluation/labels_round00.json"),
+        ("a", "predictions", "a/evaluation/predictions_direct.json"),
+        ("a", "predictions_mcg", "a/evaluation/predictions_direct_mcg.json"),
+        ("b", "proposals/selective_search", "shared/evaluation/proposals_selective_search.json"),
+        ("b", "labels/round00", "a/evaluation/labels_round00.json"),
+        ("b", "predictions_direct", "a/evaluation/predictions_direct.json"),
+        ("b", "predictions", "b/evaluation/predictions_val.json"),
+    ]
+    names = [
+        "community_learning/metrics.jsonl",
+        "labels/round00.h5",
+        "predictions/direct.h5",
+        "predictions/direct_mcg.h5",
+    ]
+    assert [path.removeprefix("results/d/") for run, _, path in found.shown() if run == "a"] == [
+        f"a/{n}" for n in names
+    ]
+
+
+def test_an_ablation_of_the_masks_for_community_learning_replaces_its_own():
+    found = runs(a=COMMUNITY, b={**COMMUNITY, "steps": {"postprocess_replace_with_proposals": {"min_overlap": 0.5}}})
+    assert owners(found, "b")["community_learning_infer"] == "a"
+    assert owners(found, "b")["postprocess_replace_with_proposals"] == "b"
+
+
+def test_community_learning_has_one_round_and_learns_from_tags():
+    for values in ({"rounds": 2}, {"supervision": "points"}):
+        with pytest.raises(InputError, match="has one round and learns from tags"):
+            runs(a={**COMMUNITY, **values}).check()
+
+
+def test_figures_and_pictures_of_a_run_lie_where_they_are_computed():
+    found = runs(
+        a={"system": "learning_to_segment"}, b=bestie(semantic="learning_to_segment"), c={"system": "supervised"}
+    )
+    figures = [(run, stage, path.removeprefix("results/d/")) for run, _, stage, path in found.figures(("train", "val"))]
+    assert figures == [
+        ("a", "semantic", "a/evaluation/semantic_val.json"),
+        ("a", "semantic", "a/evaluation/semantic_train.json"),
+        ("b", "semantic", "a/evaluation/semantic_train.json"),
+        ("b", "labels/round00", "b/evaluation/labels_round00.json"),
+        ("b", "labels/round01", "b/evaluation/labels_round01.json"),
+        ("b", "predictions_direct", "b/evaluation/predictions_round01.json"),
+        ("b", "predictions", "b/evaluation/predictions_val.json"),
+        ("c", "predictions", "c/evaluation/predictions_val.json"),
+    ]
+    assert found.figures(()) == []
+    shown = [path.removeprefix("results/d/") for run, _, path in found.shown() if run in "ac"]
+    assert shown == [
+        *(f"a/{name}" for name in ("learning_to_segment/metrics.jsonl", "semantic/train.h5", "semantic/val.h5")),
+        *(f"c/{name}" for name in ("maskrcnn/metrics.jsonl", "predictions/val.h5")),
+    ]
+
+
+def test_settings_are_global_ones_with_the_overrides_of_the_run():
+    found = runs(
+        {"classifier_train": {"epochs": 7, "seed": 1}, "bestie_label": {"min_area": 9}},
+        a=bestie(seed=5, supervision="points", steps={"classifier_train": {"epochs": 8}}),
+        b=bestie(seed=5),
+    )
+    assert found.values("a", "classifier_train").epochs == 8 and found.values("b", "classifier_train").epochs == 7
+    assert found.values("shared", "classifier_train").epochs == 7
+    assert found.values("a", "bestie_train").seed == 5 and found.values("a", "classifier_train").seed == 1
+    assert found.values("a", "bestie_label").supervision == "points" and found.values("a", "bestie_label").min_area == 9
+    assert '"supervision":"tags"' in found.settings("b", "bestie_infer")
+
+
+def test_what_two_runs_configure_alike_lies_with_the_first():
+    found = runs(a=bestie(), b=bestie(), c=bestie(steps={"bestie_label": {"min_area": 7}}))
+    assert set(owners(found, "b").values()) == {"a"}
+    shared = CLASSIFIER | {"postprocess_refine_with_crf"}
+    for step, owner in owners(found, "c").items():
+        assert owner == ("a" if step in shared else "c")
+
+
+def test_all_that_follows_a_difference_differs():
+    found = runs(a=bestie(), b=bestie(steps={"classifier_train": {"epochs": 1}}))
+    assert set(owners(found, "b").values()) == {"b"}
+    found = runs(a=bestie(), b=bestie(steps={"maskrcnn_infer": {"nms": 0.3}}))
+    assert {step for step, owner in owners(found, "b").items() if owner == "b"} == {"maskrcnn_infer"}
+    found = runs(a=bestie(), b=bestie(seed=1))
+    assert found.owner("b", "classifier_train") == "b"
+
+
+def test_a_setting_written_out_at_its_default_is_no_difference():
+    found = runs(a=bestie(), b=bestie(steps={"classifier_train": {"epochs": 15}}))
+    assert set(owners(found, "b").values()) == {"a"}
+
+
+def test_a_global_setting_is_the_same_as_one_of_the_run():
+    found = runs({"bestie_label": {"min_area": 7}}, a=bestie(), b=bestie(steps={"bestie_label": {"min_area": 7}}))
+    assert set(owners(found, "b").values()) == {"a"}
+
+
+def test_rounds_are_shared_as_far_as_both_have_them():
+    found = runs(a=bestie(), b=bestie(rounds=3))
+    paths = [found.labels("b", number) for number in range(4)]
+    assert paths == ["a/labels/round00.h5", "a/labels/round01.h5", "b/labels/round02.h5", "b/labels/round03.h5"]
+    # Mask R-CNN trains on the last labels, which are others
+    assert found.owner("b", "maskrcnn_train") == "b" and found.owner("b", "bestie_label") == "a"
+
+
+def test_more_rounds_come_from_the_first_run_that_has_them():
+    found = runs(a=bestie(), b=bestie(rounds=2), c=bestie(rounds=2))
+    assert found.labels("c", 1).startswith("a/") and found.labels("c", 2).startswith("b/")
+    assert found.owner("c", "maskrcnn_infer") == "b"
+
+
+def test_another_system_shares_only_what_is_the_same():
+    weights = {"maskrcnn_train": {"weights": "classifier"}}
+    found = runs(weights, a=bestie(), b={"system": "supervised"})
+    assert found.owner("b", "classifier_train") == "a" and found.owner("b", "maskrcnn_train") == "b"
+
+
+def test_points_share_the_classifier_and_the_maps_but_not_the_labels():
+    found = runs(a=bestie(), b=bestie(supervision="points"))
+    own = {step for step, owner in owners(found, "b").items() if owner == "b"}
+    assert own == {"bestie_label", "bestie_train", "bestie_infer", "maskrcnn_train", "maskrcnn_infer"}
+
+
+CHOICES = {
+    "a": bestie(),
+    "b": bestie(rounds=2),
+    "c": bestie(supervision="points", maskrcnn=False),
+    "d": bestie(steps={"bestie_train": {"refinement": False}}),
+    "e": {"system": "supervised"},
+    "f": bestie(seed=3),
+}
+
+
+@pytest.mark.parametrize("added", ["b", "d", "e", "f"])
+def test_adding_a_run_moves_no_result_of_the_others(added):
+    others = {name: run for name, run in CHOICES.items() if name != added}
+    before, after = runs(**others), runs(**others, **{added: CHOICES[added]})
+    for name in others:
+        assert owners(before, name) == owners(after, name)
+        for number in range(before.runs[name].rounds + 1):
+            if before.runs[name].system == "bestie":
+                assert before.labels(name, number) == after.labels(name, number)
+
+
+def test_an_owner_computes_what_it_owns():
+    for names in itertools.permutations("abcdf", 3):
+        found = runs(**{name: CHOICES[name] for name in names})
+        for name in names:
+            for step, owner in owners(found, name).items():
+                assert step in found.steps(owner) and found.settings(owner, step) == found.settings(name, step)
+                assert names.index(owner) <= names.index(name)
+                assert owner in found.owners(step).split("|")
+
+
+def test_a_step_that_no_run_needs_has_no_owner():
+    found = runs(b={"system": "supervised"})
+    assert found.owners("bestie_train") == "no_run" and found.owners("maskrcnn_train") == "b"
+    assert found.owner("shared", "data_import_dataset") == "shared"
+
+
+def test_a_second_round_is_shared_only_where_the_first_was_segmented_alike():
+    plain = {"system": "bestie", "rounds": 2}
+    strict = {**plain, "steps": {"bestie_infer": {"threshold": 0.5}}}
+    runs = Runs(load({"dataset": "x", "runs": {"a": plain, "b": strict}}))
+    assert runs.owner("b", "bestie_train", 1) == "a"
+    assert runs.owner("b", "bestie_train", 2) == "b"
+
+
+def test_a_run_that_sets_a_step_it_lacks_is_refused():
+    runs(a=bestie(steps={"bestie_train": {"iterations": 5}})).check()
+    found = runs(a={"system": "supervised", "steps": {"bestie_train": {"iterations": 5}}})
+    with pytest.raises(InputError, match=r"Run a sets bestie_train, but its steps are .*maskrcnn_train"):
+        found.check()
+
+
+def test_an_upper_bound_without_masks_is_refused():
+    steps = {"data_import_dataset": {"format": "class_folders", "val_root": "voc", "truth": ["val"]}}
+    runs(steps, a={"system": "learning_to_segment"}).check()
+    for system in ("supervised", "supervised_semantic"):
+        found = runs(steps, a={"system": system})
+        with pytest.raises(InputError, match=r"Run a learns from the true masks .*truth is \[val\]"):
+            found.check()
+
+
+def test_points_that_a_folder_lacks_are_missed_before_any_training(tmp_path):
+    steps = {"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}
+    found = runs(steps, a=bestie(supervision="points"))
+    with pytest.raises(InputError, match=r"Run a is supervised by points, but .*points\.csv does not exist"):
+        found.check()
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    (tmp_path / "tags.csv").write_text("a.png,x\n")
+    runs(steps, a=bestie(), b={"system": "learning_to_segment", "supervision": "points"}).check()
+    (tmp_path / "points.csv").write_text("a.png,1,2,x\n")
+    found.check()
+
+
+def test_a_table_is_refused_before_snakemake_deletes_the_last_import(tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    (tmp_path / "tags.csv").write_text("b.png,x\n")
+    steps = {"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}
+    with pytest.raises(InputError, match=r"no image 'b\.png'"):
+        runs(steps, a=bestie()).check()
+
+
+def test_a_training_that_runs_share_is_told_once_with_what_differs_from_the_defaults():
+    found = runs(
+        {"bestie_train": {"iterations": 5}},
+        a=bestie(),
+        b=bestie(maskrcnn=False),
+        c=bestie(steps={"bestie_train": {"sigma": 3.0}}),
+    )
+    rows = {(run, step): json.loads(settings) for run, _, step, settings in found.trainings()}
+    assert set(rows) == {("a", "bestie_train"), ("a", "classifier_train"), ("a", "maskrcnn_train"),
+                         ("c", "bestie_train"), ("c", "maskrcnn_train")}  # fmt: skip
+    assert rows["a", "bestie_train"] == {"iterations": 5} and rows["c", "bestie_train"] == {"iterations": 5, "sigma": 3}
+
+
+CONSISTENCY = {"system": "annotation_consistency"}
+
+
+def of_consistency(*steps: str) -> set[str]:
+    return {f"annotation_consistency_{step}" for step in steps}
+
+
+def test_annotation_consistency_is_two_networks_in_turn():
+    found = runs(a=CONSISTENCY, b={**CONSISTENCY, "rounds": 3}, c={**CONSISTENCY, "rounds": 2, "supervision": "boxes"})
+    first = of_consistency("initialise", "sample", "train_prediction") | {"maskrcnn_infer"}
+    assert found.steps("a") == first
+    assert found.steps("b") == found.steps("c") == first | of_consistency("train_conditional")
+    assert found.detector("a") == "a/annotation_consistency/round00/prediction.pt"
+    assert found.detector("b") == "b/annotation_consistency/round02/prediction.pt"
+    # more rounds redo nothing; boxes share the start only
+    assert found.round_file("b", 0, "conditional.pt") == found.round_file("c", 0, "conditional.pt")
+    assert found.round_file("b", 0, "prediction.pt") == "a/annotation_consistency/round00/prediction.pt"
+    assert found.round_file("b", 1, "conditional.pt") == "b/annotation_consistency/round01/conditional.pt"
+    assert found.round_file("c", 0, "samples.h5") == "c/annotation_consistency/round00/samples.h5"
+    steps = {"annotation_consistency_initialise": {"backbone": "small", "weights": "classifier"}}
+    with_classifier = runs(steps, a=CONSISTENCY)
+    assert "classifier_train" in with_classifier.steps("a")
+
+
+def test_a_change_of_what_leads_to_the_next_round_leaves_the_first():
+    changed = {"annotation_consistency_train_conditional": {"epsilon": -1}}
+    found = runs(a={**CONSISTENCY, "rounds": 2}, b={**CONSISTENCY, "rounds": 2, "steps": changed})
+    for name in ("conditional.pt", "samples.h5", "prediction.pt"):
+        assert found.round_file("b", 0, name).startswith("a/")
+        assert found.round_file("b", 1, name).startswith("b/")
+    assert found.owner("b", "maskrcnn_infer") == "b"
+
+
+def test_figures_and_results_of_annotation_consistency():
+    found = runs(a={**CONSISTENCY, "rounds": 2})
+    assert [stage for _, _, stage, _ in found.figures(("train", "val"))] == [
+        "proposals/mcg",
+        "labels/round00",
+        "labels/round01",
+        "predictions",
+    ]
+    shown = [path.removeprefix("results/d/a/") for _, _, path in found.shown()]
+    assert shown == [
+        "annotation_consistency/round00/conditional.jsonl",
+        "labels/round00.h5",
+        "annotation_consistency/round00/prediction.jsonl",
+        "annotation_consistency/round01/conditional.jsonl",
+        "labels/round01.h5",
+        "annotation_consistency/round01/prediction.jsonl",
+        "predictions/val.h5",
+    ]
+    assert {step for _, _, step, _ in found.trainings()} == of_consistency(
+        "initialise", "train_prediction", "train_conditional"
+    )
+
+
+def test_both_users_of_a_score_have_the_same():
+    steps = {"annotation_consistency_sample": {"pairwise": False}}
+    runs(steps, a=CONSISTENCY).check()  # one round: only one of them runs
+    with pytest.raises(InputError, match="pairwise is False in annotation_consistency_sample and True in"):
+        runs(steps, a={**CONSISTENCY, "rounds": 2}).check()
+
+
+def test_supervision_that_a_system_cannot_use_is_refused():
+    with pytest.raises(InputError, match="learns from tags or boxes, not from points"):
+        runs(a={**CONSISTENCY, "supervision": "points"})
+    with pytest.raises(InputError, match="ends in a Mask R-CNN of its own"):
+        runs(a={**CONSISTENCY, "maskrcnn": True})
+    with pytest.raises(InputError, match="community_learning does not learn from boxes"):
+        runs(a={"system": "community_learning", "supervision": "boxes"})
+
+
+def test_boxes_of_a_folder_have_a_file(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "tags.csv").write_text("a.png,x\n")
+    data = {"data_import_dataset": {"format": "folder", "root": str(tmp_path), "val_share": 0}}
+    with pytest.raises(InputError, match="supervised by boxes, but .*boxes.csv does not exist"):
+        runs(data, a={**CONSISTENCY, "supervision": "boxes"}).check()
+
+
+def test_corrections_lead_to_what_follows_and_nowhere_else(tmp_path):
+    file = tmp_path / "corrected.json"
+    file.touch()
+    corrected = {0: str(file), 1: str(file)}
+    found = runs(a=bestie(rounds=2), b=bestie(rounds=2, corrections={1: str(file)}), c=bestie(corrections=corrected))
+    found.check()
+    assert [found.learnt("b", number) for number in (0, 1, 2)] == [
+        "a/labels/round00.h5", "b/labels/round01_corrected.h5", "b/labels/round02.h5",
+    ]  # fmt: skip
+    assert [found.uncorrected(name, 1) for name in "abc"] == [f"{name}/labels/round01.h5" for name in "aac"]
+    assert found.trained("b", 1) == "a/bestie/round00/model.pt" and found.trained("b", 2) == "b/bestie/round01/model.pt"
+    assert found.uncorrected("c", 0) == "a/labels/round00.h5" and found.trained("c", 1) == "c/bestie/round00/model.pt"
+    assert [found.detector(name) for name in "abc"] == [f"{name}/maskrcnn/model.pt" for name in "abc"]
+    assert ("b", "labels/round01_corrected", "results/d/b/labels/round01_corrected.h5") in found.shown()
+    stages = [(run, stage) for run, _, stage, _ in found.figures(("train",)) if stage.endswith("corrected")]
+    assert stages == [("b", "labels/round01_corrected"), *(("c", f"labels/round0{n}_corrected") for n in (0, 1))]
+
+
+@pytest.mark.parametrize(
+    "run, words",
+    [
+        (bestie(corrections={2: "x"}), "round 2; this run trains on round 0 to 1"),
+        (bestie(maskrcnn=False, corrections={1: "x"}), "round 1; this run trains on round 0"),
+        ({**COMMUNITY, "corrections": {0: "x"}}, "trains on no such labels"),
+        ({"system": "annotation_consistency", "corrections": {0: "x"}}, "trains on no such labels"),
+        ({**COMMUNITY, "maskrcnn": True, "corrections": {0: "absent.xml"}}, "absent.xml does not exist"),
+    ],
+)
+def test_corrections_that_nothing_would_learn_are_refused(run, words):
+    with pytest.raises(InputError, match=words):
+        runs(a=run).check()
+
+
+def test_tags_are_audited_once_a_classifier():
+    found = runs(a=bestie(), b=bestie(rounds=2), c=bestie(steps={"classifier_train": {"alpha": 0.1}}), d=COMMUNITY)
+    assert found.audits() == ["results/d/a/classifier/tag_audit.html", "results/d/c/classifier/tag_audit.html"]
+
+
+def test_files_of_labelme_are_watched_where_they_are_what_is_imported(tmp_path):
+    (tmp_path / "b").mkdir()
+    for name in ("b/1.json", "2.json", "3.txt"):
+        (tmp_path / name).touch()
+    data = {"format": "drawn", "root": str(tmp_path)}
+    watched = runs({"data_import_dataset": data}, a=bestie()).labelme_files()
+    assert watched == [str(tmp_path / "2.json"), str(tmp_path / "b/1.json")]
+    assert runs({"data_import_dataset": {**data, "annotations": "x.xml"}}, a=bestie()).labelme_files() == []
+    assert runs({"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}, a=bestie()).labelme_files() == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "batch", "accumulation", "gpus"),
+    [(1, 16, 1, 1), (4, 16, 1, 4), (4, 5, 1, 1), (4, 6, 1, 3), (8, 6, 2, 3), (8, 2, 2, 1), (0, 16, 1, 0)],
+)
+def test_a_training_uses_as_many_gpus_as_share_its_batches_evenly(wanted, batch, accumulation, gpus):
+    steps = {"community_learning_train": {"batch_size": batch, "accumulation": accumulation}}
+    runs = {"one": {"system": "community_learning"}}
+    found = Runs(load({"dataset": "toy", "gpus_per_job": wanted, "runs": runs, "steps": steps}))
+    assert found.gpus("one", "community_learning_train") == gpus
+    assert found.gpus("one", "community_learning_infer") == wanted

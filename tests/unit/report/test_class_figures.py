@@ -1,0 +1,49 @@
+"""Tables class by class on the report's page, beside the paper's figures."""
+
+import json
+import re
+
+import pytest
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.report.class_figures import class_figures_html
+
+
+def cells(html: str) -> list[list[str]]:
+    """Rows of the text of their cells."""
+    rows = re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
+    return [
+        [re.sub(r"<[^>]+>", " ", cell).strip() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)]
+        for row in rows
+    ]
+
+
+def written(path, split="val", **metrics):
+    path.write_text(
+        json.dumps({"split": split, "supervision": [], "metrics": {"background_iou": 0.9}, "per_class": metrics})
+    )
+    return path
+
+
+def test_semantic_maps_of_evaluation_images_stand_beside_the_papers(tmp_path):
+    rows = [
+        ("learning_to_segment", "semantic", written(tmp_path / "val.json", iou={"cat": 0.5, "dog": 0.25})),
+        ("learning_to_segment", "semantic", written(tmp_path / "train.json", "train", iou={"cat": 1, "dog": 1})),
+        ("learning_to_segment", "labels/round00", tmp_path / "is_not_read.json"),
+    ]
+    header, *lines = cells(class_figures_html(rows, ["cat", "dog"], "voc2012"))
+    assert len(header) == 3 and "the paper" in header[2]
+    assert lines == [["background", "90.0", "85.4"], ["cat", "50.0", "67.5"], ["dog", "25.0", "48.7"]]
+    assert cells(class_figures_html(rows, ["cat", "dog"], "shapes"))[1] == ["background", "90.0"]
+
+
+def test_predictions_have_no_background(tmp_path):
+    rows = [("bestie", "predictions", written(tmp_path / "f.json", mask_ap50={"cat": None, "dog": 0.125}))]
+    assert cells(class_figures_html(rows, ["cat", "dog"], "voc2012"))[1:] == [["cat", "-"], ["dog", "12.5"]]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"split": "val"}'])
+def test_a_file_without_figures_is_named(tmp_path, text):
+    (tmp_path / "f.json").write_text(text)
+    with pytest.raises(InputError, match=r"f\.json holds no figures"):
+        class_figures_html([("a", "predictions", tmp_path / "f.json")], ["cat"], "d")

@@ -1,0 +1,139 @@
+"""Settings of the steps in community_learning/."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
+from wsis_steps.vision.settings import Training
+
+Sides = Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+
+class CommunityLearningTrain(Training):
+    """Detector, mask generation and segmentation, trained together (Deep Community Learning, sections 3 and 4.1)."""
+
+    backbone: Literal["small", "mobilenet_v2", "resnet50"] = "resnet50"
+    """Feature extractor."""
+    norm: Literal["group", "frozen"] = "group"
+    """group: every batch normalisation of the backbone becomes group normalisation, with its scale and shift; frozen:
+    batch normalisation keeps the statistics of the weights. Paper: group, for its batches of two."""
+    proposals: Literal["selective_search", "imported"] = "selective_search"
+    """Boxes that may hold an object; paper: Selective Search. imported: those of proposals_import_proposals."""
+    iterations: Positive = 120_000
+    """Steps of the optimiser."""
+    batch_size: Positive = 2
+    accumulation: Positive = 1
+    """Parts that a batch goes through the network in, so that a larger one fits into memory; divides batch_size."""
+    head_factor: Annotated[float, Field(gt=0)] = 1.0
+    """New layers learn this many times as fast as the backbone; paper: 1, OICR's code: 10 for refinement heads."""
+    bias_factor: Annotated[float, Field(gt=0)] = 1.0
+    """Biases learn this many times as fast as weights; paper: not stated, OICR's code: 2."""
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    schedule: Literal["constant", "drop", "poly", "one_cycle"] = "drop"
+    drop_at: tuple[Fraction, ...] = (0.75,)
+    short_sides: Sides = (480, 576, 688, 864, 1000)
+    """Pixels; the shorter side after resizing is one of these, drawn at random."""
+    long_side: Positive = 2000
+    """Pixels; the longer side is at most this, whatever the shorter would be."""
+    turns: bool = False
+    """Random quarter turns and vertical flips; for pictures without an up."""
+    max_proposals: Positive = 4000
+    """Of an image with more, this many are drawn at random each time; paper: all."""
+    roi: Literal["align", "pool"] = "align"
+    """How the features of a proposal are taken from those of the picture."""
+    roi_size: Positive = 7
+    """Cells of a side of the detector's features; paper 7."""
+    roi_chunk: Positive = 256
+    """Proposals that go through the network at once, fewer where they have more cells. Changes memory and time, not the
+    result."""
+    refinement_heads: Positive = 3
+    """K of equation 6; paper 3."""
+    seed_overlap: Fraction = 0.5
+    """A proposal takes the class of its seed from this IoU on."""
+    ignore_below: Fraction = 0.0
+    """Proposals below this IoU with every seed teach nothing; OICR and paper 0, PCL 0.1."""
+    foreground_nms: Fraction = 0.3
+    """IoU of the suppression that leaves the foreground proposals."""
+    foreground_share: Fraction = 0.5
+    """Foreground proposals have at least this share of their class's highest score; paper: not stated."""
+    foreground_overlap: Fraction = 0.5
+    """Proposals with this IoU with a foreground proposal are objects in mask generation; paper: not stated."""
+    background_overlap: Fraction = 0.1
+    """Background proposals overlap the foreground at least by this; paper: not stated."""
+    sampled_objects: Positive = 32
+    """Most proposals of objects of an image in mask generation; paper: not stated."""
+    sampled_background: Count = 32
+    """Most proposals of background of an image in mask generation; paper: not stated."""
+    regression: Literal["class_agnostic", "class_specific", "none"] = "class_agnostic"
+    """Box regressor: one for all classes, one for each (ablation), or none (ablation)."""
+    regression_overlap: Fraction = 0.6
+    """A proposal is regressed to its nearest pseudo ground truth above this IoU."""
+    regression_target: Literal["best", "cluster"] = "best"
+    """Pseudo ground truth of a class: its best foreground proposal (paper), or the mean of the proposals near that,
+    weighted by their scores."""
+    cluster_overlap: Fraction = 0.3
+    """IoU from which a proposal is near the best one, for regression_target: cluster."""
+    offset_deviations: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
+    """Offsets are divided by these; paper: not stated, those of Fast R-CNN."""
+    regressor_width: Positive = 1024
+    """Units of the regressor's first layer; paper: not stated."""
+    regressor_pooling: Literal["mean", "none"] = "mean"
+    """What the regressor sees of res5: the mean over its cells, as the classifiers do, or each cell; paper: not
+    stated. In the mean little is left of where in the proposal its object lies."""
+    mask_generation: bool = True
+    """Class activation maps of the proposals; without them boxes are the masks (ablation)."""
+    activation_maps: Annotated[int, Field(ge=1, le=4)] = 3
+    """How many of the backbone's last four levels have a class activation map; paper 3."""
+    activation_width: Positive = 512
+    """Channels below a class activation map; paper: not stated."""
+    background_map: bool = True
+    """A background class in the maps' classifiers; false is an ablation."""
+    weighted_pooling: bool = True
+    """The middle of a proposal weighs more in the maps' classifiers; false is an ablation."""
+    pooling_sigma: Annotated[float, Field(gt=0)] = 0.25
+    """Width of that Gaussian over the proposal's side; paper: not stated."""
+    feature_smoothing: bool = True
+    """log(1 + f) of the features below a map; false is an ablation."""
+    mask_size: Positive = 28
+    """T: cells of a side of a mask."""
+    mask_threshold: Fraction = 0.4
+    """xi of equations 1 and 10: where the mean map is higher, an object is taken to be."""
+    segmentation: bool = True
+    """Instance segmentation, trained on the masks that the maps make; false is an ablation."""
+    segmentation_width: Positive = 256
+    """Channels of its convolutions; paper: not stated."""
+    segmentation_layers: Positive = 4
+    """Convolutions before its output."""
+    segmentation_mean: bool = False
+    """Divide equation 9 by the number of proposals; as printed it is their sum."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "CommunityLearningTrain":
+        if self.segmentation and not self.mask_generation:
+            raise ValueError("segmentation learns from mask_generation; set segmentation to false too")
+        if self.batch_size % self.accumulation:
+            raise ValueError(f"accumulation is {self.accumulation}, which does not divide batch_size {self.batch_size}")
+        if self.background_overlap > self.foreground_overlap:
+            raise ValueError("background_overlap is above foreground_overlap")
+        return self
+
+
+class CommunityLearningInfer(Settings):
+    """Detections with masks, the mean over scales and mirrored pictures (Deep Community Learning, section 3.4)."""
+
+    short_sides: Sides = (480, 576, 688, 864, 1000)
+    """Pixels; the shorter side of the picture in each of the passes that are averaged."""
+    long_side: Positive = 2000
+    """Pixels; the longer side at most."""
+    flip: bool = True
+    """Each pass also on the mirrored picture."""
+    nms: Fraction = 0.3
+    """Box overlap above which the weaker detection of a class goes."""
+    score_threshold: Fraction = 1e-3
+    """Detections with a lower score are left out; paper: not stated."""
+    detections: Positive = 100
+    """Detections an image at most; paper: not stated."""
+    roi_chunk: Positive = 256
+    """Proposals that go through the network at once, fewer where they have more cells. Changes memory and time, not the
+    result."""

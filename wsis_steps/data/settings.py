@@ -1,0 +1,89 @@
+"""Settings of the steps in data/."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from wsis_steps.engine.settings import Fraction, Positive, Settings
+from wsis_steps.vision.settings import Split
+
+
+class DataDrawShapes(Settings):
+    """The generated data set."""
+
+    image_size: Annotated[int, Field(ge=32, le=1024)] = 96
+    """Side of the square images in pixels."""
+    train: Positive = 480
+    """Number of training images."""
+    val: Positive = 120
+    """Number of evaluation images, drawn from other seeds."""
+    difficulty: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """Scales noise, blur, distractors and overlap; 0 is easy."""
+    seed: int = 0
+    """Seed of every picture."""
+
+
+class DataDownloadArchives(Settings):
+    """Official archives that are fetched into data/, for `make voc2012` and `make coco2017`."""
+
+    archives: tuple[Literal["voc", "sbd", "coco"], ...] = ()
+    """voc: VOC 2012, 2.0 GB; sbd: the masks of trainaug, 1.4 GB; coco: COCO 2017, 20.4 GB."""
+
+
+class DataImportDataset(Settings):
+    """Where the data come from and how they are read."""
+
+    format: Literal["shapes", "voc", "coco", "folder", "class_folders", "drawn"] = "shapes"
+    """`shapes` is drawn by data_draw_shapes; the others are read from `root`; `drawn`: pictures that people have worked
+    on in Label Studio, CVAT, LabelMe or a tool that writes COCO JSON."""
+    root: Path | None = None
+    """Folder of the data set: VOCdevkit/VOC2012, COCO with `annotations/`, images with `tags.csv`, or (class_folders) a
+    folder of images for each class, as ImageNet has."""
+    annotations: Path | None = None
+    """Drawn only: the file that the tool exported; by default LabelMe's files beside the pictures."""
+    class_map: Path | None = None
+    """Class folders only: a CSV file `folder,class` that says which folders are read; by default all, each a class."""
+    val_root: Path | None = None
+    """Class folders only: a VOC tree whose `val_list` is evaluated on, in place of `val_share`."""
+    sbd_root: Path | None = None
+    """VOC only: the SBD `dataset` folder, whose masks complete trainaug."""
+    train_list: str = "train"
+    """VOC only: list in ImageSets/Segmentation, or a path, of the training images."""
+    val_list: str = "val"
+    """VOC, and class folders with `val_root`: list of the evaluation images."""
+    difficult: Literal["include", "exclude"] = "include"
+    """VOC only: whether objects marked difficult give tags."""
+    class_names: tuple[str, ...] | None = None
+    """Order of the classes; by default taken from the data."""
+    truth: tuple[Split, ...] = ("train", "val")
+    """Splits whose true masks are read, for evaluation and for the systems `supervised` and `supervised_semantic`
+    only; folders have none, but for those of `val_root`. Drawn: none by default; name those in which a mask was drawn
+    on every object."""
+    val_share: Fraction = 0.2
+    """Folders and drawn only: share of the images kept for evaluation that no split is given for (a column of
+    `tags.csv`, a subset of CVAT's)."""
+
+    @model_validator(mode="after")
+    def _folders_have_no_masks(self) -> "DataImportDataset":
+        if self.format == "drawn" and "truth" not in self.model_fields_set:
+            self.truth = ()
+        if self.format in ("folder", "class_folders"):
+            possible = ("val",) if self.format == "class_folders" and self.val_root else ()
+            if set(self.truth) - set(possible) and "truth" in self.model_fields_set:
+                raise ValueError(
+                    f"format {self.format} has no masks of these images, so truth must be {list(possible)}"
+                )
+            self.truth = tuple(split for split in self.truth if split in possible)
+        return self
+
+
+class DataImportSemantic(Settings):
+    """Semantic maps made elsewhere: a folder of PNG files named after the images."""
+
+    folder: Path | None = None
+    """Where the PNG files are; 0 background, 1 and up the classes, 255 unsure."""
+
+
+class DataImportCorrections(Settings):
+    """Labels that people corrected; which file, a run says under `corrections`."""

@@ -1,0 +1,37 @@
+"""Leases of GPUs, so that local jobs share several.
+
+Snakemake counts `gpu` resources but hands out no ids. A step leases an id by locking a file that the kernel
+unlocks when the process dies, however it dies.
+"""
+
+import fcntl
+import logging
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+log = logging.getLogger("wsis")
+_held: list[IO] = []  # a lease lasts as long as its open file
+
+
+def lease(slots: int, folder: Path | None = None, wait: float = 1.0) -> int:
+    """Takes one of `slots` device ids, waiting until one is free; it is given back when the process ends."""
+    folder = folder or Path(tempfile.gettempdir()) / f"wsis-gpu-leases-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    told = False
+    while True:
+        for slot in range(slots):
+            file = (folder / str(slot)).open("w")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                continue
+            _held.append(file)
+            return slot
+        if not told:
+            log.info("waiting for one of %d GPUs", slots)
+            told = True
+        time.sleep(wait)

@@ -1,0 +1,91 @@
+"""How a call ends: what goes wrong becomes a sentence and an exit status, and all of it goes to the log."""
+
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.shards import RANK_OF_SHARE, number_of_share
+
+log = logging.getLogger("wsis")
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+NO_ACCESS = {errno.EROFS, errno.EACCES, errno.EPERM}
+WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+
+
+def guarded(call: Callable[[], None]) -> int:
+    """Exit status of a call; what goes wrong is logged, with a traceback only where this program is at fault."""
+    try:
+        call()
+    except InputError as error:
+        # torch wraps what a loading process raised in a traceback; the sentence is its end
+        log.error("%s", str(error).rsplit("InputError: ", 1)[-1].strip())
+        return 2
+    except KeyboardInterrupt:
+        log.error("Interrupted; no unfinished output was kept, and a training goes on from its last checkpoint.")
+        return 130
+    except (
+        ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError,
+        RuntimeError, TypeError, ValueError,
+    ) as error:  # fmt: skip
+        sentence = _environment_fault(error)
+        if sentence is None:
+            log.exception("%s", error)
+            return 1
+        log.error("%s", sentence)
+        return 2
+    return 0
+
+
+def _environment_fault(error: BaseException) -> str | None:
+    """A sentence where the machine, not this program, is at fault: disk, permission, path or memory; else None.
+
+    A library may hide a full disk behind an error of its own, so all that led to the error counts there.
+    """
+    chain, link = [], error
+    while link is not None:
+        chain, link = [*chain, link], link.__context__
+    chain = [link for link in chain if isinstance(link, OSError)]
+    names = [str(link.filename) for link in chain if link.filename]
+    where = f" ({names[0]})" if names else ""
+    text, number = str(error), getattr(error, "errno", None)
+    if any(link.errno in NO_ROOM for link in chain):
+        return f"No space left on the disk{where}; nothing was kept of the unfinished output."
+    if number in NO_ACCESS:
+        return f"No permission to read or write{where}; nothing was kept of the unfinished output."
+    if number in WRONG_PATH and names:
+        return f"{names[0]} cannot be used: {error.strerror}."
+    if "synchronously read data" in text:
+        return f"An input is damaged ({error}); delete the file that is, and run again."
+    memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if memory or "can't allocate memory" in text:
+        return "Out of memory; use a smaller batch or image size."
+    return None
+
+
+def start_log(path: Path | None) -> None:
+    """Sends the log to the terminal and, where it can be written, to a file."""
+    rank, _ = torchrun_rank()
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    with contextlib.suppress(OSError):  # a log that cannot be written must not stop the work
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if rank == 0 and RANK_OF_SHARE not in os.environ:  # else there is one that has begun it
+                path.write_text("")
+            handlers.append(logging.FileHandler(path, mode="a"))
+    logging.basicConfig(
+        level=logging.ERROR if rank or number_of_share() else logging.INFO,  # the other ranks would say the same again
+        handlers=handlers,
+        force=True,
+        datefmt="%H:%M:%S",
+        format="%(asctime)s %(message)s",
+    )
+    logging.captureWarnings(True)
+
+
+def torchrun_rank() -> tuple[int, int]:
+    """Number of this process among those that torchrun started, and how many they are."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))

@@ -1,0 +1,50 @@
+"""Settings of the steps in evaluation/ and report/."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from wsis_steps.engine.settings import Positive, Settings
+
+
+class EvaluationScoreInstances(Settings):
+    """Mask and box figures of predictions."""
+
+    matching: Literal["argmax", "uncovered"] = "argmax"
+    """argmax: a prediction counts for its best truth only (BESTIE, IRN); uncovered: for the best left (SDS)."""
+    void: Literal["keep", "drop"] = "keep"
+    """drop leaves void pixels out of the overlap (WISE, BBTP)."""
+
+
+class EvaluationScoreLabels(EvaluationScoreInstances):
+    """Quality of pseudo labels on the training images."""
+
+
+class EvaluationScoreSemantics(Settings):
+    """Mean intersection over union of semantic maps."""
+
+
+def _ascending(values: tuple[int, ...]) -> tuple[int, ...]:
+    if any(a >= b for a, b in zip(values, values[1:], strict=False)):
+        raise ValueError(f"the numbers {', '.join(map(str, values))} do not ascend")
+    return values
+
+
+Counts = Annotated[tuple[Positive, ...], Field(min_length=1), AfterValidator(_ascending)]
+
+
+class EvaluationScoreProposals(Settings):
+    """How well proposals cover the true instances, by the number of proposals that are taken."""
+
+    counts: Counts = (100, 200, 500, 1000, 2000)
+    """Numbers of proposals an image, best first; all of them are scored, too."""
+    void: Literal["keep", "drop"] = "drop"
+    """drop leaves void pixels out of the overlap (MCG's benchmark)."""
+
+
+class EvaluationListResults(Settings):
+    """Which files the table and the report show."""
+
+
+class EvaluationSummarise(Settings):
+    """All figures of all runs in one table."""

@@ -1,0 +1,66 @@
+"""Settings of the steps in maskrcnn/."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
+from wsis_steps.vision.settings import Training
+
+
+class MaskrcnnTrain(Training):
+    """Mask R-CNN on any labels (values: the IRN author's recipe for pseudo labels)."""
+
+    backbone: Literal["small", "mobilenet_v2", "resnet50", "resnet101"] = "resnet50"
+    """Feature extractor below the feature pyramid."""
+    iterations: Positive = 18_000
+    """Steps of the optimiser."""
+    batch_size: Positive = 4
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    schedule: Literal["constant", "drop", "poly", "one_cycle"] = "drop"
+    drop_at: tuple[Fraction, ...] = (12 / 18, 16 / 18)
+    warm_up: Count = 500
+    min_size: Positive = 512
+    """Shorter side in pixels."""
+    max_size: Positive = 800
+    """Longer side in pixels at most."""
+    fpn_channels: Positive = 256
+    """Channels of the feature pyramid."""
+    anchor_scale: Annotated[float, Field(gt=0)] = 8.0
+    """Side of the anchors over the stride of their level."""
+    proposals_before_nms: tuple[Positive, Positive] = (2000, 1000)
+    """Per level, in training and in inference."""
+    proposals_after_nms: tuple[Positive, Positive] = (2000, 1000)
+    """Per image, in training and in inference."""
+    rois: Positive = 512
+    """Regions sampled from an image in training."""
+    box_width: Positive = 1024
+    """Channels of the box head's layers."""
+    mask_width: Positive = 256
+    """Channels of the mask head's convolutions."""
+    mask_layers: Positive = 4
+    """Convolutions of the mask head."""
+    frozen_levels: Count = 1
+    """Levels of a pretrained backbone, from the finest, that are not trained."""
+    turns: bool = False
+    """Random quarter turns and vertical flips; for pictures without an up."""
+    use_scores: bool = True
+    """Weigh each instance by its label's weight and score; false counts all alike."""
+    minimal_score: Fraction = 0.05
+    """Labels below are ignored regions: neither object nor background."""
+
+
+class MaskrcnnInfer(Settings):
+    """Predictions of the evaluation images."""
+
+    min_size: Positive = 512
+    """Shorter side in pixels."""
+    max_size: Positive = 800
+    """Longer side in pixels at most."""
+    score_threshold: Fraction = 0.05
+    """Detections with a lower score are left out."""
+    nms: Fraction = 0.5
+    """Box overlap above which the weaker detection goes."""
+    detections: Positive = 100
+    """Detections an image at most."""

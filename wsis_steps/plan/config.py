@@ -1,0 +1,141 @@
+"""The runs and the whole configuration, validated; imports no torch."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.settings import Count, Positive, Settings, explain
+from wsis_steps.plan.steps import STEPS
+
+# Steps whose results all runs share, or whose figures must be comparable between them.
+SHARED_STEPS = ("data_draw", "data_import_dataset", "data_download", "proposals_", "evaluation_", "report_")
+
+
+class Run(Settings):
+    """A system with its overrides: one row of the table, one folder under results/<dataset>/."""
+
+    system: Literal[
+        "bestie",
+        "community_learning",
+        "annotation_consistency",
+        "learning_to_segment",
+        "supervised",
+        "supervised_semantic",
+    ]
+    """Which chain of steps; supervised (Mask R-CNN) and supervised_semantic (the network of learning_to_segment) train
+    on the true masks, as upper bounds."""
+    rounds: Positive = 1
+    """How often the system trains, each time on the labels that the last round refined; of annotation_consistency, how
+    often its prediction network does."""
+    semantic: Literal["activation_crf", "learning_to_segment", "imported"] = "activation_crf"
+    """Where BESTIE's semantic maps come from."""
+    supervision: Literal["tags", "points", "boxes"] = "tags"
+    """What the system may see of the training images; points are for bestie, boxes for annotation_consistency."""
+    maskrcnn: bool | None = None
+    """Train a Mask R-CNN on the last labels; without it the system's own predictions are the result. By default bestie
+    does and community_learning does not, as in their papers."""
+    corrections: dict[Count, Path] = {}
+    """Files of labels that people corrected (`wsis export` and back), by the round that they correct: what trains on
+    that round's labels takes them instead."""
+    seed: Count | None = None
+    """Seed of every training step of the run; by default the configuration's."""
+    steps: dict[str, dict[str, Any]] = {}
+    """Settings that differ from the global ones, by step."""
+
+    @property
+    def retrains(self) -> bool:
+        """Whether a Mask R-CNN on the last labels is the result."""
+        return self.system == "bestie" if self.maskrcnn is None else self.maskrcnn
+
+    @model_validator(mode="after")
+    def _check(self) -> "Run":
+        own = self.system == "annotation_consistency"
+        if own and self.supervision == "points":
+            raise ValueError("annotation_consistency learns from tags or boxes, not from points")
+        if not own and self.supervision == "boxes":
+            raise ValueError(f"{self.system} does not learn from boxes; annotation_consistency does")
+        if own and self.maskrcnn is not None:
+            raise ValueError("annotation_consistency ends in a Mask R-CNN of its own; leave maskrcnn out")
+        self._check_corrections()
+        return self
+
+    def _check_corrections(self) -> None:
+        """ValueError where a correction is of labels that nothing trains on."""
+        last = {"bestie": self.rounds, "community_learning": 0}.get(self.system, -1) - (not self.retrains)
+        for number in self.corrections:
+            if number > last:
+                learnt = f"round 0 to {last}" if last > 0 else "round 0" if last == 0 else "no such labels"
+                raise ValueError(
+                    f"corrections: nothing trains on labels of round {number}; this run trains on {learnt}"
+                )
+
+
+class Configuration(Settings):
+    """The whole of config.yaml."""
+
+    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    """Name of the data set: its folder under results/."""
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1)] = (0,)
+    """With more than one, every run is repeated as <run>_seed<k>."""
+    shards: Positive = 1
+    """Jobs that share the images of proposals, activation maps, CRFs and inference, for clusters; the results have the
+    same bytes whatever their number."""
+    gpus_per_job: Count = 1
+    """GPUs that a training or an inference may use at once. A training uses as many as share its batches evenly;
+    inference divides its images. 0 asks for none, for clusters without."""
+    runs: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Run]
+    """Runs by name. One that is null is left out: so a second --configfile drops a run of the first."""
+    steps: dict[str, dict[str, Any]] = {}
+    """Settings of steps for all runs."""
+
+    @field_validator("runs", mode="before")
+    @classmethod
+    def _drop_null(cls, runs: Any) -> Any:
+        return {name: run for name, run in runs.items() if run is not None} if isinstance(runs, dict) else runs
+
+    @model_validator(mode="after")
+    def _check(self) -> "Configuration":
+        if not self.runs:
+            raise ValueError("runs is empty; name at least one run")
+        if "shared" in self.runs:
+            raise ValueError("runs: 'shared' is a reserved name")
+        if len(self.seeds) > 1 and any(run.seed is not None for run in self.runs.values()):
+            raise ValueError("runs: a run with its own seed cannot be repeated for several seeds; drop one of the two")
+        sections = {"steps": self.steps}
+        sections.update({f"runs.{name}.steps": run.steps for name, run in self.runs.items()})
+        for where, steps in sections.items():
+            for step, values in steps.items():
+                if step not in STEPS:
+                    raise ValueError(f"{where}: there is no step '{step}', {nearest(step, STEPS)}")
+                if where != "steps" and step.startswith(SHARED_STEPS):
+                    raise ValueError(f"{where}.{step} would be the same for all runs; set it under the global 'steps'")
+                if "supervision" in (values or {}):
+                    raise ValueError(f"{where}.{step}: supervision is a run's; write it beside its system")
+                merged = {**(self.steps.get(step) or {}), **(values or {})}
+                try:
+                    STEPS[step].model_validate(merged)
+                except ValidationError as error:
+                    raise ValueError(explain(error, STEPS[step], f"{where}.{step}")) from error
+        return self
+
+
+def load(values: dict[str, Any]) -> Configuration:
+    """Validates a configuration and repeats its runs for each seed; InputError names every wrong key."""
+    try:
+        configuration = Configuration.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, Configuration, "the configuration")) from error
+    if len(configuration.seeds) == 1:
+        runs = {
+            name: run.model_copy(update={"seed": configuration.seeds[0] if run.seed is None else run.seed})
+            for name, run in configuration.runs.items()
+        }
+    else:
+        runs = {
+            f"{name}_seed{seed}": run.model_copy(update={"seed": seed})
+            for seed in configuration.seeds
+            for name, run in configuration.runs.items()
+        }
+    return configuration.model_copy(update={"runs": runs})

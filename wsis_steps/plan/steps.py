@@ -1,0 +1,39 @@
+"""The settings of every step, found by the folders of the package; imports no torch.
+
+Each folder has a `settings.py`, in which the class of a step is named like the step: `BestieTrain` holds the settings
+of `bestie_train`. Defaults are the papers' values. A step's section in `config.yaml` carries the step's name; a run may
+override any of them under its own `steps`. Devices, worker counts and log intervals are not settings.
+"""
+
+import importlib
+import re
+from pathlib import Path
+
+from wsis_steps.engine.settings import Settings
+
+PACKAGE = Path(__file__).parents[1]
+# In the order of the pipeline; the folders of systems are found and lie between the two.
+FIRST, LAST = ("data", "proposals", "classifier", "postprocess"), ("maskrcnn", "evaluation", "report")
+
+
+def folders() -> list[str]:
+    """The folders that hold steps, in the order of the pipeline."""
+    own = {path.parent.name for path in PACKAGE.glob("*/settings.py")} - {"engine", "vision", *FIRST, *LAST}
+    return [*FIRST, *sorted(own), *LAST]
+
+
+def _settings_of(folder: str) -> dict[str, type[Settings]]:
+    """The settings of the steps of a folder by the names of the steps, in the order of the file."""
+    module = importlib.import_module(f"wsis_steps.{folder}.settings")
+    found = {}
+    for name, value in vars(module).items():
+        step = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        own = isinstance(value, type) and issubclass(value, Settings) and value.__module__ == module.__name__
+        if own and step.startswith(f"{folder}_"):
+            found[step] = value
+    return found
+
+
+STEPS: dict[str, type[Settings]] = {
+    step: settings for folder in folders() for step, settings in _settings_of(folder).items()
+}

@@ -1,0 +1,14 @@
+"""Settings of the steps in report/."""
+
+from wsis_steps.engine.settings import Positive, Settings
+
+
+class ReportListCosts(Settings):
+    """What each step took: time, memory, bytes written."""
+
+
+class ReportRenderReport(Settings):
+    """The page a person opens."""
+
+    images: Positive = 1500
+    """Images of each split in the gallery at most; of more, evenly spaced ones."""

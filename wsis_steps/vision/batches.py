@@ -1,0 +1,59 @@
+"""Pictures as tensors: one, several of a size, several of many sizes."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from wsis_steps.vision.images import Pictures
+
+
+def to_tensor(picture: np.ndarray) -> torch.Tensor:
+    """uint8 (3, h, w) tensor of an RGB picture (h, w, 3)."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+
+
+def read_ahead(
+    pictures: Pictures,
+    members: Iterable[int],
+    prepare: Callable[[np.ndarray], torch.Tensor],
+    threads: int,
+    batch: int,
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Yields (image indices, their prepared pictures stacked) in order, decoding in threads ahead of the reader.
+
+    A batch holds up to `batch` neighbours whose prepared pictures have the same shape; every so many begin a new one,
+    so that pictures meet as they would in one job where several share them.
+    """
+    indices: list[int] = []
+    stack: list[torch.Tensor] = []
+    with ThreadPoolExecutor(max(threads - 1, 1)) as pool:
+        waiting, taken = deque(), 0
+        todo = iter(members)
+        for i in itertools.chain(todo, [None]):
+            if i is not None:
+                waiting.append((int(i), pool.submit(lambda i=i: prepare(pictures.read(i)))))
+            while waiting and (i is None or len(waiting) > 2 * batch):
+                index, future = waiting.popleft()
+                picture = future.result()
+                if stack and (taken % batch == 0 or picture.shape != stack[0].shape):
+                    yield indices, torch.stack(stack)
+                    indices, stack = [], []
+                taken += 1
+                indices.append(index)
+                stack.append(picture)
+    if stack:
+        yield indices, torch.stack(stack)
+
+
+def stack_pictures(pictures: list[torch.Tensor], normalise: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """Normalised pictures (B, 3, H, W) of uint8 pictures (3, h, w), at the top left of the largest height and width;
+    the mean color around them."""
+    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
+    stacked = torch.zeros(len(pictures), 3, height, width, device=pictures[0].device)
+    for place, picture in zip(stacked, pictures, strict=True):
+        place[:, : picture.shape[1], : picture.shape[2]] = normalise(picture[None])[0]
+    return stacked

@@ -1,0 +1,97 @@
+"""The contract of pictures with their weak annotations: `images.h5`."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import h5py
+import numpy as np
+
+from wsis_steps.engine.output import OutputFile
+from wsis_steps.vision.contracts.artifact import Artifact, write_image_table
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """The weak annotation of one image: tags (categories), points (n, 3) x, y, category, boxes (n, 5)."""
+
+    tags: np.ndarray
+    points: np.ndarray
+    boxes: np.ndarray
+
+
+class Images(Artifact):
+    """`images.h5`: encoded pictures with their weak annotations and the split of each (`train` or `val`)."""
+
+    schema = "images"
+
+    @cached_property
+    def splits(self) -> np.ndarray:
+        return self.file["image/split"].asstr()[:]
+
+    def members(self, split: str) -> np.ndarray:
+        """Indices of the images of a split, int64, in the order of the list that was imported."""
+        return np.flatnonzero(self.splits == split)
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        return self.file["picture/offsets"][:]
+
+    def encoded(self, i: int) -> np.ndarray:
+        """The JPEG or PNG bytes of image i as uint8."""
+        return self.dataset("picture/bytes")[self._offsets[i] : self._offsets[i + 1]]
+
+    @cached_property
+    def tags(self) -> np.ndarray:
+        """bool (images, classes)."""
+        tags = np.zeros((len(self), len(self.class_names)), dtype=bool)
+        tags[self.file["tags/image"][:], self.file["tags/category"][:]] = True
+        return tags
+
+    @cached_property
+    def points(self) -> list[np.ndarray]:
+        """Per image float32 (n, 3): x, y, category."""
+        return self._per_image("points", 3)
+
+    @cached_property
+    def boxes(self) -> list[np.ndarray]:
+        """Per image float32 (n, 5): x1, y1, x2, y2, category."""
+        return self._per_image("boxes", 5)
+
+    def _per_image(self, name: str, width: int) -> list[np.ndarray]:
+        owner, rows = self.file[f"{name}/image"][:], self.file[f"{name}/rows"][:].reshape(-1, width)
+        return np.split(rows, np.searchsorted(owner, np.arange(1, len(self))))
+
+
+class ImagesWriter:
+    """Appends pictures one by one to `images.h5`; `close` writes the tables."""
+
+    def __init__(self, file: OutputFile) -> None:
+        self.file = file
+        self.bytes = file.create_dataset(
+            "picture/bytes", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(1 << 18,)
+        )
+        self.offsets, self.table, self.annotations = [0], [], []
+
+    def add(self, identity: str, split: str, data: bytes, height: int, width: int, annotation: Annotation) -> None:
+        self.file.check()
+        end = self.offsets[-1] + len(data)
+        self.bytes.resize((end,))
+        self.bytes[self.offsets[-1] : end] = np.frombuffer(data, dtype=np.uint8)
+        self.offsets.append(end)
+        self.table.append((identity, split, height, width))
+        self.annotations.append(annotation)
+
+    def close(self) -> None:
+        ids, splits, heights, widths = zip(*self.table, strict=True)
+        write_image_table(self.file, ids, heights, widths, [1] * len(ids))
+        self.file.create_dataset("image/split", data=np.array(splits, dtype=object), dtype=h5py.string_dtype())
+        self.file.create_dataset("picture/offsets", data=np.array(self.offsets, dtype=np.int64))
+        for name, width in (("tags", 1), ("points", 3), ("boxes", 5)):
+            parts = [np.asarray(getattr(a, name), np.float32).reshape(-1, width) for a in self.annotations]
+            owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+            rows = np.concatenate(parts)
+            self.file.create_dataset(f"{name}/image", data=owner.astype(np.int64))
+            if name == "tags":
+                self.file.create_dataset("tags/category", data=rows[:, 0].astype(np.int64))
+            else:
+                self.file.create_dataset(f"{name}/rows", data=rows)

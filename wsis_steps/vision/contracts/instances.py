@@ -1,0 +1,147 @@
+"""The contract of instances: labels, predictions and truth, one flat table over all of them."""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from wsis_steps.engine.output import OutputFile
+from wsis_steps.engine.provenance import Provenance
+from wsis_steps.vision.contracts.artifact import Artifact, create, write_bytes, write_image_table
+
+
+@dataclass(frozen=True)
+class ImageInstances:
+    """The instances of one image: labels, predictions or truth.
+
+    rles: COCO run-length masks (compressed bytes); categories int64 (n,); scores float32 (n,) 0 to 1;
+    boxes float32 (n, 4) xyxy; areas float64 (n,) pixels; crowd bool (n,); ignore: the pixels that count
+    neither way, or None; weights float32 (n,) in training, None = all 1.
+    """
+
+    rles: list[dict]
+    categories: np.ndarray
+    scores: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    crowd: np.ndarray
+    ignore: dict | None = None
+    weights: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.rles)
+
+    def at(self, rows: np.ndarray) -> "ImageInstances":
+        """Some of them, by their numbers int64 (m,)."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        chosen = {name: None if column is None else column[rows] for name, column in columns.items()}
+        return replace(self, rles=[self.rles[row] for row in rows], **chosen)
+
+
+class Instances(Artifact):
+    """Labels, predictions or truth of a list of images: one flat table over all instances."""
+
+    schema = "instances"
+
+    def read(self, i: int) -> ImageInstances:
+        """The instances of image i; all masks of the file stay in memory, for what reads them in any order."""
+        return self._build(i, self._masks)
+
+    def _build(self, i: int, masks: np.ndarray | h5py.Dataset) -> ImageInstances:
+        rows = self.rows(i)
+        size = [int(self.heights[i]), int(self.widths[i])]
+        ignore = self._ignore[0][self._ignore[1][i] : self._ignore[1][i + 1]].tobytes()
+        ends = self._offsets[rows.start : rows.stop + 1].tolist()
+        data = masks[ends[0] : ends[-1]].tobytes()
+        return ImageInstances(
+            rles=[{"size": size, "counts": data[a - ends[0] : b - ends[0]]} for a, b in pairwise(ends)],
+            ignore={"size": size, "counts": ignore} if ignore else None,
+            **{name: column[rows] for name, column in self._columns.items()},
+        )
+
+    def __iter__(self) -> Iterator[ImageInstances]:
+        """Image by image, each from the file."""
+        masks = self.dataset("mask/bytes")
+        return (self._build(i, masks) for i in range(len(self)))
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {name: self.file[f"instance/{name}"][:] for name in _COLUMNS}
+
+    @cached_property
+    def _masks(self) -> np.ndarray:
+        return self.file["mask/bytes"][:]
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        return self.file["mask/offsets"][:]
+
+    @cached_property
+    def _ignore(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.file["ignore/bytes"][:], self.file["ignore/offsets"][:]
+
+
+_COLUMNS = {
+    "categories": np.int64,
+    "scores": np.float32,
+    "weights": np.float32,
+    "boxes": np.float32,
+    "areas": np.float64,
+    "crowd": bool,
+}
+
+
+def write_instances(
+    path: Path,
+    provenance: Provenance,
+    ids: Sequence[str],
+    heights: Sequence[int],
+    widths: Sequence[int],
+    images: Iterable[ImageInstances],
+) -> None:
+    """Writes the instances of the images, in their order; an image is let go before the next is asked for."""
+    rows = InstanceRows(images)
+    with create(path, Instances.schema, provenance) as file:
+        rows.write(file, ids, heights, widths)
+
+
+class InstanceRows:
+    """The instances of one image after another, each let go before the next is asked for.
+
+    A buffer a column grows with them: small arrays that stay would lie between what a network allocates, which then
+    finds no room where it was before and takes more with every image.
+    """
+
+    def __init__(self, images: Iterable[ImageInstances]) -> None:
+        self.columns = {name: bytearray() for name in _COLUMNS}
+        self.masks, self.ignored = bytearray(), bytearray()
+        self.lengths, self.ignored_lengths, self.counts = array("q"), array("q"), array("q")
+        for image in images:
+            self._add(image)
+
+    def _add(self, image: ImageInstances) -> None:
+        self.counts.append(len(image))
+        for name, dtype in _COLUMNS.items():
+            values = getattr(image, name)
+            self.columns[name] += (np.ones(len(image)) if values is None else values).astype(dtype).tobytes()
+        for rle in image.rles:
+            self.masks += rle["counts"]
+            self.lengths.append(len(rle["counts"]))
+        self.ignored += image.ignore["counts"] if image.ignore else b""
+        self.ignored_lengths.append(len(image.ignore["counts"]) if image.ignore else 0)
+
+    def write(self, file: OutputFile, ids: Sequence[str], heights: Sequence[int], widths: Sequence[int]) -> None:
+        """Writes the tables of `Instances` into an artifact that may hold more."""
+        write_image_table(file, ids, heights, widths, self.counts)
+        for name, dtype in _COLUMNS.items():
+            file.check()
+            column = np.frombuffer(self.columns[name], dtype)
+            file.create_dataset(f"instance/{name}", data=column.reshape(-1, 4) if name == "boxes" else column)
+        file.check()
+        write_bytes(file, "mask", self.masks, self.lengths)
+        write_bytes(file, "ignore", self.ignored, self.ignored_lengths)

@@ -1,0 +1,96 @@
+"""Joins what jobs or processes made that shared a step's images into the file that one alone would have written."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import h5py
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.contracts.artifact import Artifact, create
+from wsis_steps.vision.contracts.instances import Instances, write_instances
+from wsis_steps.vision.contracts.label_sets import LabelSets, write_label_sets
+from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.contracts.proposals import PARTS, Proposals, ProposalsWriter
+
+CONTRACTS: dict[str, type[Artifact]] = {kind.schema: kind for kind in (Maps, Instances, LabelSets, Proposals)}
+
+
+def open_shards(paths: Sequence[Path]) -> list[Artifact]:
+    """The files of the shards.
+
+    Raises:
+        InputError: they are of other contracts, of different jobs, or of the same job with other settings or inputs.
+    """
+    try:
+        with h5py.File(paths[0]) as file:
+            schema = file.attrs.get("schema")
+    except OSError as error:
+        raise InputError(f"{paths[0]} is truncated or no HDF5 file; delete it and run again.") from error
+    if schema not in CONTRACTS:
+        raise InputError(f"{paths[0]} holds '{schema}'; what can be joined is {', '.join(sorted(CONTRACTS))}.")
+    first, *others = shards = [CONTRACTS[schema](path) for path in paths]
+    for shard in others:
+        # a commit between two jobs says nothing about their code, whose fingerprint is compared
+        same = replace(shard.provenance, commit=first.provenance.commit) == first.provenance
+        if not same or shard.attributes.get("kind") != first.attributes.get("kind"):
+            raise InputError(f"{shard.path} and {first.path} were made differently; delete both and run again.")
+    return shards
+
+
+def places(shards: Sequence[Artifact]) -> list[tuple[Artifact, int]]:
+    """Each image as a shard and its number there."""
+    return [(shard, i) for shard in shards for i in range(len(shard))]
+
+
+def join_shards(
+    paths: Sequence[Path], joined: Path, progress: Callable[[Sequence], Iterable] = lambda places: places
+) -> None:
+    """Writes `joined` from maps, instances, label sets or proposals of neighbouring ranges of images, in order.
+
+    progress: passes on the images of maps and proposals, as `Job.progress` does.
+
+    Raises:
+        InputError: the files are of other contracts, of different jobs, or of the same job with other settings.
+    """
+    shards = open_shards(paths)
+    places = [(shard, i) for shard in shards for i in range(len(shard))]
+    if isinstance(shards[0], Maps):
+        _join_maps(shards[0], progress(places), joined)
+    elif isinstance(shards[0], Proposals):
+        _join_proposals(shards[0], progress(places), joined)
+    else:
+        _join_instances(shards, places, joined)
+
+
+def _join_maps(first: Maps, places: Iterable[tuple[Maps, int]], joined: Path) -> None:
+    stored = first.dataset("maps")
+    with create(joined, Maps.schema, first.provenance) as file:
+        writer = MapsWriter(file, stored.shape[1:], stored.dtype)
+        for shard, i in places:
+            writer.add(shard.ids[i], int(shard.heights[i]), int(shard.widths[i]), *shard.read(i))
+        writer.close()
+
+
+def _join_proposals(first: Proposals, places: Iterable[tuple[Proposals, int]], joined: Path) -> None:
+    with create(joined, Proposals.schema, first.provenance) as file:
+        writer = ProposalsWriter(file, first.kind)
+        for shard, i in places:
+            rows = shard.rows(i)
+            columns = {name: shard.dataset(f"proposal/{name}")[rows] for name in writer.columns}
+            parts = {name: shard.part(name, i) for name in PARTS[shard.kind]}
+            writer.add(shard.ids[i], int(shard.heights[i]), int(shard.widths[i]), columns, parts)
+        writer.close()
+
+
+def _join_instances(shards: Sequence[Instances], places: Sequence[tuple[Instances, int]], joined: Path) -> None:
+    table = [
+        list(chain.from_iterable(getattr(shard, name) for shard in shards)) for name in ("ids", "heights", "widths")
+    ]
+    images, provenance = chain.from_iterable(shards), shards[0].provenance
+    if isinstance(shards[0], LabelSets):
+        sets = [shard.sets[shard.rows(i)] for shard, i in places]
+        write_label_sets(joined, provenance, *table, images, sets)
+    else:
+        write_instances(joined, provenance, *table, images)

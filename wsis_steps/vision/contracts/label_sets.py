@@ -1,0 +1,38 @@
+"""K label sets of each image in one table of instances: those of all sets, and which sets each is in."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.engine.provenance import Provenance
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.instances import ImageInstances, InstanceRows, Instances
+
+
+class LabelSets(Instances):
+    """Instances with `instance/sets`, bool (n, K): the label sets that hold each."""
+
+    schema = "label_sets"
+
+    @cached_property
+    def sets(self) -> np.ndarray:
+        """bool (instances, K)."""
+        return self.file["instance/sets"][:]
+
+
+def write_label_sets(
+    path: Path,
+    provenance: Provenance,
+    ids: Sequence[str],
+    heights: Sequence[int],
+    widths: Sequence[int],
+    images: Iterable[ImageInstances],
+    sets: Sequence[np.ndarray],
+) -> None:
+    """Writes the instances of the images, in their order, with the sets (n, K) that hold them."""
+    rows = InstanceRows(images)
+    with create(path, LabelSets.schema, provenance) as file:
+        rows.write(file, ids, heights, widths)
+        file.create_dataset("instance/sets", data=np.concatenate(sets) if len(sets) else np.zeros((0, 0), bool))

@@ -1,0 +1,84 @@
+"""The contract of activation maps and semantic label maps."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from wsis_steps.engine.output import OutputFile
+from wsis_steps.vision.contracts.artifact import Artifact, write_image_table
+
+SEMANTIC = 255  # the category of a row of `Maps` that is a whole label map, not one class
+
+
+class Maps(Artifact):
+    """Activation maps (float16, only the classes an image has) or semantic label maps (uint8, one an image).
+
+    Maps are padded to the largest size in the file, one chunk a map, shuffled and gzipped: the padding costs
+    next to nothing on disk.
+    """
+
+    schema = "maps"
+
+    def read(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Maps (k, h, w) as stored and their categories int64 (k,) of image i."""
+        rows = self.rows(i)
+        height, width = self._sizes[i]
+        return self.dataset("maps")[rows, :height, :width], self._categories[rows]
+
+    def semantic(self, i: int) -> np.ndarray:
+        """The label map of image i, uint8 (h, w): 0 background, 1 + category, 255 unsure."""
+        return self.read(i)[0][0]
+
+    @cached_property
+    def _categories(self) -> np.ndarray:
+        return self.file["category"][:].astype(np.int64)
+
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        return self.file["image/map_size"][:]
+
+
+class MapsWriter:
+    """Appends the maps of one image after another; `close` writes the tables.
+
+    `largest` is the (height, width) that no map exceeds.
+    """
+
+    def __init__(self, file: OutputFile, largest: tuple[int, int], dtype: type) -> None:
+        self.file = file
+        self.maps = file.create_dataset(
+            "maps",
+            shape=(0, *largest),
+            maxshape=(None, *largest),
+            chunks=(1, *largest),
+            dtype=dtype,
+            shuffle=True,
+            compression="gzip",
+            compression_opts=1,
+        )
+        self.table, self.sizes, self.categories = [], [], []
+
+    def add(
+        self,
+        identity: str,
+        height: int,
+        width: int,
+        maps: np.ndarray,
+        categories: Sequence[int] = (SEMANTIC,),
+    ) -> None:
+        """Adds maps (k, h, w) of the image whose own size is (height, width)."""
+        self.file.check()
+        start, (count, rows, columns) = len(self.maps), maps.shape
+        self.maps.resize(start + count, axis=0)
+        if count:
+            self.maps[start:, :rows, :columns] = maps
+        self.table.append((identity, height, width, count))
+        self.sizes.append((rows, columns))
+        self.categories.extend(int(category) for category in categories)
+
+    def close(self) -> None:
+        ids, heights, widths, counts = zip(*self.table, strict=True) if self.table else ((), (), (), ())
+        write_image_table(self.file, ids, heights, widths, counts)
+        self.file.create_dataset("image/map_size", data=np.array(self.sizes, dtype=np.int32).reshape(-1, 2))
+        self.file.create_dataset("category", data=np.array(self.categories, dtype=np.uint8))

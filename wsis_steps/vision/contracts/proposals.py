@@ -1,0 +1,147 @@
+"""The contract of region and box proposals (`proposals/*.h5`): written image by image, read image by image.
+
+One file holds proposals of one kind: `boxes`, `regions` (a superpixel map of each image, as a 16-bit PNG, and which
+superpixels each proposal holds, as packed bits) or `masks` (run-length codes). Rows of an image are ordered by score,
+best first, so the first n rows are the n best.
+"""
+
+import zlib
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+
+from wsis_steps.engine.output import OutputFile
+from wsis_steps.engine.provenance import Provenance
+from wsis_steps.vision.contracts.artifact import Artifact, create, write_image_table
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.regions import BoxProposals, ImageProposals, MaskProposals, RegionProposals
+
+BLOCK = 1 << 18  # bytes of a chunk of the file
+
+
+class Proposals(Artifact):
+    """Proposals of every image of `images.h5`, in its order."""
+
+    schema = "proposals"
+
+    @cached_property
+    def kind(self) -> str:
+        """`boxes`, `regions` or `masks`."""
+        return self.file.attrs["kind"]
+
+    def read(self, i: int) -> ImageProposals:
+        rows, height, width = self.rows(i), int(self.heights[i]), int(self.widths[i])
+        boxes = self.dataset("proposal/boxes")[rows].astype(np.float32)
+        scores = self.dataset("proposal/scores")[rows]
+        if self.kind == "boxes":
+            return BoxProposals(boxes, scores, height, width)
+        if self.kind == "regions":
+            superpixels = cv2.imdecode(np.frombuffer(self.part("superpixels", i), np.uint8), cv2.IMREAD_UNCHANGED)
+            superpixels = superpixels.astype(np.int32)
+            packed = np.frombuffer(zlib.decompress(self.part("members", i)), np.uint8)
+            packed = packed.reshape(len(boxes), len(packed) // max(len(boxes), 1))  # an image may have none
+            members = np.unpackbits(packed, axis=1, count=int(superpixels.max()) + 1).astype(bool)
+            return RegionProposals(boxes, scores, superpixels, members)
+        data, lengths = self.part("masks", i), self.dataset("proposal/length")[rows]
+        ends = np.cumsum(lengths)
+        counts = [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+        rles = [{"size": [height, width], "counts": count} for count in counts]
+        return MaskProposals(boxes, scores, rles, height, width)
+
+    def part(self, name: str, i: int) -> bytes:
+        """The encoded `superpixels`, `members` or `masks` of image i."""
+        start, end = self._offsets[name][i : i + 2]
+        return self.dataset(f"{name}/bytes")[start:end].tobytes()
+
+    @cached_property
+    def _offsets(self) -> dict[str, np.ndarray]:
+        return {name: self.file[f"{name}/offsets"][:] for name in PARTS[self.kind]}
+
+
+PARTS = {"boxes": (), "regions": ("superpixels", "members"), "masks": ("masks",)}
+COLUMNS = {
+    "boxes": {"boxes": np.uint16, "scores": np.float32},
+    "regions": {"boxes": np.uint16, "scores": np.float32},
+    "masks": {"boxes": np.uint16, "scores": np.float32, "length": np.uint32},
+}
+
+
+def encode(proposals: ImageProposals) -> tuple[dict[str, np.ndarray], dict[str, bytes]]:
+    """The columns and the encoded parts of one image's proposals, as the writer takes them.
+
+    Workers call this, so that the one writer only appends.
+    """
+    columns = {"boxes": np.rint(proposals.boxes).reshape(-1, 4), "scores": proposals.scores}
+    if isinstance(proposals, RegionProposals):
+        packed = np.packbits(proposals.members, axis=1).tobytes()
+        picture = cv2.imencode(".png", proposals.superpixels.astype(np.uint16))[1].tobytes()
+        return columns, {"superpixels": picture, "members": zlib.compress(packed, 6)}
+    if isinstance(proposals, MaskProposals):
+        counts = [rle["counts"] for rle in proposals.rles]
+        return {**columns, "length": np.array([len(count) for count in counts])}, {"masks": b"".join(counts)}
+    return columns, {}
+
+
+class ProposalsWriter:
+    """Appends the encoded proposals of one image after another; `close` writes the tables."""
+
+    def __init__(self, file: OutputFile, kind: str) -> None:
+        file.attrs["kind"] = kind
+        self.file, self.kind = file, kind
+        self.columns = {
+            name: _growing(file, f"proposal/{name}", dtype, (4,) if name == "boxes" else ())
+            for name, dtype in COLUMNS[kind].items()
+        }
+        self.parts = {name: _growing(file, f"{name}/bytes", np.uint8, ()) for name in PARTS[kind]}
+        self.offsets: dict[str, list[int]] = {name: [0] for name in PARTS[kind]}
+        self.table: list[tuple[str, int, int, int]] = []
+
+    def add(
+        self, identity: str, height: int, width: int, columns: dict[str, np.ndarray], parts: dict[str, bytes]
+    ) -> None:
+        """Adds what `encode` made of the image's proposals."""
+        self.file.check()
+        for name, values in columns.items():
+            _append(self.columns[name], values)
+        for name, data in parts.items():
+            _append(self.parts[name], np.frombuffer(data, np.uint8))
+            self.offsets[name].append(self.offsets[name][-1] + len(data))
+        self.table.append((identity, height, width, len(columns["scores"])))
+
+    def close(self) -> None:
+        ids, heights, widths, counts = zip(*self.table, strict=True) if self.table else ((), (), (), ())
+        write_image_table(self.file, ids, heights, widths, counts)
+        for name, offsets in self.offsets.items():
+            self.file.create_dataset(f"{name}/offsets", data=np.array(offsets, dtype=np.int64))
+
+
+def write_proposals(
+    path: Path,
+    provenance: Provenance,
+    kind: str,
+    images: Images,
+    members: np.ndarray,
+    encoded: Iterable[tuple[dict[str, np.ndarray], dict[str, bytes]]],
+) -> None:
+    """Writes what `encode` made of the images `members` (indices of `images`), as it comes."""
+    with create(path, Proposals.schema, provenance) as file:
+        writer = ProposalsWriter(file, kind)
+        for i, (columns, parts) in zip(members, encoded, strict=True):
+            writer.add(images.ids[i], int(images.heights[i]), int(images.widths[i]), columns, parts)
+        writer.close()
+
+
+def _growing(file: h5py.File, name: str, dtype: type, row: tuple[int, ...]) -> h5py.Dataset:
+    chunk = max(BLOCK // (np.dtype(dtype).itemsize * int(np.prod(row, dtype=int))), 1)
+    return file.create_dataset(name, shape=(0, *row), maxshape=(None, *row), dtype=dtype, chunks=(chunk, *row))
+
+
+def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:
+    start = len(dataset)
+    dataset.resize(start + len(values), axis=0)
+    if len(values):
+        dataset[start:] = values

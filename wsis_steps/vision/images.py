@@ -1,0 +1,181 @@
+"""Decoding, normalising and augmenting pictures together with their maps and points.
+
+An augmentation is one affine map, so a picture is sampled once, however it is scaled, cropped and turned.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.contracts.images import Images
+
+cv2.setNumThreads(0)  # loading runs in worker processes; threads inside them only get in each other's way
+CACHE = 1 << 28  # bytes of decoded pictures kept in memory when a whole split fits; label maps may come on top
+
+
+class Pictures:
+    """Decoded pictures of `images.h5`; keeps them in memory where all of `members` fit in `CACHE` bytes.
+
+    members: the images that are read more than once; none by default.
+    """
+
+    def __init__(self, images: Images, members: np.ndarray | None = None) -> None:
+        self.images = images
+        if members is None:
+            self.cache = None
+            return
+        pixels = images.heights[members].astype(np.int64) * images.widths[members]
+        self.cache: dict[int, np.ndarray] | None = {} if pixels.sum() * 3 <= CACHE else None
+
+    def read(self, i: int) -> np.ndarray:
+        """uint8 RGB (h, w, 3) of image i; InputError where its bytes are damaged."""
+        if self.cache is not None and i in self.cache:
+            return self.cache[i]
+        decoded = cv2.imdecode(self.images.encoded(i), cv2.IMREAD_COLOR)
+        if decoded is None:
+            raise InputError(f"{self.images.path}: image '{self.images.ids[i]}' is damaged; import the data again.")
+        picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+        if self.cache is not None:
+            self.cache[i] = picture
+        return picture
+
+
+def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
+    """The picture with its longer side at most `long_side`; 0 keeps any size."""
+    height, width = picture.shape[:2]
+    scale = long_side / max(height, width)
+    if long_side == 0 or scale >= 1:
+        return picture
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """An affine map from source to target pixel corners, (2, 3), and the target's height and width.
+
+    Corners, not pixel centers: the pixel (x, y) covers x to x + 1, as boxes do.
+    """
+
+    matrix: np.ndarray
+    height: int
+    width: int
+
+    def _centers(self) -> np.ndarray:
+        """The same map between pixel centers, as OpenCV wants it."""
+        shift = self.matrix[:, :2] @ [0.5, 0.5] - 0.5
+        return np.column_stack([self.matrix[:, :2], self.matrix[:, 2] + shift])
+
+    def picture(self, picture: np.ndarray, fill: tuple[int, int, int] = (124, 116, 104)) -> np.ndarray:
+        """Bilinear sampling of an RGB picture; outside it the ImageNet mean color."""
+        if np.array_equal(self.matrix, np.eye(2, 3)) and picture.shape[:2] == (self.height, self.width):
+            return picture
+        return cv2.warpAffine(
+            picture, self._centers(), (self.width, self.height), flags=cv2.INTER_LINEAR, borderValue=fill
+        )
+
+    def labels(self, labels: np.ndarray, fill: int = 0) -> np.ndarray:
+        """Nearest sampling of a label map: uint8, or int32 with values below 2^24."""
+        if np.array_equal(self.matrix, np.eye(2, 3)) and labels.shape == (self.height, self.width):
+            return labels.copy()
+        exact = labels.astype(np.float32) if labels.dtype == np.int32 else labels
+        warped = cv2.warpAffine(
+            exact, self._centers(), (self.width, self.height), flags=cv2.INTER_NEAREST, borderValue=fill
+        )
+        return warped.astype(labels.dtype)
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """Points (n, 2+) whose first columns are pixel coordinates x, y; those that leave the target are dropped."""
+        moved = points.copy()
+        moved[:, :2] = (points[:, :2] + 0.5) @ self.matrix[:, :2].T + self.matrix[:, 2] - 0.5
+        rounded = np.rint(moved[:, :2])
+        inside = (rounded >= 0).all(1) & (rounded[:, 0] < self.width) & (rounded[:, 1] < self.height)
+        return moved[inside]
+
+    def boxes(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes (n, 4) xyxy, of corners; the map must not turn by other than quarters."""
+        corners = boxes.reshape(-1, 2, 2) @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+
+    def then(self, second: "Geometry") -> "Geometry":
+        """This map and after it a second, whose source is this one's target."""
+        return Geometry(_compose(second.matrix, self.matrix), second.height, second.width)
+
+
+def fit(height: int, width: int, to_height: int, to_width: int) -> Geometry:
+    """Resizes to exactly (to_height, to_width)."""
+    return Geometry(np.array([[to_width / width, 0, 0], [0, to_height / height, 0]]), to_height, to_width)
+
+
+def resize_by(height: int, width: int, factor: float) -> Geometry:
+    """Resizes both sides by a factor, to whole pixels and at least one."""
+    return fit(height, width, max(round(height * factor), 1), max(round(width * factor), 1))
+
+
+def random_crop(
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    size: int,
+    scale: tuple[float, float] = (1.0, 1.0),
+    turns: bool = False,
+) -> Geometry:
+    """Random scale, crop or padding to a square of `size` at a random place, horizontal flip, and quarter turns."""
+    height, width = max(round(height * scale[0]), 1), max(round(width * scale[1]), 1)
+    offset_x = _offset(rng, width, size)
+    offset_y = _offset(rng, height, size)
+    turned = flip_and_turn(rng, size, size, turns)
+    matrix = _compose(turned.matrix, np.array([[scale[1], 0, offset_x], [0, scale[0], offset_y]]))
+    return Geometry(matrix, size, size)
+
+
+def flip_and_turn(rng: np.random.Generator, height: int, width: int, turns: bool = False) -> Geometry:
+    """Random horizontal flip and, with `turns`, random quarter turns; no pixel is lost or blended."""
+    matrix = np.eye(2, 3)
+    if rng.random() < 0.5:
+        matrix = np.array([[-1.0, 0, width], [0, 1, 0]])
+    for _ in range(rng.integers(4) if turns else 0):
+        matrix = _compose(np.array([[0, -1, height], [1, 0, 0]]), matrix)
+        height, width = width, height
+    return Geometry(matrix, height, width)
+
+
+def _offset(rng: np.random.Generator, side: int, size: int) -> int:
+    """Where the source's edge comes to lie: negative where it is cropped, positive where it is padded."""
+    return -int(rng.integers(side - size + 1)) if side >= size else int(rng.integers(size - side + 1))
+
+
+def _compose(second: np.ndarray, first: np.ndarray) -> np.ndarray:
+    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
+
+
+def jitter(rng: np.random.Generator, picture: np.ndarray, strengths: tuple[float, float, float, float]) -> np.ndarray:
+    """Random brightness, contrast, saturation (factors 1 +- strength) and hue (+- strength of the circle)."""
+    brightness, contrast, saturation, hue = strengths
+    if not any(strengths):
+        return picture
+    values = picture.astype(np.float32) * rng.uniform(1 - brightness, 1 + brightness)
+    grey = values @ np.float32([0.299, 0.587, 0.114])
+    values = grey.mean() + (values - grey.mean()) * rng.uniform(1 - contrast, 1 + contrast)
+    grey = values @ np.float32([0.299, 0.587, 0.114])
+    values = grey[..., None] + (values - grey[..., None]) * rng.uniform(1 - saturation, 1 + saturation)
+    return _shift_hue(np.clip(values, 0, 255).astype(np.uint8), rng.uniform(-hue, hue) * 180)
+
+
+def distort(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """Brightness +-16, contrast 0.5 to 1.5, hue +-36 degrees, each with probability 1/2 (BESTIE, released code)."""
+    gain = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else 1.0
+    shift = rng.uniform(-16, 16) if rng.random() < 0.5 else 0.0
+    changed = cv2.convertScaleAbs(np.maximum(picture * np.float32(gain) + np.float32(gain * shift), 0))
+    return _shift_hue(changed, rng.uniform(-18, 18)) if rng.random() < 0.5 else changed
+
+
+def _shift_hue(picture: np.ndarray, shift: float) -> np.ndarray:
+    """Turns the hue by `shift` of OpenCV's 180 steps."""
+    if round(shift) == 0:
+        return picture
+    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
+    hsv[..., 0] = (hsv[..., 0].astype(np.int16) + round(shift)) % 180
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)

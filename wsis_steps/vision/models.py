@@ -1,0 +1,58 @@
+"""Trained networks as files: the state dict with what made it; nothing in them is code."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.provenance import Provenance
+from wsis_steps.vision.backbones import read_state_dict
+from wsis_steps.vision.contracts.artifact import SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A state dict, the settings (JSON values) of the step that trained it, and its classes and supervision."""
+
+    path: Path
+    state: dict[str, torch.Tensor]
+    settings: dict[str, Any]
+    class_names: tuple[str, ...]
+    supervision: tuple[str, ...]
+
+
+def save_model(path: Path, model: nn.Module, provenance: Provenance) -> None:
+    """Writes {'model': state dict, 'schema': ..., 'provenance': JSON}."""
+    about = {
+        "schema": "model",
+        "schema_version": SCHEMA_VERSION,
+        "provenance": json.dumps(asdict(provenance)),
+    }
+    with path.open("wb") as file:  # a path would hide from torch's error that the disk is full
+        torch.save({"model": model.state_dict(), **about}, file)
+
+
+def load_model(path: Path, *steps: str) -> TrainedModel:
+    """Reads a model that one of `steps` has trained; InputError where it is not one."""
+    model, provenance = load_any_model(path)
+    if provenance.step not in steps:
+        wanted = " or ".join(steps)
+        raise InputError(f"{path} was trained by {provenance.step}, but a model of {wanted} is wanted here.")
+    return model
+
+
+def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
+    """Reads a trained model and what made it; InputError where the file is none."""
+    state = read_state_dict(path)
+    about = torch.load(path, map_location="cpu", weights_only=True)
+    if about.get("schema") != "model":
+        raise InputError(f"{path} holds weights, but not of a model that this program trained.")
+    if about.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(f"{path} is no model of schema version {SCHEMA_VERSION}; delete the file and run again.")
+    made = Provenance(**json.loads(about["provenance"]))
+    names, supervision = tuple(made.class_names), tuple(made.supervision)
+    return TrainedModel(path, state, json.loads(made.settings), names, supervision), made

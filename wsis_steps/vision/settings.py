@@ -1,0 +1,64 @@
+"""Settings that steps of several folders have: of trainings, of dense CRFs; imports no torch."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"a window of {value} pixels has no middle; take {value - 1} or {value + 1}")
+    return value
+
+
+Window = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+Split = Literal["train", "val"]
+
+
+class Training(Settings):
+    """What every training step sets."""
+
+    shares_batches: ClassVar[bool] = True
+
+    seed: int = 0
+    """Set by the run."""
+    weights: str = "imagenet"
+    """Initial backbone: imagenet, none, classifier (this run's own) or a path."""
+    normalisation: Literal["imagenet", "half"] = "imagenet"
+    """How the pixels were normalised when the weights were made: mean and deviation, or (x - 128) / 128."""
+    batch_size: Positive = 16
+    """Images a step."""
+    batch_norm: Literal["joint", "own"] = "joint"
+    """Where several processes train. joint: statistics of the whole batch, as one process has; own: each of its part
+    of the batch, which saves them an exchange a layer, but makes the number of GPUs a part of the result."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    """SGD has Nesterov momentum in the classifier only, as released."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Of the backbone's weights, or the peak of one_cycle."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """L2 (sgd, adam) or decoupled (adamw)."""
+    schedule: Literal["constant", "drop", "poly", "one_cycle"] = "constant"
+    """drop: x0.1 at each of drop_at; poly: (1 - t/T)^0.9; one_cycle: up in the first quarter, then cosine."""
+    drop_at: tuple[Fraction, ...] = ()
+    """Fractions of the training at which the learning rate drops tenfold."""
+    warm_up: Count = 0
+    """Iterations of linear warm-up from a thousandth of the learning rate."""
+
+
+class DenseCrf(Settings):
+    """A dense CRF: label smoothness and appearance kernels, mean-field inference."""
+
+    crf_iterations: Positive = 10
+    """Of mean-field inference."""
+    gaussian_sxy: Annotated[float, Field(gt=0)] = 3.0
+    """Pixels; smoothness kernel."""
+    gaussian_weight: Annotated[float, Field(ge=0)] = 3.0
+    """Of the smoothness kernel."""
+    bilateral_sxy: Annotated[float, Field(gt=0)] = 50.0
+    """Pixels; appearance kernel."""
+    bilateral_srgb: Annotated[float, Field(gt=0)] = 5.0
+    """Grey levels; appearance kernel."""
+    bilateral_weight: Annotated[float, Field(ge=0)] = 10.0
+    """Of the appearance kernel."""
