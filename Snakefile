@@ -21,10 +21,14 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/proposals.smk"
 include: "workflow/rules/classifier.smk"
 include: "workflow/rules/postprocess.smk"
-include: "workflow/systems/learning_to_segment.smk"
-include: "workflow/systems/bestie.smk"
-include: "workflow/systems/community_learning.smk"
-include: "workflow/systems/annotation_consistency.smk"
+
+
+# A system is a file here and a folder of wsis_steps/.
+for path in sorted(Path(workflow.basedir).glob("workflow/systems/*.smk")):
+
+    include: path
+
+
 include: "workflow/rules/maskrcnn.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
@@ -33,14 +37,14 @@ include: "workflow/rules/report.smk"
 from wsis_steps.plan.time_left import follow
 
 if workflow.is_main_process:
-    follow(Path(f"results/{DATASET}/cost.csv"))
+    follow(Path(f"{RESULTS}/cost.csv"))
 
 
 rule all:
     default_target: True
     input:
-        f"results/{DATASET}/summary.csv",
-        f"results/{DATASET}/cost.csv",
-        f"results/{DATASET}/report.html",
-        results,
-        RUNS.audits() if not TRUTH else [],
+        f"{RESULTS}/summary.csv",
+        f"{RESULTS}/cost.csv",
+        f"{RESULTS}/report.html",
+        SHOWN,
+        [] if TRUTH else [f"{RESULTS}/{page}" for page in RUNS.audits()],

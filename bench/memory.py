@@ -1,7 +1,7 @@
 """Whether a step's memory grows with the number of images: the peak of each on 100 and on 1,000 generated pictures.
 
-A step may keep a line of a table and run-length masks of each image, and pictures up to a limit (`vision/images.py`), so
-a tenth more is allowed for ten times the images; two calls on the same images differ by some MB.
+A step may keep a line of a table and run-length masks of each image, and pictures up to a limit (`vision/images.py`),
+so a tenth more is allowed for ten times the images; two calls on the same images differ by some MB.
 
 The steps are those that Snakemake would run for all systems at the tests' tiny sizes, with the same command lines, one
 after another, each in a process of its own with one thread.

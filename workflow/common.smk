@@ -1,4 +1,5 @@
-# The only functions that rules use. A path of a run's result lies in the folder of the first run that computes it.
+# The only functions that rules use; what a step reads and writes is in the chain.py of its folder. A path of a run's result
+# lies in the folder of the first run that computes it.
 import os
 import sys
 from pathlib import Path
@@ -9,20 +10,34 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(workflow.basedir))
 os.environ.update(PYTHONPATH=str(workflow.basedir))
 
-from wsis_steps.plan.config import load
+from wsis_steps.data.watched import labelme_files, watched_lists
 from wsis_steps.engine.errors import InputError
+from wsis_steps.plan.config import load
+from wsis_steps.plan.faults import check
 from wsis_steps.plan.fingerprint import fingerprint
+from wsis_steps.plan.listing import digest, figures, shown
 from wsis_steps.plan.runs import Runs
+from wsis_steps.plan.steps import STEPS, module_of
+from wsis_steps.plan.systems import stage_of
 
 try:
     CONFIGURATION = load(config)
     RUNS = Runs(CONFIGURATION)
-    RUNS.check()
+    check(RUNS)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 DATASET = CONFIGURATION.dataset
-DATA = f"results/{DATASET}/shared/data"
-TRUTH = RUNS.values("shared", "data_import_dataset").truth
+RESULTS = f"results/{DATASET}"
+DATA = f"{RESULTS}/shared/data"
+IMAGES = f"{DATA}/images.h5"
+SOURCE = RUNS.values("shared", "data_import_dataset")
+TRUTH = SOURCE.truth
+FIGURES = sorted({path for *_, path in figures(RUNS, TRUTH)})  # as many as there is truth for
+SHOWN = list(dict.fromkeys(path for *_, path in shown(RUNS)))  # what a run without truth still makes, too
+ENVIRONMENT = str(Path(workflow.basedir, "envs/environment.yaml"))
+SHARDS = CONFIGURATION.shards
+# What jobs that share a step's images add to names of logs and benchmarks; alone, a job adds nothing.
+SHARD = "_{shard}_of_{shards}" if SHARDS > 1 else ""
 
 
 wildcard_constraints:
@@ -33,14 +48,50 @@ wildcard_constraints:
     shards=r"\d+",
 
 
-def settings(step):
-    """The settings of a step in the run of the wildcards, as canonical JSON."""
-    return lambda wildcards: RUNS.settings(getattr(wildcards, "run", "shared"), step)
+def reads(step, name):
+    """An input of a step in the run, and the round, of the wildcards; nothing where that run lacks it."""
+
+    def path(wildcards):
+        number = int(wildcards.round) if hasattr(wildcards, "round") else None
+        found = RUNS.reads(wildcards.run, step, name, number)
+        return f"{RESULTS}/{found}" if found else []
+
+    return path
 
 
-def code(module):
-    """Fingerprint of the code of a step."""
-    return fingerprint(f"wsis_steps.{module}")
+def located(folder):
+    """A file <name>.h5 below a folder of the run of the wildcards, wherever it lies."""
+    return lambda wildcards: f"{RESULTS}/{RUNS.located(wildcards.run, f'{folder}/{wildcards.name}.h5')}"
+
+
+def writes(step, role):
+    """An output of a step: all of it or, where `shards` jobs share its images, a part to be joined. Of two outputs both
+    parts are kept, also the one that nothing asks for yet, which would later make the other anew, too."""
+    stage = stage_of(step)
+    path = f"results/{{dataset}}/{'shared' if stage.shared else '{run}'}/{stage.writes[role]}"
+    if not (stage.divides and SHARD):
+        return path
+    part = f"{path.removesuffix('.h5')}/{SHARD[1:]}.h5"
+    return part if len(stage.writes) > 1 else temp(part)
+
+
+def parts(path):
+    """What the jobs that share a step's images write, in order."""
+    return [f"{path}/{number}_of_{SHARDS}.h5" for number in range(1, SHARDS + 1)]
+
+
+def where(step):
+    """Constraints on the wildcards of a step: the runs in whose folders its results lie, and its rounds."""
+    rounds = RUNS.numbers(step)
+    return {"run": RUNS.owners(step)} | ({"round": "|".join(rounds)} if rounds else {})
+
+
+def record(kind, step, suffix, more=""):
+    """Path of the log, the benchmark or the checkpoints of a step: of a run or, where it has none, of all."""
+    stage = stage_of(step)
+    folder = "{run}" if stage and not stage.shared else "shared"
+    number = "_round{round}" if stage and stage.numbered else ""
+    return f"{kind}/{{dataset}}/{folder}/{step}{number}{SHARD if stage and stage.divides else ''}{more}{suffix}"
 
 
 def gpus(step):
@@ -48,102 +99,39 @@ def gpus(step):
     return lambda wildcards: RUNS.gpus(getattr(wildcards, "run", "shared"), step)
 
 
-def result(step, path):
-    """A result of a step of the run of the wildcards, wherever it lies."""
-    return lambda wildcards: f"results/{DATASET}/{RUNS.owner(wildcards.run, step)}/{path}"
+def common(step, **more):
+    """The parameters that every step has: its settings as canonical JSON, the fingerprint of its code, and what
+    `command` says of it."""
+
+    def optional(wildcards, input):
+        names = [read.option for read in stage.reads if read.optional]
+        return " ".join(f"--{name} {input[name]}" for name in names if input.get(name))
+
+    def shard(wildcards):
+        return f"{wildcards.shard}/{wildcards.shards}" if SHARD else "1/1"
+
+    stage, parameters = stage_of(step), dict(more)
+    parameters["settings"] = lambda wildcards: RUNS.settings(getattr(wildcards, "run", "shared"), step)
+    parameters["code"] = fingerprint(f"wsis_steps.{module_of(step)}")
+    if stage and stage.optional:
+        parameters["optional"] = optional
+    if stage and stage.divides:
+        parameters["shard"] = shard
+    if STEPS[step].shares_batches:
+        parameters["work"] = record("work", step, "")
+    return parameters
 
 
-# What jobs that share a step's images add to names of logs and benchmarks; alone, a job adds nothing.
-SHARD = "_{shard}_of_{shards}" if CONFIGURATION.shards > 1 else ""
-
-
-def share(path, kept=False):
-    """What a job writes of `path`.h5: all of it or, where `shards` jobs share the images, a part to be joined. Of two
-    outputs both are `kept`, also the one that nothing asks for yet, which would later make the other anew, too."""
-    part = f"{path}/{SHARD[1:]}.h5" if SHARD else f"{path}.h5"
-    return temp(part) if SHARD and not kept else part
-
-
-def shard(wildcards):
-    """Which part of the images a job takes."""
-    return f"{wildcards.shard}/{wildcards.shards}" if SHARD else "1/1"
-
-
-def shards(path):
-    """What the jobs that share a step's images write, in order."""
-    return [f"{path}/{number}_of_{CONFIGURATION.shards}.h5" for number in range(1, CONFIGURATION.shards + 1)]
-
-
-def semantic(wildcards):
-    """The semantic maps of a run's training images."""
-    return result(RUNS.semantic_step(wildcards.run), "semantic/train.h5")(wildcards)
-
-
-def semantic_truth(wildcards):
-    """The true masks, for the upper bound of the semantic network only."""
-    return f"{DATA}/instances_train.h5" if RUNS.runs[wildcards.run].system == "supervised_semantic" else []
-
-
-def own_classifier(step):
-    """The run's classifier where a step starts from it (`weights: classifier`), else nothing."""
-
-    def pretrained(wildcards):
-        wanted = RUNS.values(wildcards.run, step).weights == "classifier"
-        return result("classifier_train", "classifier/model.pt")(wildcards) if wanted else []
-
-    return pretrained
-
-
-def cues(wildcards):
-    """Peaks of the classifier; under point supervision the points of the data set take their place."""
-    points = RUNS.runs[wildcards.run].supervision == "points"
-    return [] if points else result("classifier_find_peaks", "classifier/peaks.h5")(wildcards)
-
-
-def of_round(what):
-    """A result that `Runs` finds for a round, from 0: the labels that are `learnt` in it, or the network `trained` in the
-    round before, whose outputs are its labels."""
-    return lambda wildcards: f"results/{DATASET}/{getattr(RUNS, what)(wildcards.run, int(wildcards.round))}"
-
-
-def of_run(what):
-    """A result that `Runs` finds for a run: the `last_labels`, which its Mask R-CNN trains on, or its `detector`."""
-    return lambda wildcards: f"results/{DATASET}/{getattr(RUNS, what)(wildcards.run)}"
-
-
-def proposals(step):
-    """The proposals that a step takes: its setting of that name says which."""
-    return lambda wildcards: f"results/{DATASET}/shared/proposals/{RUNS.values(wildcards.run, step).proposals}.h5"
-
-
-def edge_maps(step):
-    """The edges of the pairwise term of annotation_consistency, where a run has one."""
-    path = [f"results/{DATASET}/shared/proposals/edges.h5"]
-    return lambda wildcards: path * RUNS.values(wildcards.run, step).pairwise
-
-
-def round_file(name, before=0):
-    """What annotation_consistency makes in the round of the wildcards or `before` it; nothing before the first."""
-
-    def path(wildcards):
-        number = int(wildcards.round) - before
-        return [] if number < 0 else f"results/{DATASET}/{RUNS.round_file(wildcards.run, number, name)}"
-
-    return path
-
-
-def unreplaced(wildcards):
-    """Predictions whose masks are replaced: a network's own may lie with another run, which computed the same."""
-    if wildcards.name == "direct":
-        return result("community_learning_infer", "predictions/direct.h5")(wildcards)
-    return f"results/{DATASET}/{wildcards.run}/predictions/{wildcards.name}.h5"
-
-
-def figures(wildcards):
-    """The evaluation files of all runs, as many as there is truth for."""
-    return sorted({path for *_, path in RUNS.figures(TRUTH)})
-
-
-def results(wildcards):
-    """What the report shows: what a run without truth still makes, too."""
-    return list(dict.fromkeys(path for *_, path in RUNS.shown()))
+def command(step, files, ranks=False):
+    """The shell command of a step: its files, then what all steps share; ranks: inference that may use several GPUs."""
+    stage, trains = stage_of(step), STEPS[step].shares_batches
+    words = [
+        f"python -m wsis_steps.{module_of(step)} {files}",
+        "{params.optional}" if stage and stage.optional else "",
+        "--shard {params.shard}" if stage and stage.divides else "",
+        "--work {params.work}" if trains else "",
+        "--settings {params.settings:q} --code {params.code} --threads {threads}",
+        "--ranks {resources.gpu}" if trains or ranks else "",
+        "--log {log}",
+    ]
+    return " ".join(filter(None, words))

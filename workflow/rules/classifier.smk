@@ -3,110 +3,109 @@
 
 rule classifier_train:
     input:
-        images=f"{DATA}/images.h5",
+        images=IMAGES,
     output:
-        model="results/{dataset}/{run}/classifier/model.pt",
-        metrics="results/{dataset}/{run}/classifier/metrics.jsonl",
+        model=writes("classifier_train", "classifier"),
+        metrics=writes("classifier_train", "metrics"),
     log:
-        "logs/{dataset}/{run}/classifier_train.log",
+        record("logs", "classifier_train", ".log"),
     benchmark:
-        "benchmarks/{dataset}/{run}/classifier_train.tsv"
+        record("benchmarks", "classifier_train", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("classifier_train"),
+        **where("classifier_train"),
     priority: 3  # nearly all waits for it
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 8
     resources:
         gpu=gpus("classifier_train"),
     params:
-        settings=settings("classifier_train"),
-        code=code("classifier.train"),
-        work="work/{dataset}/{run}/classifier_train",
+        **common("classifier_train"),
     shell:
-        "python -m wsis_steps.classifier.train --images {input.images} --model {output.model}"
-        " --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
+        command(
+            "classifier_train",
+            "--images {input.images} --model {output.model} --metrics {output.metrics}",
+        )
 
 
 rule classifier_infer:
     input:
-        images=f"{DATA}/images.h5",
-        model=result("classifier_train", "classifier/model.pt"),
+        images=IMAGES,
+        model=reads("classifier_infer", "model"),
     output:
-        maps=share("results/{dataset}/{run}/classifier/train"),
+        maps=writes("classifier_infer", "maps"),
     log:
-        f"logs/{{dataset}}/{{run}}/classifier_infer{SHARD}.log",
+        record("logs", "classifier_infer", ".log"),
     benchmark:
-        f"benchmarks/{{dataset}}/{{run}}/classifier_infer{SHARD}.tsv"
+        record("benchmarks", "classifier_infer", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("classifier_infer"),
+        **where("classifier_infer"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 8
     resources:
         gpu=gpus("classifier_infer"),
     params:
-        settings=settings("classifier_infer"),
-        code=code("classifier.infer"),
-        shard=shard,
+        **common("classifier_infer"),
     shell:
-        "python -m wsis_steps.classifier.infer --images {input.images} --model {input.model}"
-        " --maps {output.maps} --shard {params.shard}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
+        command(
+            "classifier_infer",
+            "--images {input.images} --model {input.model} --maps {output.maps}",
+            ranks=True,
+        )
 
 
 rule classifier_find_peaks:
     input:
-        maps=result("classifier_infer", "classifier/train.h5"),
+        maps=reads("classifier_find_peaks", "maps"),
     output:
-        peaks="results/{dataset}/{run}/classifier/peaks.h5",
+        peaks=writes("classifier_find_peaks", "peaks"),
     log:
-        "logs/{dataset}/{run}/classifier_find_peaks.log",
+        record("logs", "classifier_find_peaks", ".log"),
     benchmark:
-        "benchmarks/{dataset}/{run}/classifier_find_peaks.tsv"
+        record("benchmarks", "classifier_find_peaks", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("classifier_find_peaks"),
+        **where("classifier_find_peaks"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 4
     params:
-        settings=settings("classifier_find_peaks"),
-        code=code("classifier.find_peaks"),
+        **common("classifier_find_peaks"),
     shell:
-        "python -m wsis_steps.classifier.find_peaks --maps {input.maps}"
-        " --peaks {output.peaks}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "classifier_find_peaks",
+            "--maps {input.maps} --peaks {output.peaks}",
+        )
 
 
 rule classifier_audit_tags:  # of data without true masks; of others by the path of its page
     input:
-        images=f"{DATA}/images.h5",
-        model=result("classifier_train", "classifier/model.pt"),
+        images=IMAGES,
+        model=reads("classifier_audit_tags", "model"),
     output:
-        table="results/{dataset}/{run}/classifier/tag_audit.csv",
+        table=writes("classifier_audit_tags", "table"),
         page=report(
-            "results/{dataset}/{run}/classifier/tag_audit.html",
+            writes("classifier_audit_tags", "page"),
             caption="../report/tag_audit.rst",
             category="Tags",
         ),
     log:
-        "logs/{dataset}/{run}/classifier_audit_tags.log",
+        record("logs", "classifier_audit_tags", ".log"),
     benchmark:
-        "benchmarks/{dataset}/{run}/classifier_audit_tags.tsv"
+        record("benchmarks", "classifier_audit_tags", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("classifier_train"),
+        **where("classifier_audit_tags"),
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 8
     resources:
         gpu=min(CONFIGURATION.gpus_per_job, 1),
     params:
-        settings=settings("classifier_audit_tags"),
-        code=code("classifier.audit_tags"),
+        **common("classifier_audit_tags"),
     shell:
-        "python -m wsis_steps.classifier.audit_tags --images {input.images} --model {input.model}"
-        " --table {output.table} --page {output.page}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "classifier_audit_tags",
+            "--images {input.images} --model {input.model} --table {output.table} --page {output.page}",
+        )

@@ -13,14 +13,14 @@ rule evaluation_score_instances:
     benchmark:
         "benchmarks/{dataset}/{run}/evaluation_score_instances_{name}.tsv"
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     params:
-        settings=settings("evaluation_score_instances"),
-        code=code("evaluation.score_instances"),
+        **common("evaluation_score_instances"),
     shell:
-        "python -m wsis_steps.evaluation.score_instances --truth {input.truth}"
-        " --predictions {input.predictions} --figures {output.figures}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "evaluation_score_instances",
+            "--truth {input.truth} --predictions {input.predictions} --figures {output.figures}",
+        )
 
 
 rule evaluation_score_labels:
@@ -36,14 +36,14 @@ rule evaluation_score_labels:
     wildcard_constraints:
         round=r"\d\d(_corrected)?",
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     params:
-        settings=settings("evaluation_score_labels"),
-        code=code("evaluation.score_labels"),
+        **common("evaluation_score_labels"),
     shell:
-        "python -m wsis_steps.evaluation.score_labels --truth {input.truth} --labels {input.labels}"
-        " --figures {output.figures}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "evaluation_score_labels",
+            "--truth {input.truth} --labels {input.labels} --figures {output.figures}",
+        )
 
 
 rule evaluation_score_semantics:
@@ -57,14 +57,14 @@ rule evaluation_score_semantics:
     benchmark:
         "benchmarks/{dataset}/{run}/evaluation_score_semantics_{split}.tsv"
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     params:
-        settings=settings("evaluation_score_semantics"),
-        code=code("evaluation.score_semantics"),
+        **common("evaluation_score_semantics"),
     shell:
-        "python -m wsis_steps.evaluation.score_semantics --truth {input.truth} --semantic {input.semantic}"
-        " --split {wildcards.split} --figures {output.figures}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "evaluation_score_semantics",
+            "--truth {input.truth} --semantic {input.semantic} --split {wildcards.split} --figures {output.figures}",
+        )
 
 
 rule evaluation_score_proposals:
@@ -79,22 +79,23 @@ rule evaluation_score_proposals:
             category="Proposals",
         ),
     log:
-        "logs/{dataset}/shared/evaluation_score_proposals_{name}.log",
+        record("logs", "evaluation_score_proposals", ".log", more="_{name}"),
     benchmark:
-        "benchmarks/{dataset}/shared/evaluation_score_proposals_{name}.tsv"
+        record("benchmarks", "evaluation_score_proposals", ".tsv", more="_{name}")
     wildcard_constraints:
         name="[a-z0-9_]+",
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     threads: 16
     params:
-        settings=settings("evaluation_score_proposals"),
-        code=code("evaluation.score_proposals"),
+        **common("evaluation_score_proposals"),
         split="+".join(TRUTH),
     shell:
-        "python -m wsis_steps.evaluation.score_proposals --truth {input.truth} --proposals {input.proposals}"
-        " --split {params.split:q} --dataset {wildcards.dataset} --figures {output.figures} --chart {output.chart}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "evaluation_score_proposals",
+            "--truth {input.truth} --proposals {input.proposals} --split {params.split:q} "
+            "--dataset {wildcards.dataset} --figures {output.figures} --chart {output.chart}",
+        )
 
 
 rule evaluation_list_results:
@@ -106,21 +107,19 @@ rule evaluation_list_results:
         "benchmarks/{dataset}/evaluation_list_results.tsv"
     localrule: True
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     params:
-        settings=settings("evaluation_list_results"),
-        code=code("evaluation.list_results"),
+        **common("evaluation_list_results"),
         configuration=json.dumps(config),  # in its order: of runs that share a result the first has it
+        listed=digest(RUNS),  # what chains say is no part of the configuration
     shell:
-        "python -m wsis_steps.evaluation.list_results --configuration {params.configuration:q}"
-        " --listing {output.listing}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command("evaluation_list_results", "--configuration {params.configuration:q} --listing {output.listing}")
 
 
 rule evaluation_summarise:
     input:
         listing="results/{dataset}/results.json",
-        figures=figures,
+        figures=FIGURES,
     output:
         table=report("results/{dataset}/summary.csv", caption="../report/figures.rst", category="Figures"),
         text=report("results/{dataset}/summary.md", caption="../report/summary.rst", category="Figures"),
@@ -130,11 +129,11 @@ rule evaluation_summarise:
         "benchmarks/{dataset}/evaluation_summarise.tsv"
     localrule: True
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     params:
-        settings=settings("evaluation_summarise"),
-        code=code("evaluation.summarise"),
+        **common("evaluation_summarise"),
     shell:
-        "python -m wsis_steps.evaluation.summarise --figures {input.figures} --listing {input.listing}"
-        " --table {output.table} --text {output.text}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "evaluation_summarise",
+            "--figures {input.figures} --listing {input.listing} --table {output.table} --text {output.text}",
+        )

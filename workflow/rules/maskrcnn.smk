@@ -3,57 +3,56 @@
 
 rule maskrcnn_train:
     input:
-        images=f"{DATA}/images.h5",
-        labels=of_run("last_labels"),
-        pretrained=own_classifier("maskrcnn_train"),
+        images=IMAGES,
+        labels=reads("maskrcnn_train", "labels"),
+        pretrained=reads("maskrcnn_train", "pretrained"),
     output:
-        model="results/{dataset}/{run}/maskrcnn/model.pt",
-        metrics="results/{dataset}/{run}/maskrcnn/metrics.jsonl",
+        model=writes("maskrcnn_train", "detector"),
+        metrics=writes("maskrcnn_train", "metrics"),
     log:
-        "logs/{dataset}/{run}/maskrcnn_train.log",
+        record("logs", "maskrcnn_train", ".log"),
     benchmark:
-        "benchmarks/{dataset}/{run}/maskrcnn_train.tsv"
+        record("benchmarks", "maskrcnn_train", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("maskrcnn_train"),
+        **where("maskrcnn_train"),
     priority: 1  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 16
     resources:
         gpu=gpus("maskrcnn_train"),
     params:
-        settings=settings("maskrcnn_train"),
-        code=code("maskrcnn.train"),
-        work="work/{dataset}/{run}/maskrcnn_train",
-        pretrained=lambda wildcards, input: f"--pretrained {input.pretrained}" if input.pretrained else "",
+        **common("maskrcnn_train"),
     shell:
-        "python -m wsis_steps.maskrcnn.train --images {input.images} --labels {input.labels} {params.pretrained}"
-        " --model {output.model} --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
+        command(
+            "maskrcnn_train",
+            "--images {input.images} --labels {input.labels} --model {output.model} "
+            "--metrics {output.metrics}",
+        )
 
 
 rule maskrcnn_infer:
     input:
-        images=f"{DATA}/images.h5",
-        model=of_run("detector"),
+        images=IMAGES,
+        model=reads("maskrcnn_infer", "model"),
     output:
-        predictions=share("results/{dataset}/{run}/predictions/val"),
+        predictions=writes("maskrcnn_infer", "predictions"),
     log:
-        f"logs/{{dataset}}/{{run}}/maskrcnn_infer{SHARD}.log",
+        record("logs", "maskrcnn_infer", ".log"),
     benchmark:
-        f"benchmarks/{{dataset}}/{{run}}/maskrcnn_infer{SHARD}.tsv"
+        record("benchmarks", "maskrcnn_infer", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("maskrcnn_infer"),
+        **where("maskrcnn_infer"),
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 8
     resources:
         gpu=gpus("maskrcnn_infer"),
     params:
-        settings=settings("maskrcnn_infer"),
-        code=code("maskrcnn.infer"),
-        shard=shard,
+        **common("maskrcnn_infer"),
     shell:
-        "python -m wsis_steps.maskrcnn.infer --images {input.images} --model {input.model}"
-        " --predictions {output.predictions} --shard {params.shard}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
+        command(
+            "maskrcnn_infer",
+            "--images {input.images} --model {input.model} --predictions {output.predictions}",
+            ranks=True,
+        )

@@ -4,7 +4,7 @@
 
 rule postprocess_merge_shards:
     input:
-        shards=shards("results/{dataset}/{path}"),
+        shards=parts("results/{dataset}/{path}"),
     output:
         merged="results/{dataset}/{path}.h5",
     log:
@@ -15,60 +15,57 @@ rule postprocess_merge_shards:
         path=RUNS.joined(),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     params:
-        settings=settings("postprocess_merge_shards"),
-        code=code("postprocess.merge_shards"),
+        **common("postprocess_merge_shards"),
     shell:
-        "python -m wsis_steps.postprocess.merge_shards --shards {input.shards} --merged {output.merged}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command("postprocess_merge_shards", "--shards {input.shards} --merged {output.merged}")
 
 
 rule postprocess_refine_with_crf:
     input:
-        images=f"{DATA}/images.h5",
-        maps=result("classifier_infer", "classifier/train.h5"),
+        images=IMAGES,
+        maps=reads("postprocess_refine_with_crf", "maps"),
     output:
-        semantic=share("results/{dataset}/{run}/semantic/train"),
+        semantic=writes("postprocess_refine_with_crf", "semantic"),
     log:
-        f"logs/{{dataset}}/{{run}}/postprocess_refine_with_crf{SHARD}.log",
+        record("logs", "postprocess_refine_with_crf", ".log"),
     benchmark:
-        f"benchmarks/{{dataset}}/{{run}}/postprocess_refine_with_crf{SHARD}.tsv"
+        record("benchmarks", "postprocess_refine_with_crf", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("postprocess_refine_with_crf"),
+        **where("postprocess_refine_with_crf"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     threads: 16
     params:
-        settings=settings("postprocess_refine_with_crf"),
-        code=code("postprocess.refine_with_crf"),
-        shard=shard,
+        **common("postprocess_refine_with_crf"),
     shell:
-        "python -m wsis_steps.postprocess.refine_with_crf --images {input.images} --maps {input.maps}"
-        " --semantic {output.semantic}"
-        " --shard {params.shard} --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "postprocess_refine_with_crf",
+            "--images {input.images} --maps {input.maps} --semantic {output.semantic}",
+        )
 
 
 rule postprocess_replace_with_proposals:
     input:
-        predictions=unreplaced,
-        proposals=proposals("postprocess_replace_with_proposals"),
+        predictions=located("predictions"),
+        proposals=reads("postprocess_replace_with_proposals", "proposals"),
     output:
         replaced="results/{dataset}/{run}/predictions/{name}_mcg.h5",
     log:
-        "logs/{dataset}/{run}/postprocess_replace_with_proposals_{name}.log",
+        record("logs", "postprocess_replace_with_proposals", ".log", more="_{name}"),
     benchmark:
-        "benchmarks/{dataset}/{run}/postprocess_replace_with_proposals_{name}.tsv"
+        record("benchmarks", "postprocess_replace_with_proposals", ".tsv", more="_{name}")
     wildcard_constraints:
         name="[a-z0-9]+",
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     threads: 16
     params:
-        settings=settings("postprocess_replace_with_proposals"),
-        code=code("postprocess.replace_with_proposals"),
+        **common("postprocess_replace_with_proposals"),
     shell:
-        "python -m wsis_steps.postprocess.replace_with_proposals --predictions {input.predictions}"
-        " --proposals {input.proposals} --replaced {output.replaced}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "postprocess_replace_with_proposals",
+            "--predictions {input.predictions} --proposals {input.proposals} --replaced {output.replaced}",
+        )

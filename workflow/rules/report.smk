@@ -4,8 +4,8 @@
 rule report_list_costs:
     input:
         listing="results/{dataset}/results.json",
-        figures=figures,
-        results=results,
+        figures=FIGURES,
+        results=SHOWN,
     output:
         costs=report("results/{dataset}/cost.csv", caption="../report/cost.rst", category="Costs"),
     log:
@@ -14,26 +14,27 @@ rule report_list_costs:
         "benchmarks/{dataset}/report_list_costs.tsv"
     localrule: True
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     params:
-        settings=settings("report_list_costs"),
-        code=code("report.list_costs"),
+        **common("report_list_costs"),
     shell:
-        "python -m wsis_steps.report.list_costs --benchmarks benchmarks/{wildcards.dataset}"
-        " --logs logs/{wildcards.dataset} --listing {input.listing} --costs {output.costs}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "report_list_costs",
+            "--benchmarks benchmarks/{wildcards.dataset} --logs logs/{wildcards.dataset} "
+            "--listing {input.listing} --costs {output.costs}",
+        )
 
 
 rule report_render_report:
     input:
         listing="results/{dataset}/results.json",
-        images=f"{DATA}/images.h5",
+        images=IMAGES,
         truth=[f"{DATA}/instances_train.h5", f"{DATA}/instances_val.h5"],
         summary="results/{dataset}/summary.csv",
         text="results/{dataset}/summary.md",
         costs="results/{dataset}/cost.csv",
-        figures=figures,
-        results=results,
+        figures=FIGURES,
+        results=SHOWN,
     output:
         page="results/{dataset}/report.html",
         cards=directory("results/{dataset}/report_images"),
@@ -43,13 +44,13 @@ rule report_render_report:
         "benchmarks/{dataset}/report_render_report.tsv"
     localrule: True
     conda:
-        "../../envs/light.yaml"
+        ENVIRONMENT
     threads: 8
     params:
-        settings=settings("report_render_report"),
-        code=code("report.render_report"),
+        **common("report_render_report"),
     shell:
-        "python -m wsis_steps.report.render_report --images {input.images} --truth {input.truth}"
-        " --summary {input.summary} --text {input.text} --listing {input.listing}"
-        " --costs {input.costs} --page {output.page} --cards {output.cards}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "report_render_report",
+            "--images {input.images} --truth {input.truth} --summary {input.summary} --text {input.text} "
+            "--listing {input.listing} --costs {input.costs} --page {output.page} --cards {output.cards}",
+        )

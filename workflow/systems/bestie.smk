@@ -4,90 +4,88 @@
 
 rule bestie_label:
     input:
-        images=f"{DATA}/images.h5",
-        semantic=semantic,
-        peaks=cues,
+        images=IMAGES,
+        semantic=reads("bestie_label", "semantic"),
+        peaks=reads("bestie_label", "peaks"),
     output:
-        labels="results/{dataset}/{run}/labels/round00.h5",
-        counts="results/{dataset}/{run}/labels/counts.json",
+        labels=writes("bestie_label", "labels"),
+        counts=writes("bestie_label", "counts"),
     log:
-        "logs/{dataset}/{run}/bestie_label.log",
+        record("logs", "bestie_label", ".log"),
     benchmark:
-        "benchmarks/{dataset}/{run}/bestie_label.tsv"
+        record("benchmarks", "bestie_label", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("bestie_label"),
+        **where("bestie_label"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 8
     params:
-        settings=settings("bestie_label"),
-        code=code("bestie.label"),
-        peaks=lambda wildcards, input: f"--peaks {input.peaks}" if input.peaks else "",
+        **common("bestie_label"),
     shell:
-        "python -m wsis_steps.bestie.label --images {input.images} --semantic {input.semantic} {params.peaks}"
-        " --labels {output.labels} --counts {output.counts}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --log {log}"
+        command(
+            "bestie_label",
+            "--images {input.images} --semantic {input.semantic} --labels {output.labels} "
+            "--counts {output.counts}",
+        )
 
 
 rule bestie_train:
     input:
-        images=f"{DATA}/images.h5",
-        semantic=semantic,
-        labels=of_round("learnt"),
-        pretrained=own_classifier("bestie_train"),
+        images=IMAGES,
+        semantic=reads("bestie_train", "semantic"),
+        labels=reads("bestie_train", "labels"),
+        pretrained=reads("bestie_train", "pretrained"),
     output:
-        model="results/{dataset}/{run}/bestie/round{round}/model.pt",
-        metrics="results/{dataset}/{run}/bestie/round{round}/metrics.jsonl",
+        model=writes("bestie_train", "model"),
+        metrics=writes("bestie_train", "metrics"),
     log:
-        "logs/{dataset}/{run}/bestie_train_round{round}.log",
+        record("logs", "bestie_train", ".log"),
     benchmark:
-        "benchmarks/{dataset}/{run}/bestie_train_round{round}.tsv"
+        record("benchmarks", "bestie_train", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("bestie_train"),
+        **where("bestie_train"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 16
     resources:
         gpu=gpus("bestie_train"),
     params:
-        settings=settings("bestie_train"),
-        code=code("bestie.train"),
-        work="work/{dataset}/{run}/bestie_train_round{round}",
-        pretrained=lambda wildcards, input: f"--pretrained {input.pretrained}" if input.pretrained else "",
+        **common("bestie_train"),
     shell:
-        "python -m wsis_steps.bestie.train --images {input.images} --semantic {input.semantic}"
-        " --labels {input.labels} {params.pretrained} --model {output.model} --metrics {output.metrics}"
-        " --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
+        command(
+            "bestie_train",
+            "--images {input.images} --semantic {input.semantic} --labels {input.labels} "
+            "--model {output.model} --metrics {output.metrics}",
+        )
 
 
 rule bestie_infer:
     input:
-        images=f"{DATA}/images.h5",
-        model=of_round("trained"),
+        images=IMAGES,
+        model=reads("bestie_infer", "model"),
     output:
-        labels=share("results/{dataset}/{run}/labels/round{round}", kept=True),
-        predictions=share("results/{dataset}/{run}/predictions/round{round}", kept=True),
+        labels=writes("bestie_infer", "labels"),
+        predictions=writes("bestie_infer", "predictions"),
     log:
-        f"logs/{{dataset}}/{{run}}/bestie_infer_round{{round}}{SHARD}.log",
+        record("logs", "bestie_infer", ".log"),
     benchmark:
-        f"benchmarks/{{dataset}}/{{run}}/bestie_infer_round{{round}}{SHARD}.tsv"
+        record("benchmarks", "bestie_infer", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("bestie_infer"),
-        round="(?!00)[0-9]{2}",
+        **where("bestie_infer"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 8
     resources:
         gpu=gpus("bestie_infer"),
     params:
-        settings=settings("bestie_infer"),
-        code=code("bestie.infer"),
-        shard=shard,
+        **common("bestie_infer"),
     shell:
-        "python -m wsis_steps.bestie.infer --images {input.images} --model {input.model}"
-        " --labels {output.labels} --predictions {output.predictions} --shard {params.shard}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
+        command(
+            "bestie_infer",
+            "--images {input.images} --model {input.model} --labels {output.labels} "
+            "--predictions {output.predictions}",
+            ranks=True,
+        )

@@ -4,60 +4,60 @@
 
 rule community_learning_train:
     input:
-        images=f"{DATA}/images.h5",
-        proposals=proposals("community_learning_train"),
-        pretrained=own_classifier("community_learning_train"),
+        images=IMAGES,
+        proposals=reads("community_learning_train", "proposals"),
+        pretrained=reads("community_learning_train", "pretrained"),
     output:
-        model="results/{dataset}/{run}/community_learning/model.pt",
-        metrics="results/{dataset}/{run}/community_learning/metrics.jsonl",
+        model=writes("community_learning_train", "model"),
+        metrics=writes("community_learning_train", "metrics"),
     log:
-        "logs/{dataset}/{run}/community_learning_train.log",
+        record("logs", "community_learning_train", ".log"),
     benchmark:
-        "benchmarks/{dataset}/{run}/community_learning_train.tsv"
+        record("benchmarks", "community_learning_train", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("community_learning_train"),
+        **where("community_learning_train"),
     priority: 1  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 16
     resources:
         gpu=gpus("community_learning_train"),
     params:
-        settings=settings("community_learning_train"),
-        code=code("community_learning.train"),
-        work="work/{dataset}/{run}/community_learning_train",
-        pretrained=lambda wildcards, input: f"--pretrained {input.pretrained}" if input.pretrained else "",
+        **common("community_learning_train"),
     shell:
-        "python -m wsis_steps.community_learning.train --images {input.images} --proposals {input.proposals}"
-        " {params.pretrained} --model {output.model} --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
+        command(
+            "community_learning_train",
+            "--images {input.images} --proposals {input.proposals} --model {output.model} "
+            "--metrics {output.metrics}",
+        )
 
 
 rule community_learning_infer:
     input:
-        images=f"{DATA}/images.h5",
-        proposals=proposals("community_learning_train"),
-        model=result("community_learning_train", "community_learning/model.pt"),
+        images=IMAGES,
+        proposals=reads("community_learning_train", "proposals"),
+        model=reads("community_learning_infer", "model"),
     output:
-        labels=share("results/{dataset}/{run}/labels/round00", kept=True),
-        predictions=share("results/{dataset}/{run}/predictions/direct", kept=True),
+        labels=writes("community_learning_infer", "labels"),
+        predictions=writes("community_learning_infer", "predictions"),
     log:
-        f"logs/{{dataset}}/{{run}}/community_learning_infer{SHARD}.log",
+        record("logs", "community_learning_infer", ".log"),
     benchmark:
-        f"benchmarks/{{dataset}}/{{run}}/community_learning_infer{SHARD}.tsv"
+        record("benchmarks", "community_learning_infer", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("community_learning_infer"),
+        **where("community_learning_infer"),
     priority: 1  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 8
     resources:
         gpu=gpus("community_learning_infer"),
     params:
-        settings=settings("community_learning_infer"),
-        code=code("community_learning.infer"),
-        shard=shard,
+        **common("community_learning_infer"),
     shell:
-        "python -m wsis_steps.community_learning.infer --images {input.images} --proposals {input.proposals}"
-        " --model {input.model} --labels {output.labels} --predictions {output.predictions} --shard {params.shard}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
+        command(
+            "community_learning_infer",
+            "--images {input.images} --proposals {input.proposals} --model {input.model} "
+            "--labels {output.labels} --predictions {output.predictions}",
+            ranks=True,
+        )

@@ -4,58 +4,55 @@
 
 rule learning_to_segment_train:
     input:
-        images=f"{DATA}/images.h5",
-        truth=semantic_truth,
-        pretrained=own_classifier("learning_to_segment_train"),
+        images=IMAGES,
+        truth=reads("learning_to_segment_train", "truth"),
+        pretrained=reads("learning_to_segment_train", "pretrained"),
     output:
-        model="results/{dataset}/{run}/learning_to_segment/model.pt",
-        metrics="results/{dataset}/{run}/learning_to_segment/metrics.jsonl",
+        model=writes("learning_to_segment_train", "semantic_network"),
+        metrics=writes("learning_to_segment_train", "metrics"),
     log:
-        "logs/{dataset}/{run}/learning_to_segment_train.log",
+        record("logs", "learning_to_segment_train", ".log"),
     benchmark:
-        "benchmarks/{dataset}/{run}/learning_to_segment_train.tsv"
+        record("benchmarks", "learning_to_segment_train", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("learning_to_segment_train"),
+        **where("learning_to_segment_train"),
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 16
     resources:
         gpu=gpus("learning_to_segment_train"),
     params:
-        settings=settings("learning_to_segment_train"),
-        code=code("learning_to_segment.train"),
-        work="work/{dataset}/{run}/learning_to_segment_train",
-        truth=lambda wildcards, input: f"--truth {input.truth}" if input.truth else "",
-        pretrained=lambda wildcards, input: f"--pretrained {input.pretrained}" if input.pretrained else "",
+        **common("learning_to_segment_train"),
     shell:
-        "python -m wsis_steps.learning_to_segment.train --images {input.images} {params.truth} {params.pretrained}"
-        " --model {output.model} --metrics {output.metrics} --work {params.work}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
+        command(
+            "learning_to_segment_train",
+            "--images {input.images} --model {output.model} --metrics {output.metrics}",
+        )
 
 
 rule learning_to_segment_infer:
     input:
-        images=f"{DATA}/images.h5",
-        model=result("learning_to_segment_train", "learning_to_segment/model.pt"),
+        images=IMAGES,
+        model=reads("learning_to_segment_infer", "model"),
     output:
-        train=share("results/{dataset}/{run}/semantic/train", kept=True),
-        val=share("results/{dataset}/{run}/semantic/val", kept=True),
+        train=writes("learning_to_segment_infer", "semantic"),
+        val=writes("learning_to_segment_infer", "semantic_val"),
     log:
-        f"logs/{{dataset}}/{{run}}/learning_to_segment_infer{SHARD}.log",
+        record("logs", "learning_to_segment_infer", ".log"),
     benchmark:
-        f"benchmarks/{{dataset}}/{{run}}/learning_to_segment_infer{SHARD}.tsv"
+        record("benchmarks", "learning_to_segment_infer", ".tsv")
     wildcard_constraints:
-        run=RUNS.owners("learning_to_segment_infer"),
+        **where("learning_to_segment_infer"),
     conda:
-        "../../envs/torch.yaml"
+        ENVIRONMENT
     threads: 8
     resources:
         gpu=gpus("learning_to_segment_infer"),
     params:
-        settings=settings("learning_to_segment_infer"),
-        code=code("learning_to_segment.infer"),
-        shard=shard,
+        **common("learning_to_segment_infer"),
     shell:
-        "python -m wsis_steps.learning_to_segment.infer --images {input.images} --model {input.model}"
-        " --train {output.train} --val {output.val} --shard {params.shard}"
-        " --settings {params.settings:q} --code {params.code} --threads {threads} --ranks {resources.gpu} --log {log}"
+        command(
+            "learning_to_segment_infer",
+            "--images {input.images} --model {input.model} --train {output.train} --val {output.val}",
+            ranks=True,
+        )

@@ -34,7 +34,7 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
             valid = owner.model_fields if owner else ()
             faults.append(f"there is no key '{key}', {nearest(str(fault['loc'][-1]), valid)}")
         elif fault["type"] == "value_error":
-            faults.append(str(fault["ctx"]["error"]))
+            faults.append(f"'{key}': {fault['ctx']['error']}" if key else str(fault["ctx"]["error"]))
         elif fault["type"] == "missing":
             faults.append(f"'{key}' is missing")
         elif fault["type"] == "string_pattern_mismatch":

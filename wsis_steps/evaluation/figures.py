@@ -60,9 +60,19 @@ def read_figures(path: Path) -> dict[str, Any]:
 def read_listing(path: Path) -> dict[str, Any]:
     """The document of evaluation_list_results; InputError where there is none."""
     found = _read_document(path, "list of results")
-    if not {"dataset", "figures", "results", "trainings"} <= set(found):
+    if not {"dataset", "figures", "results", "trainings", "stages", "published"} <= set(found):
         raise InputError(f"{path} holds no list of results; delete it and run again.")
     return found
+
+
+def published_figures(listing: dict[str, Any]) -> dict[tuple[str, str, str], dict[str, float]]:
+    """What papers print, fractions by metric, of a list of results: by run, stage and split."""
+    return {(run, stage, split): values for run, stage, split, values, _ in listing["published"]}
+
+
+def published_classes(listing: dict[str, Any]) -> dict[tuple[str, str, str], dict[str | None, float]]:
+    """What papers print class by class (None: the background), fractions, where they do: by run, stage and split."""
+    return {(run, stage, split): dict(classes) for run, stage, split, _, classes in listing["published"] if classes}
 
 
 def _read_document(path: Path, what: str) -> dict[str, Any]:

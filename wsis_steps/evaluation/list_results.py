@@ -3,7 +3,9 @@
 in   configuration  the workflow's configuration as JSON; of many runs, the list itself is more than a command may hold
 out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, file], ...] from the evaluation steps,
                     "results": [[run, stage, file], ...], the artifacts and metrics of each run in order,
-                    "trainings": [[run, stage, step, settings], ...]}
+                    "trainings": [[run, stage, step, settings], ...],
+                    "stages": [[stage, what it is], ...],
+                    "published": [[run, stage, split, {metric: fraction}, [[class or null, fraction], ...]], ...]}
 """
 
 import json
@@ -12,6 +14,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.settings import EvaluationListResults
 from wsis_steps.plan.config import load
+from wsis_steps.plan.listing import listing
 from wsis_steps.plan.runs import Runs
 
 STEP = Step("evaluation_list_results", EvaluationListResults, values=("configuration",), outputs=("listing",))
@@ -22,15 +25,8 @@ def main(job: Job) -> None:
         values = json.loads(job.values["configuration"])
     except ValueError as error:
         raise InputError(f"the configuration is no JSON: {error}") from error
-    runs = Runs(load(values))
-    truth = runs.values("shared", "data_import_dataset").truth
-    listing = {
-        "dataset": runs.configuration.dataset,
-        "figures": runs.figures(truth),
-        "results": runs.shown(),
-        "trainings": runs.trainings(),
-    }
-    job.outputs["listing"].write_text(json.dumps(listing, indent=1) + "\n")
+    document = listing(Runs(load(values)))
+    job.outputs["listing"].write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.evaluation.figures import read_figures, read_listing
+from wsis_steps.evaluation.figures import published_figures, read_figures, read_listing
 from wsis_steps.evaluation.settings import EvaluationSummarise
 from wsis_steps.evaluation.summary_table import COLUMNS, summary_table
 
@@ -33,7 +33,7 @@ def main(job: Job) -> None:
         rows += [(run, system, supervision, stage, found["split"], *figure) for figure in found["metrics"].items()]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.to_csv(job.outputs["table"], index=False, float_format="%.6g")
-    text = summary_table(table, wanted["dataset"])
+    text = summary_table(table, published_figures(wanted))
     job.outputs["text"].write_text(text)
     print(text)
 

@@ -1,12 +1,12 @@
 """The summary of all runs as a Markdown table that also reads well in a terminal."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.evaluation.published import published_value
 
 COLUMNS = ("run", "system", "supervision", "stage", "split", "metric", "value")
 HEADINGS = {
@@ -116,11 +116,11 @@ def _proposal_table(rows: pd.DataFrame) -> str:
     return _aligned(["proposals", "supervision", "split", "figure", *numbers], lines, 4)
 
 
-def summary_table(rows: pd.DataFrame, dataset: str) -> str:
+def summary_table(rows: pd.DataFrame, published: Mapping[tuple[str, str, str], Mapping[str, float]]) -> str:
     """Markdown text: a line per run, stage and split, the main metrics in percent, and foot notes.
 
-    rows: `COLUMNS`, value a fraction from 0 to 1 or NaN. dataset: its name under `results/`; where a paper
-    prints a figure for it, that stands in brackets. Runs `<name>_seed<k>` become one line with mean and
+    rows: `COLUMNS`, value a fraction from 0 to 1 or NaN. published: what papers print, fractions by metric, by run,
+    stage and split; stands in brackets. Runs `<name>_seed<k>` become one line with mean and
     sample standard deviation. A dagger marks lines whose supervision names masks (`masks`, `masks_seen`).
     Metrics that `HEADINGS` does not list are left out; those of proposals stand in a second table, by the number
     of proposals. Raises InputError where a figure is given twice.
@@ -137,7 +137,7 @@ def summary_table(rows: pd.DataFrame, dataset: str) -> str:
         if line["supervision"].str.contains("masks").any():
             run += " †"
         values = [line.loc[line["metric"] == metric, "value"] for metric in metrics]
-        paper = [published_value(dataset, name, stage, split, metric) for metric in metrics]
+        paper = [published.get((name, stage, split), {}).get(metric) for metric in metrics]
         any_paper |= any(p is not None and v.notna().any() for v, p in zip(values, paper, strict=True))
         text = [run, " / ".join(line["supervision"].unique()), stage] + [split] * with_split
         lines.append(text + [_cell(v, p) for v, p in zip(values, paper, strict=True)])

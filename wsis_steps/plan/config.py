@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.engine.settings import Count, Positive, Settings, explain
 from wsis_steps.plan.steps import STEPS
+from wsis_steps.plan.systems import CHAINS, Semantic, System
 
 # Steps whose results all runs share, or whose figures must be comparable between them.
 SHARED_STEPS = ("data_draw", "data_import_dataset", "data_download", "proposals_", "evaluation_", "report_")
@@ -16,26 +17,17 @@ SHARED_STEPS = ("data_draw", "data_import_dataset", "data_download", "proposals_
 class Run(Settings):
     """A system with its overrides: one row of the table, one folder under results/<dataset>/."""
 
-    system: Literal[
-        "bestie",
-        "community_learning",
-        "annotation_consistency",
-        "learning_to_segment",
-        "supervised",
-        "supervised_semantic",
-    ]
-    """Which chain of steps; supervised (Mask R-CNN) and supervised_semantic (the network of learning_to_segment) train
-    on the true masks, as upper bounds."""
+    system: System
+    """Which chain of steps."""
     rounds: Positive = 1
-    """How often the system trains, each time on the labels that the last round refined; of annotation_consistency, how
-    often its prediction network does."""
-    semantic: Literal["activation_crf", "learning_to_segment", "imported"] = "activation_crf"
-    """Where BESTIE's semantic maps come from."""
+    """How often the system trains, each time on the labels that the last round refined; for systems with rounds."""
+    semantic: Semantic = "activation_crf"
+    """Where the semantic maps come from, for systems that read them."""
     supervision: Literal["tags", "points", "boxes"] = "tags"
-    """What the system may see of the training images; points are for bestie, boxes for annotation_consistency."""
+    """What the system may see of the training images; not every system can use points or boxes."""
     maskrcnn: bool | None = None
-    """Train a Mask R-CNN on the last labels; without it the system's own predictions are the result. By default bestie
-    does and community_learning does not, as in their papers."""
+    """Train a Mask R-CNN on the last labels; without it the system's own predictions are the result. By default as in
+    the system's paper."""
     corrections: dict[Count, Path] = {}
     """Files of labels that people corrected (`wsis export` and back), by the round that they correct: what trains on
     that round's labels takes them instead."""
@@ -47,29 +39,25 @@ class Run(Settings):
     @property
     def retrains(self) -> bool:
         """Whether a Mask R-CNN on the last labels is the result."""
-        return self.system == "bestie" if self.maskrcnn is None else self.maskrcnn
+        return bool(CHAINS[self.system].maskrcnn if self.maskrcnn is None else self.maskrcnn)
 
     @model_validator(mode="after")
     def _check(self) -> "Run":
-        own = self.system == "annotation_consistency"
-        if own and self.supervision == "points":
-            raise ValueError("annotation_consistency learns from tags or boxes, not from points")
-        if not own and self.supervision == "boxes":
-            raise ValueError(f"{self.system} does not learn from boxes; annotation_consistency does")
-        if own and self.maskrcnn is not None:
-            raise ValueError("annotation_consistency ends in a Mask R-CNN of its own; leave maskrcnn out")
-        self._check_corrections()
+        chain = CHAINS[self.system]
+        usable, given = chain.supervision, "supervision" in self.model_fields_set
+        if not usable and given:
+            raise ValueError(f"{self.system} learns from the true masks; leave supervision out")
+        if usable and self.supervision not in usable:
+            others = [other.system for other in CHAINS.values() if self.supervision in other.supervision]
+            raise ValueError(
+                f"{self.system} learns from {' or '.join(usable)}, not from {self.supervision}; "
+                f"{' and '.join(others)} can"
+            )
+        if chain.maskrcnn is None and self.maskrcnn is not None:
+            raise ValueError(f"{self.system} ends in {chain.ends_in}; leave maskrcnn out")
+        if self.rounds > 1 and not chain.rounds:
+            raise ValueError(f"{self.system} has one round, not {self.rounds}")
         return self
-
-    def _check_corrections(self) -> None:
-        """ValueError where a correction is of labels that nothing trains on."""
-        last = {"bestie": self.rounds, "community_learning": 0}.get(self.system, -1) - (not self.retrains)
-        for number in self.corrections:
-            if number > last:
-                learnt = f"round 0 to {last}" if last > 0 else "round 0" if last == 0 else "no such labels"
-                raise ValueError(
-                    f"corrections: nothing trains on labels of round {number}; this run trains on {learnt}"
-                )
 
 
 class Configuration(Settings):

@@ -1,8 +1,8 @@
 """The settings of every step, found by the folders of the package; imports no torch.
 
-Each folder has a `settings.py`, in which the class of a step is named like the step: `BestieTrain` holds the settings
-of `bestie_train`. Defaults are the papers' values. A step's section in `config.yaml` carries the step's name; a run may
-override any of them under its own `steps`. Devices, worker counts and log intervals are not settings.
+Each folder has a `settings.py`, in which the class of a step is named like the step: `MaskrcnnTrain` holds the settings
+of `maskrcnn_train`. Defaults are the papers' values. A step's section in `config.yaml` carries the step's name; a run
+may override any of them under its own `steps`. Devices, worker counts and log intervals are not settings.
 """
 
 import importlib
@@ -37,3 +37,9 @@ def _settings_of(folder: str) -> dict[str, type[Settings]]:
 STEPS: dict[str, type[Settings]] = {
     step: settings for folder in folders() for step, settings in _settings_of(folder).items()
 }
+
+
+def module_of(step: str) -> str:
+    """The module of a step below the package: `maskrcnn.train` of `maskrcnn_train`."""
+    folder = next(folder for folder in folders() if step.startswith(f"{folder}_"))
+    return f"{folder}.{step.removeprefix(f'{folder}_')}"

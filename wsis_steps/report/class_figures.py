@@ -1,10 +1,9 @@
 """Figures class by class for the page of the report, beside the paper's where it prints them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wsis_steps.evaluation.figures import read_figures
-from wsis_steps.evaluation.published import published_classes
 from wsis_steps.report.tables import class_table
 
 METRICS = {  # stages to their metric and its name
@@ -14,8 +13,15 @@ METRICS = {  # stages to their metric and its name
 FEW_CLASSES = 10  # a table of up to so many is unfolded at first
 
 
-def class_figures_html(rows: Sequence[tuple[str, str, Path]], class_names: Sequence[str], dataset: str) -> str:
-    """Tables of the evaluation images: a row a class, a column a run. rows: run, stage, file of an evaluation step."""
+def class_figures_html(
+    rows: Sequence[tuple[str, str, Path]],
+    class_names: Sequence[str],
+    published: Mapping[tuple[str, str, str], Mapping[str | None, float]],
+) -> str:
+    """Tables of the evaluation images: a row a class, a column a run.
+
+    rows: run, stage, file of an evaluation step. published: what papers print by class, by run, stage and split.
+    """
     text = ""
     for kind, (metric, name) in METRICS.items():
         columns: dict[tuple[str, str], dict[str | None, float | None]] = {}
@@ -29,7 +35,7 @@ def class_figures_html(rows: Sequence[tuple[str, str, Path]], class_names: Seque
             if f"background_{metric}" in found["metrics"]:
                 values[None] = found["metrics"][f"background_{metric}"]
             columns[run, stage] = values
-            if printed := published_classes(dataset, run, stage, "val"):
+            if printed := published.get((run, stage, "val")):
                 columns[run, "the paper"] = printed
         if columns:
             caption = f"{name} of each class in percent, evaluation images"

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.evaluation.figures import read_listing
+from wsis_steps.evaluation.figures import published_classes, read_listing
 from wsis_steps.evaluation.summary_table import PROPOSALS
 from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, split_of
@@ -30,7 +30,7 @@ from wsis_steps.report.pictures import class_colors
 from wsis_steps.report.rounds import rounds_html
 from wsis_steps.report.settings import ReportRenderReport
 from wsis_steps.report.tables import all_figures_html, html_table, summary_html
-from wsis_steps.report.texts import KEYS, MARKS, SPLITS, STAGES, lead
+from wsis_steps.report.texts import KEYS, MARKS, SPLITS, lead, legend
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
@@ -52,15 +52,15 @@ def read_truth(paths: list[Path], images: Images) -> dict[str, Instances]:
     return {split_of(truth, images): truth for truth in opened}
 
 
-def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], dataset: str) -> str:
+def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], listing: dict) -> str:
     """The summary, the main figures class by class and, folded away, every figure."""
     table = pd.read_csv(job.inputs["summary"], dtype=str, keep_default_na=False)
     if not len(table):
         return "<p>None: figures need true masks to compare with.</p>"
     table["value"] = pd.to_numeric(table["value"], errors="coerce")
     text = summary_html(job.inputs["text"].read_text(encoding="utf-8"), "main figures in percent")
-    text += f'<p class="note">{STAGES}</p>'
-    text += class_figures_html(rows, class_names, dataset)
+    text += f'<p class="note">{legend(listing["stages"])}</p>'
+    text += class_figures_html(rows, class_names, published_classes(listing))
     of_proposals = table["stage"].str.startswith(PROPOSALS)
     every = all_figures_html(table[~of_proposals], "every figure as a fraction")
     if of_proposals.any():  # a table of their own: they have many figures that nothing else has
@@ -151,7 +151,7 @@ def main(job: Job) -> None:
     colors = class_colors(len(images.class_names))
     columns = columns_by_split(made, runs, artifacts, images, truth, colors)
     sections = [
-        ("figures", "Figures", figures_html(job, scores, images.class_names, wanted["dataset"])),
+        ("figures", "Figures", figures_html(job, scores, images.class_names, wanted)),
         ("rounds", "Rounds", rounds_html(made, scores, artifacts, runs)),
         ("losses", "Losses", curves_html(metrics, runs)),
     ]

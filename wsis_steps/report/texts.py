@@ -10,13 +10,6 @@ UNKNOWN = {
     "val": "There are no true masks of the evaluation images: how good the predictions are cannot be known, only seen.",
     "train": "There are no true masks of the training images: how good the pseudo labels are cannot be known.",
 }
-STAGES = (
-    "Stages: <b>semantic</b>, semantic maps, of the training images with their tags; <b>labels/round00</b>, the first "
-    "pseudo labels, and <b>round01</b> and on, what the network of the round before makes of the training images; "
-    "<b>predictions_direct</b>, that network on the evaluation images; <b>predictions</b>, a Mask R-CNN trained on "
-    "the last labels."
-)
-
 MARKS = (
     "Marks: the color of a class fills its activation maps (the brighter the stronger), its regions of a semantic map "
     "and its instances; a disc is a cue or a point; grey with a dashed border is unsure or ignored. Names carry the "
@@ -35,3 +28,8 @@ def lead(images: Images, runs: Sequence[str], truth: Container[str]) -> str:
     text = f"<p>{counts} images of {len(images.class_names)} classes: {names}.</p>"
     text += f"<p>Runs: {', '.join(map(escape, runs))}.</p>"
     return text + "".join(f"<p><b>{UNKNOWN[split]}</b></p>" for split in SPLITS if split not in truth)
+
+
+def legend(stages: Sequence[tuple[str, str]]) -> str:
+    """HTML of what the stages of the tables are, one after another."""
+    return "Stages: " + "; ".join(f"<b>{escape(stage)}</b>, {escape(about)}" for stage, about in stages) + "."

@@ -1,0 +1,94 @@
+"""Annotation Consistent Instances: two networks in turn.
+
+The conditional one sees the annotation and draws label sets of region proposals; the prediction one, a Mask R-CNN,
+learns from them; the conditional one learns from it for the next round. The labels of a round are those of its
+conditional network, the predictions those of the last round.
+"""
+
+from wsis_steps.annotation_consistency.settings import Scoring
+from wsis_steps.engine.chain import (
+    PRETRAINED,
+    Agreement,
+    Chain,
+    Published,
+    Read,
+    Show,
+    Stage,
+    each_round,
+    first_round,
+    later_rounds,
+    percent,
+)
+
+_PROPOSALS = Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5")
+_EDGES = Read("edges", shared=lambda settings: "proposals/edges.h5", when=lambda run, settings: settings.pairwise)
+_ROUND = "annotation_consistency/round{round}"
+
+_CHAIN = (
+    Stage(
+        "annotation_consistency_initialise",
+        reads=(_PROPOSALS, PRETRAINED),
+        writes={
+            "conditional": "annotation_consistency/round00/conditional.pt",
+            "metrics": "annotation_consistency/round00/conditional.jsonl",
+        },
+        rounds=first_round,
+        shows=(Show("metrics", "annotation_consistency/round00 conditional"),),
+    ),
+    Stage(
+        "annotation_consistency_sample",
+        reads=(_PROPOSALS, _EDGES, Read("conditional", name="model")),
+        writes={"samples": f"{_ROUND}/samples.h5", "labels": "labels/round{round}.h5"},
+        rounds=each_round,
+        divides=True,
+        shows=(
+            Show(
+                "labels",
+                "labels/round{round}",
+                scored="train",
+                about="what the conditional network of the round makes of the training images",
+            ),
+        ),
+    ),
+    Stage(
+        "annotation_consistency_train_prediction",
+        reads=(Read("samples"), Read("detector", name="previous", back=1, later=True), PRETRAINED),
+        writes={"detector": f"{_ROUND}/prediction.pt", "metrics": f"{_ROUND}/prediction.jsonl"},
+        rounds=each_round,
+        shows=(Show("metrics", f"{_ROUND} prediction"),),
+    ),
+    Stage(
+        "annotation_consistency_train_conditional",
+        reads=(_PROPOSALS, _EDGES, Read("conditional", back=1), Read("detector", name="prediction", back=1)),
+        writes={"conditional": f"{_ROUND}/conditional.pt", "metrics": f"{_ROUND}/conditional.jsonl"},
+        rounds=later_rounds,
+        shows=(Show("metrics", f"{_ROUND} conditional"),),
+    ),
+)
+
+CHAINS = (
+    Chain(
+        "annotation_consistency",
+        about="Weakly Supervised Instance Segmentation by Learning Annotation Consistent Instances, ECCV 2020",
+        ends="maskrcnn_infer",
+        ends_in="a Mask R-CNN of its own",
+        stages=_CHAIN,
+        supervision=("tags", "boxes"),
+        rounds=True,
+        agreements=(
+            Agreement(
+                ("annotation_consistency_sample", "annotation_consistency_train_conditional"),
+                (*Scoring.model_fields, "proposals"),
+            ),
+        ),
+        published={
+            ("voc2012", "annotation_consistency", "predictions", "val"): Published(
+                percent(("mask_ap25", "mask_ap50", "mask_ap70", "mask_ap75"), 59.7, 50.9, 30.2, 28.5),
+                "Annotation Consistent Instances, in BESTIE, table 1",
+            ),
+            ("voc2012", "annotation_consistency_boxes", "predictions", "val"): Published(
+                percent(("mask_ap50",), 58.2), "Annotation Consistent Instances, supplement, table 1"
+            ),
+        },
+    ),
+)

@@ -1,0 +1,30 @@
+"""Tags to activation maps to cues, for any system that reads them."""
+
+from wsis_steps.engine.chain import Read, Show, Stage
+
+STAGES = (
+    Stage(
+        "classifier_train",
+        writes={"classifier": "classifier/model.pt", "metrics": "classifier/metrics.jsonl"},
+        shows=(Show("metrics", "classifier"),),
+    ),
+    Stage(
+        "classifier_infer",
+        reads=(Read("classifier", name="model"),),
+        writes={"maps": "classifier/train.h5"},
+        divides=True,
+        shows=(Show("maps", "activation maps", about="how strongly the classifier sees each tag where"),),
+    ),
+    Stage(
+        "classifier_find_peaks",
+        reads=(Read("maps"),),
+        writes={"peaks": "classifier/peaks.h5"},
+        shows=(Show("peaks", "cues", about="peaks of the activation maps"),),
+    ),
+    Stage(
+        "classifier_audit_tags",
+        reads=(Read("classifier", name="model"),),
+        writes={"table": "classifier/tag_audit.csv", "page": "classifier/tag_audit.html"},
+        audits="classifier",
+    ),
+)

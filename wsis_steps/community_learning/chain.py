@@ -1,0 +1,72 @@
+"""Deep Community Learning: tags and boxes -> one network -> labels and predictions, whose masks region proposals may
+replace. The paper has one round."""
+
+from wsis_steps.engine.chain import PRETRAINED, Chain, Published, Read, Show, Stage, first_round, percent
+
+
+def _proposals(settings) -> str:
+    return f"proposals/{settings.proposals}.h5"
+
+
+_OWN = "its network on the evaluation images"
+
+_CHAIN = (
+    Stage(
+        "community_learning_train",
+        reads=(
+            Read("proposals", shared=_proposals),
+            PRETRAINED,
+        ),
+        writes={"model": "community_learning/model.pt", "metrics": "community_learning/metrics.jsonl"},
+        shows=(Show("metrics", "community_learning"),),
+    ),
+    Stage(
+        "community_learning_infer",
+        reads=(Read("model"),),
+        writes={"labels": "labels/round00.h5", "predictions": "predictions/direct.h5"},
+        rounds=first_round,
+        divides=True,
+        shows=(
+            Show("labels", "labels/round00", scored="train", about="the first pseudo labels"),
+            Show("predictions", "predictions", scored="val", when=lambda run, settings: not run.retrains, about=_OWN),
+            Show(
+                "predictions", "predictions_direct", scored="val", when=lambda run, settings: run.retrains, about=_OWN
+            ),
+        ),
+    ),
+    Stage(
+        "postprocess_replace_with_proposals",
+        reads=(Read("predictions", last=True), Read("proposals", shared=_proposals)),
+        writes={"replaced": "predictions/direct_mcg.h5"},
+        shows=(
+            Show(
+                "replaced", "predictions_mcg", scored="val", about="these with the region proposals they overlap most"
+            ),
+        ),
+    ),
+)
+
+_TABLE1 = "Deep Community Learning, table 1"
+
+CHAINS = (
+    Chain(
+        "community_learning",
+        about="Weakly Supervised Instance Segmentation by Deep Community Learning, WACV 2021",
+        ends="postprocess_replace_with_proposals",
+        ends_in="predictions of its own network",
+        stages=_CHAIN,
+        maskrcnn=False,
+        published={
+            ("voc2012", "community_learning", "predictions", "val"): Published(
+                percent(("mask_ap25", "mask_ap50", "mask_ap75", "abo", "box_ap50"), 57.0, 35.9, 5.8, 43.8, 53.2),
+                f"{_TABLE1} and 3",
+            ),
+            ("voc2012", "community_learning", "predictions_mcg", "val"): Published(
+                percent(("mask_ap25", "mask_ap50", "mask_ap75", "abo"), 56.6, 38.1, 12.3, 48.2), _TABLE1
+            ),
+            ("voc2012", "community_learning", "predictions", "train"): Published(
+                percent(("corloc",), 70.8), "Deep Community Learning, table 3 (70.1 in table 6)"
+            ),
+        },
+    ),
+)

@@ -1,0 +1,72 @@
+"""What is wrong with the runs of a configuration, before anything is computed."""
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.plan.runs import Runs
+
+
+def check(runs: Runs) -> None:
+    """InputError where something is wrong with the runs, or with the tables of a folder: were these refused by the
+    import only, Snakemake would by then have deleted the last good one, and all that follows would run again."""
+    if found := faults(runs):
+        text = "; ".join(found)
+        raise InputError(f"{text[0].upper()}{text[1:]}.")
+    data = runs.values("shared", "data_import_dataset")
+    if data.format == "folder" and data.root:
+        from wsis_steps.data.folder import read_folder  # takes a moment, which only this format should cost
+
+        read_folder(data.root, data.val_share, data.class_names)
+
+
+def faults(runs: Runs) -> list[str]:
+    """A clause for each run that sets what it does not have, or needs annotations or true masks that the data lack."""
+    return [fault for name in runs.runs for fault in _of_run(runs, name)]
+
+
+def _of_run(runs: Runs, name: str) -> list[str]:
+    run, graph = runs.runs[name], runs.graphs[name]
+    data = runs.values("shared", "data_import_dataset")
+    found = [
+        f"run {name} sets {step}, but its steps are {', '.join(sorted(graph.steps))}"
+        for step in run.steps
+        if step not in graph.steps
+    ]
+    folder = data.root if data.format == "folder" and data.root and data.root.is_dir() else None
+    table = folder / f"{run.supervision}.csv" if folder else None
+    if table and run.supervision != "tags" and not table.is_file():
+        found.append(f"run {name} is supervised by {run.supervision}, but {table} does not exist")
+    found += _of_corrections(runs, name)
+    for agreement in graph.chain.agreements:
+        if graph.steps.issuperset(agreement.steps):
+            found += _different(runs, name, agreement.steps, agreement.keys)
+    if graph.chain.files and "train" not in data.truth:
+        found.append(
+            f"run {name} learns from the true masks of the training images, but data_import_dataset.truth is "
+            f"[{', '.join(data.truth)}]; set the run to null or, where the data have masks, add train to truth"
+        )
+    return found
+
+
+def _of_corrections(runs: Runs, name: str) -> list[str]:
+    """Corrections of labels that nothing learns from, and files that do not exist."""
+    rounds, found = runs.graphs[name].corrected_rounds(), []
+    learnt = "no such labels" if not rounds else f"round {rounds[0]}"
+    learnt += f" to {rounds[-1]}" if len(rounds) > 1 else ""
+    for number, path in runs.runs[name].corrections.items():
+        if number not in rounds:
+            found.append(
+                f"run {name}: corrections: nothing trains on labels of round {number}; this run trains on {learnt}"
+            )
+        elif not path.exists():
+            found.append(f"run {name}: corrections of round {number}: {path} does not exist")
+    return found
+
+
+def _different(runs: Runs, name: str, steps: tuple[str, ...], keys: tuple[str, ...]) -> list[str]:
+    """Settings that steps have to share and do not."""
+    first, *others = ({key: getattr(runs.values(name, step), key) for key in keys} for step in steps)
+    return [
+        f"run {name}: {key} is {first[key]} in {steps[0]} and {values[key]} in {step}"
+        for step, values in zip(steps[1:], others, strict=True)
+        for key in keys
+        if values[key] != first[key]
+    ]

@@ -1,0 +1,131 @@
+"""The stages of one run, round by round, and what each reads; imports no torch."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from wsis_steps.engine.chain import Read, Stage
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.settings import Settings
+from wsis_steps.plan.config import Run
+from wsis_steps.plan.systems import CHAINS, STAGES
+
+RETRAINED = "maskrcnn_infer"  # ends a run that trains a Mask R-CNN on its last labels
+CORRECTIONS, LABELS = "data_import_corrections", "labels"
+
+
+class Node(NamedTuple):
+    """A step of a run, in a round where it computes something in several."""
+
+    step: str
+    round: int | None = None
+
+
+class Product(NamedTuple):
+    """A file that a node writes."""
+
+    node: Node
+    role: str
+
+
+Source = Product | str  # what a node reads; as text a path below results/<dataset>/ that does not depend on the run
+
+
+class Graph:
+    """What a run computes; `values` gives the settings of a step in it."""
+
+    def __init__(self, name: str, run: Run, values: Callable[[str], Settings]) -> None:
+        self.name, self.run, self.values = name, run, values
+        self.chain = CHAINS[run.system]
+        self.own = {stage.step: stage for stage in self.chain.stages}
+        self.rounds = cache(self._rounds)
+        self.reads = cache(self._reads)
+        self.nodes = self._reach()
+        self.steps = frozenset(node.step for node in self.nodes)
+
+    def stage(self, step: str) -> Stage:
+        """The stage of a step, as this system has it."""
+        return self.own.get(step) or STAGES[step]
+
+    def _rounds(self, step: str) -> tuple[int | None, ...]:
+        """The rounds in which a step computes something."""
+        rounds = self.stage(step).rounds
+        return (None,) if rounds is None else tuple(rounds(self.run))
+
+    def node(self, step: str, number: int | None = None) -> Node:
+        """The node of a step, in its only round where no number is given."""
+        return Node(step, self.rounds(step)[0] if number is None else number)
+
+    def path(self, product: Product) -> str:
+        """Where a product lies below the folder of the run that computes it."""
+        number = product.node.round
+        template = self.stage(product.node.step).writes[product.role]
+        return template if number is None else template.format(round=f"{number:02d}")
+
+    def _writers(self, role: str) -> list[str]:
+        """The steps that write a role in this run: those of its chain, else those which all systems may take."""
+        own = [step for step, stage in self.own.items() if role in stage.writes]
+        return own or [
+            step
+            for step, stage in STAGES.items()
+            if role in stage.writes
+            and not stage.shared
+            and (stage.choice is None or getattr(self.run, stage.choice[0]) == stage.choice[1])
+        ]
+
+    def written(self, role: str, number: int | None = None) -> Product | None:
+        """What writes a role in a round, by default the last; None where nothing does in that round."""
+        steps = self._writers(role)
+        rounds = [one for step in steps for one in self.rounds(step)]
+        if number is None:
+            number = max((one for one in rounds if one is not None), default=None)
+        for step in steps:
+            for own in self.rounds(step):
+                if own is None or own == number:
+                    return Product(Node(step, own), role)
+        return None
+
+    def find(self, read: Read, node: Node) -> Source | None:
+        """What a node reads by one of its inputs; None where this run lacks it."""
+        settings = self.values(node.step)
+        if not read.when(self.run, settings):
+            return None
+        if read.role in self.chain.files:
+            return f"shared/{self.chain.files[read.role]}"
+        if read.shared:
+            return f"shared/{read.shared(settings)}"
+        number = None if read.last or node.round is None else node.round - read.back
+        found = self.written(read.role, number)
+        if found is None and not read.optional:
+            raise InputError(f"Run {self.name}: nothing makes the {read.role} that {node.step} reads.")
+        corrected = found and read.role == LABELS and node.step != CORRECTIONS
+        if corrected and found.node.round in self.run.corrections:
+            return Product(Node(CORRECTIONS, found.node.round), "corrected")
+        return found
+
+    def _reads(self, node: Node) -> dict[str, Source]:
+        """What a node reads, by the names of its inputs."""
+        found = {read.option: self.find(read, node) for read in self.stage(node.step).reads}
+        return {name: source for name, source in found.items() if source is not None}
+
+    def _reach(self) -> tuple[Node, ...]:
+        """All that the result of the run stands on, and itself, each after what it reads."""
+        end = RETRAINED if self.run.retrains else self.chain.ends
+        reached: dict[Node, None] = {}
+
+        def reach(node: Node, behind: tuple[Node, ...]) -> None:
+            for source in self.reads(node).values():
+                if isinstance(source, Product) and source.node not in reached:
+                    if source.node in (*behind, node):
+                        raise InputError(f"Run {self.name}: {node.step} reads what is made of its own {source.role}.")
+                    reach(source.node, (*behind, node))
+            reached[node] = None
+
+        reach(Node(end, self.rounds(end)[-1]), ())
+        return tuple(reached)
+
+    def corrected_rounds(self) -> list[int]:
+        """The rounds whose labels something in the run learns from."""
+        read = [source for node in self.nodes if node.step != CORRECTIONS for source in self.reads(node).values()]
+        labels = {s.node.round for s in read if isinstance(s, Product) and s.role in (LABELS, "corrected")}
+        return sorted(labels - {None})

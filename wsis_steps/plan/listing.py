@@ -1,0 +1,110 @@
+"""Which files the table and the report show, of all runs, in the order in which a run makes them; imports no torch."""
+
+import hashlib
+import json
+from pathlib import PurePath
+from typing import Any
+
+from wsis_steps.engine.chain import Show
+from wsis_steps.engine.settings import canonical
+from wsis_steps.plan.graph import Node, Product
+from wsis_steps.plan.runs import Runs
+from wsis_steps.plan.systems import published
+
+Row = tuple[str, ...]
+
+
+def listing(runs: Runs) -> dict[str, Any]:
+    """The document of evaluation_list_results."""
+    dataset = runs.configuration.dataset
+    truth = runs.values("shared", "data_import_dataset").truth
+    return {
+        "dataset": dataset,
+        "figures": figures(runs, truth),
+        "results": shown(runs),
+        "trainings": trainings(runs),
+        "stages": stages(runs),
+        "published": [
+            [*key, dict(found.values), list(found.per_class.items())] for key, found in published(dataset).items()
+        ],
+    }
+
+
+def digest(runs: Runs) -> str:
+    """Changes with anything that `listing` says."""
+    return hashlib.blake2b(json.dumps(listing(runs)).encode(), digest_size=8).hexdigest()
+
+
+def figures(runs: Runs, truth: tuple[str, ...]) -> list[Row]:
+    """Rows of run, system, stage, evaluation file for the table; `truth`: the splits that have true masks."""
+    rows = []
+    for name, run in runs.runs.items():
+        for one in proposals(runs, name) if truth else ():
+            path = f"{_folder(runs)}/shared/evaluation/proposals_{one}.json"
+            rows.append((name, run.system, f"proposals/{one}", path))
+        for node, show in _shows(runs, name):
+            if show.scored in truth:
+                made = runs.path(name, Product(node, show.role))
+                rows.append((name, run.system, _stage(show, node), f"{_folder(runs)}/{_evaluation(made)}"))
+    return rows
+
+
+def shown(runs: Runs) -> list[Row]:
+    """Rows of run, stage, file of all that the report shows."""
+    rows = []
+    for name, run in runs.runs.items():
+        if run.supervision == "points":
+            rows.append((name, "points", f"{_folder(runs)}/shared/data/images.h5"))
+        for node, show in _shows(runs, name):
+            rows.append((name, _stage(show, node), f"{_folder(runs)}/{runs.path(name, Product(node, show.role))}"))
+    return rows
+
+
+def stages(runs: Runs) -> list[Row]:
+    """Rows of stage and what it is, for the legend of the report."""
+    found = {_stage(show, node): show.about for name in runs.runs for node, show in _shows(runs, name) if show.about}
+    return list(found.items())
+
+
+def proposals(runs: Runs, name: str) -> list[str]:
+    """Names of the proposals that a run takes, in the order of its steps."""
+    graph = runs.graphs[name]
+    found = [graph.reads(node).get("proposals") for node in graph.nodes]
+    return list(dict.fromkeys(PurePath(path).stem for path in found if isinstance(path, str)))
+
+
+def trainings(runs: Runs) -> list[Row]:
+    """Rows of run, stage, step and settings (those that differ from the defaults, as JSON) of every training step;
+    one that runs share is with the first."""
+    rows = []
+    for name in runs.runs:
+        own = (step for step in runs.steps(name) if runs.values(name, step).shares_batches)
+        for step in sorted(step for step in own if runs.owner(name, step) == name):
+            changed = runs.values(name, step).model_dump(mode="json", exclude_defaults=True)
+            rows.append((name, step.removesuffix("_train"), step, canonical(changed)))
+    return rows
+
+
+def _folder(runs: Runs) -> str:
+    return f"results/{runs.configuration.dataset}"
+
+
+def _shows(runs: Runs, name: str) -> list[tuple[Node, Show]]:
+    """What a run shows, node by node."""
+    graph, run = runs.graphs[name], runs.runs[name]
+    return [
+        (node, show)
+        for node in graph.nodes
+        for show in graph.stage(node.step).shows
+        if show.when(run, runs.values(name, node.step)) and (not show.last or node.round == graph.rounds(node.step)[-1])
+    ]
+
+
+def _stage(show: Show, node: Node) -> str:
+    return show.stage if node.round is None else show.stage.format(round=f"{node.round:02d}")
+
+
+def _evaluation(path: str) -> str:
+    """The evaluation file of a result: <run>/labels/round00.h5 -> <run>/evaluation/labels_round00.json."""
+    run, folder, file = path.split("/")
+    return f"{run}/evaluation/{folder}_{file.removesuffix('.h5')}.json"

@@ -1,0 +1,52 @@
+"""The systems and the stages that they share, found by the folders of the package; imports no torch."""
+
+import importlib
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from wsis_steps.engine.chain import Chain, Published, Stage
+from wsis_steps.engine.errors import nearest
+from wsis_steps.plan.steps import PACKAGE, folders
+
+_MODULES = [
+    importlib.import_module(f"wsis_steps.{folder}.chain")
+    for folder in folders()
+    if (PACKAGE / folder / "chain.py").is_file()
+]
+STAGES: dict[str, Stage] = {stage.step: stage for module in _MODULES for stage in getattr(module, "STAGES", ())}
+"""What any chain may take, by step."""
+CHAINS: dict[str, Chain] = {chain.system: chain for module in _MODULES for chain in getattr(module, "CHAINS", ())}
+"""Every system by its name."""
+_OWN = {stage.step: stage for chain in CHAINS.values() for stage in chain.stages}
+
+
+def stage_of(step: str) -> Stage | None:
+    """The stage of a step in any system; None where a step is in no chain, as those that make the table are."""
+    return STAGES.get(step) or _OWN.get(step)
+
+
+def choices(key: str) -> list[str]:
+    """The values of a run's key that choose one of the stages which write the same."""
+    return [stage.choice[1] for stage in STAGES.values() if stage.choice and stage.choice[0] == key]
+
+
+def published(dataset: str) -> dict[tuple[str, str, str], Published]:
+    """What papers print of a data set, by run, stage and split as they are named in `summary.csv`."""
+    found = (item for chain in CHAINS.values() for item in chain.published.items())
+    return {(run, stage, split): figures for (of, run, stage, split), figures in found if of == dataset}
+
+
+def _one_of(what: str, names: list[str]):
+    """A text that is one of `names`, which are told where it is none."""
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"there is no {what} '{name}', {nearest(name, names)}")
+        return name
+
+    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "enum": names})]
+
+
+System = _one_of("system", list(CHAINS))
+Semantic = _one_of("source of semantic maps", choices("semantic"))
