@@ -13,7 +13,7 @@ CLASS_NAMES = ("cross", "disc", "ring", "square", "star", "triangle")
 
 @dataclass(frozen=True)
 class Look:
-    """One instance. Lengths in pixels, angles in radians, colours as RGB in 0..1."""
+    """One instance. Lengths in pixels, angles in radians, colors as RGB in 0..1."""
 
     category: int
     center: tuple[float, float]
@@ -59,7 +59,7 @@ def _edge(value: np.ndarray, width: float) -> np.ndarray:
 
 
 def _pattern(category: int, s: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """How much of the figure colour shows, 0..1, at pattern coordinates counted in periods."""
+    """How much of the figure color shows, 0..1, at pattern coordinates counted in periods."""
     name = CLASS_NAMES[category]
     if name == "disc":  # stripes
         return _edge(np.sin(2 * np.pi * s), 0.8)
@@ -81,13 +81,13 @@ def _pattern(category: int, s: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
-    """RGB in 0..1 of a colour whose three parts lie in 0..1 (hue wraps around)."""
+    """RGB in 0..1 of a color whose three parts lie in 0..1 (hue wraps around)."""
     wheel = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
     return value * (1 - saturation + saturation * wheel)
 
 
 def _random_colors(rng: np.random.Generator, category: int) -> np.ndarray:
-    """Ground and figure colours (2, 3): in 60 % of the instances of the class hue, else of any hue."""
+    """Ground and figure colors (2, 3): in 60 % of the instances of the class hue, else of any hue."""
     hue = category / len(CLASS_NAMES) + rng.normal(0, 0.02) if rng.random() < 0.6 else rng.random()
     ground = hsv(hue, rng.uniform(0.5, 0.95), rng.uniform(0.6, 1.0))
     darker = hsv(hue + rng.normal(0, 0.04), rng.uniform(0.4, 0.9), rng.uniform(0.08, 0.35))
