@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from wsis_steps.proposals.candidates import Parts, describe_parts, measure, members
 from wsis_steps.proposals.contours import Contours, Gradient, gradient_contours
-from wsis_steps.proposals.hierarchy import SuperpixelGraph, cut
+from wsis_steps.proposals.mcg.candidates import Parts, describe_parts, measure, members
+from wsis_steps.proposals.mcg.hierarchy import SuperpixelGraph, cut
 
 
 def picture(seed: int, height: int = 40, width: int = 52) -> np.ndarray:

@@ -15,7 +15,8 @@ from pycocotools import mask as coco_codec
 from scipy.io import savemat
 
 from wsis_steps.data import archives, download_archives, import_dataset
-from wsis_steps.data.shapes import CLASS_NAMES, draw_voc_tree
+from wsis_steps.data.shape_looks import CLASS_NAMES
+from wsis_steps.data.shapes import draw_voc_tree
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 

@@ -24,7 +24,7 @@ TITLE, LINE = 34, 18  # heights of the title and of a line of the legend
 OWN, OTHERS = "#3b82f6", ("#f07b16", "#1fa36a", "#d946a6", "#b08f00")
 STYLE = (
     "text{font:12px sans-serif;fill:#222}.title{font-size:15px;font-weight:bold}.head{font-weight:bold}"
-    ".axis path{stroke:#ddd}.back{fill:#fff}polyline,.key{fill:none;stroke-width:1.5}.own{stroke-width:2.5}"
+    ".axis path{stroke:#ddd}.back{fill:#fff}polyline{fill:none;stroke-width:1.5}.own{stroke-width:2.5}"
     "@media(prefers-color-scheme:dark){text{fill:#ddd}.axis path{stroke:#444}.back{fill:#181818}}"
 )
 

@@ -15,7 +15,7 @@ from scipy.io import loadmat
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.problems import Problems
-from wsis_steps.proposals.mat_files import DAMAGE
+from wsis_steps.proposals.importers.mat_files import DAMAGE
 
 SMALLEST_SEGMENT = 0.01  # of the image
 MOST_SIDES = 1  # of the image that an object may touch; what touches more is ground, sky or wall

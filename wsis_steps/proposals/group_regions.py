@@ -13,12 +13,12 @@ import torch
 
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.proposals.candidates import boxes_of
-from wsis_steps.proposals.combinatorial_grouping import choose, find_candidates, whole_picture
 from wsis_steps.proposals.contours import EdgeFinder, find_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
-from wsis_steps.proposals.rankers import load_ranker
-from wsis_steps.proposals.ranking import Ranker
+from wsis_steps.proposals.mcg.candidates import boxes_of
+from wsis_steps.proposals.mcg.combinatorial_grouping import choose, find_candidates, whole_picture
+from wsis_steps.proposals.mcg.rankers import load_ranker
+from wsis_steps.proposals.mcg.ranking import Ranker
 from wsis_steps.proposals.settings import ProposalsGroupRegions
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.joining import join_shards

@@ -4,7 +4,7 @@ in   images     images.h5
 out  proposals  regions, boxes or masks of all images, in their order, best first
 
 Every image needs proposals there, and none may lie outside its image. Formats: mat_regions.py, mat_boxes.py and
-coco_masks.py of this folder.
+coco_masks.py of importers/.
 """
 
 from pathlib import Path
@@ -13,10 +13,10 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.proposals.coco_masks import find_masks, read_masks
-from wsis_steps.proposals.image_names import ImageNames
-from wsis_steps.proposals.mat_boxes import find_boxes, read_boxes
-from wsis_steps.proposals.mat_regions import find_regions, read_regions
+from wsis_steps.proposals.importers.coco_masks import find_masks, read_masks
+from wsis_steps.proposals.importers.image_names import ImageNames
+from wsis_steps.proposals.importers.mat_boxes import find_boxes, read_boxes
+from wsis_steps.proposals.importers.mat_regions import find_regions, read_regions
 from wsis_steps.proposals.settings import ProposalsImportProposals
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Images

@@ -1,7 +1,7 @@
 """Trains the ranker of region proposals on the drawn segments of BSDS500's training images.
 
 setting  root    folder of BSDS500: images/train, groundTruth/train
-out      ranker  its parameters, as wsis_steps/proposals/rankers_*.pt
+out      ranker  its parameters, as wsis_steps/proposals/mcg/rankers_*.pt
 
 The ranker learns from a candidate's features what it is worth: see `worth`.
 By hand: python -m wsis_steps.proposals.train_ranker --settings '{"root": "BSDS500/data"}' --ranker file.pt
@@ -19,10 +19,10 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.proposals.bsds import list_images, object_segments, read_image
-from wsis_steps.proposals.combinatorial_grouping import find_candidates
 from wsis_steps.proposals.contours import find_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
-from wsis_steps.proposals.ranking import FEATURES, Ranker
+from wsis_steps.proposals.mcg.combinatorial_grouping import find_candidates
+from wsis_steps.proposals.mcg.ranking import FEATURES, Ranker
 from wsis_steps.proposals.settings import ProposalsTrainRanker
 from wsis_steps.vision.models import save_model
 

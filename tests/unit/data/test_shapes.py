@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from wsis_steps.data import shapes
+from wsis_steps.data import shape_looks, shapes
 from wsis_steps.engine.errors import InputError
 
 
@@ -26,7 +26,7 @@ def test_picture_and_maps_have_the_promised_shapes_and_values():
         assert 2 <= len(ids) <= 6
         categories = np.unique(semantic_map[semantic_map > 0])
         assert 1 <= len(categories) <= 3
-        assert categories.max() <= len(shapes.CLASS_NAMES)
+        assert categories.max() <= len(shape_looks.CLASS_NAMES)
         np.testing.assert_array_equal(semantic_map > 0, instance_map > 0)
 
 
@@ -48,10 +48,10 @@ def test_every_class_and_touching_neighbours_are_common():
     assert touching > 0.25 * count
 
 
-@pytest.mark.parametrize("category", range(len(shapes.CLASS_NAMES)))
+@pytest.mark.parametrize("category", range(len(shape_looks.CLASS_NAMES)))
 def test_the_distance_function_draws_the_named_outline(category):
     x = np.linspace(-1.5, 1.5, 301)
-    inside = shapes._outline(category, x[None], x[:, None]) < 0
+    inside = shape_looks._outline(category, x[None], x[:, None]) < 0
     area = inside.sum() * 0.01**2
     side = 0.56 * 2 * np.sqrt(3)  # of a triangle with inradius 0.56
     closed_form = {
@@ -62,17 +62,17 @@ def test_the_distance_function_draws_the_named_outline(category):
         "cross": 4 * 2 * 0.34 - (2 * 0.34) ** 2,
         "star": 10 * 0.5 * 1.12 * 0.52 * np.sin(np.pi / 5),
     }
-    assert area == pytest.approx(closed_form[shapes.CLASS_NAMES[category]], rel=0.02)
+    assert area == pytest.approx(closed_form[shape_looks.CLASS_NAMES[category]], rel=0.02)
 
 
 def test_patterns_differ_between_classes():
     grid = np.arange(0, 4, 0.05)
     s, t = np.meshgrid(grid, grid)
-    patterns = [shapes._pattern(c, s, t) for c in range(len(shapes.CLASS_NAMES))]
+    patterns = [shape_looks._pattern(c, s, t) for c in range(len(shape_looks.CLASS_NAMES))]
     for pattern in patterns:
         assert pattern.min() >= 0
         assert pattern.max() <= 1
-    plain = shapes.CLASS_NAMES.index("star")
+    plain = shape_looks.CLASS_NAMES.index("star")
     assert patterns[plain].max() == 0
     assert all(p.std() > 0.2 for c, p in enumerate(patterns) if c != plain)
 
@@ -95,7 +95,7 @@ def test_difficulty_adds_noise_distractors_and_overlap():
 def test_an_instance_hidden_by_more_than_sixty_percent_is_left_out(shift, kept):
     def look(x, color):
         colors = np.tile(np.array(color, float), (2, 1))
-        return shapes.Look(1, (x, 30.0), 20.0, 0.0, 1.0, colors, 5.0, 0.0, (0.0, 0.0), 0.0)
+        return shape_looks.Look(1, (x, 30.0), 20.0, 0.0, 1.0, colors, 5.0, 0.0, (0.0, 0.0), 0.0)
 
     # Of two discs whose centers lie d radii apart, 1 - (2 acos(d/2) - d sqrt(1 - d^2/4)) / pi of the rear one shows.
     d = shift / (0.92 * 20)
@@ -109,7 +109,7 @@ def test_an_instance_hidden_by_more_than_sixty_percent_is_left_out(shift, kept):
 
 def test_occluders_win():
     def look(x, category):
-        return shapes.Look(category, (x, 30.0), 15.0, 0.0, 1.0, np.ones((2, 3)), 5.0, 0.0, (0.0, 0.0), 0.0)
+        return shape_looks.Look(category, (x, 30.0), 15.0, 0.0, 1.0, np.ones((2, 3)), 5.0, 0.0, (0.0, 0.0), 0.0)
 
     _, owner, kept = shapes._compose([look(25.0, 1), look(40.0, 3)], np.zeros((60, 60, 3), np.float32))
     assert kept == [1, 3]

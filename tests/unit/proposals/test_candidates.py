@@ -5,7 +5,7 @@ import pytest
 from region_sets import measured, pack, parts_of, random_sets
 from scipy import ndimage
 
-from wsis_steps.proposals.candidates import (
+from wsis_steps.proposals.mcg.candidates import (
     boxes_of,
     fill_holes,
     keep_different,

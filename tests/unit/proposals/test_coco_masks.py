@@ -11,8 +11,8 @@ from published_proposals import entry, write_json
 from region_proposals import random_masks
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.proposals.coco_masks import find_masks, read_masks
-from wsis_steps.proposals.image_names import ImageNames
+from wsis_steps.proposals.importers.coco_masks import find_masks, read_masks
+from wsis_steps.proposals.importers.image_names import ImageNames
 
 NAMES = ImageNames(["a", "000000000007"])
 SHAPE = (6, 8)

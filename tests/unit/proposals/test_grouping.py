@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from region_sets import contours, picture
 
-from wsis_steps.proposals.candidates import unpack
-from wsis_steps.proposals.grouping import combine, common_blocks, open_top, region_bits
-from wsis_steps.proposals.hierarchy import (
+from wsis_steps.proposals.mcg.candidates import unpack
+from wsis_steps.proposals.mcg.grouping import combine, common_blocks, open_top, region_bits
+from wsis_steps.proposals.mcg.hierarchy import (
     SuperpixelGraph,
     aligned_weights,
     cut,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsis_steps.proposals.image_names import ImageNames
+from wsis_steps.proposals.importers.image_names import ImageNames
 
 VOC = ImageNames(["2007_000032", "2008_000032", "a_b", "deep_a", "x.y"])
 COCO = ImageNames(["000000000139", "000000581781", "000000000000"])

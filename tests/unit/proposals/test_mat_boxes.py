@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from published_proposals import VERSIONS, cell, write_boxes, write_mat
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.proposals.image_names import ImageNames
-from wsis_steps.proposals.mat_boxes import find_boxes, read_boxes
+from wsis_steps.proposals.importers.image_names import ImageNames
+from wsis_steps.proposals.importers.mat_boxes import find_boxes, read_boxes
 
 HEIGHT, WIDTH = 30, 40
 NAMES = ImageNames(["2007_000001", "2007_000002", "2007_000003"])

@@ -7,7 +7,7 @@ from published_proposals import VERSIONS, cell, write_mat
 from scipy.io import savemat
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.proposals.mat_files import as_cells, as_numbers, read_variables
+from wsis_steps.proposals.importers.mat_files import as_cells, as_numbers, read_variables
 
 VARIABLES = {
     "square": np.arange(12, dtype=np.uint16).reshape(3, 4),

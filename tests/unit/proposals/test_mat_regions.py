@@ -8,8 +8,8 @@ from proposal_sets import boxes_of
 from published_proposals import VERSIONS, cell, write_mat, write_regions
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.proposals.image_names import ImageNames
-from wsis_steps.proposals.mat_regions import find_regions, read_regions
+from wsis_steps.proposals.importers.image_names import ImageNames
+from wsis_steps.proposals.importers.mat_regions import find_regions, read_regions
 
 
 def random_regions(seed: int, height: int, width: int, count: int):

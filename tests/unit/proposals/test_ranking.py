@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from region_sets import measured, pack, parts_of, random_sets
 
-from wsis_steps.proposals.candidates import describe_parts, measure, members
-from wsis_steps.proposals.hierarchy import SuperpixelGraph
-from wsis_steps.proposals.ranking import FEATURES, choose_diverse, describe
+from wsis_steps.proposals.mcg.candidates import describe_parts, measure, members
+from wsis_steps.proposals.mcg.hierarchy import SuperpixelGraph
+from wsis_steps.proposals.mcg.ranking import FEATURES, choose_diverse, describe
 
 
 def literal_choice(table: np.ndarray, scores: np.ndarray, count: int, weight: float) -> list[int]:

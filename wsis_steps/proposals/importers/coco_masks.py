@@ -13,7 +13,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.proposals.image_names import ImageNames
+from wsis_steps.proposals.importers.image_names import ImageNames
 from wsis_steps.vision.masks import encode_segmentation, run_bounds
 from wsis_steps.vision.regions import MaskProposals, best_first
 

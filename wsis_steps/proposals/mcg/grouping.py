@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from wsis_steps.proposals.hierarchy import Hierarchy, SuperpixelGraph
+from wsis_steps.proposals.mcg.hierarchy import Hierarchy, SuperpixelGraph
 
 Quotas = tuple[int, int, int, int]  # most single regions, pairs, triples and quadruples of one hierarchy
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.proposals.ranking import Ranker
+from wsis_steps.proposals.mcg.ranking import Ranker
 from wsis_steps.vision.models import load_model
 
 

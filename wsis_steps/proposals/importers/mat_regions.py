@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.proposals.candidates import boxes_of
-from wsis_steps.proposals.image_names import ImageNames
-from wsis_steps.proposals.mat_files import as_cells, as_numbers, read_variables
+from wsis_steps.proposals.importers.image_names import ImageNames
+from wsis_steps.proposals.importers.mat_files import as_cells, as_numbers, read_variables
+from wsis_steps.proposals.mcg.candidates import boxes_of
 from wsis_steps.vision.regions import RegionProposals, best_first
 
 MOST = 1 << 16  # superpixels of an image that a 16-bit map can number

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from wsis_steps.proposals.candidates import (
+from wsis_steps.proposals.contours import Contours
+from wsis_steps.proposals.mcg.candidates import (
     Parts,
     describe_parts,
     fill_holes,
@@ -19,9 +20,8 @@ from wsis_steps.proposals.candidates import (
     members,
     unpack,
 )
-from wsis_steps.proposals.contours import Contours
-from wsis_steps.proposals.grouping import Opened, Quotas, combine, common_blocks, open_top, region_bits
-from wsis_steps.proposals.hierarchy import (
+from wsis_steps.proposals.mcg.grouping import Opened, Quotas, combine, common_blocks, open_top, region_bits
+from wsis_steps.proposals.mcg.hierarchy import (
     Hierarchy,
     SuperpixelGraph,
     aligned_weights,
@@ -33,7 +33,7 @@ from wsis_steps.proposals.hierarchy import (
     with_areas,
     without_specks,
 )
-from wsis_steps.proposals.ranking import Ranker, choose_diverse, describe, rank
+from wsis_steps.proposals.mcg.ranking import Ranker, choose_diverse, describe, rank
 from wsis_steps.proposals.settings import ProposalsGroupRegions
 from wsis_steps.vision.regions import RegionProposals
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.proposals.image_names import ImageNames
-from wsis_steps.proposals.mat_files import as_cells, as_numbers, read_variables
+from wsis_steps.proposals.importers.image_names import ImageNames
+from wsis_steps.proposals.importers.mat_files import as_cells, as_numbers, read_variables
 from wsis_steps.vision.regions import BoxProposals
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from scipy import ndimage
 
-from wsis_steps.proposals.hierarchy import SuperpixelGraph
+from wsis_steps.proposals.mcg.hierarchy import SuperpixelGraph
 
 _SEQUENCE = np.uint64(0x03F79D71B4CB0A89)
 _EXPONENTS = np.empty(64, np.int64)
