@@ -83,6 +83,8 @@ def summarise(place: Place, figures: Path) -> Outcome:
         "figures": [["a", "bestie", "predictions", str(figures)]],
         "results": [],
         "trainings": [],
+        "stages": [],
+        "published": [],
     }
     outputs = {"table": place.out / "table", "text": place.out / "text"}
     return call("evaluation.summarise", figures=[place.made.images], listing=listed(place, document), **outputs)

@@ -96,11 +96,6 @@ class Runs:
         source = graph.reads(graph.node(step, number)).get(name)
         return None if source is None else self.path(run, source)
 
-    def made(self, run: str, role: str, number: int | None = None) -> str | None:
-        """Path of what is made in a role in a round, by default the last; None where the run makes none."""
-        product = self.graphs[run].written(role, number)
-        return self.path(run, product) if product and product.node in self.graphs[run].nodes else None
-
     def located(self, run: str, path: str) -> str:
         """A file below the folder of a run, wherever it lies: with another run that computed the same, perhaps."""
         found = (product for product in self._products(run) if self.graphs[run].path(product) == path)

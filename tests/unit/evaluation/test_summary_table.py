@@ -21,6 +21,9 @@ def cells(text):
     return [dict(zip(table[0], row, strict=True)) for row in table[2:]]
 
 
+PRINTED = {("bestie", "predictions", "val"): {"mask_ap50": 0.51}}
+
+
 def test_a_line_per_run_and_stage_in_the_order_of_the_rows():
     rows = frame(
         ("b", "labels/round00", "mask_ap50", 0.2),
@@ -28,7 +31,7 @@ def test_a_line_per_run_and_stage_in_the_order_of_the_rows():
         ("a", "predictions", "abo", 0.5),
         ("b", "predictions", "abo", 0.3),
     )
-    assert cells(summary_table(rows, "shapes")) == [
+    assert cells(summary_table(rows, {})) == [
         {"run": "b", "supervision": "tags", "stage": "labels/round00", "AP50": "20.0", "ABO": "-"},
         {"run": "b", "supervision": "tags", "stage": "predictions", "AP50": "41.2", "ABO": "30.0"},
         {"run": "a", "supervision": "tags", "stage": "predictions", "AP50": "-", "ABO": "50.0"},
@@ -38,43 +41,43 @@ def test_a_line_per_run_and_stage_in_the_order_of_the_rows():
 def test_seeds_become_mean_and_deviation():
     values = [0.50, 0.52, 0.57]
     rows = frame(*[(f"bestie_seed{k}", "predictions", "mask_ap50", v) for k, v in enumerate(values)])
-    (line,) = cells(summary_table(rows, "shapes"))
+    (line,) = cells(summary_table(rows, {}))
     assert line["run"] == "bestie (3 seeds)"
     assert line["AP50"] == f"{statistics.mean(values) * 100:.1f} ± {statistics.stdev(values) * 100:.1f}"
 
 
 def test_one_seed_has_no_deviation_and_stays_apart_from_the_plain_run():
     rows = frame(("bestie_seed0", "p", "miou", 0.5), ("bestie", "p", "miou", 0.6))
-    found = [(line["run"], line["mIoU"]) for line in cells(summary_table(rows, "shapes"))]
+    found = [(line["run"], line["mIoU"]) for line in cells(summary_table(rows, {}))]
     assert found == [("bestie (1 seed)", "50.0"), ("bestie", "60.0")]
 
 
 def test_the_papers_figure_stands_in_brackets():
     rows = frame(("bestie", "predictions", "mask_ap50", 0.48), ("bestie", "predictions", "abo", 0.4))
-    text = summary_table(rows, "voc2012")
+    text = summary_table(rows, PRINTED)
     (line,) = cells(text)
     assert (line["AP50"], line["ABO"]) == ("48.0 (51.0)", "40.0")
     assert "In brackets" in text
-    assert "In brackets" not in summary_table(rows, "shapes")
+    assert "In brackets" not in summary_table(rows, {})
 
 
 def test_seeds_stand_beside_the_papers_figure():
     rows = frame(*[(f"bestie_seed{k}", "predictions", "mask_ap50", 0.4 + k / 50) for k in range(2)])
-    assert cells(summary_table(rows, "voc2012"))[0]["AP50"] == "41.0 ± 1.4 (51.0)"
+    assert cells(summary_table(rows, PRINTED))[0]["AP50"] == "41.0 ± 1.4 (51.0)"
 
 
 @pytest.mark.parametrize("supervision", ["tags+masks_seen", "masks"])
 def test_a_dagger_marks_runs_that_saw_masks(supervision):
     rows = frame(("a", "p", "miou", 0.5), ("b", "p", "miou", 0.5, supervision))
-    text = summary_table(rows, "shapes")
+    text = summary_table(rows, {})
     assert [line["run"] for line in cells(text)] == ["a", "b †"]
     assert text.splitlines()[-1].startswith("† masks")
-    assert "†" not in summary_table(rows[:1], "shapes")
+    assert "†" not in summary_table(rows[:1], {})
 
 
 def test_splits_are_told_apart_where_there_are_several():
     rows = frame(("a", "p", "corloc", 0.5, "tags", "train"), ("a", "p", "corloc", 0.6, "tags", "val"))
-    assert [(line["split"], line["CorLoc"]) for line in cells(summary_table(rows, "shapes"))] == [
+    assert [(line["split"], line["CorLoc"]) for line in cells(summary_table(rows, {}))] == [
         ("train", "50.0"),
         ("val", "60.0"),
     ]
@@ -82,17 +85,17 @@ def test_splits_are_told_apart_where_there_are_several():
 
 def test_missing_figures_may_be_none():
     rows = frame(("a", "p", "miou", None), ("a", "p", "abo", None))
-    assert [line["mIoU"] for line in cells(summary_table(rows, "shapes"))] == ["-"]
+    assert [line["mIoU"] for line in cells(summary_table(rows, {}))] == ["-"]
 
 
 def test_undefined_and_unlisted_figures():
     rows = frame(("a", "p", "miou", math.nan), ("a", "p", "recall50", 0.5))
-    assert cells(summary_table(rows, "shapes")) == [{"run": "a", "supervision": "tags", "stage": "p", "mIoU": "-"}]
+    assert cells(summary_table(rows, {})) == [{"run": "a", "supervision": "tags", "stage": "p", "mIoU": "-"}]
 
 
 def test_columns_are_aligned():
     rows = frame(("a", "p", "miou", 1.0), ("a_much_longer_name", "predictions", "miou", 0.05))
-    lines = [line for line in summary_table(rows, "shapes").splitlines() if line.startswith("|")]
+    lines = [line for line in summary_table(rows, {}).splitlines() if line.startswith("|")]
     assert len({len(line) for line in lines}) == 1
     assert len({tuple(k for k, c in enumerate(line) if c == "|") for line in lines}) == 1
     assert lines[1].endswith("----: |")
@@ -120,7 +123,7 @@ def test_proposals_stand_in_a_table_of_their_own_by_their_number():
         *proposal_rows("b", "proposals/mcg", "masks_seen", **mcg),  # the same file, used by a second run
         *proposal_rows("b", "proposals/selective_search", **selective),
     )
-    text = summary_table(rows, "shapes")
+    text = summary_table(rows, {})
     runs, proposals = tables(text)
     assert runs == [["run", "supervision", "stage", "AP50"], ["a", "tags", "predictions", "50.0"]]
     assert proposals == [
@@ -133,14 +136,14 @@ def test_proposals_stand_in_a_table_of_their_own_by_their_number():
 
 
 def test_without_proposals_there_is_one_table_and_no_word_of_them():
-    text = summary_table(frame(("a", "predictions", "mask_ap50", 0.5)), "shapes")
+    text = summary_table(frame(("a", "predictions", "mask_ap50", 0.5)), {})
     assert len(tables(text)) == 1 and "Proposals" not in text
 
 
 def test_a_figure_given_twice_is_refused():
     rows = frame(("a", "p", "miou", 0.5), ("a", "p", "miou", 0.6))
     with pytest.raises(InputError, match="miou of a, p, val twice"):
-        summary_table(rows, "shapes")
+        summary_table(rows, {})
 
 
 def test_rows_are_read_as_written(tmp_path):
@@ -148,7 +151,7 @@ def test_rows_are_read_as_written(tmp_path):
     rows.to_csv(tmp_path / "summary.csv", index=False)
     found = read_rows(tmp_path / "summary.csv")
     pd.testing.assert_frame_equal(found, rows, check_dtype=False)
-    assert [line["mIoU"] for line in cells(summary_table(found, "shapes"))] == ["50.0", "-"]
+    assert [line["mIoU"] for line in cells(summary_table(found, {}))] == ["50.0", "-"]
 
 
 def test_broken_summaries_are_refused(tmp_path):

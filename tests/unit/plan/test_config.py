@@ -36,7 +36,7 @@ WRONG = {
     "no system": (plain(runs={"one": {}}), "'runs.one.system' is missing"),
     "an unknown system": (
         with_run(system="bestei"),
-        "'runs.one.system' is 'bestei' but should be 'bestie', 'community",
+        "'runs.one.system': there is no system 'bestei', the nearest is 'bestie'",
     ),
     "an unknown key of a run": (with_run(sytem="bestie"), "there is no key 'runs.one.sytem', the nearest is 'system'"),
     "rounds below one": (with_run(rounds=-1), "'runs.one.rounds' is -1 but should be greater than or equal to 1"),
@@ -46,7 +46,10 @@ WRONG = {
         "runs.one.steps.bestie_label: supervision is a run's",
     ),
     "unknown supervision": (with_run(supervision="masks"), "'runs.one.supervision' is 'masks' but should be 'tags'"),
-    "supervision that a system cannot use": (with_run(supervision="boxes"), "bestie does not learn from boxes"),
+    "supervision that a system cannot use": (
+        with_run(supervision="boxes"),
+        "bestie learns from tags or points, not from boxes; annotation_consistency can",
+    ),
     "an unknown step": (
         plain(steps={"classifer_train": {}}),
         "Steps: there is no step 'classifer_train', the nearest is 'classifier_train'",

@@ -6,8 +6,12 @@ import json
 import pytest
 from PIL import Image
 
+from wsis_steps.data.settings import DataImportDataset
+from wsis_steps.data.watched import labelme_files
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.config import load
+from wsis_steps.plan.faults import check
+from wsis_steps.plan.listing import figures, proposals, shown, trainings
 from wsis_steps.plan.runs import Runs
 
 CLASSIFIER = {"classifier_train", "classifier_infer", "classifier_find_peaks"}
@@ -23,6 +27,11 @@ def bestie(**values) -> dict:
 
 def owners(found: Runs, name: str) -> dict[str, str]:
     return {step: found.owner(name, step) for step in found.steps(name)}
+
+
+def made(found: Runs, name: str, role: str, number: int | None = None) -> str:
+    """Path of what a run makes in a role in a round, by default the last."""
+    return found.path(name, found.graphs[name].written(role, number))
 
 
 def test_a_run_needs_its_chain_of_steps():
@@ -67,7 +76,9 @@ def test_community_learning_ends_in_proposals_for_its_masks_or_in_a_mask_rcnn():
     found = runs(a=COMMUNITY, b={**COMMUNITY, "maskrcnn": True})
     assert found.steps("a") == own | {"postprocess_replace_with_proposals"}
     assert found.steps("b") == own | {"maskrcnn_train", "maskrcnn_infer"}
-    assert {owners(found, "b")[step] for step in own} == {"a"} and found.last_labels("b") == "a/labels/round00.h5"
+    assert {owners(found, "b")[step] for step in own} == {"a"} and found.reads(
+        "b", "maskrcnn_train", "labels"
+    ) == "a/labels/round00.h5"
     with_classifier = runs({"community_learning_train": {"weights": "classifier"}}, a=COMMUNITY)
     assert "classifier_train" in with_classifier.steps("a")
 
@@ -75,14 +86,14 @@ def test_community_learning_ends_in_proposals_for_its_masks_or_in_a_mask_rcnn():
 def test_proposals_of_a_run_are_those_that_its_steps_name():
     imported = {name: {"proposals": "imported"} for name in ("community_learning_train", REPLACE)}
     found = runs(a=COMMUNITY, b={**COMMUNITY, "steps": imported}, c={"system": "bestie"})
-    assert [found.proposals(name) for name in "abc"] == [["selective_search", "mcg"], ["imported"], []]
-    assert not [row for row in found.figures(()) if row[2].startswith("proposals")]
+    assert [proposals(found, name) for name in "abc"] == [["selective_search", "mcg"], ["imported"], []]
+    assert not [row for row in figures(found, ()) if row[2].startswith("proposals")]
 
 
 def test_figures_of_community_learning():
     found = runs(a=COMMUNITY, b={**COMMUNITY, "maskrcnn": True})
-    figures = [(run, stage, path.removeprefix("results/d/")) for run, _, stage, path in found.figures(("train", "val"))]
-    assert figures == [
+    rows = [(run, stage, path.removeprefix("results/d/")) for run, _, stage, path in figures(found, ("train", "val"))]
+    assert rows == [
         ("a", "proposals/selective_search", "shared/evaluation/proposals_selective_search.json"),
         ("a", "proposals/mcg", "shared/evaluation/proposals_mcg.json"),
         ("a", "labels/round00", "a/evaluation/labels_round00.json"),
@@ -99,9 +110,7 @@ def test_figures_of_community_learning():
         "predictions/direct.h5",
         "predictions/direct_mcg.h5",
     ]
-    assert [path.removeprefix("results/d/") for run, _, path in found.shown() if run == "a"] == [
-        f"a/{n}" for n in names
-    ]
+    assert [path.removeprefix("results/d/") for run, _, path in shown(found) if run == "a"] == [f"a/{n}" for n in names]
 
 
 def test_an_ablation_of_the_masks_for_community_learning_replaces_its_own():
@@ -111,17 +120,18 @@ def test_an_ablation_of_the_masks_for_community_learning_replaces_its_own():
 
 
 def test_community_learning_has_one_round_and_learns_from_tags():
-    for values in ({"rounds": 2}, {"supervision": "points"}):
-        with pytest.raises(InputError, match="has one round and learns from tags"):
-            runs(a={**COMMUNITY, **values}).check()
+    with pytest.raises(InputError, match="community_learning has one round, not 2"):
+        runs(a={**COMMUNITY, "rounds": 2})
+    with pytest.raises(InputError, match="community_learning learns from tags, not from points; bestie can"):
+        runs(a={**COMMUNITY, "supervision": "points"})
 
 
 def test_figures_and_pictures_of_a_run_lie_where_they_are_computed():
     found = runs(
         a={"system": "learning_to_segment"}, b=bestie(semantic="learning_to_segment"), c={"system": "supervised"}
     )
-    figures = [(run, stage, path.removeprefix("results/d/")) for run, _, stage, path in found.figures(("train", "val"))]
-    assert figures == [
+    rows = [(run, stage, path.removeprefix("results/d/")) for run, _, stage, path in figures(found, ("train", "val"))]
+    assert rows == [
         ("a", "semantic", "a/evaluation/semantic_val.json"),
         ("a", "semantic", "a/evaluation/semantic_train.json"),
         ("b", "semantic", "a/evaluation/semantic_train.json"),
@@ -131,10 +141,10 @@ def test_figures_and_pictures_of_a_run_lie_where_they_are_computed():
         ("b", "predictions", "b/evaluation/predictions_val.json"),
         ("c", "predictions", "c/evaluation/predictions_val.json"),
     ]
-    assert found.figures(()) == []
-    shown = [path.removeprefix("results/d/") for run, _, path in found.shown() if run in "ac"]
-    assert shown == [
-        *(f"a/{name}" for name in ("learning_to_segment/metrics.jsonl", "semantic/train.h5", "semantic/val.h5")),
+    assert figures(found, ()) == []
+    rows = [path.removeprefix("results/d/") for run, _, path in shown(found) if run in "ac"]
+    assert rows == [
+        *(f"a/{name}" for name in ("learning_to_segment/metrics.jsonl", "semantic/val.h5", "semantic/train.h5")),
         *(f"c/{name}" for name in ("maskrcnn/metrics.jsonl", "predictions/val.h5")),
     ]
 
@@ -181,7 +191,7 @@ def test_a_global_setting_is_the_same_as_one_of_the_run():
 
 def test_rounds_are_shared_as_far_as_both_have_them():
     found = runs(a=bestie(), b=bestie(rounds=3))
-    paths = [found.labels("b", number) for number in range(4)]
+    paths = [made(found, "b", "labels", number) for number in range(4)]
     assert paths == ["a/labels/round00.h5", "a/labels/round01.h5", "b/labels/round02.h5", "b/labels/round03.h5"]
     # Mask R-CNN trains on the last labels, which are others
     assert found.owner("b", "maskrcnn_train") == "b" and found.owner("b", "bestie_label") == "a"
@@ -189,7 +199,7 @@ def test_rounds_are_shared_as_far_as_both_have_them():
 
 def test_more_rounds_come_from_the_first_run_that_has_them():
     found = runs(a=bestie(), b=bestie(rounds=2), c=bestie(rounds=2))
-    assert found.labels("c", 1).startswith("a/") and found.labels("c", 2).startswith("b/")
+    assert made(found, "c", "labels", 1).startswith("a/") and made(found, "c", "labels", 2).startswith("b/")
     assert found.owner("c", "maskrcnn_infer") == "b"
 
 
@@ -223,7 +233,7 @@ def test_adding_a_run_moves_no_result_of_the_others(added):
         assert owners(before, name) == owners(after, name)
         for number in range(before.runs[name].rounds + 1):
             if before.runs[name].system == "bestie":
-                assert before.labels(name, number) == after.labels(name, number)
+                assert made(before, name, "labels", number) == made(after, name, "labels", number)
 
 
 def test_an_owner_computes_what_it_owns():
@@ -246,36 +256,36 @@ def test_a_second_round_is_shared_only_where_the_first_was_segmented_alike():
     plain = {"system": "bestie", "rounds": 2}
     strict = {**plain, "steps": {"bestie_infer": {"threshold": 0.5}}}
     runs = Runs(load({"dataset": "x", "runs": {"a": plain, "b": strict}}))
-    assert runs.owner("b", "bestie_train", 1) == "a"
-    assert runs.owner("b", "bestie_train", 2) == "b"
+    assert runs.owner("b", "bestie_train", 0) == "a"
+    assert runs.owner("b", "bestie_train", 1) == "b"
 
 
 def test_a_run_that_sets_a_step_it_lacks_is_refused():
-    runs(a=bestie(steps={"bestie_train": {"iterations": 5}})).check()
+    check(runs(a=bestie(steps={"bestie_train": {"iterations": 5}})))
     found = runs(a={"system": "supervised", "steps": {"bestie_train": {"iterations": 5}}})
     with pytest.raises(InputError, match=r"Run a sets bestie_train, but its steps are .*maskrcnn_train"):
-        found.check()
+        check(found)
 
 
 def test_an_upper_bound_without_masks_is_refused():
     steps = {"data_import_dataset": {"format": "class_folders", "val_root": "voc", "truth": ["val"]}}
-    runs(steps, a={"system": "learning_to_segment"}).check()
+    check(runs(steps, a={"system": "learning_to_segment"}))
     for system in ("supervised", "supervised_semantic"):
         found = runs(steps, a={"system": system})
         with pytest.raises(InputError, match=r"Run a learns from the true masks .*truth is \[val\]"):
-            found.check()
+            check(found)
 
 
 def test_points_that_a_folder_lacks_are_missed_before_any_training(tmp_path):
     steps = {"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}
     found = runs(steps, a=bestie(supervision="points"))
     with pytest.raises(InputError, match=r"Run a is supervised by points, but .*points\.csv does not exist"):
-        found.check()
+        check(found)
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     (tmp_path / "tags.csv").write_text("a.png,x\n")
-    runs(steps, a=bestie(), b={"system": "learning_to_segment", "supervision": "points"}).check()
+    check(runs(steps, a=bestie(), b={"system": "learning_to_segment"}))
     (tmp_path / "points.csv").write_text("a.png,1,2,x\n")
-    found.check()
+    check(found)
 
 
 def test_a_table_is_refused_before_snakemake_deletes_the_last_import(tmp_path):
@@ -283,7 +293,7 @@ def test_a_table_is_refused_before_snakemake_deletes_the_last_import(tmp_path):
     (tmp_path / "tags.csv").write_text("b.png,x\n")
     steps = {"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}
     with pytest.raises(InputError, match=r"no image 'b\.png'"):
-        runs(steps, a=bestie()).check()
+        check(runs(steps, a=bestie()))
 
 
 def test_a_training_that_runs_share_is_told_once_with_what_differs_from_the_defaults():
@@ -293,7 +303,7 @@ def test_a_training_that_runs_share_is_told_once_with_what_differs_from_the_defa
         b=bestie(maskrcnn=False),
         c=bestie(steps={"bestie_train": {"sigma": 3.0}}),
     )
-    rows = {(run, step): json.loads(settings) for run, _, step, settings in found.trainings()}
+    rows = {(run, step): json.loads(settings) for run, _, step, settings in trainings(found)}
     assert set(rows) == {("a", "bestie_train"), ("a", "classifier_train"), ("a", "maskrcnn_train"),
                          ("c", "bestie_train"), ("c", "maskrcnn_train")}  # fmt: skip
     assert rows["a", "bestie_train"] == {"iterations": 5} and rows["c", "bestie_train"] == {"iterations": 5, "sigma": 3}
@@ -311,13 +321,13 @@ def test_annotation_consistency_is_two_networks_in_turn():
     first = of_consistency("initialise", "sample", "train_prediction") | {"maskrcnn_infer"}
     assert found.steps("a") == first
     assert found.steps("b") == found.steps("c") == first | of_consistency("train_conditional")
-    assert found.detector("a") == "a/annotation_consistency/round00/prediction.pt"
-    assert found.detector("b") == "b/annotation_consistency/round02/prediction.pt"
+    assert found.reads("a", "maskrcnn_infer", "model") == "a/annotation_consistency/round00/prediction.pt"
+    assert found.reads("b", "maskrcnn_infer", "model") == "b/annotation_consistency/round02/prediction.pt"
     # more rounds redo nothing; boxes share the start only
-    assert found.round_file("b", 0, "conditional.pt") == found.round_file("c", 0, "conditional.pt")
-    assert found.round_file("b", 0, "prediction.pt") == "a/annotation_consistency/round00/prediction.pt"
-    assert found.round_file("b", 1, "conditional.pt") == "b/annotation_consistency/round01/conditional.pt"
-    assert found.round_file("c", 0, "samples.h5") == "c/annotation_consistency/round00/samples.h5"
+    assert made(found, "b", "conditional", 0) == made(found, "c", "conditional", 0)
+    assert made(found, "b", "detector", 0) == "a/annotation_consistency/round00/prediction.pt"
+    assert made(found, "b", "conditional", 1) == "b/annotation_consistency/round01/conditional.pt"
+    assert made(found, "c", "samples", 0) == "c/annotation_consistency/round00/samples.h5"
     steps = {"annotation_consistency_initialise": {"backbone": "small", "weights": "classifier"}}
     with_classifier = runs(steps, a=CONSISTENCY)
     assert "classifier_train" in with_classifier.steps("a")
@@ -326,22 +336,22 @@ def test_annotation_consistency_is_two_networks_in_turn():
 def test_a_change_of_what_leads_to_the_next_round_leaves_the_first():
     changed = {"annotation_consistency_train_conditional": {"epsilon": -1}}
     found = runs(a={**CONSISTENCY, "rounds": 2}, b={**CONSISTENCY, "rounds": 2, "steps": changed})
-    for name in ("conditional.pt", "samples.h5", "prediction.pt"):
-        assert found.round_file("b", 0, name).startswith("a/")
-        assert found.round_file("b", 1, name).startswith("b/")
+    for role in ("conditional", "samples", "detector"):
+        assert made(found, "b", role, 0).startswith("a/")
+        assert made(found, "b", role, 1).startswith("b/")
     assert found.owner("b", "maskrcnn_infer") == "b"
 
 
 def test_figures_and_results_of_annotation_consistency():
     found = runs(a={**CONSISTENCY, "rounds": 2})
-    assert [stage for _, _, stage, _ in found.figures(("train", "val"))] == [
+    assert [stage for _, _, stage, _ in figures(found, ("train", "val"))] == [
         "proposals/mcg",
         "labels/round00",
         "labels/round01",
         "predictions",
     ]
-    shown = [path.removeprefix("results/d/a/") for _, _, path in found.shown()]
-    assert shown == [
+    rows = [path.removeprefix("results/d/a/") for _, _, path in shown(found)]
+    assert rows == [
         "annotation_consistency/round00/conditional.jsonl",
         "labels/round00.h5",
         "annotation_consistency/round00/prediction.jsonl",
@@ -350,16 +360,16 @@ def test_figures_and_results_of_annotation_consistency():
         "annotation_consistency/round01/prediction.jsonl",
         "predictions/val.h5",
     ]
-    assert {step for _, _, step, _ in found.trainings()} == of_consistency(
+    assert {step for _, _, step, _ in trainings(found)} == of_consistency(
         "initialise", "train_prediction", "train_conditional"
     )
 
 
 def test_both_users_of_a_score_have_the_same():
     steps = {"annotation_consistency_sample": {"pairwise": False}}
-    runs(steps, a=CONSISTENCY).check()  # one round: only one of them runs
+    check(runs(steps, a=CONSISTENCY))  # one round: only one of them runs
     with pytest.raises(InputError, match="pairwise is False in annotation_consistency_sample and True in"):
-        runs(steps, a={**CONSISTENCY, "rounds": 2}).check()
+        check(runs(steps, a={**CONSISTENCY, "rounds": 2}))
 
 
 def test_supervision_that_a_system_cannot_use_is_refused():
@@ -367,7 +377,7 @@ def test_supervision_that_a_system_cannot_use_is_refused():
         runs(a={**CONSISTENCY, "supervision": "points"})
     with pytest.raises(InputError, match="ends in a Mask R-CNN of its own"):
         runs(a={**CONSISTENCY, "maskrcnn": True})
-    with pytest.raises(InputError, match="community_learning does not learn from boxes"):
+    with pytest.raises(InputError, match="learns from tags, not from boxes; annotation_consistency can"):
         runs(a={"system": "community_learning", "supervision": "boxes"})
 
 
@@ -376,7 +386,7 @@ def test_boxes_of_a_folder_have_a_file(tmp_path):
     (tmp_path / "tags.csv").write_text("a.png,x\n")
     data = {"data_import_dataset": {"format": "folder", "root": str(tmp_path), "val_share": 0}}
     with pytest.raises(InputError, match="supervised by boxes, but .*boxes.csv does not exist"):
-        runs(data, a={**CONSISTENCY, "supervision": "boxes"}).check()
+        check(runs(data, a={**CONSISTENCY, "supervision": "boxes"}))
 
 
 def test_corrections_lead_to_what_follows_and_nowhere_else(tmp_path):
@@ -384,16 +394,24 @@ def test_corrections_lead_to_what_follows_and_nowhere_else(tmp_path):
     file.touch()
     corrected = {0: str(file), 1: str(file)}
     found = runs(a=bestie(rounds=2), b=bestie(rounds=2, corrections={1: str(file)}), c=bestie(corrections=corrected))
-    found.check()
-    assert [found.learnt("b", number) for number in (0, 1, 2)] == [
-        "a/labels/round00.h5", "b/labels/round01_corrected.h5", "b/labels/round02.h5",
-    ]  # fmt: skip
-    assert [found.uncorrected(name, 1) for name in "abc"] == [f"{name}/labels/round01.h5" for name in "aac"]
-    assert found.trained("b", 1) == "a/bestie/round00/model.pt" and found.trained("b", 2) == "b/bestie/round01/model.pt"
-    assert found.uncorrected("c", 0) == "a/labels/round00.h5" and found.trained("c", 1) == "c/bestie/round00/model.pt"
-    assert [found.detector(name) for name in "abc"] == [f"{name}/maskrcnn/model.pt" for name in "abc"]
-    assert ("b", "labels/round01_corrected", "results/d/b/labels/round01_corrected.h5") in found.shown()
-    stages = [(run, stage) for run, _, stage, _ in found.figures(("train",)) if stage.endswith("corrected")]
+    check(found)
+    learnt = [found.reads("b", "bestie_train", "labels", number) for number in (0, 1)]
+    assert learnt == ["a/labels/round00.h5", "b/labels/round01_corrected.h5"]
+    assert found.reads("b", "maskrcnn_train", "labels") == "b/labels/round02.h5"
+    assert [made(found, name, "labels", 1) for name in "abc"] == [f"{name}/labels/round01.h5" for name in "aac"]
+    assert (
+        found.reads("b", "bestie_infer", "model", 1) == "a/bestie/round00/model.pt"
+        and found.reads("b", "bestie_infer", "model", 2) == "b/bestie/round01/model.pt"
+    )
+    assert (
+        made(found, "c", "labels", 0) == "a/labels/round00.h5"
+        and found.reads("c", "bestie_infer", "model", 1) == "c/bestie/round00/model.pt"
+    )
+    assert [found.reads(name, "maskrcnn_infer", "model") for name in "abc"] == [
+        f"{name}/maskrcnn/model.pt" for name in "abc"
+    ]
+    assert ("b", "labels/round01_corrected", "results/d/b/labels/round01_corrected.h5") in shown(found)
+    stages = [(run, stage) for run, _, stage, _ in figures(found, ("train",)) if stage.endswith("corrected")]
     assert stages == [("b", "labels/round01_corrected"), *(("c", f"labels/round0{n}_corrected") for n in (0, 1))]
 
 
@@ -409,12 +427,12 @@ def test_corrections_lead_to_what_follows_and_nowhere_else(tmp_path):
 )
 def test_corrections_that_nothing_would_learn_are_refused(run, words):
     with pytest.raises(InputError, match=words):
-        runs(a=run).check()
+        check(runs(a=run))
 
 
 def test_tags_are_audited_once_a_classifier():
     found = runs(a=bestie(), b=bestie(rounds=2), c=bestie(steps={"classifier_train": {"alpha": 0.1}}), d=COMMUNITY)
-    assert found.audits() == ["results/d/a/classifier/tag_audit.html", "results/d/c/classifier/tag_audit.html"]
+    assert found.audits() == ["a/classifier/tag_audit.html", "c/classifier/tag_audit.html"]
 
 
 def test_files_of_labelme_are_watched_where_they_are_what_is_imported(tmp_path):
@@ -422,10 +440,10 @@ def test_files_of_labelme_are_watched_where_they_are_what_is_imported(tmp_path):
     for name in ("b/1.json", "2.json", "3.txt"):
         (tmp_path / name).touch()
     data = {"format": "drawn", "root": str(tmp_path)}
-    watched = runs({"data_import_dataset": data}, a=bestie()).labelme_files()
+    watched = labelme_files(DataImportDataset(**data))
     assert watched == [str(tmp_path / "2.json"), str(tmp_path / "b/1.json")]
-    assert runs({"data_import_dataset": {**data, "annotations": "x.xml"}}, a=bestie()).labelme_files() == []
-    assert runs({"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}, a=bestie()).labelme_files() == []
+    assert labelme_files(DataImportDataset(**data, annotations="x.xml")) == []
+    assert labelme_files(DataImportDataset(format="folder", root=str(tmp_path))) == []
 
 
 @pytest.mark.parametrize(

@@ -31,19 +31,20 @@ def test_semantic_maps_of_evaluation_images_stand_beside_the_papers(tmp_path):
         ("learning_to_segment", "semantic", written(tmp_path / "train.json", "train", iou={"cat": 1, "dog": 1})),
         ("learning_to_segment", "labels/round00", tmp_path / "is_not_read.json"),
     ]
-    header, *lines = cells(class_figures_html(rows, ["cat", "dog"], "voc2012"))
+    printed = {("learning_to_segment", "semantic", "val"): {None: 0.854, "cat": 0.675, "dog": 0.487}}
+    header, *lines = cells(class_figures_html(rows, ["cat", "dog"], printed))
     assert len(header) == 3 and "the paper" in header[2]
     assert lines == [["background", "90.0", "85.4"], ["cat", "50.0", "67.5"], ["dog", "25.0", "48.7"]]
-    assert cells(class_figures_html(rows, ["cat", "dog"], "shapes"))[1] == ["background", "90.0"]
+    assert cells(class_figures_html(rows, ["cat", "dog"], {}))[1] == ["background", "90.0"]
 
 
 def test_predictions_have_no_background(tmp_path):
     rows = [("bestie", "predictions", written(tmp_path / "f.json", mask_ap50={"cat": None, "dog": 0.125}))]
-    assert cells(class_figures_html(rows, ["cat", "dog"], "voc2012"))[1:] == [["cat", "-"], ["dog", "12.5"]]
+    assert cells(class_figures_html(rows, ["cat", "dog"], {}))[1:] == [["cat", "-"], ["dog", "12.5"]]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"split": "val"}'])
 def test_a_file_without_figures_is_named(tmp_path, text):
     (tmp_path / "f.json").write_text(text)
     with pytest.raises(InputError, match=r"f\.json holds no figures"):
-        class_figures_html([("a", "predictions", tmp_path / "f.json")], ["cat"], "d")
+        class_figures_html([("a", "predictions", tmp_path / "f.json")], ["cat"], {})

@@ -136,6 +136,7 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
     results = [(run, stage, str(folder / name)) for run, files in runs.items() for stage, name in files]
     figures = [("one", "bestie", "predictions", str(folder / "scores.json"))] if truth else []
     listing = {"dataset": "toy", "figures": figures, "results": results, "trainings": TRAININGS}
+    listing |= {"stages": [["cues", "peaks"]], "published": []}
     (folder / "listing.json").write_text(json.dumps(listing))
     columns = "run,step,jobs,minutes,cpu_minutes,memory_mb,gpu_memory_mb,written_mb"
     (folder / "cost.csv").write_text(f"{columns}\none,maskrcnn_train,2,90.5,170.0,2048.0,,12.5\n")

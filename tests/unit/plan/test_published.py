@@ -1,8 +1,10 @@
 import pytest
 
 from wsis_steps.data.voc import VOC_CLASSES
-from wsis_steps.evaluation.published import PUBLISHED, published_classes, published_value
 from wsis_steps.evaluation.summary_table import HEADINGS
+from wsis_steps.plan.systems import CHAINS, published
+
+PUBLISHED = [figures for chain in CHAINS.values() for figures in chain.published.values()]
 
 
 @pytest.mark.parametrize(
@@ -25,31 +27,32 @@ from wsis_steps.evaluation.summary_table import HEADINGS
     ],
 )
 def test_figures_of_the_papers(dataset, run, stage, metric, value):
-    assert published_value(dataset, run, stage, "val", metric) == value
+    assert published(dataset)[run, stage, "val"].values[metric] == value
 
 
-def test_what_no_paper_prints_is_none():
-    assert published_value("shapes", "bestie", "predictions", "val", "mask_ap50") is None
-    assert published_value("voc2012", "bestie", "predictions", "val", "abo") is None
-    assert published_value("voc2012", "bestie", "predictions", "train", "mask_ap50") is None
+def test_what_no_paper_prints_is_left_out():
+    assert published("shapes") == {}
+    found = published("voc2012")
+    assert "abo" not in found["bestie", "predictions", "val"].values
+    assert ("bestie", "predictions", "train") not in found
 
 
 def test_figures_are_fractions_of_known_metrics_with_a_source():
-    for result in PUBLISHED.values():
+    for result in PUBLISHED:
         assert result.source
         assert set(result.values) <= set(HEADINGS)
         assert all(0 < value < 1 for value in result.values.values())
 
 
 def test_figures_of_single_classes_average_to_the_mean_that_the_paper_prints():
-    classes = published_classes("voc2012", "learning_to_segment", "semantic", "val")
+    classes = published("voc2012")["learning_to_segment", "semantic", "val"].per_class
     assert len(classes) == 21 and classes["chair"] == 0.106 and classes[None] == 0.854
     assert set(classes) == {None, *VOC_CLASSES}
     assert sum(classes.values()) / 21 == pytest.approx(0.5162, abs=5e-5)
-    assert published_classes("voc2012", "bestie", "predictions", "val") == {}
+    assert published("voc2012")["bestie", "predictions", "val"].per_class == {}
 
 
 def test_stricter_overlap_never_scores_higher():
-    for result in PUBLISHED.values():
+    for result in PUBLISHED:
         figures = [value for name, value in result.values.items() if name.startswith("mask_ap")]
         assert figures == sorted(figures, reverse=True)
