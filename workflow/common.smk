@@ -4,12 +4,14 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # The package is used where it lies, from any working directory.
 sys.path.insert(0, str(workflow.basedir))
 os.environ.update(PYTHONPATH=str(workflow.basedir))
 
 from wsis_steps.plan.config import load
+from wsis_steps.plan.earlier_results import made_anew
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.fingerprint import fingerprint
 from wsis_steps.plan.runs import Runs
@@ -23,6 +25,9 @@ except InputError as error:
 DATASET = CONFIGURATION.dataset
 DATA = f"results/{DATASET}/shared/data"
 TRUTH = RUNS.values("shared", "data_import_dataset").truth
+
+if workflow.is_main_process and (sentence := made_anew(Path(f"{DATA}/summary.json"))):
+    logger.info(sentence)
 
 
 wildcard_constraints:
