@@ -37,9 +37,7 @@ def normal_form(source: str) -> Form:
     """The normal form of a module's text."""
     tree = ast.parse(source)
     found = _Writer(tree, source, numbered=not re.search(r"\.eval\([^)\s]", source))  # pandas reads names in a text
-    if found.numbered and (
-        found.names & READING_NAMES or found.attributes & READING_ATTRIBUTES or found.has_parameters
-    ):
+    if found.names & READING_NAMES or found.attributes & READING_ATTRIBUTES or found.has_parameters:
         found = _Writer(tree, source, numbered=False)
     return found.form()
 
