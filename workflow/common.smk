@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # The package is used where it lies, from any working directory.
 sys.path.insert(0, str(workflow.basedir))
@@ -13,6 +14,7 @@ os.environ.update(PYTHONPATH=str(workflow.basedir))
 from wsis_steps.data.watched import labelme_files, watched_lists
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.config import load
+from wsis_steps.plan.earlier_results import made_anew
 from wsis_steps.plan.faults import check
 from wsis_steps.plan.fingerprint import fingerprint
 from wsis_steps.plan.listing import digest, figures, shown
@@ -38,6 +40,9 @@ ENVIRONMENT = str(Path(workflow.basedir, "envs/environment.yaml"))
 SHARDS = CONFIGURATION.shards
 # What jobs that share a step's images add to names of logs and benchmarks; alone, a job adds nothing.
 SHARD = "_{shard}_of_{shards}" if SHARDS > 1 else ""
+
+if workflow.is_main_process and (sentence := made_anew(Path(f"{DATA}/summary.json"))):
+    logger.info(sentence)
 
 
 wildcard_constraints:

@@ -4,7 +4,7 @@ in   source           the drawn tree (format shapes), or lists whose change shou
 out  images           images.h5: pictures with tags, points, boxes and splits
      instances_train  true masks of the training images, empty where `truth` leaves them out
      instances_val    true masks of the evaluation images
-     summary          JSON: classes, images and instances per split, what was left out
+     summary          JSON: classes, images and instances per split, what was left out, fingerprint of the code
 
 All that is wrong with the files is listed together, and nothing is written then.
 """
@@ -91,7 +91,7 @@ def main(job: Job) -> None:
         ids, heights, widths, instances = zip(*rows, strict=True) if rows else ((), (), (), ())
         provenance = job.provenance(dataset.class_names, ["masks"])
         write_instances(job.outputs[f"instances_{split}"], provenance, ids, heights, widths, instances)
-    summary = summarise(dataset, truth)
+    summary = {**summarise(dataset, truth), "code": job.code}
     job.outputs["summary"].write_text(json.dumps(summary, indent=1) + "\n")
     for split in truth:
         tags = ", ".join(f"{name} {count}" for name, count in summary[split]["images_per_tag"].items())

@@ -1,61 +1,110 @@
-"""Fingerprints of code: equal while only comments, docstrings or formatting change. Imports nothing it hashes."""
+"""Fingerprints of code: equal while only that changes which cannot change a result. Imports nothing it hashes."""
 
 import ast
 import functools
 import hashlib
-import importlib.util
 from pathlib import Path
 
-PACKAGE = "wsis_steps"
-# Their values reach a step as settings, which are a parameter of the rule; hashing them would tie all steps together.
-LEFT_OUT = (f"{PACKAGE}.engine", f"{PACKAGE}.plan")
-
-
-def fingerprint(module: str) -> str:
-    """Digest of the syntax trees of `module` and of all modules of this package that it imports, in any depth.
-
-    Trained weights that the package brings belong to the module whose name they begin with: `rankers_learned_fast.pt`.
-    """
-    reached, waiting = set(), {module}
-    while waiting:
-        name = waiting.pop()
-        reached.add(name)
-        waiting |= {other for other in _parse(name)[1] - reached if not _left_out(other)}
-    state = hashlib.blake2b(digest_size=8)
-    for name in sorted(reached):
-        state.update(f"{name}\n{_parse(name)[0]}\n".encode())
-        path = _path(name)
-        for weights in sorted(path.parent.glob(f"{path.stem}*.pt")):
-            state.update(f"{weights.name}\n".encode() + weights.read_bytes())
-    return state.hexdigest()
-
-
-def _left_out(module: str) -> bool:
-    return any(module == name or module.startswith(f"{name}.") for name in LEFT_OUT)
+from wsis_steps.plan.omissions import Import
+from wsis_steps.plan.syntax import Form, normal_form
 
 
 @functools.cache
-def _parse(module: str) -> tuple[str, frozenset[str]]:
-    """Normalised syntax tree of a module, as text, and the modules of this package that it imports."""
-    tree = ast.parse(_path(module).read_text(encoding="utf-8"))
-    imports = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imports |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            imports |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            _drop_docstring(node)
-    ours = {name for name in imports if name.startswith(f"{PACKAGE}.") and _path(name).exists()}
-    return ast.dump(tree), frozenset(ours)
+def own_package() -> "Package":
+    """The package that this module belongs to, as it is when first asked for."""
+    return Package(Path(__file__).parents[1])
 
 
-def _drop_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    if ast.get_docstring(node, clean=False) is not None:
-        node.body = node.body[1:]
+def fingerprint(module: str) -> str:
+    """The fingerprint of a step of this package, by the name of its module."""
+    return own_package().fingerprint(module)
 
 
-def _path(module: str) -> Path:
-    root = Path(importlib.util.find_spec(PACKAGE).submodule_search_locations[0])
-    path = root.joinpath(*module.split(".")[1:])
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+class Package:
+    """The modules below a folder, each read once."""
+
+    def __init__(self, root: Path) -> None:
+        """root: the folder that has the package's name."""
+        self.name = root.name
+        paths = {path: path.relative_to(root.parent).with_suffix("").parts for path in root.rglob("*.py")}
+        self.modules = {".".join(parts).removesuffix(".__init__"): path for path, parts in paths.items()}
+        self.weights = sorted(root.rglob("*.pt"))
+        self.results = _results(root)
+        self._read: dict[str, tuple[Form, bytes, list[tuple[str, frozenset[str]]]]] = {}
+
+    def fingerprint(self, module: str) -> str:
+        """The version of results and a digest of the normal forms of `module` and of all that it imports, in any depth.
+
+        Trained weights that the package brings belong to the module whose name they begin with:
+        `rankers_learned_fast.pt`.
+        """
+        state = hashlib.blake2b(digest_size=8)
+        reached, passed_on = self._reach(module)
+        for name in sorted(reached):
+            state.update(name.encode() + b"\n" + self._module(name)[1])
+        for name, text in sorted(passed_on):
+            state.update(f"{name} passes on {text}\n".encode())
+        return f"{self.results}-{state.hexdigest()}"
+
+    def _reach(self, module: str) -> tuple[set[str], set[tuple[str, str]]]:
+        """The modules that a module imports, with itself, and what those import only for others to take from them."""
+        reached: set[str] = set()
+        passed_on: set[tuple[str, str]] = set()
+        waiting = [(name, frozenset[str]()) for name in self._with_parents(module)]
+        while waiting:
+            name, taken = waiting.pop()
+            form, _, imported = self._module(name)
+            if name not in reached:
+                reached.add(name)
+                waiting += imported
+            for one in form.dropped if taken else ():
+                if (one.bound in taken or "*" in taken) and (name, one.text) not in passed_on:
+                    passed_on.add((name, one.text))
+                    waiting += self._targets(one, form.attributes)
+        return reached, passed_on
+
+    def _module(self, name: str) -> tuple[Form, bytes, list[tuple[str, frozenset[str]]]]:
+        """The form of a module, a digest of it and of its weights, and what it imports from this package."""
+        if name not in self._read:
+            path = self.modules[name]
+            form = normal_form(path.read_text(encoding="utf-8"))
+            state = hashlib.blake2b(form.text.encode(), digest_size=16)
+            for weights in self.weights:
+                if weights.parent == path.parent and weights.name.startswith(path.stem):
+                    state.update(f"\n{weights.name}\n".encode() + weights.read_bytes())
+            imported = [target for one in form.imports for target in self._targets(one, form.attributes)]
+            self._read[name] = form, state.digest(), imported
+        return self._read[name]
+
+    def _targets(self, one: Import, attributes: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
+        """The modules of this package that an import runs, and which of their names may be taken from each.
+
+        attributes: of whatever, in the module that imports; one of them may be a name in an imported module.
+        """
+        if one.module.partition(".")[0] != self.name:
+            return []
+        taken = attributes if one.name is None else frozenset([one.name])
+        found = [(name, taken) for name in self._with_parents(one.module)]
+        inner = f"{one.module}.{one.name}"
+        if inner in self.modules and not self._outside(inner):
+            found.append((inner, attributes))
+        return found
+
+    def _with_parents(self, module: str) -> list[str]:
+        """A module and the packages around it, whose `__init__` run first, but for what is outside."""
+        parts = module.split(".")
+        names = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+        return [name for name in names if name in self.modules and not self._outside(name)]
+
+    def _outside(self, module: str) -> bool:
+        """Of the package's own folders the first two; settings are wherever a module is named so."""
+        _, *parts = module.split(".")
+        return parts[:1] in (["engine"], ["plan"]) or "settings" in parts
+
+
+def _results(root: Path) -> int:
+    """RESULTS of the engine of a package."""
+    for node in ast.parse((root / "engine/__init__.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RESULTS":
+            return ast.literal_eval(node.value)
+    raise ValueError(f"{root}/engine/__init__.py does not say RESULTS")
