@@ -26,8 +26,7 @@ rule maskrcnn_train:
     shell:
         command(
             "maskrcnn_train",
-            "--images {input.images} --labels {input.labels} --model {output.model} "
-            "--metrics {output.metrics}",
+            "--images {input.images} --labels {input.labels} --model {output.model} " "--metrics {output.metrics}",
         )
 
 

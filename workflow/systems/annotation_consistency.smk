@@ -91,8 +91,7 @@ rule annotation_consistency_train_prediction:
     shell:
         command(
             "annotation_consistency_train_prediction",
-            "--images {input.images} --samples {input.samples} --model {output.model} "
-            "--metrics {output.metrics}",
+            "--images {input.images} --samples {input.samples} --model {output.model} " "--metrics {output.metrics}",
         )
 
 

@@ -25,8 +25,7 @@ rule bestie_label:
     shell:
         command(
             "bestie_label",
-            "--images {input.images} --semantic {input.semantic} --labels {output.labels} "
-            "--counts {output.counts}",
+            "--images {input.images} --semantic {input.semantic} --labels {output.labels} " "--counts {output.counts}",
         )
 
 

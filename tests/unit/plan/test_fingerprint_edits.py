@@ -35,11 +35,11 @@ NOTHING = {
     "an annotation": ("evaluation/average_precision", r"positives: int\) -> np\.ndarray", "positives: float)"),
     "an annotation of a variable": ("classifier/find_peaks", r"peaks = \[\]", "peaks: list = []"),
     "an annotation and its import": (
-        "proposals/hierarchy",
+        "proposals/mcg/hierarchy",
         r"(?s)from wsis_steps\.proposals\.contours import Contours\n(.*)def cut\(contours: Contours\)",
         r"from wsis_steps.proposals.candidates import Parts\n\1def cut(contours: Parts)",
     ),
-    "an annotation of a field": ("proposals/hierarchy", r"    altitudes: np\.ndarray", "    altitudes: list[float]"),
+    "an annotation of a field": ("proposals/mcg/hierarchy", r"    altitudes: np\.ndarray", "    altitudes: list[float]"),
     "imports of types": ("evaluation/average_precision", r"import Literal", "import Any, Literal"),
     "the order of imports": ("vision/masks", r"(import numpy as np\n)(from pycocotools .*\n)", r"\2\1"),
     "a comment": ("vision/masks", r"_FAR = 10  # .*", "_FAR = 10"),
@@ -71,7 +71,7 @@ COUNTS = {
     "what is caught": ("vision/masks", r"TypeError, KeyError", "KeyError"),
     "the name of a parameter": ("vision/masks", r"instance_map", "numbered"),
     "the name of a function": ("bestie/losses", r"_guided", "_weighted"),
-    "the name of a field": ("proposals/hierarchy", r"altitudes", "heights"),
+    "the name of a field": ("proposals/mcg/hierarchy", r"altitudes", "heights"),
     "a statement less": ("vision/masks", r"    boxes\[:, 2:\] \+= .*\n", ""),
     "a statement more": ("vision/masks", r"(    boxes\[:, 2:\] .*\n)", r"\1    boxes = boxes * 2\n"),
     "statements that change places": ("vision/masks", r"(    numbers\[1.*\n)(    numbers\[2.*\n)", r"\2\1"),
@@ -81,7 +81,7 @@ COUNTS = {
     "an import that nothing names": ("bestie/losses", r"import torch\n", "import torch\nimport higra\n"),
     "another variable": ("vision/masks", r"column\(scores, 1,", "column(weights, 1,"),
     "a text that is a value": ("evaluation/average_precision", r'"mask_ap70"', '"mask_ap71"'),
-    "a decorator": ("proposals/hierarchy", r"    @property\n", ""),
+    "a decorator": ("proposals/mcg/hierarchy", r"    @property\n", ""),
     "a log line that computes": ("vision/loop", r'log\.info\("resuming.*', 'log.info("%s", self.model.train())'),
 }
 
@@ -148,7 +148,7 @@ def test_an_edit_that_cannot_change_a_figure_changes_no_step(change, edit):
 def test_an_edit_that_may_change_a_figure_changes_the_steps_that_run_it(change, steps, edit):
     using = {step for step, path in steps.items() if edit[0] in imported_by(path)}
     # these import the module for annotations or what errors say, directly or not
-    using -= {"proposals_import_proposals"} if edit[0] == "proposals/hierarchy" else set()
+    using -= {"proposals_import_proposals"} if edit[0] == "proposals/mcg/hierarchy" else set()
     assert change(*edit) == using
     assert 0 < len(using) < len(steps)
 
