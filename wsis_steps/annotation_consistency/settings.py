@@ -141,7 +141,7 @@ class AnnotationConsistencyTrainPrediction(MaskrcnnTrain):
     """The prediction network's own diversity, which its objective rewards; false is an ablation."""
     use_scores: bool = False
     """Weigh each instance by its score; paper: all alike."""
-    minimal_score: Fraction = 0.0
+    min_score: Fraction = 0.0
     """Instances below are ignored regions: neither object nor background. Paper: all are objects."""
 
 

@@ -95,7 +95,7 @@ def keep_best(found: Found, height: int, width: int, settings: CommunityLearning
     """What thresholds and non-maximum suppression leave, within an image of (height, width), best first."""
     boxes = clip_boxes_to_image(found.boxes, (height, width))
     sides = boxes[:, 2:] - boxes[:, :2]
-    usable = ((found.scores >= settings.score_threshold) & (found.scores > 0) & (sides >= 1).all(dim=1)).nonzero()[:, 0]
+    usable = ((found.scores >= settings.min_score) & (found.scores > 0) & (sides >= 1).all(dim=1)).nonzero()[:, 0]
     kept = batched_nms(boxes[usable], found.scores[usable], found.categories[usable], settings.nms)
     rows = usable[kept[: settings.detections]]
     return Found(boxes[rows], found.categories[rows], found.scores[rows])

@@ -130,7 +130,7 @@ class CommunityLearningInfer(Settings):
     """Each pass also on the mirrored picture."""
     nms: Fraction = 0.3
     """Box overlap above which the weaker detection of a class goes."""
-    score_threshold: Fraction = 1e-3
+    min_score: Fraction = 1e-3
     """Detections with a lower score are left out; paper: not stated."""
     detections: Positive = 100
     """Detections an image at most; paper: not stated."""

@@ -55,7 +55,7 @@ class Scale:
         rois: sampled per image in training, at most a quarter of them matched to instances.
         box_width, mask_width, mask_layers: of the two fully connected and the mask head's 3 x 3 layers.
         frozen_levels: levels of a pretrained backbone, from the finest, that are not trained.
-        score_threshold, detections: lowest score and highest number of the detections of an image.
+        min_score, detections: lowest score and highest number of the detections of an image.
     """
 
     min_size: int = 512
@@ -69,7 +69,7 @@ class Scale:
     mask_width: int = 256
     mask_layers: int = 4
     frozen_levels: int = 1
-    score_threshold: float = 0.05
+    min_score: float = 0.05
     detections: int = 100
 
 
@@ -136,7 +136,7 @@ def _heads(pyramid: "FeaturePyramid", class_count: int, scale: Scale) -> Weighte
         batch_size_per_image=scale.rois,
         positive_fraction=0.25,
         bbox_reg_weights=None,
-        score_thresh=scale.score_threshold,
+        score_thresh=scale.min_score,
         nms_thresh=0.5,
         detections_per_img=scale.detections,
         mask_roi_pool=RegionPooling(levels, strides, 14),

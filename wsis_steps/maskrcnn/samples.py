@@ -44,7 +44,7 @@ def build_target(
     """Target tensors of an image after a lossless turn; weak labels and crowds join the ignored region."""
     masks = decode(instances.rles, height, width)
     strength = instances.scores * (1 if instances.weights is None else instances.weights)
-    weak = (strength < settings.minimal_score) | instances.crowd
+    weak = (strength < settings.min_score) | instances.crowd
     ignore = masks[weak].any(axis=0) if weak.any() else np.zeros((height, width), dtype=bool)
     if instances.ignore:
         ignore = ignore | (decode([instances.ignore], height, width)[0] > 0)

@@ -47,7 +47,7 @@ class MaskrcnnTrain(Training):
     """Random quarter turns and vertical flips; for pictures without an up."""
     use_scores: bool = True
     """Weigh each instance by its label's weight and score; false counts all alike."""
-    minimal_score: Fraction = 0.05
+    min_score: Fraction = 0.05
     """Labels below are ignored regions: neither object nor background."""
 
 
@@ -58,7 +58,7 @@ class MaskrcnnInfer(Settings):
     """Shorter side in pixels."""
     max_size: Positive = 800
     """Longer side in pixels at most."""
-    score_threshold: Fraction = 0.05
+    min_score: Fraction = 0.05
     """Detections with a lower score are left out."""
     nms: Fraction = 0.5
     """Box overlap above which the weaker detection goes."""

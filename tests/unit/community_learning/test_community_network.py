@@ -271,12 +271,12 @@ def test_a_mirrored_picture_has_mirrored_masks():
 def test_what_is_weak_small_outside_or_covered_is_no_detection():
     boxes = torch.tensor([[0, 0, 10, 10], [1, 0, 11, 10], [1, 0, 11, 10], [-5, -5, 0.5, 8], [20, 20, 40, 40]]).float()
     found = Found(boxes, torch.tensor([1, 1, 2, 1, 3]), torch.tensor([0.9, 0.8, 0.7, 0.6, 0.05]))
-    kept = keep_best(found, 30, 30, CommunityLearningInfer(score_threshold=0.1))
+    kept = keep_best(found, 30, 30, CommunityLearningInfer(min_score=0.1))
     assert kept.categories.tolist() == [1, 2] and kept.scores.tolist() == pytest.approx([0.9, 0.7])
-    kept = keep_best(found, 30, 30, CommunityLearningInfer(score_threshold=0.01, detections=3))
+    kept = keep_best(found, 30, 30, CommunityLearningInfer(min_score=0.01, detections=3))
     assert kept.boxes[-1].tolist() == [20, 20, 30, 30]
     nothing = Found(boxes, found.categories, torch.zeros(5))
-    assert len(keep_best(nothing, 30, 30, CommunityLearningInfer(score_threshold=0)).boxes) == 0
+    assert len(keep_best(nothing, 30, 30, CommunityLearningInfer(min_score=0)).boxes) == 0
 
 
 def test_pasted_masks_lie_in_their_boxes():

@@ -308,7 +308,7 @@ def test_a_batch_without_any_instance_trains():
 
 
 def test_detections_have_labels_scores_and_masks_of_the_image_s_size():
-    model = small_maskrcnn(score_threshold=0.0, detections=7).eval()
+    model = small_maskrcnn(min_score=0.0, detections=7).eval()
     with torch.no_grad():
         results = model([torch.rand(3, 60, 96), torch.rand(3, 96, 80)])
     for result, size in zip(results, [(60, 96), (96, 80)], strict=True):
@@ -321,7 +321,7 @@ def test_detections_have_labels_scores_and_masks_of_the_image_s_size():
 @pytest.mark.parametrize("pixels", [1, 10_000, 1 << 25])
 def test_detections_a_few_at_a_time_are_those_of_the_model(monkeypatch, pixels):
     monkeypatch.setattr(detections, "PIXELS", pixels)
-    model = small_maskrcnn(score_threshold=0.0, detections=20).eval()
+    model = small_maskrcnn(min_score=0.0, detections=20).eval()
     generator = torch.Generator().manual_seed(2)
     pictures = [torch.randint(256, (3, *size), generator=generator).byte() for size in ((96, 96), (61, 140), (30, 33))]
     with torch.inference_mode():
