@@ -123,7 +123,7 @@ class AnnotationConsistencySample(Scoring):
     fit_power: Weight = 6.0
     """Boxes: of the IoU of a proposal's box with the annotated one, which multiplies its quality for that; paper: not
     known."""
-    least_share: Fraction = 0.0
+    min_share: Fraction = 0.0
     """Of the quality of the best instance of its class in the image; those with less are left out."""
     area_power: Weight = 0.5
     """Of a proposal's area in its quality, by which instances are chosen; paper: not known."""
