@@ -106,7 +106,7 @@ class ProposalsTrainRanker(Grouping):
     """Folder of BSDS500: images/train and groundTruth/train."""
     seed: Count = 0
     """Of the initial weights and the order of candidates."""
-    smallest_segment: Fraction = 0.001
+    min_segment: Fraction = 0.001
     """Of the picture; what a person drew smaller is no object to be found."""
     candidates: Positive = 4500
     """Taken from each picture, drawn at random."""

@@ -54,7 +54,7 @@ def examples(job: Job) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         image = read_image(settings.root, "train", ids[number])
         contours = find_contours(image.picture, settings.mode, find_edges, settings.gradient_share)
         candidates = find_candidates(image.picture, contours, settings.mode)
-        objects = object_segments(image.segmentations, settings.smallest_segment)
+        objects = object_segments(image.segmentations, settings.min_segment)
         if candidates is None or not len(objects):
             return np.zeros((0, len(FEATURES)), np.float32), np.zeros(0, np.float32)
         chosen = np.random.default_rng((settings.seed, number)).permutation(len(candidates.areas))
