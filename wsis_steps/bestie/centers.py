@@ -26,7 +26,7 @@ class CenterRule:
     cluster_area, cluster_tolerance: pixels; clusters of an area strictly within the tolerance are centers, none if
     the tolerance is 0;
     cluster_distance: pixels; beside peaks, only clusters further away than that count;
-    cluster_value: heat that there must be more of at a cluster's center.
+    min_cluster_center: heat that there must be more of at a cluster's center.
     """
 
     window: int = 41
@@ -34,7 +34,7 @@ class CenterRule:
     cluster_area: int = 21
     cluster_tolerance: int = 3
     cluster_distance: float = 100.0
-    cluster_value: float = 0.05
+    min_cluster_center: float = 0.05
 
 
 class Pixels(NamedTuple):
@@ -115,12 +115,12 @@ def _highest(pixels: Pixels, heat: Tensor, candidates: Tensor, radius: int) -> T
     return torch.cat(kept)
 
 
-def _peaks(pixels: Pixels, heat: Tensor, value: Tensor, threshold: float, window: int) -> Tensor:
-    """Indices of the pixels above the threshold that are highest in the window within their component.
+def _peaks(pixels: Pixels, heat: Tensor, value: Tensor, min_center: float, window: int) -> Tensor:
+    """Indices of the pixels above `min_center` that are highest in the window within their component.
 
     Smaller windows go first: being highest there is necessary, and leaves few pixels for the large window.
     """
-    candidates = pixels.index[value > threshold]
+    candidates = pixels.index[value > min_center]
     last = window // 2
     for radius in (*(r for r in (1, 4) if r < last), last):
         candidates = candidates[_highest(pixels, heat, candidates, radius)]
@@ -197,7 +197,7 @@ def _clusters(pixels: Pixels, heat: Tensor, offsets: Tensor, categories: Tensor,
     first, area = nodes[wanted], area[wanted]
     at = (first // (height * width) * height + y[wanted] // area) * width + x[wanted] // area
     component = pixels.component_map.view(-1)
-    return at[(component.take(at) == component.take(first)) & (heat.take(at) > rule.cluster_value)]
+    return at[(component.take(at) == component.take(first)) & (heat.take(at) > rule.min_cluster_center)]
 
 
 def _far(pixels: Pixels, clusters: Tensor, peaks: Tensor, distance: float) -> Tensor:
@@ -210,13 +210,13 @@ def _far(pixels: Pixels, clusters: Tensor, peaks: Tensor, distance: float) -> Te
 
 
 def find_centers(
-    pixels: Pixels, centers: Tensor, offsets: Tensor, categories: Tensor, threshold: float, rule: CenterRule
+    pixels: Pixels, centers: Tensor, offsets: Tensor, categories: Tensor, min_center: float, rule: CenterRule
 ) -> tuple[Centers, Tensor]:
     """The centers in every component, and the heat of each listed pixel's own class, float32 (n,).
 
     centers: (B, C, H, W) heat, or (B, 1, H, W) for all classes; offsets: (B, 2, H, W), channel 0 = y, pixels;
     categories: int64 (B * rows,), of the components by their number.
-    Peaks are centers: pixels of heat above `threshold` that is the highest within their component in the window. So
+    Peaks are centers: pixels of heat above `min_center` that is the highest within their component in the window. So
     are clusters of short offsets where a component has no peak nearby; in the heat that is returned they stand at 1.
     """
     _, height, width = pixels.component_map.shape
@@ -224,7 +224,7 @@ def find_centers(
     value = pixels.read(centers, channel)
     heat = torch.full((pixels.component_map.numel(),), -math.inf, device=value.device)
     heat.scatter_(0, pixels.index, value)
-    found = peaks = _peaks(pixels, heat, value, threshold, rule.window)
+    found = peaks = _peaks(pixels, heat, value, min_center, rule.window)
     if rule.cluster_tolerance > 0:
         clusters = _clusters(pixels, heat, offsets, categories, rule)
         clusters = clusters[_far(pixels, clusters, peaks, rule.cluster_distance)]

@@ -131,7 +131,7 @@ def segment(
         else:
             instances = instances_from_outputs(
                 probability=probability, centers=centers, offsets=offsets,
-                threshold=settings.threshold, rule=settings, min_area=settings.min_area,
+                min_center=settings.min_center, rule=settings, min_area=settings.min_area,
             )  # fmt: skip
         rles = encode(split(instances.instance_map, len(instances.categories)))
         yield describe(rles, instances.categories, scores=instances.scores)

@@ -162,7 +162,7 @@ def refine(
     offsets: Tensor,
     components: Tensor,
     table: Tensor,
-    threshold: float = 0.3,
+    min_center: float = 0.3,
     rule: CenterRule = RULE,
     max_instances: int = 5,
     sigma: float = SIGMA,
@@ -174,10 +174,10 @@ def refine(
     table: int (B, M, 3) are `grouping.semantic_components` of the images' given maps, stacked and padded
     (`pad_tables`).
 
-    In each component: peaks above `threshold` and clusters of short offsets are its centers (`find_centers`);
+    In each component: peaks above `min_center` and clusters of short offsets are its centers (`find_centers`);
     its pixels go to the nearest one; without a center, or with more than `max_instances` instances that got
     a pixel, nothing is labelled. An instance's center is its pixel of most heat, and its weight that heat
-    times its mean class probability, at most 1; if the heat is below the threshold, the component's centroid
+    times its mean class probability, at most 1; if the heat is below `min_center`, the component's centroid
     and the probability alone.
 
     Returns float32 heat maps shaped like `centers`, offsets and weights in [0, 1].
@@ -186,7 +186,7 @@ def refine(
     pixels = list_pixels(components, table.shape[1])
     rows = table.reshape(-1, 3).long()
     categories = rows[:, 0]
-    found, value = find_centers(pixels, centers, offsets, categories, threshold, rule)
+    found, value = find_centers(pixels, centers, offsets, categories, min_center, rule)
     kept, place = _assign(pixels, offsets, found, len(rows))
     pixels, count = pixels.select(kept), len(found.component)
     heat, at = _highest(value.index_select(0, kept), place, count)
@@ -196,7 +196,7 @@ def refine(
     instances.scatter_add_(0, found.component, seen.long())
     seen &= instances.index_select(0, found.component) <= max_instances
     category, x, y = rows.index_select(0, found.component).unbind(1)
-    peaked = heat >= threshold
+    peaked = heat >= min_center
     y = torch.where(peaked, pixels.y[at], y)
     x = torch.where(peaked, pixels.x[at], x)
     weight = torch.where(peaked, heat * probability, probability).clamp(0, 1)
@@ -252,7 +252,7 @@ def instances_from_outputs(
     probability: Tensor,
     centers: Tensor,
     offsets: Tensor,
-    threshold: float = 0.1,
+    min_center: float = 0.1,
     rule: CenterRule = RULE,
     min_area: int = MIN_AREA,
 ) -> Instances:
@@ -272,7 +272,7 @@ def instances_from_outputs(
     pixels = list_pixels(torch.from_numpy(found.map).to(offsets.device)[None], max(len(rows), 1))
     categories = rows[:, 0]
     offsets = offsets[None]
-    found, value = find_centers(pixels, centers[None], offsets, categories, threshold, rule)
+    found, value = find_centers(pixels, centers[None], offsets, categories, min_center, rule)
     without = torch.bincount(found.component, minlength=len(rows)) == 0
     component, order = torch.cat([found.component, without.nonzero()[:, 0]]).sort(stable=True)
     y, x = torch.cat([found.y, rows[without, 2]])[order], torch.cat([found.x, rows[without, 1]])[order]

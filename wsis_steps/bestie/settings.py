@@ -34,7 +34,7 @@ class CenterFinding(Grouping):
     """Pixels; clusters this far or further from cluster_area are not trusted; 0 takes none."""
     cluster_distance: Annotated[float, Field(ge=0)] = 100.0
     """Pixels; a cluster becomes a center where no peak is nearer."""
-    cluster_value: Fraction = 0.05
+    min_cluster_center: Fraction = 0.05
     """Smallest center value at a cluster."""
 
 
@@ -70,7 +70,7 @@ class BestieTrain(Training, CenterFinding):
     """Online self-refinement; false is the ablation."""
     refine_from: Count = 0
     """Iteration from which refined labels are used."""
-    refine_threshold: Fraction = 0.3
+    min_refined_center: Fraction = 0.3
     """Smallest center value of a peak in refinement."""
     max_instances: Positive = 5
     """Components that fall into more instances are not refined."""
@@ -89,7 +89,7 @@ class BestieTrain(Training, CenterFinding):
 class BestieInfer(CenterFinding, DenseCrf):
     """Instances from the network's maps (BESTIE, inference)."""
 
-    threshold: Fraction = 0.1
+    min_center: Fraction = 0.1
     """Smallest center value of a peak."""
     flip: bool = False
     """Average semantic and center maps with the mirrored image; released: off for tags, on for points."""

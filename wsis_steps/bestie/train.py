@@ -48,7 +48,7 @@ def refined_targets(outputs: dict[str, torch.Tensor], batch: dict[str, torch.Ten
         **detached,
         components=batch["component_map"],
         table=batch["component_table"],
-        threshold=settings.refine_threshold,
+        min_center=settings.min_refined_center,
         rule=settings,
         max_instances=settings.max_instances,
         sigma=settings.sigma,

@@ -194,7 +194,7 @@ def find_peaks(
     kernel: int = 15,
     smoothing: int = 3,
     top_k: int = 25,
-    threshold: float = 0.1,
+    min_value: float = 0.1,
 ) -> list[Tensor]:
     """Peaks of the smoothed activation maps of the tagged classes: cues of where instances are.
 
@@ -207,7 +207,7 @@ def find_peaks(
         kernel: side of the window, odd, in pixels (BESTIE: 15).
         smoothing: side of the average filter before, odd, zero beyond the border; 1 is none (BESTIE: 3).
         top_k: most peaks kept for a class of an image, the highest (BESTIE: 25).
-        threshold: lowest value of a peak (BESTIE: 0.1). Zero is never a peak.
+        min_value: lowest value of a peak (BESTIE: 0.1). Zero is never a peak.
 
     Returns:
         Per image an n x 4 float32 tensor with rows (x, y, category, confidence): by category, then from high
@@ -220,7 +220,7 @@ def find_peaks(
         return [maps.new_zeros((0, 4)) for _ in present]
     height, width = maps.shape[-2:]
     maps = functional.avg_pool2d(maps, smoothing, stride=1, padding=smoothing // 2)
-    peaks = (maps == _window_maximum(maps, kernel)) & (maps > 0) & (maps >= threshold)
+    peaks = (maps == _window_maximum(maps, kernel)) & (maps > 0) & (maps >= min_value)
     # peaks in one window have equal values, so a rank by position decides between them
     ranks = torch.arange(height * width, 0, -1, device=maps.device, dtype=torch.float32)
     ranks = ranks.view(height, width) * peaks

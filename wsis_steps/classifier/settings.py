@@ -76,7 +76,7 @@ class ClassifierFindPeaks(Settings):
     """Window in pixels of the mean filter before."""
     top_k: Positive = 25
     """Peaks kept per class and image."""
-    threshold: Fraction = 0.5
+    min_value: Fraction = 0.5
     """Smallest value of a peak; supplement 0.5, released code 0.7."""
 
 

@@ -86,7 +86,7 @@ def image_terms(
     boxes, tags = sample["boxes"], sample["tags"]
     terms = refinement_terms(outputs, boxes, tags, settings)
     scores = refined_scores(outputs.refined.detach())[:, 1:]
-    foreground = find_foreground(scores, boxes, tags, settings.foreground_nms, settings.foreground_share)
+    foreground = find_foreground(scores, boxes, tags, settings.foreground_nms, settings.min_foreground_share)
     if settings.regression != "none":
         terms["regression"] = regression_term(outputs, boxes, scores, foreground, settings)
     chosen = sample_proposals(

@@ -55,7 +55,7 @@ class CommunityLearningTrain(Training):
     """Proposals below this IoU with every seed teach nothing; OICR and paper 0, PCL 0.1."""
     foreground_nms: Fraction = 0.3
     """IoU of the suppression that leaves the foreground proposals."""
-    foreground_share: Fraction = 0.5
+    min_foreground_share: Fraction = 0.5
     """Foreground proposals have at least this share of their class's highest score; paper: not stated."""
     foreground_overlap: Fraction = 0.5
     """Proposals with this IoU with a foreground proposal are objects in mask generation; paper: not stated."""

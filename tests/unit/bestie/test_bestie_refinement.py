@@ -94,7 +94,7 @@ def test_class_agnostic_centers_serve_all_classes(seed):
 def test_other_rules_are_followed():
     scenes = [reference.scene(s) for s in range(4)]
     rule = CenterRule(window=9, cluster_tolerance=0)
-    made = refine(**inputs(scenes), threshold=0.15, rule=rule, max_instances=100, sigma=3)
+    made = refine(**inputs(scenes), min_center=0.15, rule=rule, max_instances=100, sigma=3)
     for b, (semantic, logits, heat, way, tags, _) in enumerate(scenes):
         expected = reference.refine(
             semantic, probability(logits), heat, way, np.flatnonzero(tags), 0.15, 9, 0, sigma=3, most=100

@@ -64,8 +64,8 @@ WRONG = {
         "In runs.one.steps.classifier_train: there is no key 'epoch', the nearest is 'epochs'",
     ),
     "a setting out of range": (
-        plain(steps={"classifier_find_peaks": {"threshold": 1.5}}),
-        "'threshold' is 1.5 but should be less than or equal to 1",
+        plain(steps={"classifier_find_peaks": {"min_value": 1.5}}),
+        "'min_value' is 1.5 but should be less than or equal to 1",
     ),
     "a step that all runs share, in a run": (
         with_run(steps={"proposals_search_selectively": {"mode": "quality"}}),
