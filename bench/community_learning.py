@@ -45,7 +45,7 @@ def measure_step(count: int, kind: str) -> tuple[float, float]:
     device = torch.device(kind)
     settings = CommunityLearningTrain(weights="none")
     model = CommunityNetwork(settings, CLASSES).to(device, memory_format=torch.channels_last).train()
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor, settings.bias_factor)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor, settings.bias_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)
     batch, seconds = [draw_sample(count, device)], []
     for _ in range(STEPS[kind]):

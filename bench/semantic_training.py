@@ -49,7 +49,7 @@ class Training:
         self.model = (
             build_semantic_network(settings, classes).to(self.device, memory_format=torch.channels_last).train()
         )
-        groups = self.model.parameter_groups(settings.learning_rate, settings.head_factor)
+        groups = self.model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
         self.optimizer = build_optimizer(settings, groups, momentum=0.9)
 
     def step(self, neighbourhood_weight: float) -> float:

@@ -22,7 +22,7 @@ from wsis_steps.vision.masks import decode
 LEARNING = {**COMMUNITY_LEARNING, "iterations": 160, "batch_size": 3, "optimizer": "adamw", "learning_rate": 3e-3}
 LEARNING |= {"schedule": "one_cycle", "weight_decay": 1e-2, "activation_width": 16, "segmentation_mean": True}
 # the features of a place see 43 pixels, which should not be the whole picture
-LEARNING |= {"norm": "frozen", "short_sides": [96], "head_factor": 3, "sampled_objects": 6, "sampled_background": 6}
+LEARNING |= {"norm": "frozen", "short_sides": [96], "head_lr_factor": 3, "sampled_objects": 6, "sampled_background": 6}
 
 
 @pytest.fixture(scope="module")

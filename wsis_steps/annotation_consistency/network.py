@@ -81,13 +81,13 @@ class ConditionalNetwork(nn.Module):
         scores = means.unflatten(1, (len(noise), len(labels))).transpose(0, 1)
         return scores + self.classify.bias.float()[labels]
 
-    def parameter_groups(self, slow: nn.Module, learning_rate: float, head_factor: float) -> list[dict]:
-        """Groups for an optimiser: all but the part `slow` learns `head_factor` times as fast as that."""
+    def parameter_groups(self, slow: nn.Module, learning_rate: float, head_lr_factor: float) -> list[dict]:
+        """Groups for an optimiser: all but the part `slow` learns `head_lr_factor` times as fast as that."""
         known = set(map(id, slow.parameters()))
         old = [p for p in self.parameters() if p.requires_grad and id(p) in known]
         new = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
         groups = [{"params": old, "lr": learning_rate}] if old else []
-        return [*groups, {"params": new, "lr": learning_rate * head_factor}]
+        return [*groups, {"params": new, "lr": learning_rate * head_lr_factor}]
 
 
 class Convolutions(nn.Sequential):

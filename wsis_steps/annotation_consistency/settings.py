@@ -57,7 +57,7 @@ class ConditionalTraining(Training):
     learning_rate: Above = 1e-4
     """Paper: as Kohl et al."""
     weight_decay: Weight = 1e-5
-    head_factor: Above = 1.0
+    head_lr_factor: Above = 1.0
     """How many times as fast as the rest new layers learn or, in later rounds, the layers after the noise; paper: not
     known."""
     long_side: Count = 500

@@ -193,11 +193,11 @@ class InstanceNetwork(nn.Module):
         super().__init__()
         self.backbone, self.decoder, self.align_corners = backbone, decoder, align_corners
 
-    def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict]:
-        """Groups for an optimiser: the backbone, and the decoder, which learns `head_factor` times as fast."""
+    def parameter_groups(self, learning_rate: float, head_lr_factor: float) -> list[dict]:
+        """Groups for an optimiser: the backbone, and the decoder, which learns `head_lr_factor` times as fast."""
         return [
             {"params": list(self.backbone.parameters()), "lr": learning_rate},
-            {"params": list(self.decoder.parameters()), "lr": learning_rate * head_factor},
+            {"params": list(self.decoder.parameters()), "lr": learning_rate * head_lr_factor},
         ]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

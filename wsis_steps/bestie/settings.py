@@ -48,7 +48,7 @@ class BestieTrain(Training, CenterFinding):
     batch_size: Positive = 16
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
-    head_factor: Annotated[float, Field(gt=0)] = 1.0
+    head_lr_factor: Annotated[float, Field(gt=0)] = 1.0
     """The decoder learns this many times as fast as the backbone; paper 1."""
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "poly"
     warm_up: Count = 2_000

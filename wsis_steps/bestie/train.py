@@ -100,7 +100,7 @@ def main(job: Job) -> None:
     model = build_network(settings.backbone, class_count, not settings.class_wise_centers, settings.normalisation)
     load_backbone(model, weights)
     model.to(device)
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)
     train(job, model, optimizer, dataset, build_loss(settings), settings.iterations, device, collate)
     save_model(job.outputs["model"], model, job.provenance(labels.class_names, labels.supervision))

@@ -104,13 +104,13 @@ class Classifier(nn.Module):
             if isinstance(module, PeakAttention):
                 module.alpha = alpha
 
-    def parameter_groups(self, learning_rate: float, head_factor: float = 10) -> list[dict]:
-        """Groups for an optimiser: the head learns `head_factor` times as fast, biases twice as fast.
+    def parameter_groups(self, learning_rate: float, head_lr_factor: float = 10) -> list[dict]:
+        """Groups for an optimiser: the head learns `head_lr_factor` times as fast, biases twice as fast.
 
         BESTIE released code: factors 1, 2, 10, 20 for the backbone's weights and biases and the head's.
         """
         groups = []
-        for module, factor in ((self.backbone, 1), (self.head, head_factor)):
+        for module, factor in ((self.backbone, 1), (self.head, head_lr_factor)):
             named = list(module.named_parameters())
             weights = [parameter for name, parameter in named if not name.endswith("bias")]
             biases = [parameter for name, parameter in named if name.endswith("bias")]

@@ -33,7 +33,7 @@ class ClassifierTrain(Training):
     """Channels of the head's convolutions."""
     output_stride: Literal[8, 16, 32] = 8
     """Pixels between the activation maps' cells; paper 8."""
-    head_factor: Annotated[float, Field(gt=0)] = 10.0
+    head_lr_factor: Annotated[float, Field(gt=0)] = 10.0
     """The head learns this many times as fast as the backbone."""
     epochs: Positive = 15
     """Passes over the training images."""

@@ -73,7 +73,7 @@ def main(job: Job) -> None:
     if not images.tags[dataset.members].any():
         raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
     model = build_classifier(settings, len(images.class_names), settings.weights).to(device)
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9, nesterov=True)
     iterations = max(settings.epochs * len(dataset) // settings.batch_size, 1)
     train(job, model, optimizer, dataset, build_loss(settings, iterations), iterations, device)

@@ -25,9 +25,9 @@ class CommunityLearningTrain(Training):
     batch_size: Positive = 2
     accumulation: Positive = 1
     """Parts that a batch goes through the network in, so that a larger one fits into memory; divides batch_size."""
-    head_factor: Annotated[float, Field(gt=0)] = 1.0
+    head_lr_factor: Annotated[float, Field(gt=0)] = 1.0
     """New layers learn this many times as fast as the backbone; paper: 1, OICR's code: 10 for refinement heads."""
-    bias_factor: Annotated[float, Field(gt=0)] = 1.0
+    bias_lr_factor: Annotated[float, Field(gt=0)] = 1.0
     """Biases learn this many times as fast as weights; paper: not stated, OICR's code: 2."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "drop"

@@ -81,15 +81,15 @@ class SemanticNetwork(nn.Module):
             maps = step(torch.cat([doubled, side], dim=1))
         return self.head(maps)[..., : -(-height // OUTPUT_STRIDE), : -(-width // OUTPUT_STRIDE)]
 
-    def parameter_groups(self, learning_rate: float, head_factor: float = 10) -> list[dict]:
-        """Groups for an optimiser: the backbone, and the new layers, which learn `head_factor` times as fast.
+    def parameter_groups(self, learning_rate: float, head_lr_factor: float = 10) -> list[dict]:
+        """Groups for an optimiser: the backbone, and the new layers, which learn `head_lr_factor` times as fast.
 
         Paper section 5.3: 1e-3 for pretrained layers, 1e-2 for new ones.
         """
         new = nn.ModuleList([self.skips, self.steps, self.head])
         return [
             {"params": list(self.backbone.parameters()), "lr": learning_rate},
-            {"params": list(new.parameters()), "lr": learning_rate * head_factor},
+            {"params": list(new.parameters()), "lr": learning_rate * head_lr_factor},
         ]
 
 

@@ -19,7 +19,7 @@ class LearningToSegmentTrain(Training):
     """Channels that a skip connection brings; the paper does not say."""
     decoder_width: Positive = 256
     """Channels of the decoder's convolutions; the paper does not say."""
-    head_factor: Annotated[float, Field(gt=0)] = 10.0
+    head_lr_factor: Annotated[float, Field(gt=0)] = 10.0
     """New layers learn this many times as fast as pretrained ones; paper 10."""
     iterations: Positive = 40_000
     """Steps of the optimiser."""

@@ -116,7 +116,7 @@ def main(job: Job) -> None:
         raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_semantic_network(settings, len(images.class_names), weights).to(device)
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)
     loss = supervised_loss if truth is not None else build_loss(settings, int(tags.sum(axis=1).max()))
     train(job, model, optimizer, dataset, loss, settings.iterations, device)

@@ -241,7 +241,7 @@ def test_regions_know_their_image():
 
 def test_learning_rates_of_the_groups():
     model = network(norm="frozen")
-    groups = model.parameter_groups(1e-3, head_factor=10, bias_factor=2)
+    groups = model.parameter_groups(1e-3, head_lr_factor=10, bias_lr_factor=2)
     assert sorted(group["lr"] for group in groups) == pytest.approx([1e-3, 1e-2, 2e-2])  # frozen: no biases below
     listed = [p for group in groups for p in group["params"]]
     assert len(listed) == len(set(listed)) == sum(p.requires_grad for p in model.parameters())
