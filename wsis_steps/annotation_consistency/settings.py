@@ -25,7 +25,7 @@ class Scoring(Settings):
     along them. Other defaults of the term were set for `touching`. Paper: not known."""
     pairwise_choice: Literal["highest_score", "greatest_gain"] = "highest_score"
     """Of several neighbours, the one that a proposal grows along. Paper: not known."""
-    pairwise_steps: Positive = 3
+    pairwise_iterations: Positive = 3
     """N, how often scores grow along pairs; paper: not known."""
     pairwise_clip: bool = True
     """A proposal grows no higher than its neighbour; paper: not known."""
