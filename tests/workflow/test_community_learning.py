@@ -144,7 +144,7 @@ def test_proposals_of_other_images_are_refused(data, tmp_path):
 
 def test_samples_move_boxes_with_their_pictures(data):
     images, proposals = Images(data / "images.h5"), Proposals(data / "proposals.h5")
-    settings = CommunityLearningTrain(weights="none", short_sides=(64,), turns=True, max_proposals=5)
+    settings = CommunityLearningTrain(weights="none", short_sides=(64,), rot90=True, max_proposals=5)
     samples = TrainingSamples(images, proposals, settings.model_copy(update={"max_proposals": 100}))
     for place in range(8):
         sample = samples[(place % 6, 0, place)]

@@ -62,7 +62,7 @@ class ConditionalTraining(Training):
     known."""
     long_side: Count = 500
     """Pixels; larger pictures are shrunk to it, 0 keeps their size. Paper: not known."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
     max_proposals: Positive = 2000
     """Of an image with more, this many are drawn at random each time."""

@@ -251,14 +251,14 @@ def build_network(
     return InstanceNetwork(backbone, decoder, align_corners=name == "resnet50")
 
 
-def _initialise(decoder: nn.Module, deviation: float | None) -> None:
+def _initialise(decoder: nn.Module, std: float | None) -> None:
     """Normal weights of a standard deviation, or He's; 0.001 in the last layers: outputs start near 0."""
     for module in decoder.modules():
         if isinstance(module, nn.Conv2d):
-            if deviation is None:
+            if std is None:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             else:
-                nn.init.normal_(module.weight, std=deviation)
+                nn.init.normal_(module.weight, std=std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     shortcut = decoder.shortcut if isinstance(decoder, SkipDecoder) else None

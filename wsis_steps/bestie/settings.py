@@ -60,7 +60,7 @@ class BestieTrain(Training, CenterFinding):
     """Side of the random crop."""
     photometric: bool = True
     """Random brightness, contrast and hue, each with probability 1/2."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
     class_wise_centers: bool = True
     """One center map a class; false is the class-agnostic ablation."""

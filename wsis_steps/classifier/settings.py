@@ -50,7 +50,7 @@ class ClassifierTrain(Training):
     """Side of the random crop."""
     color_jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1)
     """Brightness, contrast, saturation, hue."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
 
 

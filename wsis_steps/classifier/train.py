@@ -45,7 +45,7 @@ class TaggedPictures(Dataset):
         picture = self.pictures.read(i)
         height, width = picture.shape[:2]
         scale = (settings.resize / height, settings.resize / width)
-        geometry = random_crop(rng, height, width, settings.crop, scale, settings.turns)
+        geometry = random_crop(rng, height, width, settings.crop, scale, settings.rot90)
         picture = jitter(rng, geometry.picture(picture), settings.color_jitter)
         return to_tensor(picture), torch.from_numpy(self.images.tags[i].astype(np.float32))
 

@@ -82,9 +82,9 @@ def detect(
         scores, classes = scores.masked_fill(~tags, 0).max(dim=1)
         scores[seeds.rows], classes[seeds.rows] = seeds.scores, seeds.categories - 1
     if model.settings.regression != "none":
-        deviations = model.settings.offset_deviations
+        std = model.settings.offset_std
         moved = [
-            view.back(apply_offsets(view.boxes(boxes), offsets_of(output.offsets.float(), classes + 1), deviations))
+            view.back(apply_offsets(view.boxes(boxes), offsets_of(output.offsets.float(), classes + 1), std))
             for view, output in zip(views, outputs, strict=True)
         ]
         boxes = torch.stack(moved).mean(dim=0)

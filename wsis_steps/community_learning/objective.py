@@ -61,7 +61,7 @@ def regression_term(
         targets = cluster_boxes(boxes, scores, truths, settings.cluster_overlap)
     overlaps, nearest = match(boxes, targets)
     offsets = offsets_of(outputs.offsets, truths.categories[nearest])
-    wanted = to_offsets(boxes, targets[nearest], settings.offset_deviations)
+    wanted = to_offsets(boxes, targets[nearest], settings.offset_std)
     return regression_loss(offsets, wanted, overlaps > settings.regression_overlap)
 
 
@@ -74,7 +74,7 @@ def regressed(
     if settings.regression == "none":
         return chosen
     offsets = offsets_of(outputs.offsets.detach().float()[sample.rows], sample.categories.clamp(min=1))
-    moved = clip_boxes_to_image(apply_offsets(chosen, offsets, settings.offset_deviations), size)
+    moved = clip_boxes_to_image(apply_offsets(chosen, offsets, settings.offset_std), size)
     usable = (sample.categories > 0) & (moved[:, 2:] - moved[:, :2] >= 1).all(dim=1)
     return torch.where(usable[:, None], moved, chosen)
 

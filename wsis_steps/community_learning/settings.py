@@ -36,7 +36,7 @@ class CommunityLearningTrain(Training):
     """Pixels; the shorter side after resizing is one of these, drawn at random."""
     long_side: Positive = 2000
     """Pixels; the longer side is at most this, whatever the shorter would be."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
     max_proposals: Positive = 4000
     """Of an image with more, this many are drawn at random each time; paper: all."""
@@ -74,7 +74,7 @@ class CommunityLearningTrain(Training):
     weighted by their scores."""
     cluster_overlap: Fraction = 0.3
     """IoU from which a proposal is near the best one, for regression_target: cluster."""
-    offset_deviations: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
+    offset_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
     """Offsets are divided by these; paper: not stated, those of Fast R-CNN."""
     regressor_width: Positive = 1024
     """Units of the regressor's first layer; paper: not stated."""

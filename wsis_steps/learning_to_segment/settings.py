@@ -38,7 +38,7 @@ class LearningToSegmentTrain(Training):
     """Side of the random crop: the network's input in the paper."""
     photometric: bool = False
     """Random brightness, contrast and hue, each with probability 1/2; not in the paper."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
     prior: Literal["bisection", "grid", "none"] = "bisection"
     """How the prior that meets the quotas is found: exactly, by the paper's grid search, or not at all."""

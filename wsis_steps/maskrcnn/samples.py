@@ -10,7 +10,7 @@ from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.agreement import places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances
-from wsis_steps.vision.images import Geometry, Pictures, flip_and_turn
+from wsis_steps.vision.images import Geometry, Pictures, flip_and_rot90
 from wsis_steps.vision.masks import decode
 
 
@@ -29,7 +29,7 @@ class LabelledPictures(Dataset):
         index, *place = key
         rng = np.random.default_rng((self.settings.seed, *place))
         picture = self.pictures.read(self.members[index])
-        geometry = flip_and_turn(rng, *picture.shape[:2], self.settings.turns)
+        geometry = flip_and_rot90(rng, *picture.shape[:2], self.settings.rot90)
         target = build_target(self.draw(index, rng), *picture.shape[:2], self.settings, geometry)
         return to_tensor(geometry.picture(picture)), target
 

@@ -43,7 +43,7 @@ class MaskrcnnTrain(Training):
     """Convolutions of the mask head."""
     frozen_levels: Count = 1
     """Levels of a pretrained backbone, from the finest, that are not trained."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
     use_scores: bool = True
     """Weigh each instance by its label's weight and score; false counts all alike."""

@@ -81,8 +81,8 @@ class DrawnBoundaries(Dataset):
         share = share_of_annotators(segmentations)
         if rng.random() < 0.5:
             picture, share = picture[:, ::-1], share[:, ::-1]
-        turns = int(rng.integers(4))
-        picture, share = np.rot90(picture, turns), np.rot90(share, turns)
+        quarters = int(rng.integers(4))
+        picture, share = np.rot90(picture, quarters), np.rot90(share, quarters)
         picture = jitter(rng, picture, settings.color_jitter)
         return to_tensor(picture), torch.from_numpy(np.ascontiguousarray(share))
 

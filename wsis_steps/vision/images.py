@@ -120,23 +120,23 @@ def random_crop(
     width: int,
     size: int,
     scale: tuple[float, float] = (1.0, 1.0),
-    turns: bool = False,
+    rot90: bool = False,
 ) -> Geometry:
     """Random scale, crop or padding to a square of `size` at a random place, horizontal flip, and quarter turns."""
     height, width = max(round(height * scale[0]), 1), max(round(width * scale[1]), 1)
     offset_x = _offset(rng, width, size)
     offset_y = _offset(rng, height, size)
-    turned = flip_and_turn(rng, size, size, turns)
+    turned = flip_and_rot90(rng, size, size, rot90)
     matrix = _compose(turned.matrix, np.array([[scale[1], 0, offset_x], [0, scale[0], offset_y]]))
     return Geometry(matrix, size, size)
 
 
-def flip_and_turn(rng: np.random.Generator, height: int, width: int, turns: bool = False) -> Geometry:
-    """Random horizontal flip and, with `turns`, random quarter turns; no pixel is lost or blended."""
+def flip_and_rot90(rng: np.random.Generator, height: int, width: int, rot90: bool = False) -> Geometry:
+    """Random horizontal flip and, with `rot90`, random quarter turns; no pixel is lost or blended."""
     matrix = np.eye(2, 3)
     if rng.random() < 0.5:
         matrix = np.array([[-1.0, 0, width], [0, 1, 0]])
-    for _ in range(rng.integers(4) if turns else 0):
+    for _ in range(rng.integers(4) if rot90 else 0):
         matrix = _compose(np.array([[0, -1, height], [1, 0, 0]]), matrix)
         height, width = width, height
     return Geometry(matrix, height, width)

@@ -27,7 +27,7 @@ class Training(Settings):
     weights: str = "imagenet"
     """Initial backbone: imagenet, none, classifier (this run's own) or a path."""
     normalisation: Literal["imagenet", "half"] = "imagenet"
-    """How the pixels were normalised when the weights were made: mean and deviation, or (x - 128) / 128."""
+    """How the pixels were normalised when the weights were made: mean and standard deviation, or (x - 128) / 128."""
     batch_size: Positive = 16
     """Images a step."""
     batch_norm: Literal["joint", "own"] = "joint"

@@ -11,7 +11,7 @@ from wsis_steps.annotation_consistency.network import ConditionalNetwork, load_c
 from wsis_steps.annotation_consistency.prediction import masks_in_boxes
 from wsis_steps.annotation_consistency.region_graph import build_graph, cells_of, graph_tensors, with_matrices
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise, Scoring
-from wsis_steps.vision.images import flip_and_turn
+from wsis_steps.vision.images import flip_and_rot90
 from wsis_steps.vision.models import TrainedModel
 from wsis_steps.vision.regions import RegionProposals
 
@@ -47,7 +47,7 @@ def test_a_picture_without_proposals_is_one():
 
 def test_a_turned_graph_has_the_turned_masks():
     masks, _, graph, _ = case(1)
-    geometry = flip_and_turn(np.random.default_rng(3), HEIGHT, WIDTH, turns=True)
+    geometry = flip_and_rot90(np.random.default_rng(3), HEIGHT, WIDTH, rot90=True)
     moved = graph.moved(geometry, np.array([4, 2]))
     turned = np.stack([geometry.labels(mask.astype(np.uint8)) for mask in masks[[4, 2]]]) > 0
     assert np.array_equal(moved.members[:, moved.superpixels], turned)

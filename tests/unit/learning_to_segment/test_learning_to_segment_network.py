@@ -189,8 +189,8 @@ def test_new_convolutions_start_from_hes_distribution():
     made = SemanticNetwork(build_backbone("small"), 20)
     new = [m for part in (made.skips, made.steps) for m in part.modules() if isinstance(m, nn.Conv2d)]
     for layer, gain in [*((layer, 2) for layer in new), (made.head, 1)]:
-        deviation = math.sqrt(gain / (layer.in_channels * layer.kernel_size[0] ** 2))
-        assert float(layer.weight.detach().std()) == pytest.approx(deviation, rel=0.05)
+        std = math.sqrt(gain / (layer.in_channels * layer.kernel_size[0] ** 2))
+        assert float(layer.weight.detach().std()) == pytest.approx(std, rel=0.05)
         assert not layer.bias.any()
     assert float(made(pictures(4, 3, 64, 64)).detach().std()) == pytest.approx(1, rel=0.3)
 
