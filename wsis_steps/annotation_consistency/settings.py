@@ -51,7 +51,7 @@ class ConditionalTraining(Training):
     proposals: Literal["mcg", "imported"] = "mcg"
     """Regions that may hold an object; paper: MCG. imported: those of proposals_import_proposals."""
     iterations: Positive = 10_582
-    """Steps of the optimiser; one pass over VOC. Paper: not known."""
+    """Training iterations; one pass over VOC. Paper: not known."""
     batch_size: Positive = 1
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     learning_rate: Above = 1e-4

@@ -52,7 +52,7 @@ STEP = Step(
 
 
 def build_loss(prediction: GeneralizedRCNN, settings: AnnotationConsistencyTrainConditional) -> Callable:
-    """The loss of a training step as a function of (model, batch, iteration): means over the pictures."""
+    """The loss of an iteration as a function of (model, batch, iteration): means over the pictures."""
     gamma = settings.gamma if settings.self_diversity else 0.0
 
     def of_picture(model: ConditionalNetwork, features: Tensor, sample: dict[str, Any]) -> dict[str, Tensor]:

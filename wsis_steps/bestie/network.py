@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 NAMES = ("hrnet_w48", "resnet50", "mobilenet_v2", "small")
 OUTPUTS = ("semantic", "centers", "offsets")
-OFFSET_UNIT = 16  # pixels; what an output of 1 means in the two networks that are trained for few steps
+OFFSET_UNIT = 16  # pixels; what an output of 1 means in the two networks that are trained for few iterations
 
 # entries of timm's file for the classifier, and for the coarser outputs of the last module
 _UNUSED = (

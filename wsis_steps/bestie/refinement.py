@@ -1,6 +1,6 @@
 """Labels and instances from the outputs of the network, for a whole batch on any device, without gradients.
 
-`refine` makes the self-refined labels of a training step, `refine_with_points` those of supervision with
+`refine` makes the self-refined labels of an iteration, `refine_with_points` those of supervision with
 points, `instances_from_outputs` the instances of an image at inference. Facts: BESTIE (CVPR 2022), supplement
 section 1, and the released code.
 """

@@ -44,7 +44,7 @@ class BestieTrain(Training, CenterFinding):
     backbone: Literal["small", "mobilenet_v2", "resnet50", "hrnet_w48"] = "hrnet_w48"
     """Feature extractor and, with it, the decoder; paper hrnet_w48 and resnet50."""
     iterations: Positive = 50_000
-    """Steps of the optimiser."""
+    """Training iterations."""
     batch_size: Positive = 16
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5

@@ -56,7 +56,7 @@ def refined_targets(outputs: dict[str, torch.Tensor], batch: dict[str, torch.Ten
 
 
 def build_loss(settings: BestieTrain):
-    """The loss of a training step as a function of (model, batch, iteration)."""
+    """The loss of an iteration as a function of (model, batch, iteration)."""
 
     def loss(model: nn.Module, batch: dict[str, torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
         outputs = model(model.backbone.normalise(batch["picture"]))

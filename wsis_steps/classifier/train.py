@@ -51,7 +51,7 @@ class TaggedPictures(Dataset):
 
 
 def build_loss(settings: ClassifierTrain, iterations: int):
-    """The loss of a training step as a function of (model, batch, iteration), which first sets the alpha of that
+    """The loss of an iteration as a function of (model, batch, iteration), which first sets the alpha of that
     iteration, counted from 1. Multi-label soft margin: the mean over classes of the binary cross entropy.
     """
 

@@ -21,7 +21,7 @@ class CommunityLearningTrain(Training):
     proposals: Literal["selective_search", "imported"] = "selective_search"
     """Boxes that may hold an object; paper: Selective Search. imported: those of proposals_import_proposals."""
     iterations: Positive = 120_000
-    """Steps of the optimiser."""
+    """Training iterations."""
     batch_size: Positive = 2
     accumulation: Positive = 1
     """Parts that a batch goes through the network in, so that a larger one fits into memory; divides batch_size."""

@@ -22,7 +22,7 @@ class LearningToSegmentTrain(Training):
     head_lr_factor: Annotated[float, Field(gt=0)] = 10.0
     """New layers learn this many times as fast as pretrained ones; paper 10."""
     iterations: Positive = 40_000
-    """Steps of the optimiser."""
+    """Training iterations."""
     batch_size: Positive = 20
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """Of pretrained layers."""

@@ -51,7 +51,7 @@ def neighbourhood_weight(settings: LearningToSegmentTrain, iteration: int) -> fl
 
 
 def build_loss(settings: LearningToSegmentTrain, most_tags: int):
-    """The loss of a training step from tags, as a function of (model, batch, iteration).
+    """The loss of an iteration from tags, as a function of (model, batch, iteration).
 
     most_tags: the most tags of an image, which bounds the classes among which the prior is sought.
     """

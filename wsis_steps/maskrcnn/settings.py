@@ -14,7 +14,7 @@ class MaskrcnnTrain(Training):
     backbone: Literal["small", "mobilenet_v2", "resnet50", "resnet101"] = "resnet50"
     """Feature extractor below the feature pyramid."""
     iterations: Positive = 18_000
-    """Steps of the optimiser."""
+    """Training iterations."""
     batch_size: Positive = 4
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4

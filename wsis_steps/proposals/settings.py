@@ -128,7 +128,7 @@ class ProposalsTrainEdges(Training):
     widths: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=6)] = (16, 32, 48, 48)
     """Channels of the levels, whose cells are 2, 4, 8, ... pixels wide."""
     iterations: Positive = 8000
-    """Steps of training; half an hour on one core."""
+    """Training iterations; half an hour on one core."""
     batch_size: Positive = 6
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3

@@ -100,7 +100,7 @@ def weighted_cross_entropy(logits: Tensor, share: Tensor, few: float, balance: f
 
 
 def build_loss(settings: ProposalsTrainEdges):
-    """The loss of a training step as a function of (model, batch, iteration)."""
+    """The loss of an iteration as a function of (model, batch, iteration)."""
 
     def loss(model: EdgeNetwork, batch: list[Tensor], iteration: int) -> dict[str, Tensor]:
         pictures, share = batch

@@ -68,9 +68,9 @@ def fit(ranker: Ranker, features: Tensor, values: Tensor, settings: ProposalsTra
     """Trains on features (n, f) and values (n,), by mean squared error."""
     ranker.mean.copy_(features.mean(0))
     ranker.deviation.copy_(features.std(0) + 1e-6)
-    steps = settings.epochs * -(-len(features) // BATCH)
+    iterations = settings.epochs * -(-len(features) // BATCH)
     optimizer = torch.optim.AdamW(ranker.parameters(), weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=iterations)
     for epoch in range(settings.epochs):
         losses = []
         for batch in torch.randperm(len(features)).split(BATCH):

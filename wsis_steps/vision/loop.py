@@ -34,7 +34,7 @@ from wsis_steps.vision.device import autocast
 from wsis_steps.vision.settings import Training
 
 log = logging.getLogger("wsis")
-SEED_STEP = 1_000_003  # between the random numbers of two seeds; more than a training has iterations
+SEED_STRIDE = 1_000_003  # between the random numbers of two seeds; more than a training has iterations
 METRIC_POINTS = 200  # lines in the metrics file of a whole training
 WARM = 3  # iterations after which speed is measured: the first wait for workers to start
 
@@ -273,7 +273,7 @@ def train(
     model.train()
     speed = Speed(settings.batch_size)
     for done, batch in enumerate(speed.watch(loader), start=start + 1):
-        number = (settings.seed * SEED_STEP + done) * ranks.count() + ranks.number()
+        number = (settings.seed * SEED_STRIDE + done) * ranks.count() + ranks.number()
         torch.manual_seed(number % 2**32)  # on a CPU torch heeds no more than 32 bits
         for group, base in zip(optimizer.param_groups, bases, strict=True):
             group["lr"] = base * rate(settings, done - 1, iterations)

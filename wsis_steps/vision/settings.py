@@ -29,7 +29,7 @@ class Training(Settings):
     normalisation: Literal["imagenet", "half"] = "imagenet"
     """How the pixels were normalised when the weights were made: mean and standard deviation, or (x - 128) / 128."""
     batch_size: Positive = 16
-    """Images a step."""
+    """Images per iteration."""
     batch_norm: Literal["joint", "own"] = "joint"
     """Where several processes train. joint: statistics of the whole batch, as one process has; own: each of its part
     of the batch, which saves them an exchange a layer, but makes the number of GPUs a part of the result."""
