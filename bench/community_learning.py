@@ -71,5 +71,7 @@ def measure(device: torch.device) -> list[Row]:
         what, most = f"community_learning, {count} proposals, {device.type}", MOST_MEGABYTES[device.type]
         rows.append(Row(f"{what}: memory", memory, "MB", f"{COUNTS[0]} proposals", found[0][0], most))
         growth = 1.25 * count / COUNTS[0]
-        rows.append(Row(f"{what}: iteration", seconds, "s", f"{COUNTS[0]} proposals", found[0][1], growth, of_ratio=True))
+        rows.append(
+            Row(f"{what}: iteration", seconds, "s", f"{COUNTS[0]} proposals", found[0][1], growth, of_ratio=True)
+        )
     return rows
