@@ -21,7 +21,7 @@ from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.images import Pictures, jitter, random_crop
-from wsis_steps.vision.loop import build_optimizer, grown, train
+from wsis_steps.vision.loop import build_optimizer, ramp, train
 from wsis_steps.vision.models import save_model
 
 STEP = Step("classifier_train", ClassifierTrain, inputs=("images",), outputs=("model", "metrics"))
@@ -56,7 +56,7 @@ def build_loss(settings: ClassifierTrain, iterations: int):
     """
 
     def loss(model: Classifier, batch: list[torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
-        model.set_alpha(settings.alpha * grown(settings.alpha_ramp, iteration, iterations))
+        model.set_alpha(settings.alpha * ramp(settings.alpha_ramp, iteration, iterations))
         pictures, tags = batch
         logits, _ = model(model.backbone.normalise(pictures))
         return {"total": functional.multilabel_soft_margin_loss(logits.float(), tags)}

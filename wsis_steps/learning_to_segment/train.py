@@ -25,7 +25,7 @@ from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import build_optimizer, grown, train
+from wsis_steps.vision.loop import build_optimizer, ramp, train
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.ranks import divisor
 
@@ -47,7 +47,7 @@ def shrink(pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 def neighbourhood_weight(settings: LearningToSegmentTrain, iteration: int) -> float:
     """Lambda at an iteration, counted from 1: constant, or growing from 0 during the first `neighbourhood_ramp`."""
-    return settings.neighbourhood_weight * grown(settings.neighbourhood_ramp, iteration, settings.iterations)
+    return settings.neighbourhood_weight * ramp(settings.neighbourhood_ramp, iteration, settings.iterations)
 
 
 def build_loss(settings: LearningToSegmentTrain, most_tags: int):

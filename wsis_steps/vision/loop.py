@@ -96,8 +96,8 @@ def rate(settings: Training, iteration: int, iterations: int) -> float:
     return factor
 
 
-def grown(share: float, iteration: int, iterations: int) -> float:
-    """Factor of what grows from 0 to 1 during the first `share` of the training, at an iteration counted from 1."""
+def ramp(share: float, iteration: int, iterations: int) -> float:
+    """Factor that grows from 0 to 1 during the first `share` of the training, at an iteration counted from 1."""
     return min(iteration / (share * iterations), 1) if share else 1
 
 
@@ -239,21 +239,21 @@ def train(
     iterations: int,
     device: torch.device,
     collate: Callable[[list], Any] | None = None,
-    parts: int = 1,
+    accumulation: int = 1,
 ) -> None:
     """Trains `model` in place, resuming from a checkpoint in `job.work` where one fits.
 
     `dataset[(index, iteration, place)]` is a sample; loss(model, batch, iteration) gives the terms, of which
     `total` is minimised. The output `metrics` receives the means of the terms as JSON lines.
-    With `parts` above 1 a batch, which must then be a list, goes through the network in so many parts of equal size.
-    Of several ranks (`ranks`) each takes its places of every batch.
+    With `accumulation` above 1 a batch, which must then be a list, goes through the network in so many parts of equal
+    size. Of several ranks (`ranks`) each takes its places of every batch.
     Raises InputError with the terms where a loss is not finite.
     """
     settings: Training = job.settings
-    if settings.batch_size % (ranks.count() * parts):
+    if settings.batch_size % (ranks.count() * accumulation):
         raise InputError(
             f"{job.name}: {ranks.count()} processes cannot share a batch of {settings.batch_size} evenly "
-            f"({parts} parts); take another --ranks."
+            f"({accumulation} parts); take another --ranks."
         )
     if settings.batch_norm == "joint":
         ranks.join_batch_norms(model)
@@ -277,7 +277,7 @@ def train(
         torch.manual_seed(number % 2**32)  # on a CPU torch heeds no more than 32 bits
         for group, base in zip(optimizer.param_groups, bases, strict=True):
             group["lr"] = base * rate(settings, done - 1, iterations)
-        sums.add(advance(model, optimizer, loss, to_device(batch, device), done, device, parts))
+        sums.add(advance(model, optimizer, loss, to_device(batch, device), done, device, accumulation))
         ended = ranks.any_of(job.terminated)
         bar.update()
         if done % sums.every == 0 or done == iterations:
@@ -301,17 +301,17 @@ def advance(
     batch: Any,
     iteration: int,
     device: torch.device,
-    parts: int = 1,
+    accumulation: int = 1,
 ) -> dict[str, torch.Tensor]:
     """One iteration of training; returns the terms of the loss, the mean over the parts of the batch and the ranks."""
     optimizer.zero_grad(set_to_none=True)
     means: dict[str, torch.Tensor] = {}
-    for part in [batch] if parts == 1 else [batch[k::parts] for k in range(parts)]:
+    for part in [batch] if accumulation == 1 else [batch[k::accumulation] for k in range(accumulation)]:
         with autocast(device):
             terms = loss(model, part, iteration)
-        (terms["total"] / parts).backward()
+        (terms["total"] / accumulation).backward()
         for name, value in terms.items():
-            means[name] = means.get(name, 0) + value.detach() / parts
+            means[name] = means.get(name, 0) + value.detach() / accumulation
     averaged = ranks.average_gradients(model.parameters(), means.values())
     optimizer.step()
     return dict(zip(means, averaged, strict=True))
