@@ -1,4 +1,4 @@
-"""The instance network: semantic logits, center heat and offsets of every pixel, on one of four encoders.
+"""The instance network: semantic logits, center heatmaps and offsets of every pixel, on one of four encoders.
 
 hrnet_w48 and resnet50 are the paper's (BESTIE, CVPR 2022; released code); mobilenet_v2 and small are for
 small machines and small images.
@@ -204,7 +204,7 @@ class InstanceNetwork(nn.Module):
         """Outputs at the size of the images, which may be any.
 
         images: float (B, 3, H, W), normalised. Returns `semantic`, (B, 1 + C, H, W) logits with background
-        first; `centers`, (B, C or 1, H, W) heat without a final activation; `offsets`, (B, 2, H, W), channel
+        first; `centers`, (B, C or 1, H, W) heatmaps without a final activation; `offsets`, (B, 2, H, W), channel
         0 = y, pixels.
         """
         height, width = images.shape[-2:]

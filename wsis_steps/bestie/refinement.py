@@ -42,9 +42,9 @@ def draw_centers(points: Tensor, shape: tuple[int, int, int, int], sigma: float 
     """Gaussians of height 1 at points, combined by maximum: float32 maps of `shape` (B, C, H, W).
 
     points: int64 (n, 4), rows image, channel, y, x, inside the maps. The same windows as
-    `grouping.heat_maps`.
+    `grouping.heatmaps`.
     """
-    heat = _zeros(shape, points.device)
+    heatmap = _zeros(shape, points.device)
     _, channels, height, width = shape
     dy, dx, values = (torch.from_numpy(part).to(points.device) for part in gaussian_window(sigma))
     image, channel, y, x = points.T[:, :, None]
@@ -52,8 +52,8 @@ def draw_centers(points: Tensor, shape: tuple[int, int, int, int], sigma: float 
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     index = ((image * channels + channel) * height + y) * width + x
     index, values = torch.where(inside, index, 0), torch.where(inside, values, 0)  # heat 0 changes nothing
-    heat.view(-1).scatter_reduce_(0, index.flatten(), values.flatten(), "amax")
-    return heat
+    heatmap.view(-1).scatter_reduce_(0, index.flatten(), values.flatten(), "amax")
+    return heatmap
 
 
 def _write(pixels: Pixels, place: Tensor, y: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,12 +83,12 @@ def render_targets(
     points: Tensor | None = None,
     sigma: float = SIGMA,
 ) -> Targets:
-    """`grouping.targets` of a batch, on the device: workers then hand over tables in place of heat maps.
+    """`grouping.targets` of a batch, on the device: workers then hand over tables in place of heatmaps.
 
     instance_map: int32 (B, H, W), 0 = none, k = row k - 1 of the image's table and weights; table: int (B, M,
     3), rows category, x, y, padded with -1; weights: float (B, M); channels: number of classes, or 1 for one
-    map of all; points: int (B, N, 3), like the table, centers that take the place of the table's in the heat
-    maps.
+    map of all; points: int (B, N, 3), like the table, centers that take the place of the table's in the
+    heatmaps.
     """
     images, height, width = instance_map.shape
     pixels = list_pixels(instance_map, table.shape[1])
@@ -169,7 +169,7 @@ def refine(
 ) -> Targets:
     """Self-refined labels: instances that the network sees within the components of the given semantic maps.
 
-    semantic, centers, offsets: float outputs of the network, (B, 1 + C, H, W) logits, (B, C, H, W) heat or
+    semantic, centers, offsets: float outputs of the network, (B, 1 + C, H, W) logits, (B, C, H, W) heatmaps or
     (B, 1, H, W) for all classes, (B, 2, H, W) pixels with channel 0 = y; components: int32 (B, H, W) and
     table: int (B, M, 3) are `grouping.semantic_components` of the images' given maps, stacked and padded
     (`pad_tables`).
@@ -180,7 +180,7 @@ def refine(
     times its mean class probability, at most 1; if the heat is below `min_center`, the component's centroid
     and the probability alone.
 
-    Returns float32 heat maps shaped like `centers`, offsets and weights in [0, 1].
+    Returns float32 heatmaps shaped like `centers`, offsets and weights in [0, 1].
     """
     images, _, height, width = offsets.shape
     pixels = list_pixels(components, table.shape[1])
@@ -258,8 +258,8 @@ def instances_from_outputs(
 ) -> Instances:
     """Instances of one image from the network's outputs.
 
-    probability: float (1 + C, H, W), softmax, 0 for classes that cannot be; centers: (C, H, W) heat, or (1, H, W) for
-    all classes; offsets: (2, H, W), channel 0 = y, pixels of these maps.
+    probability: float (1 + C, H, W), softmax, 0 for classes that cannot be; centers: (C, H, W) heatmaps, or (1, H, W)
+    for all classes; offsets: (2, H, W), channel 0 = y, pixels of these maps.
 
     Components of the likeliest class, of `min_area` pixels or more, are divided as in `refine`, but with no
     limit on the number of instances; one without any center is one instance. Score = highest heat in the

@@ -143,7 +143,7 @@ def semantic_overlay(labels: np.ndarray, class_names: Sequence[str], colors: Seq
     return Overlay("".join(parts), tuple(found))
 
 
-def heat(picture: np.ndarray, maps: np.ndarray, categories: np.ndarray, colors: Sequence[str]) -> np.ndarray:
+def heatmap(picture: np.ndarray, maps: np.ndarray, categories: np.ndarray, colors: Sequence[str]) -> np.ndarray:
     """Activation maps over a dimmed grey picture.
 
     picture uint8 RGB (h, w, 3), maps (k, h', w') from 0 to 1 and their categories (k,). Each pixel takes the color of
