@@ -98,7 +98,7 @@ class TrainingSamples(Dataset):
 
 def features_of(model, batch: list[dict[str, Any]]) -> list[Tensor]:
     """The features (width, h, w) of each picture of a batch, without the padding."""
-    features = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalise))
+    features = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalize))
     found = []
     for own, sample in zip(features, batch, strict=True):
         height, width = (-(-side // model.stride) for side in sample["picture"].shape[1:])

@@ -156,7 +156,7 @@ class TaskLoss(Settings):
 
 
 class AnnotationConsistencyTrainConditional(Scoring, TaskLoss, ConditionalTraining):
-    """The conditional network by direct loss minimisation."""
+    """The conditional network by direct loss minimization."""
 
     weights: Literal["previous"] = "previous"
     """It goes on from the round before."""
@@ -167,7 +167,7 @@ class AnnotationConsistencyTrainConditional(Scoring, TaskLoss, ConditionalTraini
     self_diversity: bool = True
     """The conditional network's own diversity, which its objective rewards; false is an ablation."""
     epsilon: float = 1.0
-    """Of direct loss minimisation, not 0; paper +1."""
+    """Of direct loss minimization, not 0; paper +1."""
 
     @field_validator("epsilon")
     @classmethod

@@ -1,4 +1,4 @@
-"""Trains the conditional network of a round by direct loss minimisation, the prediction network being fixed.
+"""Trains the conditional network of a round by direct loss minimization, the prediction network being fixed.
 
 in   images       images.h5: the training images with their tags or boxes
      proposals    regions of all images
@@ -8,7 +8,7 @@ in   images       images.h5: the training images with their tags or boxes
 out  model        state dict of the conditional network
      metrics      JSON lines: the surrogate and the diversities along the training
 
-Annotation Consistent Instances (ECCV 2020), supplement, section 2.2: minimises DIV(p, c) - gamma DIV(c, c), equations
+Annotation Consistent Instances (ECCV 2020), supplement, section 2.2: minimizes DIV(p, c) - gamma DIV(c, c), equations
 11 to 15 and algorithm 1, as `losses.direct_loss` says.
 """
 

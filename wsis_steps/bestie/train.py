@@ -59,7 +59,7 @@ def build_loss(settings: BestieTrain):
     """The loss of an iteration as a function of (model, batch, iteration)."""
 
     def loss(model: nn.Module, batch: dict[str, torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
-        outputs = model(model.backbone.normalise(batch["picture"]))
+        outputs = model(model.backbone.normalize(batch["picture"]))
         pseudo = render_targets(
             batch["instance_map"],
             batch["instance_table"],
@@ -97,7 +97,7 @@ def main(job: Job) -> None:
     dataset = TrainingSamples(images, semantic, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
     class_count = len(labels.class_names)
-    model = build_network(settings.backbone, class_count, not settings.class_wise_centers, settings.normalisation)
+    model = build_network(settings.backbone, class_count, not settings.class_wise_centers, settings.normalization)
     load_backbone(model, weights)
     model.to(device)
     groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)

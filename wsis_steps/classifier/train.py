@@ -58,7 +58,7 @@ def build_loss(settings: ClassifierTrain, iterations: int):
     def loss(model: Classifier, batch: list[torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
         model.set_alpha(settings.alpha * ramp(settings.alpha_ramp, iteration, iterations))
         pictures, tags = batch
-        logits, _ = model(model.backbone.normalise(pictures))
+        logits, _ = model(model.backbone.normalize(pictures))
         return {"total": functional.multilabel_soft_margin_loss(logits.float(), tags)}
 
     return loss

@@ -51,12 +51,12 @@ def make_views(model: CommunityNetwork, picture: Tensor, settings: CommunityLear
     """The passes over a picture uint8 (3, h, w): every short side, and each mirrored too."""
     views = []
     height, width = picture.shape[1:]
-    normalised = model.backbone.normalise(picture[None])
+    normalized = model.backbone.normalize(picture[None])
     for short_side in settings.short_sides:
         size = scale_to(height, width, short_side, settings.long_side)
-        resized = normalised
+        resized = normalized
         if (size.height, size.width) != (height, width):
-            resized = functional.interpolate(normalised, (size.height, size.width), mode="bilinear")
+            resized = functional.interpolate(normalized, (size.height, size.width), mode="bilinear")
         scale = torch.tensor([size.width / width, size.height / height] * 2, device=picture.device)
         for mirrored in (False, True) if settings.flip else (False,):
             maps = model(resized.flip(-1) if mirrored else resized)

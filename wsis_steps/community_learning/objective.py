@@ -128,7 +128,7 @@ def batch_loss(model: CommunityNetwork, batch: list[dict[str, Tensor]], iteratio
     batch: samples with picture uint8 (3, h, w), boxes float (R, 4) in its pixels and tags bool (C,).
     """
     settings = model.settings
-    maps = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalise))
+    maps = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalize))
     boxes = [sample["boxes"] for sample in batch]
     outputs = model.detect(maps, to_regions(boxes), settings.roi_chunk)
     parts = (part.split([len(part) for part in boxes]) for part in outputs)

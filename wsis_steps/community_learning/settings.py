@@ -16,8 +16,8 @@ class CommunityLearningTrain(Training):
     backbone: Literal["small", "mobilenet_v2", "resnet50"] = "resnet50"
     """Feature extractor."""
     norm: Literal["group", "frozen"] = "group"
-    """group: every batch normalisation of the backbone becomes group normalisation, with its scale and shift; frozen:
-    batch normalisation keeps the statistics of the weights. Paper: group, for its batches of two."""
+    """group: every batch normalization of the backbone becomes group normalization, with its scale and shift; frozen:
+    batch normalization keeps the statistics of the weights. Paper: group, for its batches of two."""
     proposals: Literal["selective_search", "imported"] = "selective_search"
     """Boxes that may hold an object; paper: Selective Search. imported: those of proposals_import_proposals."""
     iterations: Positive = 120_000

@@ -28,7 +28,7 @@ _LEAST_PIXELS = 24
 
 @dataclass(frozen=True)
 class Look:
-    """What one instance looks like. Lengths in pixels, angles in radians, colours as RGB in 0..1."""
+    """What one instance looks like. Lengths in pixels, angles in radians, colors as RGB in 0..1."""
 
     category: int
     center: tuple[float, float]
@@ -74,7 +74,7 @@ def _edge(value: np.ndarray, width: float) -> np.ndarray:
 
 
 def _pattern(category: int, s: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """How much of the figure colour shows, 0..1, at pattern coordinates counted in periods."""
+    """How much of the figure color shows, 0..1, at pattern coordinates counted in periods."""
     name = CLASS_NAMES[category]
     if name == "disc":  # stripes
         return _edge(np.sin(2 * np.pi * s), 0.8)
@@ -96,13 +96,13 @@ def _pattern(category: int, s: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def _hsv(hue: float, saturation: float, value: float) -> np.ndarray:
-    """RGB in 0..1 of a colour whose three parts lie in 0..1 (hue wraps around)."""
+    """RGB in 0..1 of a color whose three parts lie in 0..1 (hue wraps around)."""
     wheel = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
     return value * (1 - saturation + saturation * wheel)
 
 
 def _random_colors(rng: np.random.Generator, category: int) -> np.ndarray:
-    """Ground and figure colours (2, 3): in 60 % of the instances of the class hue, else of any hue."""
+    """Ground and figure colors (2, 3): in 60 % of the instances of the class hue, else of any hue."""
     hue = category / len(CLASS_NAMES) + rng.normal(0, 0.02) if rng.random() < 0.6 else rng.random()
     ground = _hsv(hue, rng.uniform(0.5, 0.95), rng.uniform(0.6, 1.0))
     darker = _hsv(hue + rng.normal(0, 0.04), rng.uniform(0.4, 0.9), rng.uniform(0.08, 0.35))
@@ -156,7 +156,7 @@ def _paint(look: Look, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _background(rng: np.random.Generator, size: int, difficulty: float) -> np.ndarray:
-    """Colour noise of several octaves and class-free lines: float32 (size, size, 3) in about 0..1."""
+    """Color noise of several octaves and class-free lines: float32 (size, size, 3) in about 0..1."""
     canvas = np.full((size, size, 3), _hsv(rng.random(), rng.uniform(0, 0.5), rng.uniform(0.25, 0.8)), np.float32)
     strength = rng.uniform(0.06, 0.13) * (0.4 + 0.6 * difficulty)
     for octave, cells in enumerate((2, 4, 8, 16, 32)):
@@ -248,8 +248,8 @@ def draw_image(
 
 
 def palette() -> list[int]:
-    """The VOC colour map as 768 integers (R, G, B of entries 0..255): bits of the index dealt out to the
-    channels from the top, so that small indices get bright and distinct colours."""
+    """The VOC color map as 768 integers (R, G, B of entries 0..255): bits of the index dealt out to the
+    channels from the top, so that small indices get bright and distinct colors."""
     index = np.arange(256)[:, None]
     bits = (index >> np.arange(8)) & 1
     colors = np.zeros((256, 3), int)

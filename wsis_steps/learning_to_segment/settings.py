@@ -53,10 +53,10 @@ class LearningToSegmentTrain(Training):
     weight from the start, a class whose objects are thin may vanish before it is learned."""
     mean: Literal["exponentiated", "weighted"] = "exponentiated"
     """Of the neighbours: Eq. 12 or Eq. 10."""
-    kernel_normalisation: Literal["per_kernel", "joint"] = "per_kernel"
+    kernel_normalization: Literal["per_kernel", "joint"] = "per_kernel"
     """Each kernel by its own sum, weights kept, or both by one sum; the paper can be read either way."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Factor on the exponent where kernels are normalised jointly; 1 is Eq. 12 as printed."""
+    """Factor on the exponent where kernels are normalized jointly; 1 is Eq. 12 as printed."""
     exclude_self: bool = True
     """A pixel is not its own neighbour (Eq. 11)."""
     neighbourhood_gradient: Literal["stop", "full"] = "stop"

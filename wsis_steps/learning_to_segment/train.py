@@ -57,7 +57,7 @@ def build_loss(settings: LearningToSegmentTrain, most_tags: int):
     """
 
     def loss(model: nn.Module, batch: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
-        logits = model(model.backbone.normalise(batch["picture"])).float()
+        logits = model(model.backbone.normalize(batch["picture"])).float()
         pictures, valid = shrink(batch["picture"], batch["valid"])
         log_prior = adaptive_prior(
             logits,
@@ -74,7 +74,7 @@ def build_loss(settings: LearningToSegmentTrain, most_tags: int):
                 pictures,
                 valid,
                 mean=settings.mean,
-                normalisation=settings.kernel_normalisation,
+                normalization=settings.kernel_normalization,
                 temperature=settings.temperature,
                 exclude_self=settings.exclude_self,
                 appearance_weight=settings.appearance_weight,
@@ -92,7 +92,7 @@ def build_loss(settings: LearningToSegmentTrain, most_tags: int):
 
 def supervised_loss(model: nn.Module, batch: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
     """Cross entropy with the true labels at the picture's resolution, for the upper bound."""
-    logits = model(model.backbone.normalise(batch["picture"])).float()
+    logits = model(model.backbone.normalize(batch["picture"])).float()
     full = functional.interpolate(logits, scale_factor=OUTPUT_STRIDE, mode="bilinear")
     height, width = batch["labels"].shape[1:]
     labels = batch["labels"].long()

@@ -34,7 +34,7 @@ class LabelledPictures(Dataset):
         return to_tensor(geometry.picture(picture)), target
 
     def draw(self, index: int, rng: np.random.Generator) -> ImageInstances:
-        """The instances of an image that are learnt this time: all."""
+        """The instances of an image that are learned this time: all."""
         return self.labels.read(index)
 
 

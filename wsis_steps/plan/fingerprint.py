@@ -36,7 +36,7 @@ def _left_out(module: str) -> bool:
 
 @functools.cache
 def _parse(module: str) -> tuple[str, frozenset[str]]:
-    """Normalised syntax tree of a module, as text, and the modules of this package that it imports."""
+    """Normalized syntax tree of a module, as text, and the modules of this package that it imports."""
     tree = ast.parse(_path(module).read_text(encoding="utf-8"))
     imports = set()
     for node in ast.walk(tree):

@@ -83,7 +83,7 @@ def describe(
 
 
 class Ranker(nn.Module):
-    """Expected worth (n,), that of `train_ranker.worth`, from features (n, f): standardised, then two hidden layers."""
+    """Expected worth (n,), that of `train_ranker.worth`, from features (n, f): standardized, then two hidden layers."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()

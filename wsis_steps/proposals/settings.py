@@ -13,7 +13,7 @@ class ProposalsSearchSelectively(Settings):
     """Boxes by Selective Search, as OpenCV has it."""
 
     mode: Literal["fast", "quality"] = "fast"
-    """quality groups by more colour spaces and thresholds: about four times the boxes in three times the time."""
+    """quality groups by more color spaces and thresholds: about four times the boxes in three times the time."""
     min_size: Positive = 20
     """Pixels; boxes with a shorter side are left out."""
     cap: Count = 0

@@ -1,4 +1,4 @@
-"""Decoding, normalising and augmenting pictures together with their maps and points.
+"""Decoding, normalizing and augmenting pictures together with their maps and points.
 
 An augmentation is one affine map, so a picture is sampled once, however it is scaled, cropped and turned.
 """
@@ -157,10 +157,10 @@ def jitter(rng: np.random.Generator, picture: np.ndarray, strengths: tuple[float
     if not any(strengths):
         return picture
     values = picture.astype(np.float32) * rng.uniform(1 - brightness, 1 + brightness)
-    grey = values @ np.float32([0.299, 0.587, 0.114])
-    values = grey.mean() + (values - grey.mean()) * rng.uniform(1 - contrast, 1 + contrast)
-    grey = values @ np.float32([0.299, 0.587, 0.114])
-    values = grey[..., None] + (values - grey[..., None]) * rng.uniform(1 - saturation, 1 + saturation)
+    gray = values @ np.float32([0.299, 0.587, 0.114])
+    values = gray.mean() + (values - gray.mean()) * rng.uniform(1 - contrast, 1 + contrast)
+    gray = values @ np.float32([0.299, 0.587, 0.114])
+    values = gray[..., None] + (values - gray[..., None]) * rng.uniform(1 - saturation, 1 + saturation)
     return _shift_hue(np.clip(values, 0, 255).astype(np.uint8), rng.uniform(-hue, hue) * 180)
 
 

@@ -102,7 +102,7 @@ def ramp(share: float, iteration: int, iterations: int) -> float:
 
 
 def build_optimizer(settings: Training, groups: list[dict[str, Any]], momentum: float, nesterov: bool = False):
-    """torch optimiser over parameter groups; each may have its own `lr`."""
+    """torch optimizer over parameter groups; each may have its own `lr`."""
     common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, **common)
@@ -172,7 +172,7 @@ class Sums:
 
 
 class Checkpoint:
-    """Model, optimiser, iteration and metrics in `job.work`, with the fingerprint of settings, code and inputs."""
+    """Model, optimizer, iteration and metrics in `job.work`, with the fingerprint of settings, code and inputs."""
 
     def __init__(self, job: Job, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.model, self.optimizer = model, optimizer
@@ -244,7 +244,7 @@ def train(
     """Trains `model` in place, resuming from a checkpoint in `job.work` where one fits.
 
     `dataset[(index, iteration, place)]` is a sample; loss(model, batch, iteration) gives the terms, of which
-    `total` is minimised. The output `metrics` receives the means of the terms as JSON lines.
+    `total` is minimized. The output `metrics` receives the means of the terms as JSON lines.
     With `accumulation` above 1 a batch, which must then be a list, goes through the network in so many parts of equal
     size. Of several ranks (`ranks`) each takes its places of every batch.
     Raises InputError with the terms where a loss is not finite.

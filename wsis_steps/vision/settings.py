@@ -26,8 +26,8 @@ class Training(Settings):
     """Set by the run."""
     weights: str = "imagenet"
     """Initial backbone: imagenet, none, classifier (this run's own) or a path."""
-    normalisation: Literal["imagenet", "half"] = "imagenet"
-    """How the pixels were normalised when the weights were made: mean and standard deviation, or (x - 128) / 128."""
+    normalization: Literal["imagenet", "half"] = "imagenet"
+    """How the pixels were normalized when the weights were made: mean and standard deviation, or (x - 128) / 128."""
     batch_size: Positive = 16
     """Images per iteration."""
     batch_norm: Literal["joint", "own"] = "joint"
@@ -59,6 +59,6 @@ class DenseCrf(Settings):
     bilateral_sxy: Annotated[float, Field(gt=0)] = 50.0
     """Pixels; appearance kernel."""
     bilateral_srgb: Annotated[float, Field(gt=0)] = 5.0
-    """Grey levels; appearance kernel."""
+    """Gray levels; appearance kernel."""
     bilateral_weight: Annotated[float, Field(ge=0)] = 10.0
     """Of the appearance kernel."""

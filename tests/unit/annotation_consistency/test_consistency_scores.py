@@ -234,7 +234,7 @@ def test_noise_is_uniform_on_a_coarse_grid():
 )
 def test_networks_give_a_feature_for_every_cell(settings, stride, width):
     model = network(**settings)
-    features = model(model.backbone.normalise(torch.zeros(2, 3, 33, 50, dtype=torch.uint8)))
+    features = model(model.backbone.normalize(torch.zeros(2, 3, 33, 50, dtype=torch.uint8)))
     assert model.stride == stride and features.shape == (2, width, -(-33 // stride), -(-50 // stride))
     groups = model.parameter_groups(model.backbone, 1e-3, 5)
     assert sum(p.numel() for group in groups for p in group["params"]) == sum(p.numel() for p in model.parameters())

@@ -157,10 +157,10 @@ def test_a_saved_classifier_gives_its_backbone_to_the_next_network(tmp_path):
     assert torch.equal(backbone.features[0][0].weight, model.backbone.features[0][0].weight)
 
 
-def test_the_small_classifier_learns_colours_in_a_few_steps():
+def test_the_small_classifier_learns_colors_in_a_few_steps():
     torch.manual_seed(0)
     model = Classifier(build_backbone("small", 8), 3, head_width=32)
-    optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     tags = torch.eye(3).repeat(4, 1)
     images = 0.3 * torch.randn(12, 3, 32, 32)
     images[:, :, 8:20, 8:20] += tags[:, :, None, None]
@@ -168,9 +168,9 @@ def test_the_small_classifier_learns_colours_in_a_few_steps():
     for _ in range(25):
         loss = functional.multilabel_soft_margin_loss(model(images)[0], tags)
         first = first or loss.item()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert loss.item() < 0.3 * first
 
 
@@ -215,7 +215,7 @@ def test_activation_maps_of_a_mirrored_image_are_mirrored():
     torch.testing.assert_close(activation_maps(model, images.flip(-1), tags), maps.flip(-1), rtol=1e-4, atol=1e-5)
 
 
-def test_several_scales_are_summed_and_normalised_again():
+def test_several_scales_are_summed_and_normalized_again():
     images, tags = torch.randn(2, 3, 16, 16), torch.ones(2, 3)
     single = [activation_maps(Fixed(), images, tags, (16, 16), (s,), flip=False) for s in (1.0, 0.5)]
     both = activation_maps(Fixed(), images, tags, (16, 16), (1.0, 0.5), flip=False)

@@ -85,7 +85,7 @@ def test_pseudo_masks_are_where_the_mean_map_is_above_the_threshold_and_give_no_
     assert masks.tolist() == [[[False, True], [False, True]]] and not masks.requires_grad
 
 
-def test_weighted_pooling_is_a_mean_that_favours_the_middle():
+def test_weighted_pooling_is_a_mean_that_favors_the_middle():
     even = weighted_mean(torch.full((2, 3, 7, 7), 4.0), 0.25)
     torch.testing.assert_close(even, torch.full((2, 3), 4.0))
     middle, corner = torch.zeros(1, 1, 7, 7), torch.zeros(1, 1, 7, 7)
@@ -113,7 +113,7 @@ def test_without_background_its_regions_have_no_map():
     assert logits.shape == (3, 3) and not maps[0].any() and maps[1:].any()
 
 
-def test_group_normalisation_takes_the_place_of_every_batch_normalisation():
+def test_group_normalization_takes_the_place_of_every_batch_normalization():
     backbone = build_backbone("resnet50")
     scale = torch.rand(64)
     backbone.bn1.load_state_dict({"weight": scale}, strict=False)
@@ -228,9 +228,9 @@ def test_segmentation_learns_from_the_maps_and_no_detector_without_it():
 def test_pictures_of_several_sizes_are_stacked_with_the_mean_color_around():
     pictures = [sample["picture"] for sample in batch()]
     backbone = build_backbone("small")
-    stacked = stack_pictures(pictures, backbone.normalise)
+    stacked = stack_pictures(pictures, backbone.normalize)
     assert stacked.shape == (2, 3, 48, 48)
-    torch.testing.assert_close(stacked[0, :, :48, :40], backbone.normalise(pictures[0]))
+    torch.testing.assert_close(stacked[0, :, :48, :40], backbone.normalize(pictures[0]))
     assert not stacked[0, :, :, 40:].any() and not stacked[1, :, 32:].any()
 
 

@@ -351,8 +351,8 @@ def test_pyramid_and_anchors_agree_for_every_backbone(name, strides):
     assert model.roi_heads.box_predictor.cls_score.out_features == 21
 
 
-def test_weights_of_a_tag_classifier_enter_with_their_normalisation(tmp_path):
-    saved = build_backbone("small", 8, normalisation="half")
+def test_weights_of_a_tag_classifier_enter_with_their_normalization(tmp_path):
+    saved = build_backbone("small", 8, normalization="half")
     torch.save({f"backbone.{k}": v for k, v in saved.state_dict().items()}, tmp_path / "classifier.pt")
     model = build_maskrcnn("small", 3, weights=str(tmp_path / "classifier.pt"), **SMALL, frozen_levels=1)
     assert torch.equal(model.backbone.body.features[4][0].weight, saved.features[4][0].weight)
@@ -364,7 +364,7 @@ def test_weights_of_a_tag_classifier_enter_with_their_normalisation(tmp_path):
 
 
 def test_a_saved_model_comes_back_whole_into_one_built_from_none(tmp_path):
-    saved_backbone = build_backbone("small", normalisation="half")
+    saved_backbone = build_backbone("small", normalization="half")
     torch.save({f"backbone.{k}": v for k, v in saved_backbone.state_dict().items()}, tmp_path / "classifier.pt")
     model = build_maskrcnn("small", 3, weights=str(tmp_path / "classifier.pt"), **SMALL).eval()
     again = small_maskrcnn().eval()

@@ -106,6 +106,8 @@ NOW_CALLED = [
     ("community_learning_train", "bias_factor", "bias_lr_factor"),
     ("community_learning_train", "foreground_share", "min_foreground_share"),
     ("community_learning_train", "offset_deviations", "offset_std"),
+    ("learning_to_segment_train", "kernel_normalisation", "kernel_normalization"),
+    ("learning_to_segment_train", "normalisation", "normalization"),
     ("learning_to_segment_train", "turns", "rot90"),
     ("maskrcnn_infer", "score_threshold", "min_score"),
     ("maskrcnn_train", "minimal_score", "min_score"),

@@ -154,7 +154,7 @@ def test_heat_takes_the_color_of_the_strongest_class():
     assert found[0, 7] == pytest.approx([(45 + 255) / 2, 22.5, 22.5], abs=1)
 
 
-def test_without_maps_the_picture_is_dim_and_grey():
+def test_without_maps_the_picture_is_dim_and_gray():
     picture = np.full((4, 5, 3), (10, 200, 30), np.uint8)
     found = heatmap(picture, np.zeros((0, 2, 3)), np.zeros(0, int), [])
     assert found.shape == picture.shape and np.ptp(found) == 0 and found.max() < 100
