@@ -25,7 +25,7 @@ SCORINGS = {
     "touching": {},
     "within": {"neighbours": "within"},
     "shapes": {
-        "neighbours": "within", "pairwise_choice": "greatest_gain", "pairwise_steps": 2, "pairwise_clip": False,
+        "neighbours": "within", "pairwise_choice": "greatest_gain", "pairwise_iterations": 2, "pairwise_clip": False,
         "delta": 1, "edge_scale": 2.5, "anchors": 300,
     },
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Memory and time of a training step of community_learning with the paper's settings: ResNet-50, one picture of 600 x
+"""Memory and time of an iteration of community_learning with the paper's settings: ResNet-50, one picture of 600 x
 800 pixels, 500, 1,000 and 2,000 proposals, all of which go through res5.
 
 Baseline: the same with 500 proposals. Memory is bounded by the project; time should grow no faster than the proposals.
@@ -23,7 +23,7 @@ from wsis_steps.vision.loop import advance, build_optimizer
 HEIGHT, WIDTH, CLASSES = 600, 800, 20
 COUNTS = (500, 1000, 2000)
 MOST_MEGABYTES = {"cuda": 12_000, "cpu": 6_000}
-STEPS = {"cuda": 5, "cpu": 1}
+ITERATIONS = {"cuda": 5, "cpu": 1}
 
 
 def draw_sample(count: int, device: torch.device) -> dict[str, torch.Tensor]:
@@ -40,15 +40,15 @@ def draw_sample(count: int, device: torch.device) -> dict[str, torch.Tensor]:
     return {name: value.to(device) for name, value in sample.items()}
 
 
-def measure_step(count: int, kind: str) -> tuple[float, float]:
-    """Peak MB and seconds of a step, the first of which on a GPU does not count; in a process of its own."""
+def measure_iteration(count: int, kind: str) -> tuple[float, float]:
+    """Peak MB and seconds of an iteration, the first of which on a GPU does not count; in a process of its own."""
     device = torch.device(kind)
     settings = CommunityLearningTrain(weights="none")
     model = CommunityNetwork(settings, CLASSES).to(device, memory_format=torch.channels_last).train()
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor, settings.bias_factor)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor, settings.bias_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)
     batch, seconds = [draw_sample(count, device)], []
-    for _ in range(STEPS[kind]):
+    for _ in range(ITERATIONS[kind]):
         started = time.perf_counter()
         advance(model, optimizer, batch_loss, batch, 1, device)
         if kind == "cuda":
@@ -65,11 +65,13 @@ def measure(device: torch.device) -> list[Row]:
     found = []
     for count in COUNTS:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            found.append(pool.submit(measure_step, count, device.type).result())
+            found.append(pool.submit(measure_iteration, count, device.type).result())
     rows = []
     for count, (memory, seconds) in zip(COUNTS, found, strict=True):
         what, most = f"community_learning, {count} proposals, {device.type}", MOST_MEGABYTES[device.type]
         rows.append(Row(f"{what}: memory", memory, "MB", f"{COUNTS[0]} proposals", found[0][0], most))
         growth = 1.25 * count / COUNTS[0]
-        rows.append(Row(f"{what}: step", seconds, "s", f"{COUNTS[0]} proposals", found[0][1], growth, of_ratio=True))
+        rows.append(
+            Row(f"{what}: iteration", seconds, "s", f"{COUNTS[0]} proposals", found[0][1], growth, of_ratio=True)
+        )
     return rows

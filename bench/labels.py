@@ -70,8 +70,8 @@ def draw_outputs(rng: np.random.Generator, scenes: list[Scene], state: str) -> d
     for image, scene in enumerate(scenes):
         for number, (cx, cy, category) in enumerate(scene.centers, start=1):
             height = rng.uniform(0.1, 1) if state == "middle" else 0.9
-            heat = height * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 72)
-            centers[image, category] = torch.maximum(centers[image, category], torch.from_numpy(heat))
+            heatmap = height * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 72)
+            centers[image, category] = torch.maximum(centers[image, category], torch.from_numpy(heatmap))
             inside = torch.from_numpy(scene.instances == number)
             offsets[image, 0][inside] += torch.from_numpy(cy - y)[inside]
             offsets[image, 1][inside] += torch.from_numpy(cx - x)[inside]
@@ -90,7 +90,7 @@ def milliseconds(call: Callable[[], object], repeats: int = 7) -> float:
 
 
 def label(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Round-0 labels of a scene as heat, offset and weight maps."""
+    """Round-0 labels of a scene as heatmaps, offsets and weights."""
     found = pseudo_instances(scene.semantic, scene.cues, scene.tags)
     weights = np.ones(len(found.categories))
     return targets(found.instance_map, found.categories, found.centers, weights, CLASSES)

@@ -1,8 +1,8 @@
-"""What the neighbourhood loss adds to a training step of learning_to_segment: time, and peak memory of the process.
+"""What the neighbourhood loss adds to an iteration of learning_to_segment: time, and peak memory of the process.
 
-Baseline: the same step with neighbourhood_weight 0. The settings are those of the voc2012 preset (VGG-16, 224 pixels,
-21 classes; on a CPU with a batch of 4, since all costs grow with the images) and of the generated data. Steps with and
-without take turns.
+Baseline: the same iteration with neighbourhood_weight 0. The settings are those of the voc2012 preset (VGG-16, 224
+pixels, 21 classes; on a CPU with a batch of 4, since all costs grow with the images) and of the generated data.
+Iterations with and without take turns.
 """
 
 import multiprocessing
@@ -34,7 +34,7 @@ TURNS = 7
 
 
 class Training:
-    """A network in training, whose steps can be taken with and without the neighbours."""
+    """A network in training, whose iterations can run with and without the neighbours."""
 
     def __init__(self, settings: LearningToSegmentTrain, classes: int, batch: int, device: torch.device) -> None:
         self.settings, self.device = settings, device
@@ -49,11 +49,11 @@ class Training:
         self.model = (
             build_semantic_network(settings, classes).to(self.device, memory_format=torch.channels_last).train()
         )
-        groups = self.model.parameter_groups(settings.learning_rate, settings.head_factor)
+        groups = self.model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
         self.optimizer = build_optimizer(settings, groups, momentum=0.9)
 
-    def step(self, neighbourhood_weight: float) -> float:
-        """Takes one step; seconds."""
+    def iterate(self, neighbourhood_weight: float) -> float:
+        """Runs one iteration; seconds."""
         loss = build_loss(self.settings.model_copy(update={"neighbourhood_weight": neighbourhood_weight}), MOST_TAGS)
         started = time.perf_counter()
         advance(self.model, self.optimizer, loss, self.batch, 1, self.device)
@@ -63,10 +63,10 @@ class Training:
 
 
 def peak_memory(neighbourhood_weight: float, *training_of) -> float:
-    """MB that two steps take at most, of the GPU or else of this process, which must be a fresh one."""
+    """MB that two iterations take at most, of the GPU or else of this process, which must be a fresh one."""
     training = Training(*training_of)
     for _ in range(2):
-        training.step(neighbourhood_weight)
+        training.iterate(neighbourhood_weight)
     if training.device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
     status = Path("/proc/self/status").read_text()  # getrusage would count the parent as it was before exec
@@ -83,9 +83,9 @@ def measure(device: torch.device) -> list[Row]:
         batch = settings.batch_size if device.type == "cuda" else batch
         training_of = settings, classes, batch, device
         training = Training(*training_of)
-        times = np.array([[training.step(weight), training.step(0)] for _ in range(1 + TURNS)])[1:]
+        times = np.array([[training.iterate(weight), training.iterate(0)] for _ in range(1 + TURNS)])[1:]
         ours, theirs = (1e3 * np.median(times, axis=0)).tolist()
-        what, against = f"learning_to_segment step, {name}, batch {batch}", "same, without neighbours"
+        what, against = f"learning_to_segment iteration, {name}, batch {batch}", "same, without neighbours"
         rows.append(Row(what, ours, "ms", against, theirs, 1.25, of_ratio=True))
         del training
         fresh = {"max_workers": 1, "mp_context": multiprocessing.get_context("spawn"), "max_tasks_per_child": 1}

@@ -86,7 +86,7 @@ def l_seg(logits: list[list[list[float]]], m: list[list[list[bool]]]) -> float:
 
 
 def activation_map(features: list, weights: list[float]) -> list[list[float]]:
-    """Equation 15 with min-max normalisation; features: channels by rows by columns."""
+    """Equation 15 with min-max normalization; features: channels by rows by columns."""
     rows, columns = len(features[0]), len(features[0][0])
     values = [
         [sum(weight * channel[i][j] for weight, channel in zip(weights, features, strict=True)) for j in range(columns)]

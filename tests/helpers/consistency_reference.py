@@ -61,7 +61,7 @@ def contours_beyond(whole: np.ndarray, part: np.ndarray, superpixels: np.ndarray
 
 
 def gains(scores: np.ndarray, anchors, contours, neighbours, settings) -> np.ndarray:
-    """One step of the pairwise term for scores (P, L)."""
+    """One iteration of the pairwise term for scores (P, L)."""
     found = np.zeros_like(scores)
     first = 1 if settings.neighbours == "within" else 0  # the background grows along no part
     for u, label in itertools.product(range(scores.shape[0]), range(first, scores.shape[1])):

@@ -114,7 +114,7 @@ def cut(path: Path, to: Path | None = None, share: float = 0.5) -> Path:
 
 
 def resave(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> Path:
-    """Changes the values of a mask. (Written grey: values are what counts.)"""
+    """Changes the values of a mask. (Written gray: values are what counts.)"""
     with Image.open(path) as picture:
         values = np.array(picture)
     Image.fromarray(change(values)).save(path)

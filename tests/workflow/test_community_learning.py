@@ -22,7 +22,7 @@ from wsis_steps.vision.masks import decode
 LEARNING = {**COMMUNITY_LEARNING, "iterations": 160, "batch_size": 3, "optimizer": "adamw", "learning_rate": 3e-3}
 LEARNING |= {"schedule": "one_cycle", "weight_decay": 1e-2, "activation_width": 16, "segmentation_mean": True}
 # the features of a place see 43 pixels, which should not be the whole picture
-LEARNING |= {"norm": "frozen", "short_sides": [96], "head_factor": 3, "sampled_objects": 6, "sampled_background": 6}
+LEARNING |= {"norm": "frozen", "short_sides": [96], "head_lr_factor": 3, "sampled_objects": 6, "sampled_background": 6}
 
 
 @pytest.fixture(scope="module")
@@ -86,20 +86,20 @@ def test_tags_and_boxes_teach_where_objects_are(colored, tmp_path):
 
 def test_passes_and_thresholds_of_inference_are_settings(data, tmp_path):
     assert train(data, tmp_path, COMMUNITY_LEARNING).status == 0
-    labels, _ = infer(data, tmp_path, short_sides=[32, 48], flip=True, score_threshold=0, detections=3)
+    labels, _ = infer(data, tmp_path, short_sides=[32, 48], flip=True, min_score=0, detections=3)
     assert all(len(labels.read(i)) <= 3 for i in range(6))
     for instances in labels:  # boxes are the detector's, and what is pasted stays within them
         for box, mask in zip(instances.boxes, decode(instances.rles, SIZE, SIZE), strict=True):
             rows, columns = np.nonzero(mask)
             assert box[0] - 0.5 <= columns.min() and columns.max() + 0.5 <= box[2]
             assert box[1] - 0.5 <= rows.min() and rows.max() + 0.5 <= box[3]
-    assert not sum(map(len, infer(data, tmp_path, score_threshold=1)[0]))
+    assert not sum(map(len, infer(data, tmp_path, min_score=1)[0]))
 
 
 def test_without_mask_generation_boxes_are_the_masks(data, tmp_path):
     settings = {**COMMUNITY_LEARNING, "mask_generation": False, "segmentation": False, "regression": "none"}
     assert train(data, tmp_path, settings).status == 0
-    labels, _ = infer(data, tmp_path, score_threshold=0)
+    labels, _ = infer(data, tmp_path, min_score=0)
     given = {tuple(box) for box in Proposals(data / "proposals.h5").read(0).boxes.astype(int).tolist()}
     found = labels.read(0)
     assert len(found) and {tuple(box) for box in found.boxes.astype(int).tolist()} <= given
@@ -144,7 +144,7 @@ def test_proposals_of_other_images_are_refused(data, tmp_path):
 
 def test_samples_move_boxes_with_their_pictures(data):
     images, proposals = Images(data / "images.h5"), Proposals(data / "proposals.h5")
-    settings = CommunityLearningTrain(weights="none", short_sides=(64,), turns=True, max_proposals=5)
+    settings = CommunityLearningTrain(weights="none", short_sides=(64,), rot90=True, max_proposals=5)
     samples = TrainingSamples(images, proposals, settings.model_copy(update={"max_proposals": 100}))
     for place in range(8):
         sample = samples[(place % 6, 0, place)]
@@ -164,5 +164,5 @@ def test_an_image_without_proposals_is_one_proposal(tmp_path):
     nothing = {f"image{k}": (random_proposals(rng, "boxes", 0, SIZE, SIZE), SIZE, SIZE) for k in range(8)}
     write_proposals(tmp_path / "proposals.h5", "boxes", nothing)
     assert train(tmp_path, tmp_path, COMMUNITY_LEARNING).status == 0
-    labels, predictions = infer(tmp_path, tmp_path, score_threshold=0)
+    labels, predictions = infer(tmp_path, tmp_path, min_score=0)
     assert all(len(labels.read(i)) <= 1 for i in range(6)) and len(predictions) == 2

@@ -15,7 +15,7 @@ from wsis_steps.vision.contracts.maps import Maps
 
 # long enough to see bright squares on dark noise
 LEARNING = {**LEARNING_TO_SEGMENT, "decoder_width": 16, "iterations": 60, "batch_size": 6, "optimizer": "adamw"}
-LEARNING |= {"learning_rate": 3e-3, "head_factor": 1, "schedule": "constant", "appearance_color": 40}
+LEARNING |= {"learning_rate": 3e-3, "head_lr_factor": 1, "schedule": "constant", "appearance_color": 40}
 
 
 @pytest.fixture(scope="module")

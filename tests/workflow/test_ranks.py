@@ -135,7 +135,7 @@ def test_two_ranks_train_the_network_of_one_process(inputs, tmp_path, step):
 
 
 def train_in_halves(*arguments) -> tuple[int, list[str]]:
-    """As `train`, in one process whose batch normalisations look at what two ranks would have, each by itself."""
+    """As `train`, in one process whose batch normalizations look at what two ranks would have, each by itself."""
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         found = torch.empty_like(maps)

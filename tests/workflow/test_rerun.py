@@ -86,7 +86,7 @@ def test_an_edit_of_code(tiny, case):
 ABLATION = {"system": "bestie", "maskrcnn": False, "steps": {"bestie_train": {"refinement": False}}}
 SETTINGS = {
     "a setting of a step": (
-        {"steps__bestie_infer": {"min_area": 10, "window": 15, "threshold": 0.2}},
+        {"steps__bestie_infer": {"min_area": 10, "window": 15, "min_center": 0.2}},
         inference("bestie") | inference("bestie_points") | maskrcnn("bestie") | LISTED,
     ),
     "a setting of a run": (

@@ -53,7 +53,7 @@ def choose(
     overlap = overlaps_among(members[rows].astype(np.float32), sizes, settings.overlap)
     order = np.argsort(-qualities[:, rows], axis=1, kind="stable")
     kept = suppress(
-        order, labels[:, rows], chosen[:, rows], qualities[:, rows], overlap, settings.nms, settings.least_share,
+        order, labels[:, rows], chosen[:, rows], qualities[:, rows], overlap, settings.nms, settings.min_share,
         settings.instances, len(claims.labels),
     )  # fmt: skip
     result = np.zeros_like(chosen)
@@ -70,9 +70,9 @@ def overlaps_among(members: np.ndarray, sizes: np.ndarray, kind: str) -> np.ndar
 
 
 @njit(cache=True)
-def suppress(order, labels, chosen, qualities, overlap, most_overlap, least_share, most, label_count):
+def suppress(order, labels, chosen, qualities, overlap, most_overlap, min_share, most, label_count):
     """bool (K, n): of the chosen in each sample, best first, what overlaps no better one of its label by more than
-    `most_overlap`, has at least `least_share` of the quality of its label's best, and is among the first `most`."""
+    `most_overlap`, has at least `min_share` of the quality of its label's best, and is among the first `most`."""
     samples, count = labels.shape
     kept = np.zeros((samples, count), np.bool_)
     found = np.empty(count, np.int64)
@@ -85,7 +85,7 @@ def suppress(order, labels, chosen, qualities, overlap, most_overlap, least_shar
             if not chosen[sample, row] or number[label] >= most:
                 continue
             best[label] = max(best[label], qualities[sample, row])
-            free = qualities[sample, row] >= least_share * best[label]
+            free = qualities[sample, row] >= min_share * best[label]
             for place in range(end):
                 other = found[place]
                 if labels[sample, other] == label and overlap[row, other] > most_overlap:

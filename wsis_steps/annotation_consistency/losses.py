@@ -1,4 +1,4 @@
-"""The task loss, the diversities of the two distributions, and what each network minimises.
+"""The task loss, the diversities of the two distributions, and what each network minimizes.
 
 Annotation Consistent Instances (ECCV 2020), supplement, equations 1 to 15 and algorithm 1. A labelling gives each of P
 proposals a label. The task loss between two labellings is a sum over proposals, of the class and of the mask: the mask
@@ -66,7 +66,7 @@ def dissimilarity(cross: Tensor, conditional: Tensor, prediction: Tensor, gamma:
     return cross - gamma * conditional - (1 - gamma) * prediction
 
 
-# ---- direct loss minimisation of the conditional network ----
+# ---- direct loss minimization of the conditional network ----
 
 
 def score_of(scores: Tensor, labels: Tensor) -> Tensor:

@@ -43,11 +43,11 @@ class ConditionalNetwork(nn.Module):
 
     @property
     def backbone(self) -> nn.Module:
-        """What normalises pictures."""
+        """What normalizes pictures."""
         return self.trunk.backbone
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Features float (B, width, ceil(H / stride), ceil(W / stride)) of normalised pictures (B, 3, H, W)."""
+        """Features float (B, width, ceil(H / stride), ceil(W / stride)) of normalized pictures (B, 3, H, W)."""
         return self.trunk(pictures)
 
     def draw_noise(self, samples: int, height: int, width: int, generator: torch.Generator | None = None) -> Tensor:
@@ -81,13 +81,13 @@ class ConditionalNetwork(nn.Module):
         scores = means.unflatten(1, (len(noise), len(labels))).transpose(0, 1)
         return scores + self.classify.bias.float()[labels]
 
-    def parameter_groups(self, slow: nn.Module, learning_rate: float, head_factor: float) -> list[dict]:
-        """Groups for an optimiser: all but the part `slow` learns `head_factor` times as fast as that."""
+    def parameter_groups(self, slow: nn.Module, learning_rate: float, head_lr_factor: float) -> list[dict]:
+        """Groups for an optimizer: all but the part `slow` learns `head_lr_factor` times as fast as that."""
         known = set(map(id, slow.parameters()))
         old = [p for p in self.parameters() if p.requires_grad and id(p) in known]
         new = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
         groups = [{"params": old, "lr": learning_rate}] if old else []
-        return [*groups, {"params": new, "lr": learning_rate * head_factor}]
+        return [*groups, {"params": new, "lr": learning_rate * head_lr_factor}]
 
 
 class Convolutions(nn.Sequential):
@@ -135,7 +135,7 @@ class PlainUNet(nn.Module):
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.backbone = Normalisation()
+        self.backbone = Normalization()
         self.width = widths[0]
         self.encoder = nn.ModuleList(
             Convolutions(before, width, 3) for before, width in zip((3, *widths), widths, strict=False)
@@ -149,10 +149,10 @@ class PlainUNet(nn.Module):
         return self.decoder(levels)
 
 
-class Normalisation(nn.Module):
+class Normalization(nn.Module):
     """Bytes to -1 ... 1, for a network without pretrained weights."""
 
-    def normalise(self, pictures: Tensor) -> Tensor:
+    def normalize(self, pictures: Tensor) -> Tensor:
         """B x 3 x H x W RGB bytes to float32."""
         return pictures.float() / 127.5 - 1
 
@@ -162,7 +162,7 @@ class BackboneTrunk(nn.Module):
 
     def __init__(self, settings: AnnotationConsistencyInitialise, weights: str) -> None:
         super().__init__()
-        self.backbone = build_backbone(settings.backbone, normalisation=settings.normalisation)
+        self.backbone = build_backbone(settings.backbone, normalization=settings.normalization)
         load_weights(self.backbone, weights)
         if weights != "none":
             self.backbone.fix_norm()

@@ -1,7 +1,7 @@
 """The prediction network (Mask R-CNN): its self-diversity in training, and its task loss against any proposal.
 
 Annotation Consistent Instances (ECCV 2020), supplement, sections 1 and 2. The distribution over its regions is fully
-factorised. How the paper pairs its regions with proposals is not known: here the heads look at the proposals' boxes.
+factorized. How the paper pairs its regions with proposals is not known: here the heads look at the proposals' boxes.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class SampledPictures(LabelledPictures):
 def diversity_reward(gamma: float) -> Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], dict[str, Tensor]]:
     """-(1 - gamma) DIV(p, p) of equation 10 as a further loss of the heads, on the scale of their other losses: the
     class's a mean over regions, the mask's over pixels of the positive regions' masks of their class. A region weighs
-    as much as in DIV(p, c): by a full reward beside a small loss, all that is weak would be unlearnt."""
+    as much as in DIV(p, c): by a full reward beside a small loss, all that is weak would be unlearned."""
 
     def further_losses(
         logits: Tensor, weights: Tensor, mask_logits: Tensor, labels: Tensor, mask_weights: Tensor

@@ -127,7 +127,7 @@ class Sampler:
         pixels = to_tensor(geometry.picture(picture)).to(device)
         tensors = to_device(graph_tensors(graph.moved(geometry), self.model.stride), device)
         with autocast(device):
-            features = self.model(self.model.backbone.normalise(pixels[None]))[0]
+            features = self.model(self.model.backbone.normalize(pixels[None]))[0]
         tensors = with_matrices(tensors, features[0].numel())
         drawn = np.random.default_rng((self.settings.seed, i)).integers(1 << 32)  # torch takes 32 bits of a seed
         generator = torch.Generator().manual_seed(int(drawn))

@@ -17,7 +17,7 @@ from wsis_steps.vision.contracts.agreement import places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.contracts.proposals import Proposals
-from wsis_steps.vision.images import Geometry, Pictures, flip_and_turn, resize_by
+from wsis_steps.vision.images import Geometry, Pictures, flip_and_rot90, resize_by
 
 
 class GraphReader:
@@ -80,7 +80,7 @@ class TrainingSamples(Dataset):
         i = self.members[index]
         picture = self.pictures.read(i)
         scaled = scale_to(*picture.shape[:2], settings.long_side)
-        geometry = scaled.then(flip_and_turn(rng, scaled.height, scaled.width, settings.turns))
+        geometry = scaled.then(flip_and_rot90(rng, scaled.height, scaled.width, settings.rot90))
         graph = self.graphs.read(i)
         rows = np.arange(len(graph.boxes))
         if len(rows) > settings.max_proposals:
@@ -98,7 +98,7 @@ class TrainingSamples(Dataset):
 
 def features_of(model, batch: list[dict[str, Any]]) -> list[Tensor]:
     """The features (width, h, w) of each picture of a batch, without the padding."""
-    features = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalise))
+    features = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalize))
     found = []
     for own, sample in zip(features, batch, strict=True):
         height, width = (-(-side // model.stride) for side in sample["picture"].shape[1:])

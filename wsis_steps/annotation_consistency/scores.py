@@ -26,7 +26,7 @@ def final_scores(unary: Tensor, graph: dict[str, Any], settings: Scoring) -> Ten
     # above 0 for every neighbour, however strong the contour
     likeness = (-settings.edge_scale * contour).exp().clamp(min=torch.finfo(contour.dtype).tiny) * neighbours
     likeness = likeness.reshape(len(contour), *anchors.shape).transpose(0, 1).contiguous()  # (L, P, T)
-    for _ in range(settings.pairwise_steps):
+    for _ in range(settings.pairwise_iterations):
         scores = scores + gains(scores, anchors, likeness, settings)
     return torch.cat([unary[..., :first], scores.transpose(1, 2)], dim=2)
 

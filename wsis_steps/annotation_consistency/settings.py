@@ -25,7 +25,7 @@ class Scoring(Settings):
     along them. Other defaults of the term were set for `touching`. Paper: not known."""
     pairwise_choice: Literal["highest_score", "greatest_gain"] = "highest_score"
     """Of several neighbours, the one that a proposal grows along. Paper: not known."""
-    pairwise_steps: Positive = 3
+    pairwise_iterations: Positive = 3
     """N, how often scores grow along pairs; paper: not known."""
     pairwise_clip: bool = True
     """A proposal grows no higher than its neighbour; paper: not known."""
@@ -51,18 +51,18 @@ class ConditionalTraining(Training):
     proposals: Literal["mcg", "imported"] = "mcg"
     """Regions that may hold an object; paper: MCG. imported: those of proposals_import_proposals."""
     iterations: Positive = 10_582
-    """Steps of the optimiser; one pass over VOC. Paper: not known."""
+    """Training iterations; one pass over VOC. Paper: not known."""
     batch_size: Positive = 1
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     learning_rate: Above = 1e-4
     """Paper: as Kohl et al."""
     weight_decay: Weight = 1e-5
-    head_factor: Above = 1.0
+    head_lr_factor: Above = 1.0
     """How many times as fast as the rest new layers learn or, in later rounds, the layers after the noise; paper: not
     known."""
     long_side: Count = 500
     """Pixels; larger pictures are shrunk to it, 0 keeps their size. Paper: not known."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
     max_proposals: Positive = 2000
     """Of an image with more, this many are drawn at random each time."""
@@ -123,7 +123,7 @@ class AnnotationConsistencySample(Scoring):
     fit_power: Weight = 6.0
     """Boxes: of the IoU of a proposal's box with the annotated one, which multiplies its quality for that; paper: not
     known."""
-    least_share: Fraction = 0.0
+    min_share: Fraction = 0.0
     """Of the quality of the best instance of its class in the image; those with less are left out."""
     area_power: Weight = 0.5
     """Of a proposal's area in its quality, by which instances are chosen; paper: not known."""
@@ -141,7 +141,7 @@ class AnnotationConsistencyTrainPrediction(MaskrcnnTrain):
     """The prediction network's own diversity, which its objective rewards; false is an ablation."""
     use_scores: bool = False
     """Weigh each instance by its score; paper: all alike."""
-    minimal_score: Fraction = 0.0
+    min_score: Fraction = 0.0
     """Instances below are ignored regions: neither object nor background. Paper: all are objects."""
 
 
@@ -156,7 +156,7 @@ class TaskLoss(Settings):
 
 
 class AnnotationConsistencyTrainConditional(Scoring, TaskLoss, ConditionalTraining):
-    """The conditional network by direct loss minimisation."""
+    """The conditional network by direct loss minimization."""
 
     weights: Literal["previous"] = "previous"
     """It goes on from the round before."""
@@ -167,7 +167,7 @@ class AnnotationConsistencyTrainConditional(Scoring, TaskLoss, ConditionalTraini
     self_diversity: bool = True
     """The conditional network's own diversity, which its objective rewards; false is an ablation."""
     epsilon: float = 1.0
-    """Of direct loss minimisation, not 0; paper +1."""
+    """Of direct loss minimization, not 0; paper +1."""
 
     @field_validator("epsilon")
     @classmethod

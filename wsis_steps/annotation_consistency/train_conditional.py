@@ -1,4 +1,4 @@
-"""Trains the conditional network of a round by direct loss minimisation, the prediction network being fixed.
+"""Trains the conditional network of a round by direct loss minimization, the prediction network being fixed.
 
 in   images       images.h5: the training images with their tags or boxes
      proposals    regions of all images
@@ -8,7 +8,7 @@ in   images       images.h5: the training images with their tags or boxes
 out  model        state dict of the conditional network
      metrics      JSON lines: the surrogate and the diversities along the training
 
-Annotation Consistent Instances (ECCV 2020), supplement, section 2.2: minimises DIV(p, c) - gamma DIV(c, c), equations
+Annotation Consistent Instances (ECCV 2020), supplement, section 2.2: minimizes DIV(p, c) - gamma DIV(c, c), equations
 11 to 15 and algorithm 1, as `losses.direct_loss` says.
 """
 
@@ -52,7 +52,7 @@ STEP = Step(
 
 
 def build_loss(prediction: GeneralizedRCNN, settings: AnnotationConsistencyTrainConditional) -> Callable:
-    """The loss of a training step as a function of (model, batch, iteration): means over the pictures."""
+    """The loss of an iteration as a function of (model, batch, iteration): means over the pictures."""
     gamma = settings.gamma if settings.self_diversity else 0.0
 
     def of_picture(model: ConditionalNetwork, features: Tensor, sample: dict[str, Any]) -> dict[str, Tensor]:
@@ -85,7 +85,7 @@ def main(job: Job) -> None:
     model = load_conditional(before).to(device)
     prediction = load_maskrcnn(fixed).to(device).eval().requires_grad_(False)
     dataset = TrainingSamples(GraphReader(images, proposals, edges), settings, model.stride, settings)
-    groups = model.parameter_groups(model.trunk, settings.learning_rate, settings.head_factor)
+    groups = model.parameter_groups(model.trunk, settings.learning_rate, settings.head_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)
     train(job, model, optimizer, dataset, build_loss(prediction, settings), settings.iterations, device, list)
     seen = {settings.supervision, *before.supervision, *fixed.supervision, *proposals.supervision}

@@ -7,7 +7,7 @@ in   images      images.h5: the training images
 out  model       state dict of the detector
      metrics     JSON lines: the loss terms along the training
 
-Annotation Consistent Instances (ECCV 2020), supplement, section 2.1: minimises DIV(p, c) - (1 - gamma) DIV(p, p)
+Annotation Consistent Instances (ECCV 2020), supplement, section 2.1: minimizes DIV(p, c) - (1 - gamma) DIV(p, p)
 (equation 10) with Mask R-CNN's losses in DIV(p, c). Boxes to regress to are those of the sampled masks.
 """
 

@@ -26,7 +26,7 @@ class CenterRule:
     cluster_area, cluster_tolerance: pixels; clusters of an area strictly within the tolerance are centers, none if
     the tolerance is 0;
     cluster_distance: pixels; beside peaks, only clusters further away than that count;
-    cluster_value: heat that there must be more of at a cluster's center.
+    min_cluster_center: heat that there must be more of at a cluster's center.
     """
 
     window: int = 41
@@ -34,7 +34,7 @@ class CenterRule:
     cluster_area: int = 21
     cluster_tolerance: int = 3
     cluster_distance: float = 100.0
-    cluster_value: float = 0.05
+    min_cluster_center: float = 0.05
 
 
 class Pixels(NamedTuple):
@@ -93,14 +93,14 @@ def list_pixels(component_map: Tensor, rows: int) -> Pixels:
     return Pixels(component_map, rows, index, image, row - image * height, index - row * width, component)
 
 
-def _highest(pixels: Pixels, heat: Tensor, candidates: Tensor, radius: int) -> Tensor:
+def _highest(pixels: Pixels, heatmap: Tensor, candidates: Tensor, radius: int) -> Tensor:
     """Which candidate pixels are exceeded by no pixel of their component in a square of 2 radius + 1 pixels.
 
     Of equal pixels the first in raster order exceeds the others, or every pixel of a plateau would be a center.
     """
     _, height, width = pixels.component_map.shape
     component = pixels.component_map.view(-1)
-    side = torch.arange(-radius, radius + 1, device=heat.device)
+    side = torch.arange(-radius, radius + 1, device=heatmap.device)
     kept = [candidates.new_zeros(0, dtype=torch.bool)]
     for part in candidates.split(max(1, 2**22 // side.numel() ** 2)):  # bounds the memory, whatever the heat
         row, column = part // width, part % width
@@ -108,22 +108,22 @@ def _highest(pixels: Pixels, heat: Tensor, candidates: Tensor, radius: int) -> T
         rows = torch.minimum(torch.maximum(row[:, None] + side, top[:, None]), top[:, None] + height - 1)
         columns = (column[:, None] + side).clamp(0, width - 1)
         around = rows[:, :, None] * width + columns[:, None, :]
-        others, own = heat.take(around), heat.take(part)[:, None, None]
+        others, own = heatmap.take(around), heatmap.take(part)[:, None, None]
         higher = (others > own) | ((others == own) & (around < part[:, None, None]))
         same = component.take(around) == component.take(part)[:, None, None]
         kept.append(~(higher & same).flatten(1).any(dim=1))
     return torch.cat(kept)
 
 
-def _peaks(pixels: Pixels, heat: Tensor, value: Tensor, threshold: float, window: int) -> Tensor:
-    """Indices of the pixels above the threshold that are highest in the window within their component.
+def _peaks(pixels: Pixels, heatmap: Tensor, value: Tensor, min_center: float, window: int) -> Tensor:
+    """Indices of the pixels above `min_center` that are highest in the window within their component.
 
     Smaller windows go first: being highest there is necessary, and leaves few pixels for the large window.
     """
-    candidates = pixels.index[value > threshold]
+    candidates = pixels.index[value > min_center]
     last = window // 2
     for radius in (*(r for r in (1, 4) if r < last), last):
-        candidates = candidates[_highest(pixels, heat, candidates, radius)]
+        candidates = candidates[_highest(pixels, heatmap, candidates, radius)]
     return candidates
 
 
@@ -170,7 +170,7 @@ def _link(kind: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(same & (neighbour >= 0), neighbour, own), (same & (neighbour < 0)).any(dim=0)
 
 
-def _clusters(pixels: Pixels, heat: Tensor, offsets: Tensor, categories: Tensor, rule: CenterRule) -> Tensor:
+def _clusters(pixels: Pixels, heatmap: Tensor, offsets: Tensor, categories: Tensor, rule: CenterRule) -> Tensor:
     """Indices of the centers that the offsets show: of the 4-connected blobs of short offsets within a component, of
     the right area, the truncated centroid, if it lies in the component and has heat.
 
@@ -197,7 +197,7 @@ def _clusters(pixels: Pixels, heat: Tensor, offsets: Tensor, categories: Tensor,
     first, area = nodes[wanted], area[wanted]
     at = (first // (height * width) * height + y[wanted] // area) * width + x[wanted] // area
     component = pixels.component_map.view(-1)
-    return at[(component.take(at) == component.take(first)) & (heat.take(at) > rule.cluster_value)]
+    return at[(component.take(at) == component.take(first)) & (heatmap.take(at) > rule.min_cluster_center)]
 
 
 def _far(pixels: Pixels, clusters: Tensor, peaks: Tensor, distance: float) -> Tensor:
@@ -210,27 +210,27 @@ def _far(pixels: Pixels, clusters: Tensor, peaks: Tensor, distance: float) -> Te
 
 
 def find_centers(
-    pixels: Pixels, centers: Tensor, offsets: Tensor, categories: Tensor, threshold: float, rule: CenterRule
+    pixels: Pixels, centers: Tensor, offsets: Tensor, categories: Tensor, min_center: float, rule: CenterRule
 ) -> tuple[Centers, Tensor]:
     """The centers in every component, and the heat of each listed pixel's own class, float32 (n,).
 
-    centers: (B, C, H, W) heat, or (B, 1, H, W) for all classes; offsets: (B, 2, H, W), channel 0 = y, pixels;
+    centers: (B, C, H, W) heatmaps, or (B, 1, H, W) for all classes; offsets: (B, 2, H, W), channel 0 = y, pixels;
     categories: int64 (B * rows,), of the components by their number.
-    Peaks are centers: pixels of heat above `threshold` that is the highest within their component in the window. So
-    are clusters of short offsets where a component has no peak nearby; in the heat that is returned they stand at 1.
+    Peaks are centers: pixels of heat above `min_center`, the highest within their component in the window. So
+    are clusters of short offsets where a component has no peak nearby; in the returned heat they stand at 1.
     """
     _, height, width = pixels.component_map.shape
     channel = categories.index_select(0, pixels.component) if centers.shape[1] > 1 else 0
     value = pixels.read(centers, channel)
-    heat = torch.full((pixels.component_map.numel(),), -math.inf, device=value.device)
-    heat.scatter_(0, pixels.index, value)
-    found = peaks = _peaks(pixels, heat, value, threshold, rule.window)
+    heatmap = torch.full((pixels.component_map.numel(),), -math.inf, device=value.device)
+    heatmap.scatter_(0, pixels.index, value)
+    found = peaks = _peaks(pixels, heatmap, value, min_center, rule.window)
     if rule.cluster_tolerance > 0:
-        clusters = _clusters(pixels, heat, offsets, categories, rule)
+        clusters = _clusters(pixels, heatmap, offsets, categories, rule)
         clusters = clusters[_far(pixels, clusters, peaks, rule.cluster_distance)]
         found = torch.cat([peaks, clusters])
-        heat[clusters] = CLUSTERED
-        value = heat.index_select(0, pixels.index)
+        heatmap[clusters] = CLUSTERED
+        value = heatmap.index_select(0, pixels.index)
     component, order = pixels.component_at(found).sort(stable=True)
     found = found[order]
     return Centers(component, found // width % height, found % width), value

@@ -22,7 +22,7 @@ class Targets(NamedTuple):
     """What the center and offset heads learn from; numpy arrays for an image, tensors with a batch axis for a
     batch.
 
-    centers: float32 (C, H, W) heat in [0, 1], or None where centers are not supervised anew (refinement with
+    centers: float32 (C, H, W) heatmaps in [0, 1], or None where centers are not supervised anew (refinement with
     points); offsets: float32 (2, H, W), channel 0 = y, pixels from the pixel to its instance's center;
     weight: float32 (H, W) in [0, 1], 0 = not supervised.
     """
@@ -151,14 +151,14 @@ def gaussian_window(sigma: float = SIGMA) -> tuple[np.ndarray, np.ndarray, np.nd
     return dy, dx, np.exp(-(dx**2 + dy**2) / (2 * sigma**2)).astype(np.float32)
 
 
-def heat_maps(points: np.ndarray, channels: int, shape: tuple[int, int], sigma: float = SIGMA) -> np.ndarray:
+def heatmaps(points: np.ndarray, channels: int, shape: tuple[int, int], sigma: float = SIGMA) -> np.ndarray:
     """Gaussians of height 1 at points, combined by maximum: float32 (channels, H, W).
 
     points: (n, 3), rows x, y, channel, to the nearest pixel; points outside the image are
     skipped.
     """
     height, width = shape
-    heat = np.zeros((channels, height, width), dtype=np.float32)
+    heatmap = np.zeros((channels, height, width), dtype=np.float32)
     x, y, channel = np.rint(np.asarray(points, dtype=np.float64).reshape(-1, 3)).T.astype(np.int64)
     dy, _, values = gaussian_window(sigma)
     radius = int(dy[-1])
@@ -166,10 +166,10 @@ def heat_maps(points: np.ndarray, channels: int, shape: tuple[int, int], sigma: 
     inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
     for cx, cy, c in zip(x[inside], y[inside], channel[inside], strict=True):  # far faster than a scatter
         top, left = max(cy - radius, 0), max(cx - radius, 0)
-        part = heat[c, top : cy + radius + 1, left : cx + radius + 1]
+        part = heatmap[c, top : cy + radius + 1, left : cx + radius + 1]
         row, column = top - cy + radius, left - cx + radius
         np.maximum(part, window[row : row + part.shape[0], column : column + part.shape[1]], out=part)
-    return heat
+    return heatmap
 
 
 def targets(
@@ -182,12 +182,12 @@ def targets(
     sigma: float = SIGMA,
     class_agnostic: bool = False,
 ) -> Targets:
-    """Heat, offset and weight maps of instances.
+    """Heatmaps, offsets and weights of instances.
 
     instance_map: int32 (H, W), 0 = none, k = row k - 1 of categories (n,), centers (n, 2: x, y) and weights
-    (n,); center_points: (m, 3), rows x, y, category, take the place of the instances' centers in the heat map
+    (n,); center_points: (m, 3), rows x, y, category, take the place of the instances' centers in the heatmap
     but not in the offsets (supervision with points: every given point is a center, labelled component or
-    not); class_agnostic: one heat map for all classes in place of `class_count`.
+    not); class_agnostic: one heatmap for all classes in place of `class_count`.
     """
     height, width = instance_map.shape
     centers = np.asarray(centers, dtype=np.int64).reshape(-1, 2)
@@ -197,7 +197,7 @@ def targets(
         points = np.array(center_points, dtype=np.float64).reshape(-1, 3)
     if class_agnostic:
         points[:, 2] = 0
-    heat = heat_maps(points, 1 if class_agnostic else class_count, (height, width), sigma)
+    heatmap = heatmaps(points, 1 if class_agnostic else class_count, (height, width), sigma)
     tables = np.zeros((3, len(centers) + 1), dtype=np.float32)
     tables[:, 1:] = centers[:, 1], centers[:, 0], weights
     offsets = np.zeros((2, height, width), dtype=np.float32)
@@ -207,7 +207,7 @@ def targets(
     offsets[0].ravel()[labelled] = tables[0][owner] - labelled // width
     offsets[1].ravel()[labelled] = tables[1][owner] - labelled % width
     weight.ravel()[labelled] = tables[2][owner]
-    return Targets(heat, offsets, weight)
+    return Targets(heatmap, offsets, weight)
 
 
 def group(offsets: np.ndarray, centers: np.ndarray, mask: np.ndarray) -> np.ndarray:

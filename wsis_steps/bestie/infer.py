@@ -56,11 +56,11 @@ def predict(
     model: InstanceNetwork, pictures: torch.Tensor, flip: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Class probabilities (b, 1 + C, h, w), centers and offsets of uint8 pictures; flip averages the first two."""
-    normalised = model.backbone.normalise(pictures)
-    outputs = {name: value.float() for name, value in model(normalised).items()}
+    normalized = model.backbone.normalize(pictures)
+    outputs = {name: value.float() for name, value in model(normalized).items()}
     probability, centers = outputs["semantic"].softmax(dim=1), outputs["centers"]
     if flip:
-        mirrored = {name: value.float().flip(-1) for name, value in model(normalised.flip(-1)).items()}
+        mirrored = {name: value.float().flip(-1) for name, value in model(normalized.flip(-1)).items()}
         probability = (probability + mirrored["semantic"].softmax(dim=1)) / 2
         centers = (centers + mirrored["centers"]) / 2
     return probability, centers, outputs["offsets"]
@@ -131,7 +131,7 @@ def segment(
         else:
             instances = instances_from_outputs(
                 probability=probability, centers=centers, offsets=offsets,
-                threshold=settings.threshold, rule=settings, min_area=settings.min_area,
+                min_center=settings.min_center, rule=settings, min_area=settings.min_area,
             )  # fmt: skip
         rles = encode(split(instances.instance_map, len(instances.categories)))
         yield describe(rles, instances.categories, scores=instances.scores)

@@ -1,4 +1,4 @@
-"""The instance network: semantic logits, center heat and offsets of every pixel, on one of four encoders.
+"""The instance network: semantic logits, center heatmaps and offsets of every pixel, on one of four encoders.
 
 hrnet_w48 and resnet50 are the paper's (BESTIE, CVPR 2022; released code); mobilenet_v2 and small are for
 small machines and small images.
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 NAMES = ("hrnet_w48", "resnet50", "mobilenet_v2", "small")
 OUTPUTS = ("semantic", "centers", "offsets")
-OFFSET_UNIT = 16  # pixels; what an output of 1 means in the two networks that are trained for few steps
+OFFSET_UNIT = 16  # pixels; what an output of 1 means in the two networks that are trained for few iterations
 
 # entries of timm's file for the classifier, and for the coarser outputs of the last module
 _UNUSED = (
@@ -58,17 +58,17 @@ class HighResolution(Backbone):
     them.
     """
 
-    def __init__(self, normalisation: str) -> None:
+    def __init__(self, normalization: str) -> None:
         import timm  # takes seconds, which only this network should cost
 
         # feature_location "" gives the four branches themselves; timm's default adds layers of its classifier
         network = timm.create_model("hrnet_w48", pretrained=False, features_only=True, feature_location="")
         network.stage4[-1].fuse_layers = network.stage4[-1].fuse_layers[:1]
         layers = {name: layer for name, layer in network.named_children() if not isinstance(layer, nn.Identity)}
-        super().__init__("hrnet_w48", layers, [], (48,), (4,), normalisation)
+        super().__init__("hrnet_w48", layers, [], (48,), (4,), normalization)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """One (B, 48, H / 4, W / 4) map of (B, 3, H, W) normalised images; H and W are multiples of 32."""
+        """One (B, 48, H / 4, W / 4) map of (B, 3, H, W) normalized images; H and W are multiples of 32."""
         stem = self.act1(self.bn1(self.conv1(images)))
         stem = self.layer1(self.act2(self.bn2(self.conv2(stem))))
         branches = self.stage2([transition(stem) for transition in self.transition1])
@@ -186,29 +186,29 @@ class SkipDecoder(nn.Module):
 class InstanceNetwork(nn.Module):
     """A backbone and a decoder.
 
-    Attributes: backbone, whose `normalise` makes the input and which alone has pretrained weights; decoder.
+    Attributes: backbone, whose `normalize` makes the input and which alone has pretrained weights; decoder.
     """
 
     def __init__(self, backbone: Backbone, decoder: nn.Module, align_corners: bool) -> None:
         super().__init__()
         self.backbone, self.decoder, self.align_corners = backbone, decoder, align_corners
 
-    def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict]:
-        """Groups for an optimiser: the backbone, and the decoder, which learns `head_factor` times as fast."""
+    def parameter_groups(self, learning_rate: float, head_lr_factor: float) -> list[dict]:
+        """Groups for an optimizer: the backbone, and the decoder, which learns `head_lr_factor` times as fast."""
         return [
             {"params": list(self.backbone.parameters()), "lr": learning_rate},
-            {"params": list(self.decoder.parameters()), "lr": learning_rate * head_factor},
+            {"params": list(self.decoder.parameters()), "lr": learning_rate * head_lr_factor},
         ]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Outputs at the size of the images, which may be any.
 
-        images: float (B, 3, H, W), normalised. Returns `semantic`, (B, 1 + C, H, W) logits with background
-        first; `centers`, (B, C or 1, H, W) heat without a final activation; `offsets`, (B, 2, H, W), channel
+        images: float (B, 3, H, W), normalized. Returns `semantic`, (B, 1 + C, H, W) logits with background
+        first; `centers`, (B, C or 1, H, W) heatmaps without a final activation; `offsets`, (B, 2, H, W), channel
         0 = y, pixels.
         """
         height, width = images.shape[-2:]
-        # a 0 after normalisation is the mean colour
+        # a 0 after normalization is the mean color
         padded = F.pad(images, (0, -width % 32, 0, -height % 32))
         outputs = self.decoder(self.backbone(padded))
         full = {name: _resized(maps, padded, self.align_corners) for name, maps in outputs.items()}
@@ -216,12 +216,12 @@ class InstanceNetwork(nn.Module):
 
 
 def build_network(
-    name: str, class_count: int, class_agnostic_centers: bool = False, normalisation: str = "imagenet"
+    name: str, class_count: int, class_agnostic_centers: bool = False, normalization: str = "imagenet"
 ) -> InstanceNetwork:
     """An instance network with random weights; `load_backbone` fills its backbone.
 
     name: hrnet_w48, resnet50, mobilenet_v2 or small; class_count: classes without background;
-    class_agnostic_centers: one center map for all classes in place of one for each; normalisation: of the pixels,
+    class_agnostic_centers: one center map for all classes in place of one for each; normalization: of the pixels,
     where the weights do not bring it (`build_backbone`). Convolutions outside the
     backbone start from a normal distribution of standard deviation 0.001 in the paper's networks, as
     released, and of He's in the other two, but for their last one.
@@ -232,7 +232,7 @@ def build_network(
         raise InputError(f"unknown instance network '{name}', {nearest(name, NAMES)}")
     widths = dict(zip(OUTPUTS, (1 + class_count, 1 if class_agnostic_centers else class_count, 2), strict=True))
     backbone = (
-        HighResolution(normalisation) if name == "hrnet_w48" else build_backbone(name, normalisation=normalisation)
+        HighResolution(normalization) if name == "hrnet_w48" else build_backbone(name, normalization=normalization)
     )
     if name == "hrnet_w48":
         decoder = PlainHeads(backbone, widths)
@@ -243,7 +243,7 @@ def build_network(
     else:
         decoder = SkipDecoder(backbone, widths, first=0, shortcut=False)
     paper = name in ("hrnet_w48", "resnet50")
-    _initialise(decoder, 0.001 if paper else None)
+    _initialize(decoder, 0.001 if paper else None)
     if paper:
         for module in decoder.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -251,14 +251,14 @@ def build_network(
     return InstanceNetwork(backbone, decoder, align_corners=name == "resnet50")
 
 
-def _initialise(decoder: nn.Module, deviation: float | None) -> None:
+def _initialize(decoder: nn.Module, std: float | None) -> None:
     """Normal weights of a standard deviation, or He's; 0.001 in the last layers: outputs start near 0."""
     for module in decoder.modules():
         if isinstance(module, nn.Conv2d):
-            if deviation is None:
+            if std is None:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             else:
-                nn.init.normal_(module.weight, std=deviation)
+                nn.init.normal_(module.weight, std=std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     shortcut = decoder.shortcut if isinstance(decoder, SkipDecoder) else None

@@ -1,6 +1,6 @@
 """Labels and instances from the outputs of the network, for a whole batch on any device, without gradients.
 
-`refine` makes the self-refined labels of a training step, `refine_with_points` those of supervision with
+`refine` makes the self-refined labels of an iteration, `refine_with_points` those of supervision with
 points, `instances_from_outputs` the instances of an image at inference. Facts: BESTIE (CVPR 2022), supplement
 section 1, and the released code.
 """
@@ -42,9 +42,9 @@ def draw_centers(points: Tensor, shape: tuple[int, int, int, int], sigma: float 
     """Gaussians of height 1 at points, combined by maximum: float32 maps of `shape` (B, C, H, W).
 
     points: int64 (n, 4), rows image, channel, y, x, inside the maps. The same windows as
-    `grouping.heat_maps`.
+    `grouping.heatmaps`.
     """
-    heat = _zeros(shape, points.device)
+    heatmap = _zeros(shape, points.device)
     _, channels, height, width = shape
     dy, dx, values = (torch.from_numpy(part).to(points.device) for part in gaussian_window(sigma))
     image, channel, y, x = points.T[:, :, None]
@@ -52,8 +52,8 @@ def draw_centers(points: Tensor, shape: tuple[int, int, int, int], sigma: float 
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     index = ((image * channels + channel) * height + y) * width + x
     index, values = torch.where(inside, index, 0), torch.where(inside, values, 0)  # heat 0 changes nothing
-    heat.view(-1).scatter_reduce_(0, index.flatten(), values.flatten(), "amax")
-    return heat
+    heatmap.view(-1).scatter_reduce_(0, index.flatten(), values.flatten(), "amax")
+    return heatmap
 
 
 def _write(pixels: Pixels, place: Tensor, y: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,12 +83,12 @@ def render_targets(
     points: Tensor | None = None,
     sigma: float = SIGMA,
 ) -> Targets:
-    """`grouping.targets` of a batch, on the device: workers then hand over tables in place of heat maps.
+    """`grouping.targets` of a batch, on the device: workers then hand over tables in place of heatmaps.
 
     instance_map: int32 (B, H, W), 0 = none, k = row k - 1 of the image's table and weights; table: int (B, M,
     3), rows category, x, y, padded with -1; weights: float (B, M); channels: number of classes, or 1 for one
-    map of all; points: int (B, N, 3), like the table, centers that take the place of the table's in the heat
-    maps.
+    map of all; points: int (B, N, 3), like the table, centers that take the place of the table's in the
+    heatmaps.
     """
     images, height, width = instance_map.shape
     pixels = list_pixels(instance_map, table.shape[1])
@@ -162,31 +162,31 @@ def refine(
     offsets: Tensor,
     components: Tensor,
     table: Tensor,
-    threshold: float = 0.3,
+    min_center: float = 0.3,
     rule: CenterRule = RULE,
     max_instances: int = 5,
     sigma: float = SIGMA,
 ) -> Targets:
     """Self-refined labels: instances that the network sees within the components of the given semantic maps.
 
-    semantic, centers, offsets: float outputs of the network, (B, 1 + C, H, W) logits, (B, C, H, W) heat or
+    semantic, centers, offsets: float outputs of the network, (B, 1 + C, H, W) logits, (B, C, H, W) heatmaps or
     (B, 1, H, W) for all classes, (B, 2, H, W) pixels with channel 0 = y; components: int32 (B, H, W) and
     table: int (B, M, 3) are `grouping.semantic_components` of the images' given maps, stacked and padded
     (`pad_tables`).
 
-    In each component: peaks above `threshold` and clusters of short offsets are its centers (`find_centers`);
+    In each component: peaks above `min_center` and clusters of short offsets are its centers (`find_centers`);
     its pixels go to the nearest one; without a center, or with more than `max_instances` instances that got
     a pixel, nothing is labelled. An instance's center is its pixel of most heat, and its weight that heat
-    times its mean class probability, at most 1; if the heat is below the threshold, the component's centroid
+    times its mean class probability, at most 1; if the heat is below `min_center`, the component's centroid
     and the probability alone.
 
-    Returns float32 heat maps shaped like `centers`, offsets and weights in [0, 1].
+    Returns float32 heatmaps shaped like `centers`, offsets and weights in [0, 1].
     """
     images, _, height, width = offsets.shape
     pixels = list_pixels(components, table.shape[1])
     rows = table.reshape(-1, 3).long()
     categories = rows[:, 0]
-    found, value = find_centers(pixels, centers, offsets, categories, threshold, rule)
+    found, value = find_centers(pixels, centers, offsets, categories, min_center, rule)
     kept, place = _assign(pixels, offsets, found, len(rows))
     pixels, count = pixels.select(kept), len(found.component)
     heat, at = _highest(value.index_select(0, kept), place, count)
@@ -196,7 +196,7 @@ def refine(
     instances.scatter_add_(0, found.component, seen.long())
     seen &= instances.index_select(0, found.component) <= max_instances
     category, x, y = rows.index_select(0, found.component).unbind(1)
-    peaked = heat >= threshold
+    peaked = heat >= min_center
     y = torch.where(peaked, pixels.y[at], y)
     x = torch.where(peaked, pixels.x[at], x)
     weight = torch.where(peaked, heat * probability, probability).clamp(0, 1)
@@ -252,14 +252,14 @@ def instances_from_outputs(
     probability: Tensor,
     centers: Tensor,
     offsets: Tensor,
-    threshold: float = 0.1,
+    min_center: float = 0.1,
     rule: CenterRule = RULE,
     min_area: int = MIN_AREA,
 ) -> Instances:
     """Instances of one image from the network's outputs.
 
-    probability: float (1 + C, H, W), softmax, 0 for classes that cannot be; centers: (C, H, W) heat, or (1, H, W) for
-    all classes; offsets: (2, H, W), channel 0 = y, pixels of these maps.
+    probability: float (1 + C, H, W), softmax, 0 for classes that cannot be; centers: (C, H, W) heatmaps, or (1, H, W)
+    for all classes; offsets: (2, H, W), channel 0 = y, pixels of these maps.
 
     Components of the likeliest class, of `min_area` pixels or more, are divided as in `refine`, but with no
     limit on the number of instances; one without any center is one instance. Score = highest heat in the
@@ -272,7 +272,7 @@ def instances_from_outputs(
     pixels = list_pixels(torch.from_numpy(found.map).to(offsets.device)[None], max(len(rows), 1))
     categories = rows[:, 0]
     offsets = offsets[None]
-    found, value = find_centers(pixels, centers[None], offsets, categories, threshold, rule)
+    found, value = find_centers(pixels, centers[None], offsets, categories, min_center, rule)
     without = torch.bincount(found.component, minlength=len(rows)) == 0
     component, order = torch.cat([found.component, without.nonzero()[:, 0]]).sort(stable=True)
     y, x = torch.cat([found.y, rows[without, 2]])[order], torch.cat([found.x, rows[without, 1]])[order]

@@ -42,7 +42,7 @@ class TrainingSamples(Dataset):
         i = self.members[index]
         picture = self.pictures.read(i)
         height, width = picture.shape[:2]
-        geometry = random_crop(rng, height, width, settings.crop, self._scale(rng, height, width), settings.turns)
+        geometry = random_crop(rng, height, width, settings.crop, self._scale(rng, height, width), settings.rot90)
         picture = geometry.picture(picture)
         semantic, instance_map = self._maps(index, height, width)
         semantic = geometry.labels(semantic, fill=UNSURE)

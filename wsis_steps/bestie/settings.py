@@ -34,7 +34,7 @@ class CenterFinding(Grouping):
     """Pixels; clusters this far or further from cluster_area are not trusted; 0 takes none."""
     cluster_distance: Annotated[float, Field(ge=0)] = 100.0
     """Pixels; a cluster becomes a center where no peak is nearer."""
-    cluster_value: Fraction = 0.05
+    min_cluster_center: Fraction = 0.05
     """Smallest center value at a cluster."""
 
 
@@ -44,11 +44,11 @@ class BestieTrain(Training, CenterFinding):
     backbone: Literal["small", "mobilenet_v2", "resnet50", "hrnet_w48"] = "hrnet_w48"
     """Feature extractor and, with it, the decoder; paper hrnet_w48 and resnet50."""
     iterations: Positive = 50_000
-    """Steps of the optimiser."""
+    """Training iterations."""
     batch_size: Positive = 16
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5
-    head_factor: Annotated[float, Field(gt=0)] = 1.0
+    head_lr_factor: Annotated[float, Field(gt=0)] = 1.0
     """The decoder learns this many times as fast as the backbone; paper 1."""
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "poly"
     warm_up: Count = 2_000
@@ -60,7 +60,7 @@ class BestieTrain(Training, CenterFinding):
     """Side of the random crop."""
     photometric: bool = True
     """Random brightness, contrast and hue, each with probability 1/2."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
     class_wise_centers: bool = True
     """One center map a class; false is the class-agnostic ablation."""
@@ -70,7 +70,7 @@ class BestieTrain(Training, CenterFinding):
     """Online self-refinement; false is the ablation."""
     refine_from: Count = 0
     """Iteration from which refined labels are used."""
-    refine_threshold: Fraction = 0.3
+    min_refined_center: Fraction = 0.3
     """Smallest center value of a peak in refinement."""
     max_instances: Positive = 5
     """Components that fall into more instances are not refined."""
@@ -89,7 +89,7 @@ class BestieTrain(Training, CenterFinding):
 class BestieInfer(CenterFinding, DenseCrf):
     """Instances from the network's maps (BESTIE, inference)."""
 
-    threshold: Fraction = 0.1
+    min_center: Fraction = 0.1
     """Smallest center value of a peak."""
     flip: bool = False
     """Average semantic and center maps with the mirrored image; released: off for tags, on for points."""

@@ -48,7 +48,7 @@ def refined_targets(outputs: dict[str, torch.Tensor], batch: dict[str, torch.Ten
         **detached,
         components=batch["component_map"],
         table=batch["component_table"],
-        threshold=settings.refine_threshold,
+        min_center=settings.min_refined_center,
         rule=settings,
         max_instances=settings.max_instances,
         sigma=settings.sigma,
@@ -56,10 +56,10 @@ def refined_targets(outputs: dict[str, torch.Tensor], batch: dict[str, torch.Ten
 
 
 def build_loss(settings: BestieTrain):
-    """The loss of a training step as a function of (model, batch, iteration)."""
+    """The loss of an iteration as a function of (model, batch, iteration)."""
 
     def loss(model: nn.Module, batch: dict[str, torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
-        outputs = model(model.backbone.normalise(batch["picture"]))
+        outputs = model(model.backbone.normalize(batch["picture"]))
         pseudo = render_targets(
             batch["instance_map"],
             batch["instance_table"],
@@ -97,10 +97,10 @@ def main(job: Job) -> None:
     dataset = TrainingSamples(images, semantic, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
     class_count = len(labels.class_names)
-    model = build_network(settings.backbone, class_count, not settings.class_wise_centers, settings.normalisation)
+    model = build_network(settings.backbone, class_count, not settings.class_wise_centers, settings.normalization)
     load_backbone(model, weights)
     model.to(device)
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)
     train(job, model, optimizer, dataset, build_loss(settings), settings.iterations, device, collate)
     save_model(job.outputs["model"], model, job.provenance(labels.class_names, labels.supervision))

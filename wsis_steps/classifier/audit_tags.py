@@ -5,7 +5,7 @@ in   images  images.h5: all images and their tags
 out  table   CSV: image, split, class, tagged (yes or no), probability (0 to 1); the largest disagreement first
      page    an HTML page of the first of them, with their pictures
 
-A classifier has learnt the tags of the training images, wrong ones too: it doubts them less than those of evaluation
+A classifier has learned the tags of the training images, wrong ones too: it doubts them less than those of evaluation
 images, which it has not seen.
 """
 
@@ -47,9 +47,9 @@ def predict(job: Job, images: Images) -> np.ndarray:
     found = np.zeros((len(images), len(images.class_names)), np.float32)
     batches = read_ahead(Pictures(images), range(len(images)), prepare(job.settings.size), job.threads, BATCH)
     for indices, pictures in job.progress(batches, len(images), size=lambda batch: len(batch[0])):
-        normalised = model.backbone.normalise(pictures.to(device))
+        normalized = model.backbone.normalize(pictures.to(device))
         with torch.inference_mode(), autocast(device):
-            logits = (model(normalised)[0] + model(normalised.flip(-1))[0]) / 2
+            logits = (model(normalized)[0] + model(normalized.flip(-1))[0]) / 2
         found[indices] = logits.float().sigmoid().cpu().numpy()
     return found
 
@@ -80,7 +80,7 @@ def render(images: Images, rows: np.ndarray, probabilities: np.ndarray, shown: i
         )
     lead = (
         f"<p>{len(rows):,} of {images.tags.size:,} answers of the classifier are not what the tags say; the surest "
-        f"{len(cards)} are below, all of them in tag_audit.csv. Training images were learnt with their tags, so their "
+        f"{len(cards)} are below, all of them in tag_audit.csv. Training images were learned with their tags, so their "
         "wrong ones are doubted less.</p>"
     )
     return page("Tags to look at", lead, [("images", "Images", f'<div class="charts">{"".join(cards)}</div>')])

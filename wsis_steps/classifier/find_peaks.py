@@ -3,7 +3,7 @@
 in   maps    activation maps of classifier_infer
 out  peaks   points: x, y, category, confidence
 
-BESTIE (CVPR 2022), released code, point extraction; threshold: supplement section 2.
+BESTIE (CVPR 2022), released code, point extraction; smallest value of a peak: supplement section 2.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def peaks_of(maps: np.ndarray, categories: np.ndarray, height: int, width: int, 
         settings.kernel,
         settings.smoothing,
         settings.top_k,
-        settings.threshold,
+        settings.min_value,
     )[0].numpy()
     found[:, 2] = categories[found[:, 2].astype(int)]
     return found

@@ -48,9 +48,9 @@ def main(job: Job) -> None:
         batches = read_ahead(Pictures(images), members, prepare(settings.size), job.threads, BATCH)
         for indices, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
             tags = torch.from_numpy(images.tags[indices])
-            normalised = model.backbone.normalise(pictures.to(device))
+            normalized = model.backbone.normalize(pictures.to(device))
             with torch.inference_mode(), autocast(device):
-                maps = activation_maps(model, normalised, tags, None, settings.scales, settings.flip)
+                maps = activation_maps(model, normalized, tags, None, settings.scales, settings.flip)
             for k, i in enumerate(indices):
                 own = maps[k, tags[k].to(device)][:, None]  # a map an item: an image without tags has none
                 resized = functional.interpolate(own, tuple(map_sizes[i].tolist()), mode="bilinear")

@@ -50,7 +50,7 @@ class Classifier(nn.Module):
             convolutions here, 4 and 5 the backbone's fourth and fifth level (supp. table 3: 6 alone is best).
         head_width: channels of the three convolutions (paper: 512).
 
-    The head has batch normalisation where the backbone has it, since from random weights peak attention hardly
+    The head has batch normalization where the backbone has it, since from random weights peak attention hardly
     learns without; vgg16 has none, and neither has the paper's head.
 
     Raises:
@@ -74,10 +74,10 @@ class Classifier(nn.Module):
             _attend(backbone, group, alpha)
         self.backbone = backbone
         self.head = nn.Sequential()
-        normalised = any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
+        normalized = any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
         for before in (backbone.channels[-1], head_width, head_width):
             self.head.append(nn.Conv2d(before, head_width, 3, padding=1))
-            if normalised:
+            if normalized:
                 self.head.append(nn.BatchNorm2d(head_width))
             self.head.append(PeakAttention(alpha) if 6 in attended else nn.ReLU(inplace=True))
         self.head.append(nn.Conv2d(head_width, class_count, 1))
@@ -90,7 +90,7 @@ class Classifier(nn.Module):
         """Logits of the tags, and the maps of which they are the mean.
 
         Args:
-            images: B x 3 x H x W float, normalised.
+            images: B x 3 x H x W float, normalized.
 
         Returns:
             B x C logits and B x C x h x w raw activation maps (before any ReLU), h = H / output stride.
@@ -104,13 +104,13 @@ class Classifier(nn.Module):
             if isinstance(module, PeakAttention):
                 module.alpha = alpha
 
-    def parameter_groups(self, learning_rate: float, head_factor: float = 10) -> list[dict]:
-        """Groups for an optimiser: the head learns `head_factor` times as fast, biases twice as fast.
+    def parameter_groups(self, learning_rate: float, head_lr_factor: float = 10) -> list[dict]:
+        """Groups for an optimizer: the head learns `head_lr_factor` times as fast, biases twice as fast.
 
         BESTIE released code: factors 1, 2, 10, 20 for the backbone's weights and biases and the head's.
         """
         groups = []
-        for module, factor in ((self.backbone, 1), (self.head, head_factor)):
+        for module, factor in ((self.backbone, 1), (self.head, head_lr_factor)):
             named = list(module.named_parameters())
             weights = [parameter for name, parameter in named if not name.endswith("bias")]
             biases = [parameter for name, parameter in named if name.endswith("bias")]
@@ -145,7 +145,7 @@ def activation_maps(
     scales: tuple[float, ...] = (1.0,),
     flip: bool = True,
 ) -> Tensor:
-    """Normalised class activation maps of the classes that each image is tagged with.
+    """Normalized class activation maps of the classes that each image is tagged with.
 
     Per scale, every map is passed through ReLU, resized and divided by its maximum, and is averaged with the
     one of the mirrored image (BESTIE released code). With several scales, their sum is divided by its maximum
@@ -153,7 +153,7 @@ def activation_maps(
 
     Args:
         model: a `Classifier`, or anything that returns (logits, maps), in evaluation mode.
-        images: B x 3 x H x W float, normalised, at scale 1 (BESTIE: 321 x 321 whatever the aspect).
+        images: B x 3 x H x W float, normalized, at scale 1 (BESTIE: 321 x 321 whatever the aspect).
         tags: B x C, non-zero where the image has the class.
         size: (height, width) of the result; that of `images` by default.
         scales: factors on H and W.
@@ -167,13 +167,13 @@ def activation_maps(
     total = images.new_zeros((int(present.sum()), *size), dtype=torch.float32)
     for scale in scales:
         scaled = images if scale == 1 else _resize(images, [round(scale * n) for n in images.shape[-2:]])
-        maps = _normalise(_resize(model(scaled)[1].float().relu()[present][:, None], size)[:, 0])
+        maps = _normalize(_resize(model(scaled)[1].float().relu()[present][:, None], size)[:, 0])
         if flip:
             mirrored = model(scaled.flip(-1))[1].flip(-1)
-            maps = (maps + _normalise(_resize(mirrored.float().relu()[present][:, None], size)[:, 0])) / 2
+            maps = (maps + _normalize(_resize(mirrored.float().relu()[present][:, None], size)[:, 0])) / 2
         total += maps
     result = total.new_zeros((*present.shape, *size))
-    result[present] = total if len(scales) == 1 else _normalise(total)
+    result[present] = total if len(scales) == 1 else _normalize(total)
     return result
 
 
@@ -183,7 +183,7 @@ def _resize(images: Tensor, size: list[int] | tuple[int, ...]) -> Tensor:
     return functional.interpolate(images, size=tuple(size), mode="bilinear", align_corners=False)
 
 
-def _normalise(maps: Tensor) -> Tensor:
+def _normalize(maps: Tensor) -> Tensor:
     return maps / (maps.amax(dim=(-2, -1), keepdim=True) + 1e-5)
 
 
@@ -194,7 +194,7 @@ def find_peaks(
     kernel: int = 15,
     smoothing: int = 3,
     top_k: int = 25,
-    threshold: float = 0.1,
+    min_value: float = 0.1,
 ) -> list[Tensor]:
     """Peaks of the smoothed activation maps of the tagged classes: cues of where instances are.
 
@@ -207,7 +207,7 @@ def find_peaks(
         kernel: side of the window, odd, in pixels (BESTIE: 15).
         smoothing: side of the average filter before, odd, zero beyond the border; 1 is none (BESTIE: 3).
         top_k: most peaks kept for a class of an image, the highest (BESTIE: 25).
-        threshold: lowest value of a peak (BESTIE: 0.1). Zero is never a peak.
+        min_value: lowest value of a peak (BESTIE: 0.1). Zero is never a peak.
 
     Returns:
         Per image an n x 4 float32 tensor with rows (x, y, category, confidence): by category, then from high
@@ -220,7 +220,7 @@ def find_peaks(
         return [maps.new_zeros((0, 4)) for _ in present]
     height, width = maps.shape[-2:]
     maps = functional.avg_pool2d(maps, smoothing, stride=1, padding=smoothing // 2)
-    peaks = (maps == _window_maximum(maps, kernel)) & (maps > 0) & (maps >= threshold)
+    peaks = (maps == _window_maximum(maps, kernel)) & (maps > 0) & (maps >= min_value)
     # peaks in one window have equal values, so a rank by position decides between them
     ranks = torch.arange(height * width, 0, -1, device=maps.device, dtype=torch.float32)
     ranks = ranks.view(height, width) * peaks
@@ -240,7 +240,7 @@ def _window_maximum(maps: Tensor, kernel: int) -> Tensor:
 
 def build_classifier(settings: ClassifierTrain, class_count: int, weights: str = "none") -> Classifier:
     """The classifier that settings describe; `weights` fill its backbone (`load_weights`), the head is random."""
-    backbone = build_backbone(settings.backbone, settings.output_stride, settings.normalisation)
+    backbone = build_backbone(settings.backbone, settings.output_stride, settings.normalization)
     load_weights(backbone, weights)
     return Classifier(
         backbone,

@@ -33,7 +33,7 @@ class ClassifierTrain(Training):
     """Channels of the head's convolutions."""
     output_stride: Literal[8, 16, 32] = 8
     """Pixels between the activation maps' cells; paper 8."""
-    head_factor: Annotated[float, Field(gt=0)] = 10.0
+    head_lr_factor: Annotated[float, Field(gt=0)] = 10.0
     """The head learns this many times as fast as the backbone."""
     epochs: Positive = 15
     """Passes over the training images."""
@@ -50,7 +50,7 @@ class ClassifierTrain(Training):
     """Side of the random crop."""
     color_jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1)
     """Brightness, contrast, saturation, hue."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
 
 
@@ -76,7 +76,7 @@ class ClassifierFindPeaks(Settings):
     """Window in pixels of the mean filter before."""
     top_k: Positive = 25
     """Peaks kept per class and image."""
-    threshold: Fraction = 0.5
+    min_value: Fraction = 0.5
     """Smallest value of a peak; supplement 0.5, released code 0.7."""
 
 

@@ -21,7 +21,7 @@ from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.images import Pictures, jitter, random_crop
-from wsis_steps.vision.loop import build_optimizer, grown, train
+from wsis_steps.vision.loop import build_optimizer, ramp, train
 from wsis_steps.vision.models import save_model
 
 STEP = Step("classifier_train", ClassifierTrain, inputs=("images",), outputs=("model", "metrics"))
@@ -45,20 +45,20 @@ class TaggedPictures(Dataset):
         picture = self.pictures.read(i)
         height, width = picture.shape[:2]
         scale = (settings.resize / height, settings.resize / width)
-        geometry = random_crop(rng, height, width, settings.crop, scale, settings.turns)
+        geometry = random_crop(rng, height, width, settings.crop, scale, settings.rot90)
         picture = jitter(rng, geometry.picture(picture), settings.color_jitter)
         return to_tensor(picture), torch.from_numpy(self.images.tags[i].astype(np.float32))
 
 
 def build_loss(settings: ClassifierTrain, iterations: int):
-    """The loss of a training step as a function of (model, batch, iteration), which first sets the alpha of that
+    """The loss of an iteration as a function of (model, batch, iteration), which first sets the alpha of that
     iteration, counted from 1. Multi-label soft margin: the mean over classes of the binary cross entropy.
     """
 
     def loss(model: Classifier, batch: list[torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
-        model.set_alpha(settings.alpha * grown(settings.alpha_ramp, iteration, iterations))
+        model.set_alpha(settings.alpha * ramp(settings.alpha_ramp, iteration, iterations))
         pictures, tags = batch
-        logits, _ = model(model.backbone.normalise(pictures))
+        logits, _ = model(model.backbone.normalize(pictures))
         return {"total": functional.multilabel_soft_margin_loss(logits.float(), tags)}
 
     return loss
@@ -73,7 +73,7 @@ def main(job: Job) -> None:
     if not images.tags[dataset.members].any():
         raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
     model = build_classifier(settings, len(images.class_names), settings.weights).to(device)
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9, nesterov=True)
     iterations = max(settings.epochs * len(dataset) // settings.batch_size, 1)
     train(job, model, optimizer, dataset, build_loss(settings, iterations), iterations, device)

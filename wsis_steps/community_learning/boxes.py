@@ -5,23 +5,23 @@ import math
 import torch
 from torch import Tensor
 
-Deviations = tuple[float, float, float, float]  # of tx, ty, tw, th, by which offsets are divided
+Std = tuple[float, float, float, float]  # of tx, ty, tw, th, by which offsets are divided
 LARGEST = math.log(1000 / 16)  # a proposal grows at most that much, as in R-CNN's successors
 
 
-def to_offsets(proposals: Tensor, targets: Tensor, deviations: Deviations) -> Tensor:
+def to_offsets(proposals: Tensor, targets: Tensor, std: Std) -> Tensor:
     """Offsets (R, 4) tx, ty, tw, th from proposals (R, 4) to targets (R, 4), of centers and sides (equation 14), each
-    divided by its deviation (Fast R-CNN)."""
+    divided by its standard deviation (Fast R-CNN)."""
     x, y, width, height = _centered(proposals)
     to_x, to_y, to_width, to_height = _centered(targets)
     offsets = (to_x - x) / width, (to_y - y) / height, (to_width / width).log(), (to_height / height).log()
-    return torch.stack([offset / deviation for offset, deviation in zip(offsets, deviations, strict=True)], dim=1)
+    return torch.stack([offset / one for offset, one in zip(offsets, std, strict=True)], dim=1)
 
 
-def apply_offsets(proposals: Tensor, offsets: Tensor, deviations: Deviations) -> Tensor:
+def apply_offsets(proposals: Tensor, offsets: Tensor, std: Std) -> Tensor:
     """Boxes (R, 4) that lie by offsets (R, 4) from proposals (R, 4): the inverse of `to_offsets`."""
     x, y, width, height = _centered(proposals)
-    right, down, wider, higher = (offsets[:, k] * deviation for k, deviation in enumerate(deviations))
+    right, down, wider, higher = (offsets[:, k] * one for k, one in enumerate(std))
     x, y = x + right * width, y + down * height
     width, height = width * wider.clamp(max=LARGEST).exp(), height * higher.clamp(max=LARGEST).exp()
     return torch.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], dim=1)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-DEVIATION = 0.01  # of new fully connected layers (section 4.1)
+STD = 0.01  # of new fully connected layers (section 4.1)
 
 
 class Detections(NamedTuple):
@@ -77,8 +77,8 @@ def offsets_of(offsets: Tensor, categories: Tensor) -> Tensor:
 
 
 def linear(before: int, after: int) -> nn.Linear:
-    """A fully connected layer with normal weights of deviation 0.01 and no bias at the start."""
+    """A fully connected layer with normal weights of standard deviation 0.01 and no bias at the start."""
     layer = nn.Linear(before, after)
-    nn.init.normal_(layer.weight, std=DEVIATION)
+    nn.init.normal_(layer.weight, std=STD)
     nn.init.zeros_(layer.bias)
     return layer

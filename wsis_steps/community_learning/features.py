@@ -26,9 +26,9 @@ class Features(nn.Module):
     Attributes: channels, of res2, res3, res4 and res5.
     """
 
-    def __init__(self, name: str, weights: str, normalisation: str, norm: str, roi: str) -> None:
+    def __init__(self, name: str, weights: str, normalization: str, norm: str, roi: str) -> None:
         super().__init__()
-        self.backbone = build_backbone(name, normalisation=normalisation)
+        self.backbone = build_backbone(name, normalization=normalization)
         if norm == "group" and weights != "none" and not _has_statistics(name, weights):
             use_group_norm(self.backbone)
         load_weights(self.backbone, weights)
@@ -43,7 +43,7 @@ class Features(nn.Module):
         self.take = partial(align_regions, aligned=True) if roi == "align" else roi_pool
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """The maps of res2, res3 and res4, (B, channels, h, w) each, of normalised pictures (B, 3, H, W)."""
+        """The maps of res2, res3 and res4, (B, channels, h, w) each, of normalized pictures (B, 3, H, W)."""
         maps, wanted = [], LEVELS[self.backbone.name][:-1]
         for names in self.backbone.levels[: wanted[-1] + 1]:
             for name in names:
@@ -68,10 +68,10 @@ class Features(nn.Module):
 
 
 def use_group_norm(module: nn.Module) -> None:
-    """Puts group normalisation in the place of every batch normalisation, with its scale and shift.
+    """Puts group normalization in the place of every batch normalization, with its scale and shift.
 
     32 groups, or fewer where 32 does not divide the channels. What the running statistics said is lost: the paper does
-    not say how weights for batch normalisation were carried over.
+    not say how weights for batch normalization were carried over.
     """
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
@@ -101,7 +101,7 @@ def in_chunks(function: Callable[..., tuple[Tensor, ...]], size: int, *columns: 
 
 
 def _has_statistics(name: str, weights: str) -> bool:
-    """Whether weights come from a network with batch normalisation, not from one with group normalisation."""
+    """Whether weights come from a network with batch normalization, not from one with group normalization."""
     return any(key.endswith("running_mean") for key in read_weights(name, weights)[1])
 
 

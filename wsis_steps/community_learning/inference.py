@@ -51,12 +51,12 @@ def make_views(model: CommunityNetwork, picture: Tensor, settings: CommunityLear
     """The passes over a picture uint8 (3, h, w): every short side, and each mirrored too."""
     views = []
     height, width = picture.shape[1:]
-    normalised = model.backbone.normalise(picture[None])
+    normalized = model.backbone.normalize(picture[None])
     for short_side in settings.short_sides:
         size = scale_to(height, width, short_side, settings.long_side)
-        resized = normalised
+        resized = normalized
         if (size.height, size.width) != (height, width):
-            resized = functional.interpolate(normalised, (size.height, size.width), mode="bilinear")
+            resized = functional.interpolate(normalized, (size.height, size.width), mode="bilinear")
         scale = torch.tensor([size.width / width, size.height / height] * 2, device=picture.device)
         for mirrored in (False, True) if settings.flip else (False,):
             maps = model(resized.flip(-1) if mirrored else resized)
@@ -82,9 +82,9 @@ def detect(
         scores, classes = scores.masked_fill(~tags, 0).max(dim=1)
         scores[seeds.rows], classes[seeds.rows] = seeds.scores, seeds.categories - 1
     if model.settings.regression != "none":
-        deviations = model.settings.offset_deviations
+        std = model.settings.offset_std
         moved = [
-            view.back(apply_offsets(view.boxes(boxes), offsets_of(output.offsets.float(), classes + 1), deviations))
+            view.back(apply_offsets(view.boxes(boxes), offsets_of(output.offsets.float(), classes + 1), std))
             for view, output in zip(views, outputs, strict=True)
         ]
         boxes = torch.stack(moved).mean(dim=0)
@@ -95,7 +95,7 @@ def keep_best(found: Found, height: int, width: int, settings: CommunityLearning
     """What thresholds and non-maximum suppression leave, within an image of (height, width), best first."""
     boxes = clip_boxes_to_image(found.boxes, (height, width))
     sides = boxes[:, 2:] - boxes[:, :2]
-    usable = ((found.scores >= settings.score_threshold) & (found.scores > 0) & (sides >= 1).all(dim=1)).nonzero()[:, 0]
+    usable = ((found.scores >= settings.min_score) & (found.scores > 0) & (sides >= 1).all(dim=1)).nonzero()[:, 0]
     kept = batched_nms(boxes[usable], found.scores[usable], found.categories[usable], settings.nms)
     rows = usable[kept[: settings.detections]]
     return Found(boxes[rows], found.categories[rows], found.scores[rows])

@@ -33,7 +33,7 @@ class ActivationBranch(nn.Module):
         self.background, self.smoothing, self.sigma = background, smoothing, sigma
 
     def forward(self, features: Tensor, categories: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (n, 1 + C), or (n, C) without background, and normalised maps (n, T, T) of given categories.
+        """Logits (n, 1 + C), or (n, C) without background, and normalized maps (n, T, T) of given categories.
 
         features: (n, channels, T, T); categories: int64 (n,), 0 = background. Without a background class the map of a
         background region is 0.

@@ -38,7 +38,7 @@ class CommunityNetwork(nn.Module):
         super().__init__()
         self.settings = settings
         self.features = Features(
-            settings.backbone, weights, settings.normalisation, settings.norm, settings.roi
+            settings.backbone, weights, settings.normalization, settings.norm, settings.roi
         )  # fmt: skip
         channels = self.features.channels
         self.detector = Detector(
@@ -67,11 +67,11 @@ class CommunityNetwork(nn.Module):
 
     @property
     def backbone(self) -> nn.Module:
-        """The feature extractor, which normalises pictures."""
+        """The feature extractor, which normalizes pictures."""
         return self.features.backbone
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """The maps of res2, res3 and res4 of normalised pictures (B, 3, H, W)."""
+        """The maps of res2, res3 and res4 of normalized pictures (B, 3, H, W)."""
         return self.features(pictures)
 
     def detect(self, maps: list[Tensor], regions: Tensor, chunk: int) -> Detections:
@@ -105,13 +105,13 @@ class CommunityNetwork(nn.Module):
 
         return Masks(*in_chunks(segment, chunk, regions, categories))
 
-    def parameter_groups(self, learning_rate: float, head_factor: float, bias_factor: float) -> list[dict]:
-        """Groups for an optimiser: weights and biases of the backbone and of the new layers (paper: one rate for all;
+    def parameter_groups(self, learning_rate: float, head_lr_factor: float, bias_lr_factor: float) -> list[dict]:
+        """Groups for an optimizer: weights and biases of the backbone and of the new layers (paper: one rate for all;
         OICR's released code: factors 1, 2, 10 and 20)."""
         groups: dict[float, list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
-            factor = 1.0 if name.startswith("features.") else head_factor
-            factor *= bias_factor if name.endswith("bias") else 1.0
+            factor = 1.0 if name.startswith("features.") else head_lr_factor
+            factor *= bias_lr_factor if name.endswith("bias") else 1.0
             if parameter.requires_grad:
                 groups.setdefault(learning_rate * factor, []).append(parameter)
         return [{"params": chosen, "lr": rate} for rate, chosen in groups.items()]

@@ -61,7 +61,7 @@ def regression_term(
         targets = cluster_boxes(boxes, scores, truths, settings.cluster_overlap)
     overlaps, nearest = match(boxes, targets)
     offsets = offsets_of(outputs.offsets, truths.categories[nearest])
-    wanted = to_offsets(boxes, targets[nearest], settings.offset_deviations)
+    wanted = to_offsets(boxes, targets[nearest], settings.offset_std)
     return regression_loss(offsets, wanted, overlaps > settings.regression_overlap)
 
 
@@ -74,7 +74,7 @@ def regressed(
     if settings.regression == "none":
         return chosen
     offsets = offsets_of(outputs.offsets.detach().float()[sample.rows], sample.categories.clamp(min=1))
-    moved = clip_boxes_to_image(apply_offsets(chosen, offsets, settings.offset_deviations), size)
+    moved = clip_boxes_to_image(apply_offsets(chosen, offsets, settings.offset_std), size)
     usable = (sample.categories > 0) & (moved[:, 2:] - moved[:, :2] >= 1).all(dim=1)
     return torch.where(usable[:, None], moved, chosen)
 
@@ -86,7 +86,7 @@ def image_terms(
     boxes, tags = sample["boxes"], sample["tags"]
     terms = refinement_terms(outputs, boxes, tags, settings)
     scores = refined_scores(outputs.refined.detach())[:, 1:]
-    foreground = find_foreground(scores, boxes, tags, settings.foreground_nms, settings.foreground_share)
+    foreground = find_foreground(scores, boxes, tags, settings.foreground_nms, settings.min_foreground_share)
     if settings.regression != "none":
         terms["regression"] = regression_term(outputs, boxes, scores, foreground, settings)
     chosen = sample_proposals(
@@ -128,7 +128,7 @@ def batch_loss(model: CommunityNetwork, batch: list[dict[str, Tensor]], iteratio
     batch: samples with picture uint8 (3, h, w), boxes float (R, 4) in its pixels and tags bool (C,).
     """
     settings = model.settings
-    maps = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalise))
+    maps = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalize))
     boxes = [sample["boxes"] for sample in batch]
     outputs = model.detect(maps, to_regions(boxes), settings.roi_chunk)
     parts = (part.split([len(part) for part in boxes]) for part in outputs)

@@ -11,7 +11,7 @@ from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.agreement import places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.proposals import Proposals
-from wsis_steps.vision.images import Geometry, Pictures, flip_and_turn, resize_by
+from wsis_steps.vision.images import Geometry, Pictures, flip_and_rot90, resize_by
 
 
 class TrainingSamples(Dataset):
@@ -32,7 +32,7 @@ class TrainingSamples(Dataset):
         i = self.members[index]
         picture = self.pictures.read(i)
         scaled = scale_to(*picture.shape[:2], int(rng.choice(settings.short_sides)), settings.long_side)
-        geometry = scaled.then(flip_and_turn(rng, scaled.height, scaled.width, settings.turns))
+        geometry = scaled.then(flip_and_rot90(rng, scaled.height, scaled.width, settings.rot90))
         boxes = boxes_of(self.proposals, int(self.places[i]))
         if len(boxes) > settings.max_proposals:
             boxes = boxes[np.sort(rng.choice(len(boxes), settings.max_proposals, replace=False))]

@@ -16,18 +16,18 @@ class CommunityLearningTrain(Training):
     backbone: Literal["small", "mobilenet_v2", "resnet50"] = "resnet50"
     """Feature extractor."""
     norm: Literal["group", "frozen"] = "group"
-    """group: every batch normalisation of the backbone becomes group normalisation, with its scale and shift; frozen:
-    batch normalisation keeps the statistics of the weights. Paper: group, for its batches of two."""
+    """group: every batch normalization of the backbone becomes group normalization, with its scale and shift; frozen:
+    batch normalization keeps the statistics of the weights. Paper: group, for its batches of two."""
     proposals: Literal["selective_search", "imported"] = "selective_search"
     """Boxes that may hold an object; paper: Selective Search. imported: those of proposals_import_proposals."""
     iterations: Positive = 120_000
-    """Steps of the optimiser."""
+    """Training iterations."""
     batch_size: Positive = 2
     accumulation: Positive = 1
     """Parts that a batch goes through the network in, so that a larger one fits into memory; divides batch_size."""
-    head_factor: Annotated[float, Field(gt=0)] = 1.0
+    head_lr_factor: Annotated[float, Field(gt=0)] = 1.0
     """New layers learn this many times as fast as the backbone; paper: 1, OICR's code: 10 for refinement heads."""
-    bias_factor: Annotated[float, Field(gt=0)] = 1.0
+    bias_lr_factor: Annotated[float, Field(gt=0)] = 1.0
     """Biases learn this many times as fast as weights; paper: not stated, OICR's code: 2."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "drop"
@@ -36,7 +36,7 @@ class CommunityLearningTrain(Training):
     """Pixels; the shorter side after resizing is one of these, drawn at random."""
     long_side: Positive = 2000
     """Pixels; the longer side is at most this, whatever the shorter would be."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
     max_proposals: Positive = 4000
     """Of an image with more, this many are drawn at random each time; paper: all."""
@@ -55,7 +55,7 @@ class CommunityLearningTrain(Training):
     """Proposals below this IoU with every seed teach nothing; OICR and paper 0, PCL 0.1."""
     foreground_nms: Fraction = 0.3
     """IoU of the suppression that leaves the foreground proposals."""
-    foreground_share: Fraction = 0.5
+    min_foreground_share: Fraction = 0.5
     """Foreground proposals have at least this share of their class's highest score; paper: not stated."""
     foreground_overlap: Fraction = 0.5
     """Proposals with this IoU with a foreground proposal are objects in mask generation; paper: not stated."""
@@ -74,7 +74,7 @@ class CommunityLearningTrain(Training):
     weighted by their scores."""
     cluster_overlap: Fraction = 0.3
     """IoU from which a proposal is near the best one, for regression_target: cluster."""
-    offset_deviations: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
+    offset_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
     """Offsets are divided by these; paper: not stated, those of Fast R-CNN."""
     regressor_width: Positive = 1024
     """Units of the regressor's first layer; paper: not stated."""
@@ -130,7 +130,7 @@ class CommunityLearningInfer(Settings):
     """Each pass also on the mirrored picture."""
     nms: Fraction = 0.3
     """Box overlap above which the weaker detection of a class goes."""
-    score_threshold: Fraction = 1e-3
+    min_score: Fraction = 1e-3
     """Detections with a lower score are left out; paper: not stated."""
     detections: Positive = 100
     """Detections an image at most; paper: not stated."""

@@ -39,7 +39,7 @@ def main(job: Job) -> None:
     dataset = TrainingSamples(images, proposals, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = CommunityNetwork(settings, len(images.class_names), weights).to(device)
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor, settings.bias_factor)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor, settings.bias_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)
     train(job, model, optimizer, dataset, batch_loss, settings.iterations, device, list, settings.accumulation)
     supervision = {"tags", *proposals.supervision}

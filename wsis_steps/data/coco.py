@@ -115,7 +115,7 @@ def _read_masks(image: _Image) -> _Masks:
 @dataclass(frozen=True)
 class CocoTruth:
     """The `truth` of a COCO data set: all masks in flat arrays, so that it pickles in one piece (about 200 MB
-    for COCO's training split: hand it to a pool once, as an initialiser's argument, not with each task)."""
+    for COCO's training split: hand it to a pool once, as an initializer's argument, not with each task)."""
 
     rows: dict[str, tuple[int, int, int, int]]  # id -> first row, row after the last, height, width
     counts: bytes

@@ -59,7 +59,7 @@ def main(job: Job) -> None:
         names = candidates(drawing.image)
         place = next((labels.index[name] for name in names if name in labels.index), None)
         if place is None and any(name in images.index for name in names):
-            elsewhere += 1  # an evaluation image: nothing is learnt from it
+            elsewhere += 1  # an evaluation image: nothing is learned from it
         elif place is None:
             problems.add(f"{drawing.where}: there is no image '{drawing.image}' in {images.path}.")
         elif place in corrected:
@@ -77,7 +77,7 @@ def main(job: Job) -> None:
     after = sum(map(len, corrected.values()))
     log.info("%d images corrected: %d instances in place of %d", len(corrected), after, before)
     if elsewhere:
-        log.warning("%d evaluation images were left out: nothing is learnt from them", elsewhere)
+        log.warning("%d evaluation images were left out: nothing is learned from them", elsewhere)
 
 
 if __name__ == "__main__":

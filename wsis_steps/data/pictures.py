@@ -1,7 +1,7 @@
 """Loading any picture right: whatever the file, the result is uint8 RGB as a person would see it.
 
 Rules: EXIF rotation is applied; transparency is laid on white, as a page would show it; 16-bit samples keep
-their high byte; palettes, grey, 1-bit, CMYK and Adobe's inverted CMYK become RGB. Anything that does not
+their high byte; palettes, gray, 1-bit, CMYK and Adobe's inverted CMYK become RGB. Anything that does not
 decode to its end raises `InputError` naming the file, for a half picture would train silently.
 """
 
@@ -117,7 +117,7 @@ def picture_size(path: Path | str) -> tuple[int, int]:
 def encoded(path: Path | str) -> tuple[bytes, int, int]:
     """A file image of the picture that any decoder reads alike, its height and its width in pixels.
 
-    The original bytes where the file is an upright 8-bit RGB or grey JPEG (a grey one is decoded to RGB by
+    The original bytes where the file is an upright 8-bit RGB or gray JPEG (a gray one is decoded to RGB by
     the reader); else a lossless PNG of `load_image`. The picture is decoded once to its end either way, so
     that a truncated file raises `InputError` here and not in a training loop.
     """

@@ -25,7 +25,7 @@ _LEAST_PIXELS = 24
 
 
 def _background(rng: np.random.Generator, size: int, difficulty: float) -> np.ndarray:
-    """Colour noise of several octaves and class-free lines: float32 (size, size, 3) in about 0..1."""
+    """Color noise of several octaves and class-free lines: float32 (size, size, 3) in about 0..1."""
     canvas = np.full((size, size, 3), hsv(rng.random(), rng.uniform(0, 0.5), rng.uniform(0.25, 0.8)), np.float32)
     strength = rng.uniform(0.06, 0.13) * (0.4 + 0.6 * difficulty)
     for octave, cells in enumerate((2, 4, 8, 16, 32)):
@@ -117,8 +117,8 @@ def draw_image(
 
 
 def palette() -> list[int]:
-    """The VOC colour map as 768 integers (R, G, B of entries 0..255): bits of the index dealt out to the
-    channels from the top, so that small indices get bright and distinct colours."""
+    """The VOC color map as 768 integers (R, G, B of entries 0..255): bits of the index dealt out to the
+    channels from the top, so that small indices get bright and distinct colors."""
     index = np.arange(256)[:, None]
     bits = (index >> np.arange(8)) & 1
     colors = np.zeros((256, 3), int)

@@ -1,6 +1,6 @@
 """Imports a PASCAL VOC devkit tree (and, for the augmented training list, SBD's masks).
 
-Tags and boxes come from the XML files. Points are instance centres: where a split's true masks are read, the
+Tags and boxes come from the XML files. Points are instance centers: where a split's true masks are read, the
 mask's centroid moved to its nearest own pixel (BESTIE's point supervision); elsewhere the middle of the XML
 box.
 """

@@ -31,11 +31,11 @@ class InstanceMap:
 
 
 def read_index_png(path: Path) -> np.ndarray:
-    """The palette indices (or grey levels) of a PNG, uint8 HxW."""
+    """The palette indices (or gray levels) of a PNG, uint8 HxW."""
     try:
         with Image.open(path) as picture:
             if picture.mode not in ("P", "L"):
-                raise InputError(f"{path} has mode {picture.mode}; a mask must be a palette or an 8-bit grey PNG.")
+                raise InputError(f"{path} has mode {picture.mode}; a mask must be a palette or an 8-bit gray PNG.")
             return np.array(picture)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None

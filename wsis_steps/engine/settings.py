@@ -11,6 +11,24 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
+RENAMED = {  # keys of older versions, with what they are called now; `threshold` differs from step to step
+    "bias_factor": ("bias_lr_factor",),
+    "cluster_value": ("min_cluster_center",),
+    "foreground_share": ("min_foreground_share",),
+    "head_factor": ("head_lr_factor",),
+    "kernel_normalisation": ("kernel_normalization",),
+    "least_share": ("min_share",),
+    "minimal_score": ("min_score",),
+    "normalisation": ("normalization",),
+    "offset_deviations": ("offset_std",),
+    "pairwise_steps": ("pairwise_iterations",),
+    "refine_threshold": ("min_refined_center",),
+    "score_threshold": ("min_score",),
+    "smallest_segment": ("min_segment",),
+    "threshold": ("min_center", "min_value"),
+    "turns": ("rot90",),
+}
+
 
 class Settings(BaseModel):
     """A section of the configuration: unknown keys are refused, values are not coerced silently."""
@@ -25,14 +43,12 @@ def canonical(settings: dict[str, Any]) -> str:
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """One sentence for all faults that pydantic found, each with its key and the nearest valid one."""
+    """One sentence for all faults that pydantic found, each with its key and its new name or the nearest valid one."""
     faults = []
     for fault in error.errors(include_url=False):
         key = ".".join(map(str, fault["loc"]))
         if fault["type"] == "extra_forbidden":
-            owner = _model_at(model, fault["loc"][:-1])
-            valid = owner.model_fields if owner else ()
-            faults.append(f"there is no key '{key}', {nearest(str(fault['loc'][-1]), valid)}")
+            faults.append(_unknown(key, str(fault["loc"][-1]), _model_at(model, fault["loc"][:-1])))
         elif fault["type"] == "value_error":
             faults.append(f"'{key}': {fault['ctx']['error']}" if key else str(fault["ctx"]["error"]))
         elif fault["type"] == "missing":
@@ -45,6 +61,15 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
             faults.append(f"'{key}' is {fault['input']!r} but {message}")
     text = "; ".join(faults).rstrip(".")
     return f"{text[0].upper()}{text[1:]}." if text.startswith(("runs", "steps", "In ")) else f"In {where}: {text}."
+
+
+def _unknown(key: str, name: str, owner: type[BaseModel] | None) -> str:
+    """A clause about a key that `owner` does not have; `key` is its whole path, `name` the last part."""
+    valid = owner.model_fields if owner else {}
+    for new in RENAMED.get(name, ()):
+        if new in valid:
+            return f"'{key}' is now called '{new}'"
+    return f"there is no key '{key}', {nearest(name, valid)}"
 
 
 def _model_at(model: type[BaseModel], path: tuple) -> type[BaseModel] | None:

@@ -136,7 +136,7 @@ def box_ap50(table: OverlapTable) -> np.ndarray:
 
 
 def corloc(table: OverlapTable) -> np.ndarray:
-    """Correct localisation per class, float64 (classes,), 0 to 1; NaN for classes that no image contains.
+    """Correct localization per class, float64 (classes,), 0 to 1; NaN for classes that no image contains.
 
     Of the images that contain the class, the share whose best-scored box of that class has IoU above 0.5 with
     any true box of it. As OICR measures it on training images; only the top box counts, so no suppression.

@@ -12,7 +12,7 @@ from wsis_steps.exchange.overlay import (
     draw_points,
     enlarge,
 )
-from wsis_steps.report.pictures import class_colors, heat
+from wsis_steps.report.pictures import class_colors, heatmap
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances
@@ -42,12 +42,12 @@ def draw(artifact: Artifact, i: int, picture: np.ndarray, least_score: float) ->
     elif isinstance(artifact, Maps):
         maps, categories = artifact.read(i)
         if artifact.provenance.step == EDGES:
-            return heat(picture, maps / np.float32(255), np.zeros(1, int), ["#ffffff"])
+            return heatmap(picture, maps / np.float32(255), np.zeros(1, int), ["#ffffff"])
         if maps.dtype == np.uint8:
             names, colors = [*names, "unsure"], [*colors, UNSURE_COLOR]
             drawn, present = draw_labels(picture, maps[0], colors[:-1]), np.minimum(maps[maps > 0] - 1, len(colors) - 1)
         else:
-            drawn, present = heat(picture, maps, categories, colors), categories
+            drawn, present = heatmap(picture, maps, categories, colors), categories
     else:
         found = artifact.read(i)
         first = np.arange(min(len(found.boxes), MOST))

@@ -45,7 +45,7 @@ class Labels:
     origin: str
 
 
-def read_labels(instances: Instances, images: Images, minimal_score: float = 0.0) -> Labels:
+def read_labels(instances: Instances, images: Images, min_score: float = 0.0) -> Labels:
     """All images of a file of instances, read one by one; what scores less is left out.
 
     Raises InputError where the two files are of other data, or the file holds no image.
@@ -62,7 +62,7 @@ def read_labels(instances: Instances, images: Images, minimal_score: float = 0.0
         for i, place in enumerate(where.tolist()):
             data = images.encoded(place).tobytes()
             found = instances.read(i)
-            found = found.at(np.flatnonzero(found.scores >= minimal_score))
+            found = found.at(np.flatnonzero(found.scores >= min_score))
             height, width = int(instances.heights[i]), int(instances.widths[i])
             suffix = ".png" if data.startswith(_PNG) else ".jpg"
             yield LabelledImage(instances.ids[i], data, suffix, height, width, found)

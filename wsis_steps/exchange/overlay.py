@@ -104,7 +104,7 @@ def add_legend(drawn: np.ndarray, names: Sequence[str], colors: Sequence[str]) -
 
 
 def draw_labels(picture: np.ndarray, labels: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    """The picture, which may be enlarged, under a label map (0 background, 1 + category, 255 unsure, which is grey)."""
+    """The picture, which may be enlarged, under a label map (0 background, 1 + category, 255 unsure, which is gray)."""
     palette = np.broadcast_to(_rgb(UNSURE_COLOR), (256, 3)).copy()
     palette[1 : 1 + len(colors)] = [_rgb(color) for color in colors]
     labels = _fill(labels, *picture.shape[:2])

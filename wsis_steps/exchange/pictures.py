@@ -18,7 +18,7 @@ def find_images(result: Path) -> Path:
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Writes a grey (h, w) or RGB (h, w, 3) picture and makes its folder; InputError where that cannot be done."""
+    """Writes a gray (h, w) or RGB (h, w, 3) picture and makes its folder; InputError where that cannot be done."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         written = cv2.imwrite(str(path), picture if picture.ndim == 2 else picture[..., ::-1])

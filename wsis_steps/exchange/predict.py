@@ -93,7 +93,7 @@ def inference_settings(trained: dict, short_side: int | None, score: float) -> M
     least, most = trained["min_size"], trained["max_size"]
     if short_side is not None:
         least, most = short_side, round(most * short_side / least)
-    return MaskrcnnInfer(min_size=least, max_size=most, score_threshold=score)
+    return MaskrcnnInfer(min_size=least, max_size=most, min_score=score)
 
 
 def main(options: argparse.Namespace) -> None:

@@ -51,10 +51,10 @@ def prepare(size: int):
 
 def predict(model: SemanticNetwork, pictures: torch.Tensor, flip: bool) -> torch.Tensor:
     """Class probabilities (b, 1 + C, h / 4, w / 4) of uint8 pictures; flip averages with the mirrored ones."""
-    normalised = model.backbone.normalise(pictures)
-    probability = model(normalised).float().softmax(dim=1)
+    normalized = model.backbone.normalize(pictures)
+    probability = model(normalized).float().softmax(dim=1)
     if flip:
-        mirrored = model(normalised.flip(-1)).float().softmax(dim=1)
+        mirrored = model(normalized.flip(-1)).float().softmax(dim=1)
         # a width that is no multiple of four is padded on the right, so the mirror's cells are shifted a little
         probability = (probability + mirrored.flip(-1)) / 2
     return probability

@@ -26,7 +26,7 @@ from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.vision.ranks import divisor
 
 MEANS = ("exponentiated", "weighted")
-NORMALISATIONS = ("per_kernel", "joint")
+NORMALIZATIONS = ("per_kernel", "joint")
 GRADIENTS = ("stop", "full")
 LEAST_SIMILARITY = 2.0**-30  # of any two pixels' appearance: one like no other has the mean of all as its neighbour
 SMALLEST_SUM = 1e-30  # of similarities, so that a pixel without a valid neighbour has sums of 0 by it, not 0 / 0
@@ -175,11 +175,11 @@ class Neighbourhood:
             makes all results float64, all else float32.
         valid: bool (B, h, w), False where padded: such pixels are nobody's neighbours. None: all count.
         mean: `weighted` (Eq. 10) or `exponentiated` (Eq. 12).
-        normalisation: `per_kernel` divides the sums of each kernel by its own weights and keeps the kernels'
+        normalization: `per_kernel` divides the sums of each kernel by its own weights and keeps the kernels'
             weights: the exponent is appearance_weight times one mean plus smoothness_weight times the other. `joint`
             divides the sum of both by the sum of all weights, as Eq. 10 and 12 are written; of the kernels' weights
             only their ratio remains.
-        temperature: the exponent's factor where the normalisation is joint; 1 is Eq. 12, which for 21 classes lets
+        temperature: the exponent's factor where the normalization is joint; 1 is Eq. 12, which for 21 classes lets
             no probability exceed 0.12.
         exclude_self: a pixel is not its own neighbour (paper).
         appearance_weight, smoothness_weight: of the kernels, 0 or more.
@@ -195,7 +195,7 @@ class Neighbourhood:
         valid: Tensor | None = None,
         *,
         mean: Literal["exponentiated", "weighted"] = "exponentiated",
-        normalisation: Literal["per_kernel", "joint"] = "per_kernel",
+        normalization: Literal["per_kernel", "joint"] = "per_kernel",
         temperature: float = 1.0,
         exclude_self: bool = True,
         appearance_weight: float = 10.0,
@@ -205,7 +205,7 @@ class Neighbourhood:
         smoothness_position: float = 0.75,
     ) -> None:
         _check("mean", mean, MEANS)
-        _check("normalisation", normalisation, NORMALISATIONS)
+        _check("normalization", normalization, NORMALIZATIONS)
         if min(appearance_weight, smoothness_weight) < 0 or appearance_weight + smoothness_weight <= 0:
             raise InputError(
                 f"weights of the kernels are 0 or more and not both 0, not {appearance_weight} and {smoothness_weight}"
@@ -219,7 +219,7 @@ class Neighbourhood:
         if valid is not None and valid.shape != self.shape:
             raise InputError(f"pictures of {self.shape} need valid pixels of that shape, not {tuple(valid.shape)}")
         self.dtype = _precise(pictures[:0]).dtype
-        self.valid, self.mean, self.normalisation, self.temperature = valid, mean, normalisation, temperature
+        self.valid, self.mean, self.normalization, self.temperature = valid, mean, normalization, temperature
 
     def log_distribution(self, probabilities: Tensor) -> Tensor:
         """Logarithm of p_neighb, float (B, L, h, w), finite; a gradient flows through it.
@@ -234,7 +234,7 @@ class Neighbourhood:
             values = values.where(self.valid[:, None], 0)
         appearance, smoothness = (kernel(values) for kernel in self.kernels)
         first, second = self.weights
-        if self.normalisation == "joint":
+        if self.normalization == "joint":
             strength = 1 if self.mean == "weighted" else self.temperature
             mean = _divide(appearance * first + smoothness * second, strength)
         else:
@@ -259,7 +259,7 @@ def neighbourhood_loss(
     logits: Tensor, neighbourhood: Neighbourhood, gradient: Literal["stop", "full"] = "stop"
 ) -> Tensor:
     """KL(p || p_neighb) of the predicted probabilities p, its mean over the valid pixels of the batch (Eq. 8); scalar,
-    0 or more, to be minimised.
+    0 or more, to be minimized.
 
     logits: (B, L, h, w) of any floating type, finite or -inf for an impossible class; where it is known which classes
     can be present, the logits of these will do.

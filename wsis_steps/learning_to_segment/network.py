@@ -21,7 +21,7 @@ class SemanticNetwork(nn.Module):
     Every level of the backbone from stride 4 on has a step, coarse to fine. A step doubles the decoder's map
     (bilinear), concatenates the level after a 1x1 convolution and applies two 3x3 convolutions; the coarsest step
     has the level alone. Then a 1x1 convolution gives the logits. Each convolution of the decoder but this last is
-    followed by ReLU and then by batch normalisation, in this order (figure 2).
+    followed by ReLU and then by batch normalization, in this order (figure 2).
 
     Levels are taken as `Backbone` gives them. vgg16's end before the pools and after ReLU, so they are conv5_3 at
     stride 16, conv4_3 at 8 and conv3_3 at 4: 14, 28 and 56 cells for 224 pixels. resnet50 and mobilenet_v2
@@ -32,7 +32,7 @@ class SemanticNetwork(nn.Module):
 
     Args:
         backbone: the pretrained part, with a level of stride 4 (paper: vgg16). Nothing is added to it; where it
-            has batch normalisation of its own, that stays before ReLU.
+            has batch normalization of its own, that stays before ReLU.
         class_count: classes without background.
         skip_width: channels of each level after its 1x1 convolution (not in the paper).
         decoder_width: channels of the 3x3 convolutions (not in the paper). With small and images of about 100 px,
@@ -64,7 +64,7 @@ class SemanticNetwork(nn.Module):
         """Logits of the classes; their softmax is the predicted distribution (equation 3).
 
         Args:
-            images: (B, 3, H, W) float of any size, normalised.
+            images: (B, 3, H, W) float of any size, normalized.
 
         Returns:
             (B, 1 + C, ceil(H / 4), ceil(W / 4)) logits, channel 0 = background; cell (i, j) stands for the pixels
@@ -72,7 +72,7 @@ class SemanticNetwork(nn.Module):
         """
         height, width = images.shape[-2:]
         stride = self.backbone.strides[-1]
-        # a 0 after normalisation is the mean colour
+        # a 0 after normalization is the mean color
         levels = self.backbone(F.pad(images, (0, -width % stride, 0, -height % stride)))
         coarsest, *finer = (skip(level) for skip, level in zip(self.skips, reversed(levels[self.first :]), strict=True))
         maps = self.steps[0](coarsest)
@@ -81,20 +81,20 @@ class SemanticNetwork(nn.Module):
             maps = step(torch.cat([doubled, side], dim=1))
         return self.head(maps)[..., : -(-height // OUTPUT_STRIDE), : -(-width // OUTPUT_STRIDE)]
 
-    def parameter_groups(self, learning_rate: float, head_factor: float = 10) -> list[dict]:
-        """Groups for an optimiser: the backbone, and the new layers, which learn `head_factor` times as fast.
+    def parameter_groups(self, learning_rate: float, head_lr_factor: float = 10) -> list[dict]:
+        """Groups for an optimizer: the backbone, and the new layers, which learn `head_lr_factor` times as fast.
 
         Paper section 5.3: 1e-3 for pretrained layers, 1e-2 for new ones.
         """
         new = nn.ModuleList([self.skips, self.steps, self.head])
         return [
             {"params": list(self.backbone.parameters()), "lr": learning_rate},
-            {"params": list(new.parameters()), "lr": learning_rate * head_factor},
+            {"params": list(new.parameters()), "lr": learning_rate * head_lr_factor},
         ]
 
 
 def _block(before: int, after: int, kernel: int) -> nn.Sequential:
-    # a bias, since normalisation comes only after the ReLU and could not replace it
+    # a bias, since normalization comes only after the ReLU and could not replace it
     return nn.Sequential(
         nn.Conv2d(before, after, kernel, padding=kernel // 2), nn.ReLU(inplace=True), nn.BatchNorm2d(after)
     )
@@ -106,8 +106,8 @@ def build_semantic_network(
     """The network that settings describe; `weights` fill its backbone (`load_weights`), the rest is random.
 
     Raises:
-        InputError: an unknown backbone or normalisation, or weights that are missing or not this backbone's.
+        InputError: an unknown backbone or normalization, or weights that are missing or not this backbone's.
     """
-    backbone = build_backbone(settings.backbone, normalisation=settings.normalisation)
+    backbone = build_backbone(settings.backbone, normalization=settings.normalization)
     load_weights(backbone, weights)
     return SemanticNetwork(backbone, class_count, settings.skip_width, settings.decoder_width)

@@ -37,7 +37,7 @@ class TaggedSamples(Dataset):
         picture = self.pictures.read(i)
         height, width = picture.shape[:2]
         factor = settings.resize / min(height, width) * rng.uniform(*settings.scale)
-        geometry = random_crop(rng, height, width, settings.crop, (factor, factor), settings.turns)
+        geometry = random_crop(rng, height, width, settings.crop, (factor, factor), settings.rot90)
         moved = geometry.picture(picture)
         sample = {
             "picture": to_tensor(distort(rng, moved) if settings.photometric else moved),

@@ -19,10 +19,10 @@ class LearningToSegmentTrain(Training):
     """Channels that a skip connection brings; the paper does not say."""
     decoder_width: Positive = 256
     """Channels of the decoder's convolutions; the paper does not say."""
-    head_factor: Annotated[float, Field(gt=0)] = 10.0
+    head_lr_factor: Annotated[float, Field(gt=0)] = 10.0
     """New layers learn this many times as fast as pretrained ones; paper 10."""
     iterations: Positive = 40_000
-    """Steps of the optimiser."""
+    """Training iterations."""
     batch_size: Positive = 20
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """Of pretrained layers."""
@@ -38,7 +38,7 @@ class LearningToSegmentTrain(Training):
     """Side of the random crop: the network's input in the paper."""
     photometric: bool = False
     """Random brightness, contrast and hue, each with probability 1/2; not in the paper."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
     prior: Literal["bisection", "grid", "none"] = "bisection"
     """How the prior that meets the quotas is found: exactly, by the paper's grid search, or not at all."""
@@ -53,10 +53,10 @@ class LearningToSegmentTrain(Training):
     weight from the start, a class whose objects are thin may vanish before it is learned."""
     mean: Literal["exponentiated", "weighted"] = "exponentiated"
     """Of the neighbours: Eq. 12 or Eq. 10."""
-    kernel_normalisation: Literal["per_kernel", "joint"] = "per_kernel"
+    kernel_normalization: Literal["per_kernel", "joint"] = "per_kernel"
     """Each kernel by its own sum, weights kept, or both by one sum; the paper can be read either way."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Factor on the exponent where kernels are normalised jointly; 1 is Eq. 12 as printed."""
+    """Factor on the exponent where kernels are normalized jointly; 1 is Eq. 12 as printed."""
     exclude_self: bool = True
     """A pixel is not its own neighbour (Eq. 11)."""
     neighbourhood_gradient: Literal["stop", "full"] = "stop"

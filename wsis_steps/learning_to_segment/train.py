@@ -25,7 +25,7 @@ from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import build_optimizer, grown, train
+from wsis_steps.vision.loop import build_optimizer, ramp, train
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.ranks import divisor
 
@@ -47,17 +47,17 @@ def shrink(pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 def neighbourhood_weight(settings: LearningToSegmentTrain, iteration: int) -> float:
     """Lambda at an iteration, counted from 1: constant, or growing from 0 during the first `neighbourhood_ramp`."""
-    return settings.neighbourhood_weight * grown(settings.neighbourhood_ramp, iteration, settings.iterations)
+    return settings.neighbourhood_weight * ramp(settings.neighbourhood_ramp, iteration, settings.iterations)
 
 
 def build_loss(settings: LearningToSegmentTrain, most_tags: int):
-    """The loss of a training step from tags, as a function of (model, batch, iteration).
+    """The loss of an iteration from tags, as a function of (model, batch, iteration).
 
     most_tags: the most tags of an image, which bounds the classes among which the prior is sought.
     """
 
     def loss(model: nn.Module, batch: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
-        logits = model(model.backbone.normalise(batch["picture"])).float()
+        logits = model(model.backbone.normalize(batch["picture"])).float()
         pictures, valid = shrink(batch["picture"], batch["valid"])
         log_prior = adaptive_prior(
             logits,
@@ -74,7 +74,7 @@ def build_loss(settings: LearningToSegmentTrain, most_tags: int):
                 pictures,
                 valid,
                 mean=settings.mean,
-                normalisation=settings.kernel_normalisation,
+                normalization=settings.kernel_normalization,
                 temperature=settings.temperature,
                 exclude_self=settings.exclude_self,
                 appearance_weight=settings.appearance_weight,
@@ -92,7 +92,7 @@ def build_loss(settings: LearningToSegmentTrain, most_tags: int):
 
 def supervised_loss(model: nn.Module, batch: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
     """Cross entropy with the true labels at the picture's resolution, for the upper bound."""
-    logits = model(model.backbone.normalise(batch["picture"])).float()
+    logits = model(model.backbone.normalize(batch["picture"])).float()
     full = functional.interpolate(logits, scale_factor=OUTPUT_STRIDE, mode="bilinear")
     height, width = batch["labels"].shape[1:]
     labels = batch["labels"].long()
@@ -116,7 +116,7 @@ def main(job: Job) -> None:
         raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_semantic_network(settings, len(images.class_names), weights).to(device)
-    groups = model.parameter_groups(settings.learning_rate, settings.head_factor)
+    groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)
     loss = supervised_loss if truth is not None else build_loss(settings, int(tags.sum(axis=1).max()))
     train(job, model, optimizer, dataset, loss, settings.iterations, device)

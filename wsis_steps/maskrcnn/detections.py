@@ -12,7 +12,7 @@ from torchvision.models.detection.transform import resize_boxes
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import describe, encode
 
-MASK_THRESHOLD = 0.5  # Mask R-CNN, section 3.1: masks are binarised at 0.5
+MASK_THRESHOLD = 0.5  # Mask R-CNN, section 3.1: masks are binarized at 0.5
 PIXELS = 1 << 25  # of masks at a time: 100 of a picture of VOC in one go, few of a large one
 
 

@@ -10,7 +10,7 @@ A target, one per image, is a dict of tensors:
     masks    n x H x W uint8, 0 or 1
     weights  n float32 >= 0, optional: factors on the losses of what is matched to the instance, 1 if absent
     ignore   H x W bool, optional: boxes that lie mostly in here never count as background
-    iscrowd  n bool, optional: such instances are not learnt, their masks join `ignore`
+    iscrowd  n bool, optional: such instances are not learned, their masks join `ignore`
 """
 
 from collections import OrderedDict
@@ -55,7 +55,7 @@ class Scale:
         rois: sampled per image in training, at most a quarter of them matched to instances.
         box_width, mask_width, mask_layers: of the two fully connected and the mask head's 3 x 3 layers.
         frozen_levels: levels of a pretrained backbone, from the finest, that are not trained.
-        score_threshold, detections: lowest score and highest number of the detections of an image.
+        min_score, detections: lowest score and highest number of the detections of an image.
     """
 
     min_size: int = 512
@@ -69,25 +69,25 @@ class Scale:
     mask_width: int = 256
     mask_layers: int = 4
     frozen_levels: int = 1
-    score_threshold: float = 0.05
+    min_score: float = 0.05
     detections: int = 100
 
 
 def build_maskrcnn(
-    backbone: str, class_count: int, weights: str = "imagenet", normalisation: str = "imagenet", **scale
+    backbone: str, class_count: int, weights: str = "imagenet", normalization: str = "imagenet", **scale
 ) -> GeneralizedRCNN:
     """A Mask R-CNN with a feature pyramid on the backbone's levels of stride 4 and more.
 
     It is called like torchvision's: model(images, targets) gives a dict of five losses in training, and
     model(images) a list of dicts with boxes, labels (1 + category), scores and masks (n x 1 x H x W in 0..1)
-    in evaluation. Images are a list of 3 x H x W float RGB in 0..1; the network resizes and normalises them.
-    Batch normalisation is fixed with pretrained weights, and trained with none.
+    in evaluation. Images are a list of 3 x H x W float RGB in 0..1; the network resizes and normalizes them.
+    Batch normalization is fixed with pretrained weights, and trained with none.
 
     Args:
         backbone: a name that `build_backbone` knows.
         class_count: number of classes without background.
         weights: what the backbone starts from (`load_weights`); `none` also to load a whole model afterwards.
-        normalisation: of the pixels, where the weights do not bring it (`build_backbone`).
+        normalization: of the pixels, where the weights do not bring it (`build_backbone`).
         scale: fields of `Scale`.
 
     Raises:
@@ -95,7 +95,7 @@ def build_maskrcnn(
     """
     scale = Scale(**scale)
     refuse_mask_weights(weights)
-    body = build_backbone(backbone, normalisation=normalisation)
+    body = build_backbone(backbone, normalization=normalization)
     load_weights(body, weights)
     if weights != "none":
         body.fix_norm()
@@ -136,7 +136,7 @@ def _heads(pyramid: "FeaturePyramid", class_count: int, scale: Scale) -> Weighte
         batch_size_per_image=scale.rois,
         positive_fraction=0.25,
         bbox_reg_weights=None,
-        score_thresh=scale.score_threshold,
+        score_thresh=scale.min_score,
         nms_thresh=0.5,
         detections_per_img=scale.detections,
         mask_roi_pool=RegionPooling(levels, strides, 14),
@@ -146,7 +146,7 @@ def _heads(pyramid: "FeaturePyramid", class_count: int, scale: Scale) -> Weighte
 
 
 def refuse_mask_weights(weights: str) -> None:
-    """Stops weights that have learnt from masks from entering a weakly supervised run.
+    """Stops weights that have learned from masks from entering a weakly supervised run.
 
     Args:
         weights: imagenet, none, the name of published weights, or a path.
@@ -183,7 +183,7 @@ class FeaturePyramid(nn.Module):
         self.strides = (*body.strides[self.first :], 2 * body.strides[-1])
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """B x 3 x H x W normalised float to maps '0', '1', ... and 'pool', each B x channels x h x w."""
+        """B x 3 x H x W normalized float to maps '0', '1', ... and 'pool', each B x channels x h x w."""
         with autocast(images.device):  # what follows is geometry of boxes, which bfloat16 would shift by pixels
             maps = self.body(images)[self.first :]
             levels = self.fpn(OrderedDict((str(i), level) for i, level in enumerate(maps)))
@@ -191,7 +191,7 @@ class FeaturePyramid(nn.Module):
 
 
 class Transform(GeneralizedRCNNTransform):
-    """torchvision's resizing and normalisation, which also resizes ignored regions and sets crowds aside.
+    """torchvision's resizing and normalization, which also resizes ignored regions and sets crowds aside.
 
     Mean and standard deviation are the backbone's; as buffers they are saved and loaded with the model.
     """
@@ -240,7 +240,7 @@ def build_from_settings(
     scale = {name: value for name, value in settings.model_dump().items() if name in names}
     if inference is not None:
         scale |= {name: value for name, value in inference.model_dump().items() if name in names}
-    network = build_maskrcnn(settings.backbone, class_count, weights, settings.normalisation, **scale)
+    network = build_maskrcnn(settings.backbone, class_count, weights, settings.normalization, **scale)
     if inference is not None:
         network.roi_heads.nms_thresh = inference.nms
     return network

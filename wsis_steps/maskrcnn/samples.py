@@ -10,7 +10,7 @@ from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.agreement import places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances
-from wsis_steps.vision.images import Geometry, Pictures, flip_and_turn
+from wsis_steps.vision.images import Geometry, Pictures, flip_and_rot90
 from wsis_steps.vision.masks import decode
 
 
@@ -29,12 +29,12 @@ class LabelledPictures(Dataset):
         index, *place = key
         rng = np.random.default_rng((self.settings.seed, *place))
         picture = self.pictures.read(self.members[index])
-        geometry = flip_and_turn(rng, *picture.shape[:2], self.settings.turns)
+        geometry = flip_and_rot90(rng, *picture.shape[:2], self.settings.rot90)
         target = build_target(self.draw(index, rng), *picture.shape[:2], self.settings, geometry)
         return to_tensor(geometry.picture(picture)), target
 
     def draw(self, index: int, rng: np.random.Generator) -> ImageInstances:
-        """The instances of an image that are learnt this time: all."""
+        """The instances of an image that are learned this time: all."""
         return self.labels.read(index)
 
 
@@ -44,7 +44,7 @@ def build_target(
     """Target tensors of an image after a lossless turn; weak labels and crowds join the ignored region."""
     masks = decode(instances.rles, height, width)
     strength = instances.scores * (1 if instances.weights is None else instances.weights)
-    weak = (strength < settings.minimal_score) | instances.crowd
+    weak = (strength < settings.min_score) | instances.crowd
     ignore = masks[weak].any(axis=0) if weak.any() else np.zeros((height, width), dtype=bool)
     if instances.ignore:
         ignore = ignore | (decode([instances.ignore], height, width)[0] > 0)

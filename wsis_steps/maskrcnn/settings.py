@@ -14,7 +14,7 @@ class MaskrcnnTrain(Training):
     backbone: Literal["small", "mobilenet_v2", "resnet50", "resnet101"] = "resnet50"
     """Feature extractor below the feature pyramid."""
     iterations: Positive = 18_000
-    """Steps of the optimiser."""
+    """Training iterations."""
     batch_size: Positive = 4
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
@@ -43,11 +43,11 @@ class MaskrcnnTrain(Training):
     """Convolutions of the mask head."""
     frozen_levels: Count = 1
     """Levels of a pretrained backbone, from the finest, that are not trained."""
-    turns: bool = False
+    rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
     use_scores: bool = True
     """Weigh each instance by its label's weight and score; false counts all alike."""
-    minimal_score: Fraction = 0.05
+    min_score: Fraction = 0.05
     """Labels below are ignored regions: neither object nor background."""
 
 
@@ -58,7 +58,7 @@ class MaskrcnnInfer(Settings):
     """Shorter side in pixels."""
     max_size: Positive = 800
     """Longer side in pixels at most."""
-    score_threshold: Fraction = 0.05
+    min_score: Fraction = 0.05
     """Detections with a lower score are left out."""
     nms: Fraction = 0.5
     """Box overlap above which the weaker detection goes."""

@@ -21,25 +21,25 @@ from wsis_steps.vision.models import load_model
 
 
 class Convolution(nn.Module):
-    """A convolution with batch normalisation, or (not `normalised`) with a bias in its place."""
+    """A convolution with batch normalization, or (not `normalized`) with a bias in its place."""
 
-    def __init__(self, before: int, after: int, kernel: int, normalised: bool, stride: int = 1, dilation: int = 1):
+    def __init__(self, before: int, after: int, kernel: int, normalized: bool, stride: int = 1, dilation: int = 1):
         super().__init__()
         padding = (kernel - stride + 1) // 2 * dilation
-        self.convolution = nn.Conv2d(before, after, kernel, stride, padding, dilation, bias=not normalised)
-        self.normalisation = nn.BatchNorm2d(after) if normalised else nn.Identity()
+        self.convolution = nn.Conv2d(before, after, kernel, stride, padding, dilation, bias=not normalized)
+        self.normalization = nn.BatchNorm2d(after) if normalized else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.normalisation(self.convolution(features))
+        return self.normalization(self.convolution(features))
 
 
 class Residual(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut."""
 
-    def __init__(self, width: int, normalised: bool, dilation: int = 1):
+    def __init__(self, width: int, normalized: bool, dilation: int = 1):
         super().__init__()
-        self.first = Convolution(width, width, 3, normalised)
-        self.second = Convolution(width, width, 3, normalised, dilation=dilation)
+        self.first = Convolution(width, width, 3, normalized)
+        self.second = Convolution(width, width, 3, normalized, dilation=dilation)
 
     def forward(self, features: Tensor) -> Tensor:
         return (features + self.second(self.first(features).relu_())).relu_()
@@ -50,22 +50,22 @@ class EdgeNetwork(nn.Module):
 
     Args:
         widths: channels of the levels, whose cells are 2, 4, 8, ... pixels wide.
-        normalised: with batch normalisation, for training; without it, as `fused` gives it.
+        normalized: with batch normalization, for training; without it, as `fused` gives it.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 48), normalised: bool = True):
+    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 48), normalized: bool = True):
         super().__init__()
         self.widths = tuple(widths)
         self.stride = 2 ** len(widths)
         coarser = list(zip(widths[:-1], widths[1:], strict=True))
-        self.enter = Convolution(3, widths[0], 6, normalised, stride=2)
-        self.descend = nn.ModuleList(Convolution(fine, coarse, 3, normalised, stride=2) for fine, coarse in coarser)
+        self.enter = Convolution(3, widths[0], 6, normalized, stride=2)
+        self.descend = nn.ModuleList(Convolution(fine, coarse, 3, normalized, stride=2) for fine, coarse in coarser)
         last = len(widths) - 1
         self.encode = nn.ModuleList(
-            Residual(width, normalised, dilation=2 if k == last else 1) for k, width in enumerate(widths)
+            Residual(width, normalized, dilation=2 if k == last else 1) for k, width in enumerate(widths)
         )
-        self.ascend = nn.ModuleList(Convolution(coarse, fine, 1, normalised) for fine, coarse in coarser)
-        self.decode = nn.ModuleList(Convolution(fine, fine, 3, normalised) for fine, _ in coarser)
+        self.ascend = nn.ModuleList(Convolution(coarse, fine, 1, normalized) for fine, coarse in coarser)
+        self.decode = nn.ModuleList(Convolution(fine, fine, 3, normalized) for fine, _ in coarser)
         self.predict = nn.Conv2d(widths[0], 4, 3, padding=1)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -81,12 +81,12 @@ class EdgeNetwork(nn.Module):
         return functional.pixel_shuffle(self.predict(features), 2)[:, 0]
 
     def fused(self) -> "EdgeNetwork":
-        """The same function without batch normalisation: what is saved, and used to find edges."""
-        plain = EdgeNetwork(self.widths, normalised=False)
+        """The same function without batch normalization: what is saved, and used to find edges."""
+        plain = EdgeNetwork(self.widths, normalized=False)
         plain.load_state_dict(self.state_dict(), strict=False)
         for name, module in self.eval().named_modules():
             if isinstance(module, Convolution):
-                plain.get_submodule(name).convolution = fuse_conv_bn_eval(module.convolution, module.normalisation)
+                plain.get_submodule(name).convolution = fuse_conv_bn_eval(module.convolution, module.normalization)
         return plain.eval()
 
 
@@ -99,7 +99,7 @@ def load_network(path: Path) -> EdgeNetwork:
     if not path.is_file():
         raise InputError(f"{path} does not exist; train the weights of learned edges with proposals_train_edges.")
     trained = load_model(path, "proposals_train_edges")
-    network = EdgeNetwork(tuple(trained.settings["widths"]), normalised=False)
+    network = EdgeNetwork(tuple(trained.settings["widths"]), normalized=False)
     try:
         network.load_state_dict({name: value.float() for name, value in trained.state.items()})
     except RuntimeError as error:

@@ -4,7 +4,7 @@ in   images     images.h5
 out  proposals  boxes of the images of this shard, in their order
 
 Uijlings et al., Selective Search for Object Recognition (IJCV 2013), as OpenCV implements it: regions are merged, most
-alike first, in several colour spaces; every region's box is a proposal. Its rank is the number of mergers below it
+alike first, in several color spaces; every region's box is a proposal. Its rank is the number of mergers below it
 times a random number, so small boxes tend to come first. No annotation is used.
 """
 

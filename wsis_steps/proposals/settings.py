@@ -13,7 +13,7 @@ class ProposalsSearchSelectively(Settings):
     """Boxes by Selective Search, as OpenCV has it."""
 
     mode: Literal["fast", "quality"] = "fast"
-    """quality groups by more colour spaces and thresholds: about four times the boxes in three times the time."""
+    """quality groups by more color spaces and thresholds: about four times the boxes in three times the time."""
     min_size: Positive = 20
     """Pixels; boxes with a shorter side are left out."""
     cap: Count = 0
@@ -106,7 +106,7 @@ class ProposalsTrainRanker(Grouping):
     """Folder of BSDS500: images/train and groundTruth/train."""
     seed: Count = 0
     """Of the initial weights and the order of candidates."""
-    smallest_segment: Fraction = 0.001
+    min_segment: Fraction = 0.001
     """Of the picture; what a person drew smaller is no object to be found."""
     candidates: Positive = 4500
     """Taken from each picture, drawn at random."""
@@ -128,7 +128,7 @@ class ProposalsTrainEdges(Training):
     widths: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=6)] = (16, 32, 48, 48)
     """Channels of the levels, whose cells are 2, 4, 8, ... pixels wide."""
     iterations: Positive = 8000
-    """Steps of training; half an hour on one core."""
+    """Training iterations; half an hour on one core."""
     batch_size: Positive = 6
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3

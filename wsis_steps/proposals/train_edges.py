@@ -81,8 +81,8 @@ class DrawnBoundaries(Dataset):
         share = share_of_annotators(segmentations)
         if rng.random() < 0.5:
             picture, share = picture[:, ::-1], share[:, ::-1]
-        turns = int(rng.integers(4))
-        picture, share = np.rot90(picture, turns), np.rot90(share, turns)
+        quarters = int(rng.integers(4))
+        picture, share = np.rot90(picture, quarters), np.rot90(share, quarters)
         picture = jitter(rng, picture, settings.color_jitter)
         return to_tensor(picture), torch.from_numpy(np.ascontiguousarray(share))
 
@@ -100,7 +100,7 @@ def weighted_cross_entropy(logits: Tensor, share: Tensor, few: float, balance: f
 
 
 def build_loss(settings: ProposalsTrainEdges):
-    """The loss of a training step as a function of (model, batch, iteration)."""
+    """The loss of an iteration as a function of (model, batch, iteration)."""
 
     def loss(model: EdgeNetwork, batch: list[Tensor], iteration: int) -> dict[str, Tensor]:
         pictures, share = batch

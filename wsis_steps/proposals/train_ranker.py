@@ -54,7 +54,7 @@ def examples(job: Job) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         image = read_image(settings.root, "train", ids[number])
         contours = find_contours(image.picture, settings.mode, find_edges, settings.gradient_share)
         candidates = find_candidates(image.picture, contours, settings.mode)
-        objects = object_segments(image.segmentations, settings.smallest_segment)
+        objects = object_segments(image.segmentations, settings.min_segment)
         if candidates is None or not len(objects):
             return np.zeros((0, len(FEATURES)), np.float32), np.zeros(0, np.float32)
         chosen = np.random.default_rng((settings.seed, number)).permutation(len(candidates.areas))
@@ -68,9 +68,9 @@ def fit(ranker: Ranker, features: Tensor, values: Tensor, settings: ProposalsTra
     """Trains on features (n, f) and values (n,), by mean squared error."""
     ranker.mean.copy_(features.mean(0))
     ranker.deviation.copy_(features.std(0) + 1e-6)
-    steps = settings.epochs * -(-len(features) // BATCH)
+    iterations = settings.epochs * -(-len(features) // BATCH)
     optimizer = torch.optim.AdamW(ranker.parameters(), weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=iterations)
     for epoch in range(settings.epochs):
         losses = []
         for batch in torch.randperm(len(features)).split(BATCH):

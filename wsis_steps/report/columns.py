@@ -9,7 +9,7 @@ import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.report.gallery import Column
-from wsis_steps.report.pictures import Overlay, heat, instances_overlay, points_overlay, semantic_overlay
+from wsis_steps.report.pictures import Overlay, heatmap, instances_overlay, points_overlay, semantic_overlay
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.images import Images
@@ -70,7 +70,7 @@ class Drawing:
             return semantic_overlay(part.semantic(i), names, self.colors)
         maps, categories = part.read(i)
         found = tuple((int(category), float(map_.max())) for category, map_ in zip(categories, maps, strict=True))
-        return Overlay("", found, heat(picture, maps, categories, self.colors))
+        return Overlay("", found, heatmap(picture, maps, categories, self.colors))
 
 
 def _is_semantic(part: Artifact) -> bool:

@@ -91,7 +91,7 @@ def instances_overlay(
     """Masks in the colors of their classes, each with its outline and name; small ones on top.
 
     With `scored` the name is followed by the score, and the element carries it as `data-s`. Ignored regions are
-    grey. Of more than `MOST` instances the strongest are drawn.
+    gray. Of more than `MOST` instances the strongest are drawn.
     """
     parts = []
     if instances.ignore:
@@ -130,7 +130,7 @@ def _label(name: str, box: np.ndarray, height: int, width: int) -> str:
 
 
 def semantic_overlay(labels: np.ndarray, class_names: Sequence[str], colors: Sequence[str]) -> Overlay:
-    """A label map (h, w; 0 background, 1 + category, 255 unsure) as one region a class; unsure is grey."""
+    """A label map (h, w; 0 background, 1 + category, 255 unsure) as one region a class; unsure is gray."""
     parts, found = [], []
     for value in np.unique(labels[labels > 0]).tolist():
         if value == UNSURE:
@@ -143,8 +143,8 @@ def semantic_overlay(labels: np.ndarray, class_names: Sequence[str], colors: Seq
     return Overlay("".join(parts), tuple(found))
 
 
-def heat(picture: np.ndarray, maps: np.ndarray, categories: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    """Activation maps over a dimmed grey picture.
+def heatmap(picture: np.ndarray, maps: np.ndarray, categories: np.ndarray, colors: Sequence[str]) -> np.ndarray:
+    """Activation maps over a dimmed gray picture.
 
     picture uint8 RGB (h, w, 3), maps (k, h', w') from 0 to 1 and their categories (k,). Each pixel takes the color of
     its strongest class, mixed in by that map's value. Returns uint8 RGB (h, w, 3).

@@ -12,7 +12,7 @@ UNKNOWN = {
 }
 MARKS = (
     "Marks: the color of a class fills its activation maps (the brighter the stronger), its regions of a semantic map "
-    "and its instances; a disc is a cue or a point; grey with a dashed border is unsure or ignored. Names carry the "
+    "and its instances; a disc is a cue or a point; gray with a dashed border is unsure or ignored. Names carry the "
     "score where predictions are scored. Click a picture to see it large."
 )
 KEYS = (

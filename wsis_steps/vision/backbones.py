@@ -2,7 +2,7 @@
 
 Every backbone is a `Backbone`: the same attributes and the same forward, whatever is inside. Parameter names
 of vgg16, resnet50, resnet101 and mobilenet_v2 are torchvision's, so that its files load as they are. How pixels are
-normalised is a property of the weights: mean and standard deviation are buffers, saved and loaded with them.
+normalized is a property of the weights: mean and standard deviation are buffers, saved and loaded with them.
 """
 
 import logging
@@ -20,7 +20,7 @@ from wsis_steps.engine.errors import InputError, nearest
 
 log = logging.getLogger(__name__)
 
-NORMALISATIONS = {
+NORMALIZATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((128 / 255,) * 3, (128 / 255,) * 3),  # (x - 128) / 128 for bytes x
 }
@@ -57,16 +57,16 @@ class Backbone(nn.Module):
         levels: list[list[str]],
         channels: tuple[int, ...],
         strides: tuple[int, ...],
-        normalisation: str,
+        normalization: str,
     ):
         super().__init__()
-        if normalisation not in NORMALISATIONS:
-            raise InputError(f"unknown normalisation '{normalisation}', {nearest(normalisation, NORMALISATIONS)}")
+        if normalization not in NORMALIZATIONS:
+            raise InputError(f"unknown normalization '{normalization}', {nearest(normalization, NORMALIZATIONS)}")
         for layer_name, layer in layers.items():
             self.add_module(layer_name, layer)
         self.name, self.levels, self.channels, self.strides = name, levels, channels, strides
         self.fixed_norm = False
-        mean, std = NORMALISATIONS[normalisation]
+        mean, std = NORMALIZATIONS[normalization]
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("std", torch.tensor(std))
 
@@ -74,7 +74,7 @@ class Backbone(nn.Module):
         """Feature maps, fine to coarse.
 
         Args:
-            images: B x 3 x H x W float, normalised (see `normalise`).
+            images: B x 3 x H x W float, normalized (see `normalize`).
 
         Returns:
             One B x channels[i] x ceil(H / strides[i]) x ceil(W / strides[i]) map per level (vgg16: floor),
@@ -88,7 +88,7 @@ class Backbone(nn.Module):
         return maps
 
     def fix_norm(self) -> None:
-        """From now on batch normalisation keeps its statistics and is not trained (for few images)."""
+        """From now on batch normalization keeps its statistics and is not trained (for few images)."""
         self.fixed_norm = True
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -96,7 +96,7 @@ class Backbone(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Backbone":
-        """As of any module, but fixed batch normalisation stays as in evaluation."""
+        """As of any module, but fixed batch normalization stays as in evaluation."""
         super().train(mode)
         if self.fixed_norm:
             for module in self.modules():
@@ -105,16 +105,16 @@ class Backbone(nn.Module):
         return self
 
     @property
-    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """(mean, std) per RGB channel for pixel values in 0..1, as the loaded weights want them."""
         return tuple(self.mean.tolist()), tuple(self.std.tolist())
 
-    def normalise(self, images: Tensor) -> Tensor:
+    def normalize(self, images: Tensor) -> Tensor:
         """B x 3 x H x W RGB bytes, or float in 0..255, to the network's float32 input."""
         return (images.float() / 255 - self.mean[:, None, None]) / self.std[:, None, None]
 
 
-def build_backbone(name: str, output_stride: int | None = None, normalisation: str = "imagenet") -> Backbone:
+def build_backbone(name: str, output_stride: int | None = None, normalization: str = "imagenet") -> Backbone:
     """A backbone with random weights; `load_weights` fills it.
 
     Args:
@@ -122,11 +122,11 @@ def build_backbone(name: str, output_stride: int | None = None, normalisation: s
         output_stride: stride of the coarsest level; None is the network's own (16, 32, 32, 32, 16). A smaller one
             turns the strides beyond it into dilation. vgg16 with 8 is the classifier of BESTIE: 3 x 3 pool of
             stride 1 after block 4, block 5 with dilation 2 (BESTIE supp. section 3; released code).
-        normalisation: imagenet, or half for weights trained on (x - 128) / 128. Weights saved by a step of
+        normalization: imagenet, or half for weights trained on (x - 128) / 128. Weights saved by a step of
             this package bring their own, which replaces it.
 
     Raises:
-        InputError: unknown name, stride or normalisation.
+        InputError: unknown name, stride or normalization.
     """
     if name not in _BUILDERS:
         raise InputError(f"unknown backbone '{name}', {nearest(name, _BUILDERS)}")
@@ -137,7 +137,7 @@ def build_backbone(name: str, output_stride: int | None = None, normalisation: s
         raise InputError(f"backbone {name} cannot have output stride {output_stride}; valid: {valid}")
     layers, levels, channels, strides = build(output_stride)
     strides = tuple(min(stride, output_stride) for stride in strides)
-    return Backbone(name, layers, levels, channels, strides, normalisation)
+    return Backbone(name, layers, levels, channels, strides, normalization)
 
 
 def load_weights(backbone: Backbone, weights: str) -> None:
@@ -156,7 +156,7 @@ def load_weights(backbone: Backbone, weights: str) -> None:
         return
     path, state = read_weights(backbone.name, weights)
     own = backbone.state_dict()
-    # files from before torch 0.4.1 have no batch counters, and torchvision's have no normalisation
+    # files from before torch 0.4.1 have no batch counters, and torchvision's have no normalization
     optional = {"mean", "std"} | {key for key in own if key.endswith("num_batches_tracked")}
     missing = [key for key in own if key not in state and key not in optional]
     wrong = [k for k, v in state.items() if k not in own or own[k].shape != v.shape]
@@ -247,7 +247,7 @@ def _vgg16(output_stride: int) -> _Parts:
     from torchvision.models.vgg import cfgs, make_layers
 
     features = make_layers(cfgs["D"], batch_norm=False)[:-1]  # the last pool leads to no level
-    _initialise(features)
+    _initialize(features)
     _limit_stride(features, output_stride)
     levels = _cut(features, (4, 9, 16, 23, 30))
     return {"features": features}, levels, (64, 128, 256, 512, 512), (1, 2, 4, 8, 16)
@@ -279,7 +279,7 @@ def _small(output_stride: int) -> _Parts:
     for before, width in zip((3, *channels), channels, strict=False):
         features.append(_convolution(before, width, stride=2))
         features.append(_Residual(_convolution(width, width)))
-    _initialise(features)
+    _initialize(features)
     _limit_stride(features, output_stride)
     return {"features": features}, _cut(features, (2, 4, 6, 8)), channels, (2, 4, 8, 16)
 
@@ -315,7 +315,7 @@ def _cut(features: nn.Sequential, ends: tuple[int, ...]) -> list[list[str]]:
     return [[f"features.{i}" for i in range(a, b)] for a, b in zip((0, *ends), ends, strict=False)]
 
 
-def _initialise(features: nn.Module) -> None:
+def _initialize(features: nn.Module) -> None:
     for module in features.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

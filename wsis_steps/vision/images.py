@@ -1,4 +1,4 @@
-"""Decoding, normalising and augmenting pictures together with their maps and points.
+"""Decoding, normalizing and augmenting pictures together with their maps and points.
 
 An augmentation is one affine map, so a picture is sampled once, however it is scaled, cropped and turned.
 """
@@ -120,23 +120,23 @@ def random_crop(
     width: int,
     size: int,
     scale: tuple[float, float] = (1.0, 1.0),
-    turns: bool = False,
+    rot90: bool = False,
 ) -> Geometry:
     """Random scale, crop or padding to a square of `size` at a random place, horizontal flip, and quarter turns."""
     height, width = max(round(height * scale[0]), 1), max(round(width * scale[1]), 1)
     offset_x = _offset(rng, width, size)
     offset_y = _offset(rng, height, size)
-    turned = flip_and_turn(rng, size, size, turns)
+    turned = flip_and_rot90(rng, size, size, rot90)
     matrix = _compose(turned.matrix, np.array([[scale[1], 0, offset_x], [0, scale[0], offset_y]]))
     return Geometry(matrix, size, size)
 
 
-def flip_and_turn(rng: np.random.Generator, height: int, width: int, turns: bool = False) -> Geometry:
-    """Random horizontal flip and, with `turns`, random quarter turns; no pixel is lost or blended."""
+def flip_and_rot90(rng: np.random.Generator, height: int, width: int, rot90: bool = False) -> Geometry:
+    """Random horizontal flip and, with `rot90`, random quarter turns; no pixel is lost or blended."""
     matrix = np.eye(2, 3)
     if rng.random() < 0.5:
         matrix = np.array([[-1.0, 0, width], [0, 1, 0]])
-    for _ in range(rng.integers(4) if turns else 0):
+    for _ in range(rng.integers(4) if rot90 else 0):
         matrix = _compose(np.array([[0, -1, height], [1, 0, 0]]), matrix)
         height, width = width, height
     return Geometry(matrix, height, width)
@@ -157,10 +157,10 @@ def jitter(rng: np.random.Generator, picture: np.ndarray, strengths: tuple[float
     if not any(strengths):
         return picture
     values = picture.astype(np.float32) * rng.uniform(1 - brightness, 1 + brightness)
-    grey = values @ np.float32([0.299, 0.587, 0.114])
-    values = grey.mean() + (values - grey.mean()) * rng.uniform(1 - contrast, 1 + contrast)
-    grey = values @ np.float32([0.299, 0.587, 0.114])
-    values = grey[..., None] + (values - grey[..., None]) * rng.uniform(1 - saturation, 1 + saturation)
+    gray = values @ np.float32([0.299, 0.587, 0.114])
+    values = gray.mean() + (values - gray.mean()) * rng.uniform(1 - contrast, 1 + contrast)
+    gray = values @ np.float32([0.299, 0.587, 0.114])
+    values = gray[..., None] + (values - gray[..., None]) * rng.uniform(1 - saturation, 1 + saturation)
     return _shift_hue(np.clip(values, 0, 255).astype(np.uint8), rng.uniform(-hue, hue) * 180)
 
 

@@ -35,7 +35,7 @@ from wsis_steps.vision.measures import Speed, Sums
 from wsis_steps.vision.settings import Training
 
 log = logging.getLogger("wsis")
-SEED_STEP = 1_000_003  # between the random numbers of two seeds; more than a training has iterations
+SEED_STRIDE = 1_000_003  # between the random numbers of two seeds; more than a training has iterations
 METRIC_POINTS = 200  # lines in the metrics file of a whole training
 
 
@@ -96,13 +96,13 @@ def rate(settings: Training, iteration: int, iterations: int) -> float:
     return factor
 
 
-def grown(share: float, iteration: int, iterations: int) -> float:
-    """Factor of what grows from 0 to 1 during the first `share` of the training, at an iteration counted from 1."""
+def ramp(share: float, iteration: int, iterations: int) -> float:
+    """Factor that grows from 0 to 1 during the first `share` of the training, at an iteration counted from 1."""
     return min(iteration / (share * iterations), 1) if share else 1
 
 
 def build_optimizer(settings: Training, groups: list[dict[str, Any]], momentum: float, nesterov: bool = False):
-    """torch optimiser over parameter groups; each may have its own `lr`."""
+    """torch optimizer over parameter groups; each may have its own `lr`."""
     common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, **common)
@@ -110,7 +110,7 @@ def build_optimizer(settings: Training, groups: list[dict[str, Any]], momentum: 
 
 
 class Checkpoint:
-    """Model, optimiser, iteration and metrics in `job.work`, with the fingerprint of settings, code and inputs."""
+    """Model, optimizer, iteration and metrics in `job.work`, with the fingerprint of settings, code and inputs."""
 
     def __init__(self, job: Job, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.model, self.optimizer = model, optimizer
@@ -177,21 +177,21 @@ def train(
     iterations: int,
     device: torch.device,
     collate: Callable[[list], Any] | None = None,
-    parts: int = 1,
+    accumulation: int = 1,
 ) -> None:
     """Trains `model` in place, resuming from a checkpoint in `job.work` where one fits.
 
     `dataset[(index, iteration, place)]` is a sample; loss(model, batch, iteration) gives the terms, of which
-    `total` is minimised. The output `metrics` receives the means of the terms as JSON lines.
-    With `parts` above 1 a batch, which must then be a list, goes through the network in so many parts of equal size.
-    Of several ranks (`ranks`) each takes its places of every batch.
+    `total` is minimized. The output `metrics` receives the means of the terms as JSON lines.
+    With `accumulation` above 1 a batch, which must then be a list, goes through the network in so many parts of equal
+    size. Of several ranks (`ranks`) each takes its places of every batch.
     Raises InputError with the terms where a loss is not finite.
     """
     settings: Training = job.settings
-    if settings.batch_size % (ranks.count() * parts):
+    if settings.batch_size % (ranks.count() * accumulation):
         raise InputError(
             f"{job.name}: {ranks.count()} processes cannot share a batch of {settings.batch_size} evenly "
-            f"({parts} parts); take another --ranks."
+            f"({accumulation} parts); take another --ranks."
         )
     if settings.batch_norm == "joint":
         ranks.join_batch_norms(model)
@@ -211,11 +211,11 @@ def train(
     model.train()
     speed = Speed(settings.batch_size)
     for done, batch in enumerate(speed.watch(loader), start=start + 1):
-        number = (settings.seed * SEED_STEP + done) * ranks.count() + ranks.number()
+        number = (settings.seed * SEED_STRIDE + done) * ranks.count() + ranks.number()
         torch.manual_seed(number % 2**32)  # on a CPU torch heeds no more than 32 bits
         for group, base in zip(optimizer.param_groups, bases, strict=True):
             group["lr"] = base * rate(settings, done - 1, iterations)
-        sums.add(advance(model, optimizer, loss, to_device(batch, device), done, device, parts))
+        sums.add(advance(model, optimizer, loss, to_device(batch, device), done, device, accumulation))
         ended = ranks.any_of(job.terminated)
         bar.update()
         if done % sums.every == 0 or done == iterations:
@@ -239,17 +239,17 @@ def advance(
     batch: Any,
     iteration: int,
     device: torch.device,
-    parts: int = 1,
+    accumulation: int = 1,
 ) -> dict[str, torch.Tensor]:
     """One iteration of training; returns the terms of the loss, the mean over the parts of the batch and the ranks."""
     optimizer.zero_grad(set_to_none=True)
     means: dict[str, torch.Tensor] = {}
-    for part in [batch] if parts == 1 else [batch[k::parts] for k in range(parts)]:
+    for part in [batch] if accumulation == 1 else [batch[k::accumulation] for k in range(accumulation)]:
         with autocast(device):
             terms = loss(model, part, iteration)
-        (terms["total"] / parts).backward()
+        (terms["total"] / accumulation).backward()
         for name, value in terms.items():
-            means[name] = means.get(name, 0) + value.detach() / parts
+            means[name] = means.get(name, 0) + value.detach() / accumulation
     averaged = ranks.average_gradients(model.parameters(), means.values())
     optimizer.step()
     return dict(zip(means, averaged, strict=True))

@@ -2,7 +2,7 @@
 
 `--ranks n` of a training starts them by torchrun, which gives each its number in the environment. What they
 compute is what one process would on the whole batch, up to rounding: gradients are means over the ranks, losses that
-are sums over a count divide by the count of all (`divisor`), and batch normalisation takes its statistics over all
+are sums over a count divide by the count of all (`divisor`), and batch normalization takes its statistics over all
 (`join_batch_norms`). Random numbers that a network draws differ between ranks. Where there is one process, nothing here
 does anything.
 """
@@ -86,10 +86,10 @@ def average_gradients(parameters: Iterable[nn.Parameter], more: Iterable[Tensor]
 
 
 class JointBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation whose statistics in training are those of the batches of all ranks together."""
+    """Batch normalization whose statistics in training are those of the batches of all ranks together."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Normalised maps (B, C, h, w); every rank must come here."""
+        """Normalized maps (B, C, h, w); every rank must come here."""
         if not self.training:
             return super().forward(maps)
         values = maps.double() if maps.dtype == torch.float64 else maps.float()
@@ -108,7 +108,7 @@ class JointBatchNorm(nn.BatchNorm2d):
 
 
 def join_batch_norms(model: nn.Module) -> None:
-    """Turns the batch normalisations of a network into joint ones, in place, where there are several ranks."""
+    """Turns the batch normalizations of a network into joint ones, in place, where there are several ranks."""
     if count() > 1:
         for module in model.modules():
             if type(module) is nn.BatchNorm2d:

@@ -1,6 +1,6 @@
 """RoIAlign (He et al., Mask R-CNN, section 3) as matrix products, for training on CPUs.
 
-torchvision's gradient adds up cell by cell, which took a quarter of a training step. The bilinear weights of a region's
+torchvision's gradient adds up cell by cell, which took a quarter of an iteration. The bilinear weights of a region's
 cells are those of its rows times those of its columns, so on small maps two products give the same in a tenth of the
 time.
 """

@@ -26,10 +26,10 @@ class Training(Settings):
     """Set by the run."""
     weights: str = "imagenet"
     """Initial backbone: imagenet, none, classifier (this run's own) or a path."""
-    normalisation: Literal["imagenet", "half"] = "imagenet"
-    """How the pixels were normalised when the weights were made: mean and deviation, or (x - 128) / 128."""
+    normalization: Literal["imagenet", "half"] = "imagenet"
+    """How the pixels were normalized when the weights were made: mean and standard deviation, or (x - 128) / 128."""
     batch_size: Positive = 16
-    """Images a step."""
+    """Images per iteration."""
     batch_norm: Literal["joint", "own"] = "joint"
     """Where several processes train. joint: statistics of the whole batch, as one process has; own: each of its part
     of the batch, which saves them an exchange a layer, but makes the number of GPUs a part of the result."""
@@ -59,6 +59,6 @@ class DenseCrf(Settings):
     bilateral_sxy: Annotated[float, Field(gt=0)] = 50.0
     """Pixels; appearance kernel."""
     bilateral_srgb: Annotated[float, Field(gt=0)] = 5.0
-    """Grey levels; appearance kernel."""
+    """Gray levels; appearance kernel."""
     bilateral_weight: Annotated[float, Field(ge=0)] = 10.0
     """Of the appearance kernel."""

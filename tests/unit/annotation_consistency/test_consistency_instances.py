@@ -57,7 +57,7 @@ def test_instances_equal_greedy_suppression_in_a_loop(kind):
 def test_numbers_and_shares_bound_the_instances():
     labels, qualities = [1, 1, 1, 0, 1], [1.0, 0.9, 0.3, 2.0, 0.2]
     assert chosen(labels, qualities, overlap="smaller") == [[0, 2, 4]]
-    assert chosen(labels, qualities, overlap="smaller", least_share=0.25) == [[0, 2]]
+    assert chosen(labels, qualities, overlap="smaller", min_share=0.25) == [[0, 2]]
     assert chosen(labels, qualities, overlap="smaller", instances=1) == [[0]]
     assert chosen(labels, qualities, overlap="smaller", candidates=2) == [[0]]
 

@@ -1,4 +1,4 @@
-"""Diversities against enumeration of all labellings, and the surrogate of direct loss minimisation against the written
+"""Diversities against enumeration of all labellings, and the surrogate of direct loss minimization against the written
 gradient."""
 
 from functools import partial

@@ -11,7 +11,7 @@ from wsis_steps.annotation_consistency.network import ConditionalNetwork, load_c
 from wsis_steps.annotation_consistency.prediction import masks_in_boxes
 from wsis_steps.annotation_consistency.region_graph import build_graph, cells_of, graph_tensors, with_matrices
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise, Scoring
-from wsis_steps.vision.images import flip_and_turn
+from wsis_steps.vision.images import flip_and_rot90
 from wsis_steps.vision.models import TrainedModel
 from wsis_steps.vision.regions import RegionProposals
 
@@ -47,7 +47,7 @@ def test_a_picture_without_proposals_is_one():
 
 def test_a_turned_graph_has_the_turned_masks():
     masks, _, graph, _ = case(1)
-    geometry = flip_and_turn(np.random.default_rng(3), HEIGHT, WIDTH, turns=True)
+    geometry = flip_and_rot90(np.random.default_rng(3), HEIGHT, WIDTH, rot90=True)
     moved = graph.moved(geometry, np.array([4, 2]))
     turned = np.stack([geometry.labels(mask.astype(np.uint8)) for mask in masks[[4, 2]]]) > 0
     assert np.array_equal(moved.members[:, moved.superpixels], turned)
@@ -117,7 +117,7 @@ def test_gains_equal_the_loops(clip, neighbours, choice):
     *_, tensors = nested(2)
     settings = Scoring(
         neighbours=neighbours, pairwise_choice=choice, pairwise_clip=clip, delta=0.3, edge_scale=2.0, anchors=4,
-        pairwise_steps=2,
+        pairwise_iterations=2,
     )  # fmt: skip
     unary = torch.randn(3, 9, 4, generator=torch.Generator().manual_seed(0))
     found = library.final_scores(unary, tensors, settings)
@@ -142,7 +142,7 @@ def test_without_edges_between_them_a_proposal_follows_its_neighbour_and_behind_
     graph = build_graph(RegionProposals(boxes, np.ones(3, np.float32), superpixels, members), strength, 4, 3)
     tensors = with_matrices(graph_tensors(graph, 1), 12)
     unary = torch.tensor([[[0.0], [-1.0], [-1.0]]])
-    found = library.final_scores(unary, tensors, Scoring(edge_scale=20, pairwise_steps=3))[0, :, 0]
+    found = library.final_scores(unary, tensors, Scoring(edge_scale=20, pairwise_iterations=3))[0, :, 0]
     assert found[0] == 0 and found[1] > -0.2 and found[2] < -0.99
     assert torch.equal(library.final_scores(unary, tensors, Scoring(pairwise=False)), unary)
 
@@ -158,7 +158,7 @@ def test_a_whole_object_grows_along_its_part_and_what_goes_beyond_it_does_not():
     )
     tensors = with_matrices(graph_tensors(build_graph(regions, strength, 4, 4), 1), 16)
     unary = torch.tensor([[[1.0, 2.0], [0.5, 1.0], [0.6, 1.0], [0.0, 0.0]]])
-    settings = Scoring(neighbours="within", edge_scale=5, delta=1, pairwise_steps=1)
+    settings = Scoring(neighbours="within", edge_scale=5, delta=1, pairwise_iterations=1)
     found = library.final_scores(unary, tensors, settings)
     assert torch.equal(found[..., 0], unary[..., 0])  # the background grows along nothing
     part, whole, beyond, apart = found[0, :, 1].tolist()
@@ -234,7 +234,7 @@ def test_noise_is_uniform_on_a_coarse_grid():
 )
 def test_networks_give_a_feature_for_every_cell(settings, stride, width):
     model = network(**settings)
-    features = model(model.backbone.normalise(torch.zeros(2, 3, 33, 50, dtype=torch.uint8)))
+    features = model(model.backbone.normalize(torch.zeros(2, 3, 33, 50, dtype=torch.uint8)))
     assert model.stride == stride and features.shape == (2, width, -(-33 // stride), -(-50 // stride))
     groups = model.parameter_groups(model.backbone, 1e-3, 5)
     assert sum(p.numel() for group in groups for p in group["params"]) == sum(p.numel() for p in model.parameters())

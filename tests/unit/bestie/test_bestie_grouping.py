@@ -11,7 +11,7 @@ from scipy import ndimage
 from wsis_steps.bestie.grouping import (
     gaussian_window,
     group,
-    heat_maps,
+    heatmaps,
     pad_tables,
     pseudo_instances,
     semantic_components,
@@ -179,9 +179,9 @@ def test_gaussian_has_the_released_window():
 
 
 def test_heat_is_cut_at_the_border_and_skips_points_outside():
-    heat = heat_maps(np.array([[0, 0, 0], [-1, 5, 0], [60, 5, 0], [59.4, 39.2, 1]]), 2, (40, 60), sigma=2.5)
-    assert heat[0, 0, 0] == 1 and heat[1, 39, 59] == 1
-    assert np.count_nonzero(heat[0]) == 9**2 and heat.shape == (2, 40, 60)  # radius 8
+    heatmap = heatmaps(np.array([[0, 0, 0], [-1, 5, 0], [60, 5, 0], [59.4, 39.2, 1]]), 2, (40, 60), sigma=2.5)
+    assert heatmap[0, 0, 0] == 1 and heatmap[1, 39, 59] == 1
+    assert np.count_nonzero(heatmap[0]) == 9**2 and heatmap.shape == (2, 40, 60)  # radius 8
 
 
 def test_no_instances_give_empty_targets():

@@ -49,7 +49,7 @@ def test_class_agnostic_networks_have_one_center_map():
 
 
 @pytest.mark.parametrize("name", ["hrnet_w48", "small"])
-def test_sizes_that_do_not_divide_are_filled_up_with_the_mean_colour(name):
+def test_sizes_that_do_not_divide_are_filled_up_with_the_mean_color(name):
     made = network(name).eval()
     images = torch.randn(1, 3, 50, 64)
     with torch.no_grad():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wsis_steps.bestie.centers import CenterRule, find_centers, list_pixels
-from wsis_steps.bestie.grouping import heat_maps, pad_tables, pseudo_instances, semantic_components, targets
+from wsis_steps.bestie.grouping import heatmaps, pad_tables, pseudo_instances, semantic_components, targets
 from wsis_steps.bestie.refinement import (
     draw_centers,
     instances_from_outputs,
@@ -57,9 +57,9 @@ def assert_same(made, expected):
 def test_refined_labels_are_those_of_the_literal_rule(seed, window, gap, offsets, device):
     scenes = [reference.scene(s, offsets=offsets) for s in range(seed, seed + 3)]
     made = refine(**inputs(scenes, device), rule=CenterRule(window=window, cluster_distance=gap))
-    for b, (semantic, logits, heat, way, tags, _) in enumerate(scenes):
+    for b, (semantic, logits, heatmap, way, tags, _) in enumerate(scenes):
         expected = reference.refine(
-            semantic, probability(logits), heat, way, np.flatnonzero(tags), window=window, gap=gap
+            semantic, probability(logits), heatmap, way, np.flatnonzero(tags), window=window, gap=gap
         )
         assert_same([part[b] for part in made], expected)
 
@@ -67,11 +67,11 @@ def test_refined_labels_are_those_of_the_literal_rule(seed, window, gap, offsets
 def test_random_scenes_reach_every_branch_of_the_rule():
     seen = dict.fromkeys(("peaks", "clusters alone", "clusters beside peaks", "none", "too many", "several"), 0)
     for offsets, seed in [(o, s) for o in ("noisy", "specks") for s in (0, 1, 2, 4, 5, 6)]:
-        semantic, _, heat, way, tags, _ = reference.scene(seed, offsets=offsets)
+        semantic, _, heatmap, way, tags, _ = reference.scene(seed, offsets=offsets)
         for category in np.flatnonzero(tags):
             for pixels in reference.components(semantic == category + 1, 50):
-                peaks = reference.peaks(heat[category], pixels, 0.3, 9)
-                centers, _, parts = reference.divide(heat[category], way, pixels, 0.3, 9, 3, 15)
+                peaks = reference.peaks(heatmap[category], pixels, 0.3, 9)
+                centers, _, parts = reference.divide(heatmap[category], way, pixels, 0.3, 9, 3, 15)
                 count = sum(map(bool, parts))
                 seen["peaks"] += bool(peaks)
                 seen["clusters alone"] += not peaks and bool(centers)
@@ -84,8 +84,8 @@ def test_random_scenes_reach_every_branch_of_the_rule():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_class_agnostic_centers_serve_all_classes(seed):
-    semantic, logits, heat, way, tags, _ = reference.scene(seed)
-    scene = semantic, logits, heat.max(axis=0, keepdims=True), way, tags
+    semantic, logits, heatmap, way, tags, _ = reference.scene(seed)
+    scene = semantic, logits, heatmap.max(axis=0, keepdims=True), way, tags
     made = refine(**inputs([scene]))
     expected = reference.refine(semantic, probability(logits), scene[2], way, np.flatnonzero(tags))
     assert_same([part[0] for part in made], expected)
@@ -94,10 +94,10 @@ def test_class_agnostic_centers_serve_all_classes(seed):
 def test_other_rules_are_followed():
     scenes = [reference.scene(s) for s in range(4)]
     rule = CenterRule(window=9, cluster_tolerance=0)
-    made = refine(**inputs(scenes), threshold=0.15, rule=rule, max_instances=100, sigma=3)
-    for b, (semantic, logits, heat, way, tags, _) in enumerate(scenes):
+    made = refine(**inputs(scenes), min_center=0.15, rule=rule, max_instances=100, sigma=3)
+    for b, (semantic, logits, heatmap, way, tags, _) in enumerate(scenes):
         expected = reference.refine(
-            semantic, probability(logits), heat, way, np.flatnonzero(tags), 0.15, 9, 0, sigma=3, most=100
+            semantic, probability(logits), heatmap, way, np.flatnonzero(tags), 0.15, 9, 0, sigma=3, most=100
         )
         assert_same([part[b] for part in made], expected)
 
@@ -240,15 +240,15 @@ def test_a_cluster_around_another_component_has_no_center():
 
 
 def test_clusters_do_not_join_over_corners_or_across_classes():
-    semantic, logits, heat, way, _ = blank()
+    semantic, logits, heatmap, way, _ = blank()
     semantic[:, 120:][semantic[:, 120:] > 0] = 2
     logits = np.zeros((3, *semantic.shape), np.float32)
-    heat = np.full((2, *semantic.shape), 0.06, np.float32)
+    heatmap = np.full((2, *semantic.shape), 0.06, np.float32)
     add_blob(way, 20, 109, [11, 10])  # 21 pixels up to the border
     add_blob(way, 20, 120, [11, 11])  # 22 pixels from the border
     add_blob(way, 30, 60, [20])
     add_blob(way, 31, 80, [19])
-    made = refine(**inputs([(semantic, logits, heat, way, np.ones(2, bool))]))
+    made = refine(**inputs([(semantic, logits, heatmap, way, np.ones(2, bool))]))
     assert (made.centers == 1).sum(dim=(0, 2, 3)).tolist() == [3, 1]
 
 
@@ -315,13 +315,13 @@ def test_rendered_targets_are_the_targets_of_each_image(with_points, device):
         )
 
 
-def test_drawn_centers_are_the_heat_maps_of_each_image():
+def test_drawn_centers_are_the_heatmaps_of_each_image():
     rng = np.random.default_rng(0)
     points = np.column_stack([rng.integers(0, n, 30) for n in (2, 3, 50, 70)])
-    heat = draw_centers(torch.from_numpy(points), (2, 3, 50, 70), sigma=4)
+    heatmap = draw_centers(torch.from_numpy(points), (2, 3, 50, 70), sigma=4)
     for b in range(2):
         own = points[points[:, 0] == b][:, [3, 2, 1]]
-        np.testing.assert_array_equal(heat[b].numpy(), heat_maps(own, 3, (50, 70), sigma=4))
+        np.testing.assert_array_equal(heatmap[b].numpy(), heatmaps(own, 3, (50, 70), sigma=4))
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -352,55 +352,57 @@ def as_set(instances):
 @pytest.mark.parametrize("offsets", ["noisy", "specks"])
 @pytest.mark.parametrize("seed", range(5))
 def test_predicted_instances_are_those_of_the_literal_rule(seed, offsets, device):
-    _, logits, heat, way, _, _ = reference.scene(seed, offsets=offsets)
-    outputs = [torch.from_numpy(part).to(device) for part in (probability(logits), heat, way)]
+    _, logits, heatmap, way, _, _ = reference.scene(seed, offsets=offsets)
+    outputs = [torch.from_numpy(part).to(device) for part in (probability(logits), heatmap, way)]
     found = as_set(instances_from_outputs(**dict(zip(("probability", "centers", "offsets"), outputs, strict=True))))
-    expected = {part[:2]: part[2] for part in reference.instances(probability(logits), heat, way)}
+    expected = {part[:2]: part[2] for part in reference.instances(probability(logits), heatmap, way)}
     assert found == pytest.approx(expected, abs=1e-5) and len(expected) > 1
 
 
 def test_a_component_without_a_center_is_one_predicted_instance():
-    semantic, logits, heat, way, _ = blank()
+    semantic, logits, heatmap, way, _ = blank()
     logits[1] = np.where(semantic, 1, -1)
-    heat[:] = 0.07
+    heatmap[:] = 0.07
     found = instances_from_outputs(
-        probability=torch.from_numpy(probability(logits)), centers=torch.from_numpy(heat), offsets=torch.from_numpy(way)
+        probability=torch.from_numpy(probability(logits)),
+        centers=torch.from_numpy(heatmap),
+        offsets=torch.from_numpy(way),
     )
     assert np.array_equal(found.instance_map, semantic)
     assert found.scores == pytest.approx(0.07 * np.e / (1 + np.e))
 
 
-def centers_of(heat, components=None, window=9):
+def centers_of(heatmap, components=None, window=9):
     """Centers (image, y, x) of (B, H, W) heat in components that by default are the whole pictures."""
-    heat = torch.tensor(heat)
-    components = torch.ones_like(heat, dtype=torch.int32) if components is None else torch.tensor(components)
+    heatmap = torch.tensor(heatmap)
+    components = torch.ones_like(heatmap, dtype=torch.int32) if components is None else torch.tensor(components)
     pixels = list_pixels(components, int(components.max()))
-    rows = torch.zeros(len(heat) * pixels.rows, dtype=torch.long)
+    rows = torch.zeros(len(heatmap) * pixels.rows, dtype=torch.long)
     rule = CenterRule(window=window, cluster_tolerance=0)
-    far = torch.full((len(heat), 2, *heat.shape[1:]), 50.0)
-    found, _ = find_centers(pixels, heat[:, None], far, rows, 0.3, rule)
+    far = torch.full((len(heatmap), 2, *heatmap.shape[1:]), 50.0)
+    found, _ = find_centers(pixels, heatmap[:, None], far, rows, 0.3, rule)
     images = torch.div(found.component, pixels.rows, rounding_mode="floor")
     return [tuple(place) for place in torch.stack([images, found.y, found.x], dim=1).tolist()]
 
 
 def test_a_plateau_has_one_center_its_first_pixel():
-    heat = np.zeros((3, 20, 30), np.float32)
-    heat[0, 5:9, 6:12] = 0.8  # smaller than the window
-    heat[1, 0:3, 25:30] = 0.8  # at the border
-    heat[2, 4:6, 3:9] = heat[2, 14:16, 20:26] = 0.8  # two, further apart than the window
-    assert centers_of(heat) == [(0, 5, 6), (1, 0, 25), (2, 4, 3), (2, 14, 20)]
+    heatmap = np.zeros((3, 20, 30), np.float32)
+    heatmap[0, 5:9, 6:12] = 0.8  # smaller than the window
+    heatmap[1, 0:3, 25:30] = 0.8  # at the border
+    heatmap[2, 4:6, 3:9] = heatmap[2, 14:16, 20:26] = 0.8  # two, further apart than the window
+    assert centers_of(heatmap) == [(0, 5, 6), (1, 0, 25), (2, 4, 3), (2, 14, 20)]
 
 
 def test_a_plateau_wider_than_the_window_has_one_center_too():
-    heat = np.zeros((1, 9, 60), np.float32)
-    heat[0, 4, 5:50] = 0.8
-    assert centers_of(heat) == [(0, 4, 5)]
+    heatmap = np.zeros((1, 9, 60), np.float32)
+    heatmap[0, 4, 5:50] = 0.8
+    assert centers_of(heatmap) == [(0, 4, 5)]
 
 
 def test_equal_heat_in_touching_components_is_a_center_in_each():
-    heat = np.full((1, 8, 8), 0.8, np.float32)
+    heatmap = np.full((1, 8, 8), 0.8, np.float32)
     components = np.repeat([[1] * 4 + [2] * 4], 8, axis=0)[None].astype(np.int32)
-    assert centers_of(heat, components, window=31) == [(0, 0, 0), (0, 0, 4)]
+    assert centers_of(heatmap, components, window=31) == [(0, 0, 0), (0, 0, 4)]
 
 
 def test_a_picture_of_background_has_no_instances():

@@ -29,7 +29,7 @@ def build(tmp_path):
 @pytest.mark.parametrize("crop", [32, 24, 40])
 def test_all_parts_of_a_sample_move_together(build, crop):
     """Every picture has one bright square, which is the labelled one."""
-    dataset = build(crop=crop, turns=True)
+    dataset = build(crop=crop, rot90=True)
     seen = set()
     for number in range(36):
         sample = dataset[(number % 6, number, 0)]

@@ -157,10 +157,10 @@ def test_a_saved_classifier_gives_its_backbone_to_the_next_network(tmp_path):
     assert torch.equal(backbone.features[0][0].weight, model.backbone.features[0][0].weight)
 
 
-def test_the_small_classifier_learns_colours_in_a_few_steps():
+def test_the_small_classifier_learns_colors_in_a_few_steps():
     torch.manual_seed(0)
     model = Classifier(build_backbone("small", 8), 3, head_width=32)
-    optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     tags = torch.eye(3).repeat(4, 1)
     images = 0.3 * torch.randn(12, 3, 32, 32)
     images[:, :, 8:20, 8:20] += tags[:, :, None, None]
@@ -168,9 +168,9 @@ def test_the_small_classifier_learns_colours_in_a_few_steps():
     for _ in range(25):
         loss = functional.multilabel_soft_margin_loss(model(images)[0], tags)
         first = first or loss.item()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert loss.item() < 0.3 * first
 
 
@@ -215,7 +215,7 @@ def test_activation_maps_of_a_mirrored_image_are_mirrored():
     torch.testing.assert_close(activation_maps(model, images.flip(-1), tags), maps.flip(-1), rtol=1e-4, atol=1e-5)
 
 
-def test_several_scales_are_summed_and_normalised_again():
+def test_several_scales_are_summed_and_normalized_again():
     images, tags = torch.randn(2, 3, 16, 16), torch.ones(2, 3)
     single = [activation_maps(Fixed(), images, tags, (16, 16), (s,), flip=False) for s in (1.0, 0.5)]
     both = activation_maps(Fixed(), images, tags, (16, 16), (1.0, 0.5), flip=False)
@@ -230,7 +230,7 @@ def test_images_without_tags_give_zeros():
 # --- peaks
 
 
-def brute_force_peaks(maps, tags, kernel, top_k, threshold):
+def brute_force_peaks(maps, tags, kernel, top_k, min_value):
     """Peaks of maps without equal values in a window, by loops."""
     found = []
     reach = kernel // 2
@@ -239,21 +239,21 @@ def brute_force_peaks(maps, tags, kernel, top_k, threshold):
         for y, x in np.ndindex(maps.shape[1:]):
             window = maps[category, max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
             value = maps[category, y, x]
-            if value >= threshold and value == window.max():
+            if value >= min_value and value == window.max():
                 rows.append((x, y, category, value))
         found += sorted(rows, key=lambda row: -row[3])[:top_k]
     return np.array(found, dtype=np.float32).reshape(-1, 4)
 
 
-@pytest.mark.parametrize(("kernel", "top_k", "threshold"), [(3, 25, 0.1), (5, 3, 0.5), (15, 25, 0.9)])
-def test_peaks_equal_those_of_brute_force(kernel, top_k, threshold):
+@pytest.mark.parametrize(("kernel", "top_k", "min_value"), [(3, 25, 0.1), (5, 3, 0.5), (15, 25, 0.9)])
+def test_peaks_equal_those_of_brute_force(kernel, top_k, min_value):
     rng = np.random.default_rng(kernel)
     maps = np.stack([rng.permutation(20 * 27).reshape(20, 27) / (20 * 27) for _ in range(6)])
     maps = maps.reshape(2, 3, 20, 27).astype(np.float32)
     tags = np.array([[1, 0, 1], [0, 1, 0]])
-    found = find_peaks(torch.tensor(maps), torch.tensor(tags), kernel, 1, top_k, threshold)
+    found = find_peaks(torch.tensor(maps), torch.tensor(tags), kernel, 1, top_k, min_value)
     for image in range(2):
-        expected = brute_force_peaks(maps[image], tags[image], kernel, top_k, threshold)
+        expected = brute_force_peaks(maps[image], tags[image], kernel, top_k, min_value)
         assert len(expected)
         np.testing.assert_array_equal(found[image].numpy(), expected)
 
@@ -300,7 +300,7 @@ def test_peaks_with_many_ties_never_share_a_window_and_are_window_maxima(values)
 def test_without_tags_or_without_values_there_are_no_peaks():
     maps = torch.rand(2, 3, 8, 8)
     assert [p.shape for p in find_peaks(maps, torch.zeros(2, 3))] == [(0, 4), (0, 4)]
-    assert [p.shape for p in find_peaks(maps * 0, torch.ones(2, 3), threshold=0)] == [(0, 4), (0, 4)]
+    assert [p.shape for p in find_peaks(maps * 0, torch.ones(2, 3), min_value=0)] == [(0, 4), (0, 4)]
 
 
 @pytest.mark.parametrize(

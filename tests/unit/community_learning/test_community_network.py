@@ -85,7 +85,7 @@ def test_pseudo_masks_are_where_the_mean_map_is_above_the_threshold_and_give_no_
     assert masks.tolist() == [[[False, True], [False, True]]] and not masks.requires_grad
 
 
-def test_weighted_pooling_is_a_mean_that_favours_the_middle():
+def test_weighted_pooling_is_a_mean_that_favors_the_middle():
     even = weighted_mean(torch.full((2, 3, 7, 7), 4.0), 0.25)
     torch.testing.assert_close(even, torch.full((2, 3), 4.0))
     middle, corner = torch.zeros(1, 1, 7, 7), torch.zeros(1, 1, 7, 7)
@@ -113,7 +113,7 @@ def test_without_background_its_regions_have_no_map():
     assert logits.shape == (3, 3) and not maps[0].any() and maps[1:].any()
 
 
-def test_group_normalisation_takes_the_place_of_every_batch_normalisation():
+def test_group_normalization_takes_the_place_of_every_batch_normalization():
     backbone = build_backbone("resnet50")
     scale = torch.rand(64)
     backbone.bn1.load_state_dict({"weight": scale}, strict=False)
@@ -228,9 +228,9 @@ def test_segmentation_learns_from_the_maps_and_no_detector_without_it():
 def test_pictures_of_several_sizes_are_stacked_with_the_mean_color_around():
     pictures = [sample["picture"] for sample in batch()]
     backbone = build_backbone("small")
-    stacked = stack_pictures(pictures, backbone.normalise)
+    stacked = stack_pictures(pictures, backbone.normalize)
     assert stacked.shape == (2, 3, 48, 48)
-    torch.testing.assert_close(stacked[0, :, :48, :40], backbone.normalise(pictures[0]))
+    torch.testing.assert_close(stacked[0, :, :48, :40], backbone.normalize(pictures[0]))
     assert not stacked[0, :, :, 40:].any() and not stacked[1, :, 32:].any()
 
 
@@ -241,7 +241,7 @@ def test_regions_know_their_image():
 
 def test_learning_rates_of_the_groups():
     model = network(norm="frozen")
-    groups = model.parameter_groups(1e-3, head_factor=10, bias_factor=2)
+    groups = model.parameter_groups(1e-3, head_lr_factor=10, bias_lr_factor=2)
     assert sorted(group["lr"] for group in groups) == pytest.approx([1e-3, 1e-2, 2e-2])  # frozen: no biases below
     listed = [p for group in groups for p in group["params"]]
     assert len(listed) == len(set(listed)) == sum(p.requires_grad for p in model.parameters())
@@ -271,12 +271,12 @@ def test_a_mirrored_picture_has_mirrored_masks():
 def test_what_is_weak_small_outside_or_covered_is_no_detection():
     boxes = torch.tensor([[0, 0, 10, 10], [1, 0, 11, 10], [1, 0, 11, 10], [-5, -5, 0.5, 8], [20, 20, 40, 40]]).float()
     found = Found(boxes, torch.tensor([1, 1, 2, 1, 3]), torch.tensor([0.9, 0.8, 0.7, 0.6, 0.05]))
-    kept = keep_best(found, 30, 30, CommunityLearningInfer(score_threshold=0.1))
+    kept = keep_best(found, 30, 30, CommunityLearningInfer(min_score=0.1))
     assert kept.categories.tolist() == [1, 2] and kept.scores.tolist() == pytest.approx([0.9, 0.7])
-    kept = keep_best(found, 30, 30, CommunityLearningInfer(score_threshold=0.01, detections=3))
+    kept = keep_best(found, 30, 30, CommunityLearningInfer(min_score=0.01, detections=3))
     assert kept.boxes[-1].tolist() == [20, 20, 30, 30]
     nothing = Found(boxes, found.categories, torch.zeros(5))
-    assert len(keep_best(nothing, 30, 30, CommunityLearningInfer(score_threshold=0)).boxes) == 0
+    assert len(keep_best(nothing, 30, 30, CommunityLearningInfer(min_score=0)).boxes) == 0
 
 
 def test_pasted_masks_lie_in_their_boxes():

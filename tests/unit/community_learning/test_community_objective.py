@@ -55,7 +55,7 @@ def test_each_head_learns_from_the_scores_of_the_one_before(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_regressor_learns_the_pseudo_ground_truth_of_its_class(seed, target):
     settings = CommunityLearningTrain(
-        regression="class_specific", regression_target=target, regression_overlap=0.2, offset_deviations=(1, 1, 1, 1)
+        regression="class_specific", regression_target=target, regression_overlap=0.2, offset_std=(1, 1, 1, 1)
     )
     found, boxes = outputs(seed, 30, per_class=True), some_boxes(seed, 30, 30)
     scores = refined_scores(found.refined)[:, 1:]
@@ -99,7 +99,7 @@ class Scripted:
 
 
 def test_views_are_averaged_and_led_back_to_the_image():
-    settings = CommunityLearningTrain(offset_deviations=(1, 1, 1, 1))
+    settings = CommunityLearningTrain(offset_std=(1, 1, 1, 1))
     boxes = torch.tensor([[10.0, 10, 30, 20], [40, 40, 50, 60]])
     right, none = torch.tensor([[0.1, 0, 0, 0]] * 2), torch.zeros(2, 4)
     first, second = outputs(1, 2)._replace(offsets=right), outputs(2, 2)._replace(offsets=none)
@@ -115,7 +115,7 @@ def test_views_are_averaged_and_led_back_to_the_image():
 
 
 def test_of_class_specific_offsets_those_of_the_found_class_count():
-    settings = CommunityLearningTrain(regression="class_specific", offset_deviations=(1, 1, 1, 1))
+    settings = CommunityLearningTrain(regression="class_specific", offset_std=(1, 1, 1, 1))
     boxes, answer = some_boxes(0, 5), outputs(3, 5, per_class=True)
     answer = answer._replace(offsets=answer.offsets / 10)
     view = View(0, torch.ones(4), False, 100)

@@ -149,11 +149,11 @@ def test_the_mean_of_a_cluster_is_that_of_the_boxes_near_its_best_one(seed):
 def test_offsets_are_those_of_the_equation_and_lead_back():
     rng = np.random.default_rng(1)
     proposals, targets = some_boxes(rng, 20), some_boxes(rng, 20)
-    deviations = (0.1, 0.1, 0.2, 0.25)
-    offsets = box_offsets.to_offsets(proposals, targets, deviations)
+    std = (0.1, 0.1, 0.2, 0.25)
+    offsets = box_offsets.to_offsets(proposals, targets, std)
     for row, p, g in zip(offsets, proposals.tolist(), targets.tolist(), strict=True):
-        wanted = np.array(plain.offsets(plain.centered(p), plain.centered(g))) / deviations
+        wanted = np.array(plain.offsets(plain.centered(p), plain.centered(g))) / std
         assert row.tolist() == pytest.approx(wanted, abs=1e-4)
-    back = box_offsets.apply_offsets(proposals, offsets, deviations)
+    back = box_offsets.apply_offsets(proposals, offsets, std)
     torch.testing.assert_close(back, targets, atol=1e-3, rtol=1e-4)
     assert box_offsets.mirror(torch.tensor([[1.0, 2, 5, 6]]), 10).tolist() == [[5, 2, 9, 6]]

@@ -38,11 +38,11 @@ def _zip(members: dict[str, bytes]) -> bytes:
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """Serves `content`; `behaviour` is what it does wrong; `ranges` are the Range headers that it was sent."""
+    """Serves `content`; `behavior` is what it does wrong; `ranges` are the Range headers that it was sent."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.content, self.behaviour, self.ranges = b"", "", []
+        self.content, self.behavior, self.ranges = b"", "", []
         self.url = f"http://127.0.0.1:{self.server_port}/file"
 
 
@@ -51,15 +51,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         server: _Server = self.server
         asked = self.headers.get("Range")
         server.ranges.append(asked)
-        if server.behaviour == "missing":
+        if server.behavior == "missing":
             self.send_error(404, "Not Found")
             return
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and server.behaviour != "no ranges" else 0
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and server.behavior != "no ranges" else 0
         body = server.content[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[:1000] if server.behaviour == "break off" else body)
+        self.wfile.write(body[:1000] if server.behavior == "break off" else body)
 
     def log_message(self, *arguments):
         pass
@@ -107,14 +107,14 @@ def test_single_files_can_be_taken_beside_existing_ones(server, tmp_path):
     assert _names(tmp_path) == ["data/other.txt", "data/set/mine.txt", "data/set/sub/b.txt"]
 
 
-@pytest.mark.parametrize(("behaviour", "ranges"), [("", [None, "bytes=1000-"]), ("no ranges", [None, "bytes=1000-"])])
-def test_a_broken_transfer_goes_on_where_it_stopped(server, tmp_path, behaviour, ranges):
+@pytest.mark.parametrize(("behavior", "ranges"), [("", [None, "bytes=1000-"]), ("no ranges", [None, "bytes=1000-"])])
+def test_a_broken_transfer_goes_on_where_it_stopped(server, tmp_path, behavior, ranges):
     archive = _archive(server, _tar(PICTURES))
-    server.behaviour = "break off"
+    server.behavior = "break off"
     with pytest.raises(InputError, match=r"1\.0 kB of \d+\.\d kB.*run again"):
         download(archive, tmp_path)
     assert _names(tmp_path) == ["small.tar.part"]
-    server.behaviour = behaviour
+    server.behavior = behavior
     download(archive, tmp_path)
     assert _names(tmp_path) == ["data/set/a.txt", "data/set/sub/b.txt"]
     assert server.ranges == ranges
@@ -161,7 +161,7 @@ def test_a_wrong_file_placed_by_hand_is_named_and_left(server, tmp_path):
 
 def test_a_missing_page_no_network_and_a_wrong_address_are_sentences(server, tmp_path):
     archive = _archive(server, _tar(PICTURES))
-    server.behaviour = "missing"
+    server.behavior = "missing"
     with pytest.raises(InputError, match="answers 404"):
         download(archive, tmp_path)
     with socket.socket() as closed:  # a port that nobody listens on

@@ -24,10 +24,10 @@ def test_rgb_png_is_read_exactly(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
-def test_grey_and_palette_become_three_channels(tmp_path, suffix):
-    grey = COLORS[..., 0]
-    Image.fromarray(grey).save(tmp_path / f"g.{suffix}")
-    np.testing.assert_array_equal(load_image(tmp_path / f"g.{suffix}"), np.repeat(grey[..., None], 3, axis=2))
+def test_gray_and_palette_become_three_channels(tmp_path, suffix):
+    gray = COLORS[..., 0]
+    Image.fromarray(gray).save(tmp_path / f"g.{suffix}")
+    np.testing.assert_array_equal(load_image(tmp_path / f"g.{suffix}"), np.repeat(gray[..., None], 3, axis=2))
     indexed = Image.fromarray((np.arange(24 * 40).reshape(24, 40) % 3).astype(np.uint8))
     indexed.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255] + [0] * 759)
     indexed.save(tmp_path / f"p.{suffix}")
@@ -49,7 +49,7 @@ def test_sixteen_bits_keep_the_high_byte(tmp_path, suffix):
     np.testing.assert_array_equal(load_image(tmp_path / f"g.{suffix}"), np.repeat(high[..., None], 3, axis=2))
 
 
-def test_sixteen_bit_colour_keeps_the_high_byte(tmp_path):
+def test_sixteen_bit_color_keeps_the_high_byte(tmp_path):
     deep = COLORS.astype(np.uint16) * 256 + 77
     cv2.imwrite(str(tmp_path / "c.png"), deep[..., ::-1])
     np.testing.assert_array_equal(load_image(tmp_path / "c.png"), COLORS)
@@ -98,7 +98,7 @@ def test_exif_rotation_is_applied(tmp_path, orientation):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])
-def test_cmyk_becomes_the_colours_that_were_meant(tmp_path, suffix):
+def test_cmyk_becomes_the_colors_that_were_meant(tmp_path, suffix):
     # Pillow writes a JPEG the Adobe way, inverted and marked so, and a TIFF the plain way.
     smooth = cv2.resize(COLORS, (80, 48))
     Image.fromarray(smooth).convert("CMYK").save(tmp_path / f"a.{suffix}", quality=100)

@@ -59,7 +59,7 @@ def _truncate_mask(tree, name):
     path.write_bytes(path.read_bytes()[:-60])
 
 
-def _colour_mask(tree, name):
+def _color_mask(tree, name):
     Image.new("RGB", (48, 48)).save(tree / f"SegmentationObject/{name}.png")
 
 
@@ -94,7 +94,7 @@ def _empty_list(tree, name):
         (_map("SegmentationClass", np.zeros((48, 48))), ["object 1 has no class", "{id}.png"]),
         (_map("SegmentationClass", np.full((48, 48), 9)), ["{id}.png", "class value 9", "1..6"]),
         (_truncate_mask, ["SegmentationClass/{id}.png", "cut short or damaged"]),
-        (_colour_mask, ["SegmentationObject/{id}.png", "mode RGB"]),
+        (_color_mask, ["SegmentationObject/{id}.png", "mode RGB"]),
         (_repeat, ["train.txt:7", "'{id}'", "line 1"]),
         (_both_lists, ["val.txt:4", "'{id}'", "train.txt:1"]),
         (_empty_list, ["val.txt lists no image"]),

@@ -45,7 +45,7 @@ def model(tmp_path_factory):
     heads = (network.rpn.head.conv, network.rpn.head.cls_logits, network.roi_heads.box_head)
     layers = [layer for head in heads for layer in head.modules() if hasattr(layer, "weight")]
     for layer in [*layers, network.roi_heads.box_predictor.cls_score]:
-        # as they are initialised, scores differ so little that rounding decides on their order
+        # as they are initialized, scores differ so little that rounding decides on their order
         torch.nn.init.kaiming_normal_(layer.weight)
     made = provenance(step="maskrcnn_train")
     save_model(path, network, made.__class__(**{**made.__dict__, "settings": settings.model_dump_json()}))

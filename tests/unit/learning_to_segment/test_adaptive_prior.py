@@ -25,9 +25,9 @@ def from_differences(differences: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(maps)
 
 
-def normal_scores(mean: float, deviation: float) -> np.ndarray:
+def normal_scores(mean: float, std: float) -> np.ndarray:
     """3,136 differences of a normal distribution: its quantiles, in place of a sample."""
-    return mean + deviation * ndtri((np.arange(56 * 56) + 0.5) / 56**2)
+    return mean + std * ndtri((np.arange(56 * 56) + 0.5) / 56**2)
 
 
 def object_beta(logits: torch.Tensor, **options) -> np.ndarray:
@@ -73,10 +73,10 @@ def offsets_of(log_prior: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("mean", [-40, -12, -3, -1.5, 0, 0.5, 1.2, 4, 15, 70])
-@pytest.mark.parametrize("deviation", [0.01, 1, 3])
+@pytest.mark.parametrize("std", [0.01, 1, 3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_one_class_is_the_root_nearest_to_an_even_prior(mean, deviation, dtype):
-    differences = normal_scores(mean, deviation)
+def test_one_class_is_the_root_nearest_to_an_even_prior(mean, std, dtype):
+    differences = normal_scores(mean, std)
     low, high = (
         brentq(lambda b, share=share: expit(differences + b).mean() - share, -200, 200, xtol=1e-12)
         for share in (OBJECT, 1 - BACKGROUND)
@@ -88,12 +88,12 @@ def test_one_class_is_the_root_nearest_to_an_even_prior(mean, deviation, dtype):
 
 
 @pytest.mark.parametrize(
-    ("mean", "deviation", "beta", "tolerance"),
+    ("mean", "std", "beta", "tolerance"),
     [(0, 1, 0.5, 1e-6), (-3, 2, 0.673, 0.015), (4, 1, 0.0283, 1e-3), (-12, 3, 0.99989, 2e-5), (15, 1, 5e-7, 3e-8)],
 )
-def test_measured_values(mean, deviation, beta, tolerance):
-    sample = np.random.default_rng(1).normal(mean, deviation, 56 * 56)
-    for differences in (normal_scores(mean, deviation), sample):
+def test_measured_values(mean, std, beta, tolerance):
+    sample = np.random.default_rng(1).normal(mean, std, 56 * 56)
+    for differences in (normal_scores(mean, std), sample):
         assert object_beta(from_differences(differences).float()) == pytest.approx(beta, abs=tolerance)
 
 
@@ -109,9 +109,9 @@ def test_grid_is_the_bisection_rounded_to_the_feasible_point(mean, size):
     assert abs(grid - 0.5) >= abs(exact - 0.5) - 1e-9 and abs(grid - exact) < 1 / (size + 1)
 
 
-@pytest.mark.parametrize(("mean", "deviation"), [(-12, 3), (15, 1), (0, 30), (-2, 1), (3, 4)])
-def test_grid_is_the_papers_search(mean, deviation):
-    differences = normal_scores(mean, deviation)
+@pytest.mark.parametrize(("mean", "std"), [(-12, 3), (15, 1), (0, 30), (-2, 1), (3, 4)])
+def test_grid_is_the_papers_search(mean, std):
+    differences = normal_scores(mean, std)
     best = None
     for i in range(1, 20):  # with 19 points, the even and most uneven priors and many that are not feasible
         beta = i / 20

@@ -1,4 +1,4 @@
-"""The segmentation network: shapes, alignment, the layers of figure 2, and the groups for the optimiser."""
+"""The segmentation network: shapes, alignment, the layers of figure 2, and the groups for the optimizer."""
 
 import functools
 import math
@@ -45,7 +45,7 @@ def test_logits_are_at_a_quarter_of_any_size(name, size):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_sizes_that_do_not_divide_are_filled_up_with_the_mean_colour(name):
+def test_sizes_that_do_not_divide_are_filled_up_with_the_mean_color(name):
     images, full = pictures(1, 3, 50, 85), torch.zeros(1, 3, 64, 96)
     full[..., :50, :85] = images
     assert torch.equal(logits(name, images), logits(name, full)[..., :13, :22])
@@ -162,14 +162,14 @@ def test_cells_of_vgg16_lie_in_the_middle_of_their_pixels(axis):
 # --- layers
 
 
-def test_relu_comes_before_normalisation_everywhere_but_at_the_end():
+def test_relu_comes_before_normalization_everywhere_but_at_the_end():
     made = network("vgg16")
     blocks = [*made.skips, *(block for step in made.steps for block in step)]
     assert [[type(layer) for layer in block] for block in blocks] == [[nn.Conv2d, nn.ReLU, nn.BatchNorm2d]] * 9
     assert isinstance(made.head, nn.Conv2d)
 
 
-def test_maps_of_the_decoder_are_normalised_after_their_relu():
+def test_maps_of_the_decoder_are_normalized_after_their_relu():
     """In training a block's output has mean 0 and variance 1, which a ReLU at its end would not leave."""
     made, seen = network("small").train(), []
     handles = [step.register_forward_hook(lambda _, __, output: seen.append(output)) for step in made.steps]
@@ -189,8 +189,8 @@ def test_new_convolutions_start_from_hes_distribution():
     made = SemanticNetwork(build_backbone("small"), 20)
     new = [m for part in (made.skips, made.steps) for m in part.modules() if isinstance(m, nn.Conv2d)]
     for layer, gain in [*((layer, 2) for layer in new), (made.head, 1)]:
-        deviation = math.sqrt(gain / (layer.in_channels * layer.kernel_size[0] ** 2))
-        assert float(layer.weight.detach().std()) == pytest.approx(deviation, rel=0.05)
+        std = math.sqrt(gain / (layer.in_channels * layer.kernel_size[0] ** 2))
+        assert float(layer.weight.detach().std()) == pytest.approx(std, rel=0.05)
         assert not layer.bias.any()
     assert float(made(pictures(4, 3, 64, 64)).detach().std()) == pytest.approx(1, rel=0.3)
 
@@ -223,15 +223,15 @@ def test_groups_have_every_parameter_once_at_its_rate(name):
 def test_weights_of_a_saved_network_fill_the_backbone_of_another(tmp_path):
     saved = network("small")
     torch.save(saved.state_dict(), tmp_path / "model.pt")
-    made = build_semantic_network(settings(normalisation="half"), 5, str(tmp_path / "model.pt"))
+    made = build_semantic_network(settings(normalization="half"), 5, str(tmp_path / "model.pt"))
     pairs = zip(made.backbone.state_dict().values(), saved.backbone.state_dict().values(), strict=True)
     assert all(torch.equal(mine, other) for mine, other in pairs)
     assert made.head.out_channels == 6
 
 
 def test_settings_reach_the_network():
-    made = build_semantic_network(settings(normalisation="half", skip_width=8, decoder_width=24), 2)
-    assert made.backbone.normalisation[0] == pytest.approx((128 / 255,) * 3)
+    made = build_semantic_network(settings(normalization="half", skip_width=8, decoder_width=24), 2)
+    assert made.backbone.normalization[0] == pytest.approx((128 / 255,) * 3)
     assert (made.skips[0][0].out_channels, made.steps[-1][0][0].in_channels, made.head.in_channels) == (8, 32, 24)
 
 

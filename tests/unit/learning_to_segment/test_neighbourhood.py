@@ -18,9 +18,9 @@ from wsis_steps.learning_to_segment.neighbourhood import AppearanceKernel, Neigh
 
 HEIGHT, WIDTH, CLASSES = 7, 9, 4
 SEEDS = st.integers(0, 2**32 - 1)
-MEANS, NORMALISATIONS, SELF = ("exponentiated", "weighted"), ("per_kernel", "joint"), (True, False)
+MEANS, NORMALIZATIONS, SELF = ("exponentiated", "weighted"), ("per_kernel", "joint"), (True, False)
 OPTIONS = [
-    {"mean": m, "normalisation": n, "exclude_self": e} for m, n, e in itertools.product(MEANS, NORMALISATIONS, SELF)
+    {"mean": m, "normalization": n, "exclude_self": e} for m, n, e in itertools.product(MEANS, NORMALIZATIONS, SELF)
 ]
 
 
@@ -55,9 +55,9 @@ def literal_kernels(picture, valid, exclude_self=True, color=13.0, position=20.0
     return appearance, smoothness
 
 
-def literal_distribution(kernels, probabilities, mean, normalisation, weights=(10.0, 3.0), temperature=1.0):
+def literal_distribution(kernels, probabilities, mean, normalization, weights=(10.0, 3.0), temperature=1.0):
     """p_neighb (N, L) of probabilities (N, L)."""
-    if normalisation == "joint":
+    if normalization == "joint":
         total = sum(weight * kernel for weight, kernel in zip(weights, kernels, strict=True))
         average = total @ probabilities / total.sum(1, keepdims=True)
         exponent = temperature * average
@@ -83,11 +83,11 @@ def literal_loss(picture, valid, logits, others=None, **options):
     return total
 
 
-def mean_field(kernels, start, normalisation, **others):
+def mean_field(kernels, start, normalization, **others):
     """Probabilities (N, L) that the mean field's update leaves as they are."""
     current = start
     for _ in range(2000):
-        before, current = current, literal_distribution(kernels, current, "exponentiated", normalisation, **others)
+        before, current = current, literal_distribution(kernels, current, "exponentiated", normalization, **others)
         if np.abs(before - current).max() < 1e-14:
             return current
     raise AssertionError("no fixed point")
@@ -191,10 +191,10 @@ def test_weighted_mean_is_pydensecrfs_up_to_the_lattice():
 
 
 def test_best_mean_field_of_an_explicit_crf_has_no_neighbourhood_loss():
-    """Proposition 3.1: the factorised distribution nearest to the CRF prior of Eq. 13 and 14 meets Eq. 15.
+    """Proposition 3.1: the factorized distribution nearest to the CRF prior of Eq. 13 and 14 meets Eq. 15.
 
     The four pixels are the corners of a rectangle in space and in color, so the weights around each have one sum, and
-    the normalised kernel of Eq. 12 times that sum is the CRF's own.
+    the normalized kernel of Eq. 12 times that sum is the CRF's own.
     """
     corners = np.array([(100, 100, 100), (108, 100, 100), (100, 110, 100), (108, 110, 100)])
     picture, size, classes = corners.T.reshape(3, 2, 2), 4, 3
@@ -214,21 +214,21 @@ def test_best_mean_field_of_an_explicit_crf_has_no_neighbourhood_loss():
     best = minimize(divergence, start, method="BFGS", options={"gtol": 1e-9}).x.reshape(size, classes)
     q = softmax(best, axis=1)
     assert divergence(best) < divergence(np.zeros(size * classes)) - 0.01 and q.max() < 0.99  # neither even nor sure
-    options = {"appearance_weight": weights[0], "smoothness_weight": weights[1], "normalisation": "joint"}
+    options = {"appearance_weight": weights[0], "smoothness_weight": weights[1], "normalization": "joint"}
     made = Neighbourhood(torch.from_numpy(picture)[None].double(), temperature=float(kernel.sum(1)[0]), **options)
     np.testing.assert_allclose(rows(made.log_distribution(to_logits(q, 2, 2).exp())[0].exp()), q, atol=1e-5)
     assert float(neighbourhood_loss(to_logits(q, 2, 2), made)) < 1e-9
     assert float(neighbourhood_loss(torch.from_numpy(start.reshape(1, 2, 2, 3)).permute(0, 3, 1, 2), made)) > 0.01
 
 
-@pytest.mark.parametrize("normalisation", NORMALISATIONS)
-def test_fixed_points_of_the_mean_fields_update_have_no_neighbourhood_loss(normalisation):
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_fixed_points_of_the_mean_fields_update_have_no_neighbourhood_loss(normalization):
     pictures, _, logits = draw(images=1)
     kernels = literal_kernels(pictures[0], np.ones((HEIGHT, WIDTH), bool))
     start = softmax(rows(logits[0]), axis=1)
-    found = mean_field(kernels, start, normalisation, temperature=6.0)
+    found = mean_field(kernels, start, normalization, temperature=6.0)
     assert np.abs(found - 1 / CLASSES).max() > 0.1  # not the fixed point at which all classes are alike
-    made = Neighbourhood(pictures.double(), normalisation=normalisation, temperature=6.0)
+    made = Neighbourhood(pictures.double(), normalization=normalization, temperature=6.0)
     logits_found = to_logits(found).requires_grad_()
     loss = neighbourhood_loss(logits_found, made)
     loss.backward()
@@ -283,11 +283,11 @@ def test_invariants(seed, options):
 
 
 @settings(max_examples=15, deadline=None)
-@given(SEEDS, st.sampled_from(NORMALISATIONS), st.booleans())
-def test_weighted_mean_leaves_one_distribution_for_all_pixels_as_it_is(seed, normalisation, exclude_self):
+@given(SEEDS, st.sampled_from(NORMALIZATIONS), st.booleans())
+def test_weighted_mean_leaves_one_distribution_for_all_pixels_as_it_is(seed, normalization, exclude_self):
     pictures, _, logits = draw(seed)
     same = logits[:, :, :1, :1].expand_as(logits)
-    made = Neighbourhood(pictures, mean="weighted", normalisation=normalisation, exclude_self=exclude_self)
+    made = Neighbourhood(pictures, mean="weighted", normalization=normalization, exclude_self=exclude_self)
     torch.testing.assert_close(made.log_distribution(same.softmax(1)).exp(), same.softmax(1).float())
     assert abs(float(neighbourhood_loss(same, made))) < 1e-5
 
@@ -353,7 +353,7 @@ def test_half_precision_is_computed_in_single_precision():
     ("options", "message"),
     [
         ({"mean": "exponential"}, "nearest is 'exponentiated'"),
-        ({"normalisation": "joined"}, "nearest is 'joint'"),
+        ({"normalization": "joined"}, "nearest is 'joint'"),
         ({"appearance_weight": 0, "smoothness_weight": 0}, "not both 0"),
         ({"smoothness_weight": -1.0}, "0 or more"),
         ({"appearance_color": 0}, "above 0"),

@@ -308,7 +308,7 @@ def test_a_batch_without_any_instance_trains():
 
 
 def test_detections_have_labels_scores_and_masks_of_the_image_s_size():
-    model = small_maskrcnn(score_threshold=0.0, detections=7).eval()
+    model = small_maskrcnn(min_score=0.0, detections=7).eval()
     with torch.no_grad():
         results = model([torch.rand(3, 60, 96), torch.rand(3, 96, 80)])
     for result, size in zip(results, [(60, 96), (96, 80)], strict=True):
@@ -321,7 +321,7 @@ def test_detections_have_labels_scores_and_masks_of_the_image_s_size():
 @pytest.mark.parametrize("pixels", [1, 10_000, 1 << 25])
 def test_detections_a_few_at_a_time_are_those_of_the_model(monkeypatch, pixels):
     monkeypatch.setattr(detections, "PIXELS", pixels)
-    model = small_maskrcnn(score_threshold=0.0, detections=20).eval()
+    model = small_maskrcnn(min_score=0.0, detections=20).eval()
     generator = torch.Generator().manual_seed(2)
     pictures = [torch.randint(256, (3, *size), generator=generator).byte() for size in ((96, 96), (61, 140), (30, 33))]
     with torch.inference_mode():
@@ -351,8 +351,8 @@ def test_pyramid_and_anchors_agree_for_every_backbone(name, strides):
     assert model.roi_heads.box_predictor.cls_score.out_features == 21
 
 
-def test_weights_of_a_tag_classifier_enter_with_their_normalisation(tmp_path):
-    saved = build_backbone("small", 8, normalisation="half")
+def test_weights_of_a_tag_classifier_enter_with_their_normalization(tmp_path):
+    saved = build_backbone("small", 8, normalization="half")
     torch.save({f"backbone.{k}": v for k, v in saved.state_dict().items()}, tmp_path / "classifier.pt")
     model = build_maskrcnn("small", 3, weights=str(tmp_path / "classifier.pt"), **SMALL, frozen_levels=1)
     assert torch.equal(model.backbone.body.features[4][0].weight, saved.features[4][0].weight)
@@ -364,7 +364,7 @@ def test_weights_of_a_tag_classifier_enter_with_their_normalisation(tmp_path):
 
 
 def test_a_saved_model_comes_back_whole_into_one_built_from_none(tmp_path):
-    saved_backbone = build_backbone("small", normalisation="half")
+    saved_backbone = build_backbone("small", normalization="half")
     torch.save({f"backbone.{k}": v for k, v in saved_backbone.state_dict().items()}, tmp_path / "classifier.pt")
     model = build_maskrcnn("small", 3, weights=str(tmp_path / "classifier.pt"), **SMALL).eval()
     again = small_maskrcnn().eval()

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from wsis_steps.engine.errors import InputError, nearest
-from wsis_steps.engine.settings import canonical
+from wsis_steps.engine.settings import RENAMED, canonical
 from wsis_steps.plan.config import load
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.steps import STEPS
@@ -67,8 +67,8 @@ WRONG = {
         "In runs.one.steps.classifier_train: there is no key 'epoch', the nearest is 'epochs'",
     ),
     "a setting out of range": (
-        plain(steps={"classifier_find_peaks": {"threshold": 1.5}}),
-        "'threshold' is 1.5 but should be less than or equal to 1",
+        plain(steps={"classifier_find_peaks": {"min_value": 1.5}}),
+        "'min_value' is 1.5 but should be less than or equal to 1",
     ),
     "a step that all runs share, in a run": (
         with_run(steps={"proposals_search_selectively": {"mode": "quality"}}),
@@ -90,6 +90,51 @@ def test_a_mistake_is_one_sentence_with_the_nearest_valid_value(case):
     text = str(caught.value)
     assert words.lower() in text.lower(), text
     assert "\n" not in text and text.endswith(".") and text[0].isupper() and "pydantic" not in text
+
+
+NOW_CALLED = [
+    ("annotation_consistency_sample", "least_share", "min_share"),
+    ("annotation_consistency_sample", "pairwise_steps", "pairwise_iterations"),
+    ("annotation_consistency_train_conditional", "pairwise_steps", "pairwise_iterations"),
+    ("annotation_consistency_train_conditional", "turns", "rot90"),
+    ("annotation_consistency_train_prediction", "minimal_score", "min_score"),
+    ("bestie_infer", "threshold", "min_center"),
+    ("bestie_infer", "cluster_value", "min_cluster_center"),
+    ("bestie_train", "cluster_value", "min_cluster_center"),
+    ("bestie_train", "refine_threshold", "min_refined_center"),
+    ("bestie_train", "head_factor", "head_lr_factor"),
+    ("classifier_find_peaks", "threshold", "min_value"),
+    ("classifier_train", "head_factor", "head_lr_factor"),
+    ("community_learning_infer", "score_threshold", "min_score"),
+    ("community_learning_train", "bias_factor", "bias_lr_factor"),
+    ("community_learning_train", "foreground_share", "min_foreground_share"),
+    ("community_learning_train", "offset_deviations", "offset_std"),
+    ("learning_to_segment_train", "kernel_normalisation", "kernel_normalization"),
+    ("learning_to_segment_train", "normalisation", "normalization"),
+    ("learning_to_segment_train", "turns", "rot90"),
+    ("maskrcnn_infer", "score_threshold", "min_score"),
+    ("maskrcnn_train", "minimal_score", "min_score"),
+    ("proposals_train_ranker", "smallest_segment", "min_segment"),
+]
+
+
+@pytest.mark.parametrize(("step", "old", "new"), NOW_CALLED)
+def test_the_old_name_of_a_key_leads_to_the_new_one(step, old, new):
+    with pytest.raises(InputError) as caught:
+        load(plain(steps={step: {old: 1}}))
+    assert str(caught.value) == f"In steps.{step}: '{old}' is now called '{new}'."
+
+
+def test_every_new_name_is_a_key_and_no_old_one_is_where_it_was_renamed():
+    named = {(old, new) for _, old, new in NOW_CALLED}
+    assert named == {(old, new) for old, names in RENAMED.items() for new in names}
+    for step in STEPS.values():
+        assert not RENAMED.keys() & step.model_fields.keys()
+
+
+def test_an_old_name_that_a_step_never_had_is_unknown():
+    with pytest.raises(InputError, match=r"there is no key 'threshold', "):
+        load(plain(steps={"bestie_label": {"threshold": 1}}))
 
 
 def test_all_mistakes_are_told_at_once():

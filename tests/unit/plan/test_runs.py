@@ -254,7 +254,7 @@ def test_a_step_that_no_run_needs_has_no_owner():
 
 def test_a_second_round_is_shared_only_where_the_first_was_segmented_alike():
     plain = {"system": "bestie", "rounds": 2}
-    strict = {**plain, "steps": {"bestie_infer": {"threshold": 0.5}}}
+    strict = {**plain, "steps": {"bestie_infer": {"min_center": 0.5}}}
     runs = Runs(load({"dataset": "x", "runs": {"a": plain, "b": strict}}))
     assert runs.owner("b", "bestie_train", 0) == "a"
     assert runs.owner("b", "bestie_train", 1) == "b"

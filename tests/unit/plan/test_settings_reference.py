@@ -41,7 +41,7 @@ def test_values_and_defaults_are_said_in_words():
     assert rows["`learning_rate`"][0] == "number, above 0"
     assert rows["`weight_decay`"][0] == "number, at least 0"
     assert rows["`color_jitter`"][0] == "list of 4: number"
-    assert rows["`turns`"][:2] == ["`true` or `false`", "`false`"]
+    assert rows["`rot90`"][:2] == ["`true` or `false`", "`false`"]
     assert {row[0]: row[1:] for row in _rows()["run"]}["`system`"][1] == "required"
 
 

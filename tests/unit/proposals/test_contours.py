@@ -58,7 +58,7 @@ def test_a_model_sees_the_picture_at_every_scale_and_is_mixed_with_the_gradient(
 
 
 def test_lightness_may_weigh_less_than_color():
-    grey, color = (np.full((20, 30, 3), value, np.uint8) for value in (90, (60, 100, 60)))
-    grey[:, 15:], color[:, 15:] = 150, (100, 60, 100)
-    whole, less = ([gradient_contours(p, Gradient(2, 12, w)).strength.max() for p in (grey, color)] for w in (1, 0.5))
+    gray, color = (np.full((20, 30, 3), value, np.uint8) for value in (90, (60, 100, 60)))
+    gray[:, 15:], color[:, 15:] = 150, (100, 60, 100)
+    whole, less = ([gradient_contours(p, Gradient(2, 12, w)).strength.max() for p in (gray, color)] for w in (1, 0.5))
     assert less[0] < 0.75 * whole[0] and less[1] > 0.9 * whole[1]

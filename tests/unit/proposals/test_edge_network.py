@@ -43,7 +43,7 @@ def noise(height, width, seed=0):
 NETWORK = trained_network().fused()
 
 
-def test_without_batch_normalisation_the_network_is_the_same_function():
+def test_without_batch_normalization_the_network_is_the_same_function():
     network = trained_network()
     pictures = torch.from_numpy(np.stack([noise(64, 96, seed) for seed in (1, 2)])).permute(0, 3, 1, 2)
     fused = network.fused()

@@ -38,7 +38,7 @@ def propose_with(picture: np.ndarray, **values) -> RegionProposals:
 
 
 def discs(side: int = 120) -> tuple[np.ndarray, np.ndarray]:
-    """Three discs of their own colors on grey, with a little noise, and their masks."""
+    """Three discs of their own colors on gray, with a little noise, and their masks."""
     rng = np.random.default_rng(0)
     drawn = np.full((side, side + 30, 3), 128, np.uint8)
     masks = np.zeros((3, side, side + 30), np.uint8)

@@ -58,7 +58,7 @@ def test_features_of_a_square_on_plain_ground():
         "area": np.log(400 / 4800), "width": 20 / 80, "height": 20 / 60, "fill": 1, "aspect": 0,
         "center_x": abs(60 / 80 - 1), "center_y": 40 / 120, "left": 0, "top": 0, "right": 0, "bottom": 0,
         "compactness": np.log(80**2 / 400), "outer": 0, "contour_mean": 0.6, "contour_low": 0, "contour_sum": 48 / 20,
-        "contour_deviation": 0, "height_mean": 0.4, "height_low": 0.4, "inner_mean": 0, "inner_sum": 0,
+        "contour_std": 0, "height_mean": 0.4, "height_low": 0.4, "inner_mean": 0, "inner_sum": 0,
         "inner_height_mean": 0, "inner_height_max": 0, "contrast_height": 0.4, "color_step": np.sqrt(3400) / 50,
         "color_step_relative": np.sqrt(3400) / 5, "color_spread": 0, "parts": 0,
     }  # fmt: skip

@@ -15,7 +15,7 @@ from wsis_steps.report.curves import Series, line_chart, read_series, run_style,
 from wsis_steps.report.pictures import (
     MOST,
     class_colors,
-    heat,
+    heatmap,
     instances_overlay,
     jpeg_address,
     outline,
@@ -149,14 +149,14 @@ def test_heat_takes_the_color_of_the_strongest_class():
     picture = np.full((8, 8, 3), 100, np.uint8)
     maps = np.zeros((2, 8, 8), np.float16)
     maps[0, :, :4], maps[1, :, 4:] = 1, 0.5
-    found = heat(picture, maps, np.array([1, 0]), ["#ff0000", "#0000ff"])
+    found = heatmap(picture, maps, np.array([1, 0]), ["#ff0000", "#0000ff"])
     assert found[0, 0].tolist() == [0, 0, 255]
     assert found[0, 7] == pytest.approx([(45 + 255) / 2, 22.5, 22.5], abs=1)
 
 
-def test_without_maps_the_picture_is_dim_and_grey():
+def test_without_maps_the_picture_is_dim_and_gray():
     picture = np.full((4, 5, 3), (10, 200, 30), np.uint8)
-    found = heat(picture, np.zeros((0, 2, 3)), np.zeros(0, int), [])
+    found = heatmap(picture, np.zeros((0, 2, 3)), np.zeros(0, int), [])
     assert found.shape == picture.shape and np.ptp(found) == 0 and found.max() < 100
 
 

@@ -86,18 +86,18 @@ def test_fixed_norm_keeps_its_statistics_in_training_and_names_in_the_state():
     assert all(m.weight.requires_grad for m in backbone.modules() if isinstance(m, nn.Conv2d))
 
 
-def test_half_normalisation_is_bytes_less_128_over_128():
+def test_half_normalization_is_bytes_less_128_over_128():
     images = torch.randint(0, 256, (2, 3, 5, 7), dtype=torch.uint8)
     expected = (images.float() - 128) / 128
-    torch.testing.assert_close(build_backbone("small", normalisation="half").normalise(images), expected)
+    torch.testing.assert_close(build_backbone("small", normalization="half").normalize(images), expected)
 
 
-def test_imagenet_normalisation_is_torchvision_s():
+def test_imagenet_normalization_is_torchvision_s():
     images = torch.rand(2, 3, 5, 7)
-    mean, std = build_backbone("small").normalisation
+    mean, std = build_backbone("small").normalization
     expected = torchvision.transforms.functional.normalize(images, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     torch.testing.assert_close(torchvision.transforms.functional.normalize(images, mean, std), expected)
-    torch.testing.assert_close(build_backbone("small").normalise(255 * images), expected)
+    torch.testing.assert_close(build_backbone("small").normalize(255 * images), expected)
 
 
 @pytest.mark.parametrize(
@@ -153,14 +153,14 @@ def test_torchvision_files_load_without_their_head_and_without_batch_counters(tm
 
 
 @pytest.mark.parametrize("key", [None, "model", "state_dict"])
-def test_models_saved_by_a_step_bring_their_normalisation(tmp_path, key):
-    saved = build_backbone("small", normalisation="half")
+def test_models_saved_by_a_step_bring_their_normalization(tmp_path, key):
+    saved = build_backbone("small", normalization="half")
     state = {f"backbone.{k}": v for k, v in saved.state_dict().items()} | {"head.0.weight": torch.zeros(3)}
     torch.save(state if key is None else {key: state}, tmp_path / "model.pt")
     backbone = build_backbone("small", 8)
     load_weights(backbone, str(tmp_path / "model.pt"))
     assert all(torch.equal(v, saved.state_dict()[k]) for k, v in backbone.state_dict().items())
-    assert backbone.normalisation == saved.normalisation
+    assert backbone.normalization == saved.normalization
 
 
 def test_entries_that_do_not_fit_are_refused_and_nothing_is_loaded(tmp_path):

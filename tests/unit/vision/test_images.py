@@ -16,7 +16,7 @@ from wsis_steps.engine.shards import members_of_shard
 from wsis_steps.vision import images as module
 from wsis_steps.vision.batches import read_ahead
 from wsis_steps.vision.contracts.images import Images
-from wsis_steps.vision.images import Geometry, Pictures, distort, fit, flip_and_turn, jitter, random_crop
+from wsis_steps.vision.images import Geometry, Pictures, distort, fit, flip_and_rot90, jitter, random_crop
 
 HEIGHT, WIDTH = 40, 60
 
@@ -51,18 +51,18 @@ def check_aligned(geometry: Geometry, x: int, y: int) -> bool:
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), vertical=st.floats(0.7, 1.6), horizontal=st.floats(0.7, 1.6), turns=st.booleans())
-def test_a_crop_moves_picture_labels_and_points_alike(seed, vertical, horizontal, turns):
+@given(seed=st.integers(0, 10**6), vertical=st.floats(0.7, 1.6), horizontal=st.floats(0.7, 1.6), rot90=st.booleans())
+def test_a_crop_moves_picture_labels_and_points_alike(seed, vertical, horizontal, rot90):
     rng = np.random.default_rng(seed)
     for size in (30, 80):  # cropping, and padding on a smaller picture
-        geometry = random_crop(rng, HEIGHT, WIDTH, size, (vertical, horizontal), turns)
+        geometry = random_crop(rng, HEIGHT, WIDTH, size, (vertical, horizontal), rot90)
         assert geometry.picture(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).shape == (size, size, 3)
         check_aligned(geometry, int(rng.integers(5, WIDTH - 5)), int(rng.integers(5, HEIGHT - 5)))
 
 
 def test_the_check_above_is_one_in_most_cases():
     rng = np.random.default_rng(0)
-    checked = [check_aligned(random_crop(rng, HEIGHT, WIDTH, 80, turns=True), 30, 20) for _ in range(50)]
+    checked = [check_aligned(random_crop(rng, HEIGHT, WIDTH, 80, rot90=True), 30, 20) for _ in range(50)]
     assert sum(checked) > 40
     shifted = Geometry(np.array([[1.0, 0, 3], [0, 1, 0]]), 80, 80)
     wrong = Geometry(shifted.matrix, 80, 80)
@@ -72,13 +72,13 @@ def test_the_check_above_is_one_in_most_cases():
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10**6), height=st.integers(1, 9), width=st.integers(1, 9), turns=st.booleans())
-def test_flips_and_turns_lose_no_pixel(seed, height, width, turns):
+@given(seed=st.integers(0, 10**6), height=st.integers(1, 9), width=st.integers(1, 9), rot90=st.booleans())
+def test_flips_and_turns_lose_no_pixel(seed, height, width, rot90):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    geometry = flip_and_turn(np.random.default_rng(seed), height, width, turns)
+    geometry = flip_and_rot90(np.random.default_rng(seed), height, width, rot90)
     turned = geometry.picture(pixels)
     flipped = [pixels, pixels[:, ::-1]]
-    candidates = [np.rot90(f, k) for f in flipped for k in (range(4) if turns else [0])]
+    candidates = [np.rot90(f, k) for f in flipped for k in (range(4) if rot90 else [0])]
     matching = [c for c in candidates if c.shape == turned.shape and np.array_equal(c, turned)]
     assert matching
     y, x = np.mgrid[:height, :width]
@@ -92,8 +92,8 @@ def test_flips_and_turns_lose_no_pixel(seed, height, width, turns):
 def test_every_turn_and_flip_occurs():
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
     rng = np.random.default_rng(0)
-    assert len({flip_and_turn(rng, 3, 4, True).labels(pixels).tobytes() for _ in range(100)}) == 8
-    assert len({flip_and_turn(rng, 3, 4).labels(pixels).tobytes() for _ in range(100)}) == 2
+    assert len({flip_and_rot90(rng, 3, 4, True).labels(pixels).tobytes() for _ in range(100)}) == 8
+    assert len({flip_and_rot90(rng, 3, 4).labels(pixels).tobytes() for _ in range(100)}) == 2
 
 
 @settings(max_examples=30)
@@ -102,7 +102,7 @@ def test_boxes_move_with_what_they_hold(seed, x, y, width):
     marked = np.zeros((24, 32), np.uint8)
     marked[y : y + 5, x : x + width] = 1
     scaled = fit(24, 32, 48, 96)
-    geometry = scaled.then(flip_and_turn(np.random.default_rng(seed), 48, 96, turns=True))
+    geometry = scaled.then(flip_and_rot90(np.random.default_rng(seed), 48, 96, rot90=True))
     rows, columns = np.nonzero(geometry.labels(marked))
     found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     moved = geometry.boxes(np.array([[x, y, x + width, y + 5]], np.float32))
@@ -144,7 +144,7 @@ def test_fitting_covers_the_target_edge_to_edge():
 def test_the_generator_alone_decides():
     def made(seed):
         rng = np.random.default_rng(seed)
-        return random_crop(rng, 50, 60, 40, turns=True).matrix.tolist(), jitter(rng, picture(0), (0.3,) * 4).tobytes()
+        return random_crop(rng, 50, 60, 40, rot90=True).matrix.tolist(), jitter(rng, picture(0), (0.3,) * 4).tobytes()
 
     assert made(3) == made(3) != made(4)
 

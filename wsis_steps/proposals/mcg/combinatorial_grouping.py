@@ -1,6 +1,6 @@
 """From a picture to ranked region proposals: Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017).
 
-Contours at several scales, hierarchies aligned on one map of superpixels, spectral globalisation, a hierarchy by
+Contours at several scales, hierarchies aligned on one map of superpixels, spectral globalization, a hierarchy by
 color, sets of neighbouring regions, ranking, holes filled, doubles removed, diversity.
 """
 

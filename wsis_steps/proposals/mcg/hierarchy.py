@@ -91,7 +91,7 @@ def aligned_weights(fine: SuperpixelGraph, coarse: SuperpixelGraph) -> np.ndarra
 
 
 def spectral_weights(superpixels: SuperpixelGraph, weights: np.ndarray) -> np.ndarray:
-    """Differences float64 (e,), 0 to 1, of the first eigenvectors of the normalised Laplacian across each edge.
+    """Differences float64 (e,), 0 to 1, of the first eigenvectors of the normalized Laplacian across each edge.
 
     Each is divided by the root of its eigenvalue (Arbelaez et al., TPAMI 2011, section 3.2).
     """

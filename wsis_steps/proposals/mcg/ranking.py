@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 FEATURES = (
     "area", "width", "height", "fill", "aspect", "center_x", "center_y", "left", "top", "right", "bottom",
-    "compactness", "outer", "contour_mean", "contour_low", "contour_sum", "contour_deviation", "height_mean",
+    "compactness", "outer", "contour_mean", "contour_low", "contour_sum", "contour_std", "height_mean",
     "height_low", "inner_mean", "inner_sum", "inner_height_mean", "inner_height_max", "contrast_height",
     "color_step", "color_step_relative", "color_spread", "parts",
     "made", "merged", "regions", "multi", "fine", "middle", "coarse", "color",
@@ -83,7 +83,7 @@ def describe(
 
 
 class Ranker(nn.Module):
-    """Expected worth (n,), that of `train_ranker.worth`, from features (n, f): standardised, then two hidden layers."""
+    """Expected worth (n,), that of `train_ranker.worth`, from features (n, f): standardized, then two hidden layers."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
