@@ -11,14 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsis_steps.bestie.grouping import Targets
+from wsis_steps.vision.device import precise
+from wsis_steps.vision.masks import UNSURE
 from wsis_steps.vision.ranks import divisor, mean_of_largest
-
-UNSURE = 255
-
-
-def _precise(maps: Tensor) -> Tensor:
-    """Half precision as float32: sums over many pixels would lose too much."""
-    return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
 
 
 def semantic_loss(logits: Tensor, semantic: Tensor, hard_pixels: float = 0.2) -> Tensor:
@@ -28,7 +23,7 @@ def semantic_loss(logits: Tensor, semantic: Tensor, hard_pixels: float = 0.2) ->
     over the share `hard_pixels` (0 to 1) of all pixels that have the largest losses, where unsure pixels have
     loss 0; with 1 it is plain cross entropy, the mean over pixels that are not unsure.
     """
-    losses = F.cross_entropy(_precise(logits), semantic.long(), ignore_index=UNSURE, reduction="none")
+    losses = F.cross_entropy(precise(logits), semantic.long(), ignore_index=UNSURE, reduction="none")
     if hard_pixels >= 1:
         return losses.sum() / divisor((semantic != UNSURE).sum())
     return mean_of_largest(losses.flatten(), hard_pixels)
@@ -78,7 +73,7 @@ def objective(
     by the number of pixels, so that only the region differs; the released code's unguided losses also divide
     by the channels.
     """
-    centers, offsets = _precise(outputs["centers"]), _precise(outputs["offsets"])
+    centers, offsets = precise(outputs["centers"]), precise(outputs["offsets"])
     labels = [pseudo] if refined is None else [pseudo, refined]
     with_centers = [pseudo if targets.centers is None else targets for targets in labels]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from wsis_steps.bestie.centers import CLUSTERED, CenterRule, Centers, Pixels, find_centers, list_pixels
 from wsis_steps.bestie.grouping import MIN_AREA, SIGMA, Targets, gaussian_window, semantic_components
+from wsis_steps.vision.masks import UNSURE
 
 RULE = CenterRule()  # of the paper
 
@@ -214,12 +215,12 @@ def _class_groups(semantic: Tensor, points: Tensor) -> tuple[Pixels, Centers, in
     padded with -1. Returns the pixels of all classes in groups image * 255 + category, the points by group,
     and how many groups there could be.
     """
-    groups = torch.where(semantic < 255, semantic, 0).int()
+    groups = torch.where(semantic < UNSURE, semantic, 0).int()
     given = points.long()
     image, row = (given[..., 0] >= 0).nonzero(as_tuple=True)
     category, x, y = given[image, row].unbind(1)
-    group, order = (image * 255 + category).sort(stable=True)
-    return list_pixels(groups, 255), Centers(group, y[order], x[order]), 255 * len(semantic)
+    group, order = (image * UNSURE + category).sort(stable=True)
+    return list_pixels(groups, UNSURE), Centers(group, y[order], x[order]), UNSURE * len(semantic)
 
 
 @torch.no_grad()
