@@ -15,7 +15,7 @@ rule classifier_train:
         run=RUNS.owners("classifier_train"),
     priority: 3  # nearly all waits for it
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     resources:
         gpu=gpus("classifier_train"),
@@ -43,7 +43,7 @@ rule classifier_infer:
         run=RUNS.owners("classifier_infer"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     resources:
         gpu=gpus("classifier_infer"),
@@ -70,7 +70,7 @@ rule classifier_find_peaks:
         run=RUNS.owners("classifier_find_peaks"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 4
     params:
         settings=settings("classifier_find_peaks"),
@@ -99,7 +99,7 @@ rule classifier_audit_tags:  # of data without true masks; of others by the path
     wildcard_constraints:
         run=RUNS.owners("classifier_train"),
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     resources:
         gpu=min(CONFIGURATION.gpus_per_job, 1),

@@ -9,7 +9,7 @@ rule data_draw_shapes:
     benchmark:
         "benchmarks/{dataset}/shared/data_draw_shapes.tsv"
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     threads: 4
     params:
         settings=settings("data_draw_shapes"),
@@ -27,7 +27,7 @@ rule data_download_archives:  # asked for by name: make voc2012, make coco2017
     benchmark:
         f"benchmarks/{DATASET}/shared/data_download_archives.tsv"
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     params:
         settings=settings("data_download_archives"),
         code=code("data.download_archives"),
@@ -51,7 +51,7 @@ rule data_import_dataset:
     benchmark:
         "benchmarks/{dataset}/shared/data_import_dataset.tsv"
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     params:
         settings=settings("data_import_dataset"),
@@ -75,7 +75,7 @@ rule data_import_semantic:
     wildcard_constraints:
         run=RUNS.owners("data_import_semantic"),
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     params:
         settings=settings("data_import_semantic"),
         code=code("data.import_semantic"),
@@ -96,7 +96,7 @@ rule data_import_corrections:
     benchmark:
         "benchmarks/{dataset}/{run}/data_import_corrections_round{round}.tsv"
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     params:
         settings=settings("data_import_corrections"),
         code=code("data.import_corrections"),

@@ -13,7 +13,7 @@ rule evaluation_score_instances:
     benchmark:
         "benchmarks/{dataset}/{run}/evaluation_score_instances_{name}.tsv"
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     params:
         settings=settings("evaluation_score_instances"),
         code=code("evaluation.score_instances"),
@@ -36,7 +36,7 @@ rule evaluation_score_labels:
     wildcard_constraints:
         round=r"\d\d(_corrected)?",
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     params:
         settings=settings("evaluation_score_labels"),
         code=code("evaluation.score_labels"),
@@ -57,7 +57,7 @@ rule evaluation_score_semantics:
     benchmark:
         "benchmarks/{dataset}/{run}/evaluation_score_semantics_{split}.tsv"
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     params:
         settings=settings("evaluation_score_semantics"),
         code=code("evaluation.score_semantics"),
@@ -85,7 +85,7 @@ rule evaluation_score_proposals:
     wildcard_constraints:
         name="[a-z0-9_]+",
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     params:
         settings=settings("evaluation_score_proposals"),
@@ -106,7 +106,7 @@ rule evaluation_list_results:
         "benchmarks/{dataset}/evaluation_list_results.tsv"
     localrule: True
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     params:
         settings=settings("evaluation_list_results"),
         code=code("evaluation.list_results"),
@@ -130,7 +130,7 @@ rule evaluation_summarise:
         "benchmarks/{dataset}/evaluation_summarise.tsv"
     localrule: True
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     params:
         settings=settings("evaluation_summarise"),
         code=code("evaluation.summarise"),

@@ -17,7 +17,7 @@ rule maskrcnn_train:
         run=RUNS.owners("maskrcnn_train"),
     priority: 1  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     resources:
         gpu=gpus("maskrcnn_train"),
@@ -45,7 +45,7 @@ rule maskrcnn_infer:
     wildcard_constraints:
         run=RUNS.owners("maskrcnn_infer"),
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     resources:
         gpu=gpus("maskrcnn_infer"),

@@ -15,7 +15,7 @@ rule postprocess_merge_shards:
         path=RUNS.joined(),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     params:
         settings=settings("postprocess_merge_shards"),
         code=code("postprocess.merge_shards"),
@@ -38,7 +38,7 @@ rule postprocess_refine_with_crf:
         run=RUNS.owners("postprocess_refine_with_crf"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     params:
         settings=settings("postprocess_refine_with_crf"),
@@ -63,7 +63,7 @@ rule postprocess_replace_with_proposals:
     wildcard_constraints:
         name="[a-z0-9]+",
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     params:
         settings=settings("postprocess_replace_with_proposals"),

@@ -12,7 +12,7 @@ rule proposals_search_selectively:
         f"benchmarks/{{dataset}}/shared/proposals_search_selectively{SHARD}.tsv"
     priority: 2  # the longest chains wait for it
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     params:
         settings=settings("proposals_search_selectively"),
@@ -35,7 +35,7 @@ rule proposals_group_regions:
         f"benchmarks/{{dataset}}/shared/proposals_group_regions{SHARD}.tsv"
     priority: 2  # the longest chains wait for it
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     params:
         settings=settings("proposals_group_regions"),
@@ -57,7 +57,7 @@ rule proposals_import_proposals:
     benchmark:
         "benchmarks/{dataset}/shared/proposals_import_proposals.tsv"
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     params:
         settings=settings("proposals_import_proposals"),
@@ -78,7 +78,7 @@ rule proposals_find_edges:
         f"benchmarks/{{dataset}}/shared/proposals_find_edges{SHARD}.tsv"
     priority: 2  # the longest chains wait for it
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     params:
         settings=settings("proposals_find_edges"),
@@ -98,7 +98,7 @@ rule proposals_train_edges:  # asked for by name; the package has weights
     benchmark:
         f"benchmarks/{DATASET}/shared/proposals_train_edges.tsv"
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     resources:
         gpu=gpus("proposals_train_edges"),
@@ -120,7 +120,7 @@ rule proposals_train_ranker:  # asked for by name; the package has parameters
     benchmark:
         f"benchmarks/{DATASET}/shared/proposals_train_ranker.tsv"
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     params:
         settings=settings("proposals_train_ranker"),

@@ -14,7 +14,7 @@ rule report_list_costs:
         "benchmarks/{dataset}/report_list_costs.tsv"
     localrule: True
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     params:
         settings=settings("report_list_costs"),
         code=code("report.list_costs"),
@@ -43,7 +43,7 @@ rule report_render_report:
         "benchmarks/{dataset}/report_render_report.tsv"
     localrule: True
     conda:
-        "../../envs/light.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     params:
         settings=settings("report_render_report"),

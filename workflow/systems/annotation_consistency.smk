@@ -19,7 +19,7 @@ rule annotation_consistency_initialise:
         run=RUNS.owners("annotation_consistency_initialise"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     resources:
         gpu=gpus("annotation_consistency_initialise"),
@@ -51,7 +51,7 @@ rule annotation_consistency_sample:
         run=RUNS.owners("annotation_consistency_sample"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     resources:
         gpu=gpus("annotation_consistency_sample"),
@@ -83,7 +83,7 @@ rule annotation_consistency_train_prediction:
         run=RUNS.owners("annotation_consistency_train_prediction"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     resources:
         gpu=gpus("annotation_consistency_train_prediction"),
@@ -119,7 +119,7 @@ rule annotation_consistency_train_conditional:
         round="(?!00)[0-9]{2}",
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     resources:
         gpu=gpus("annotation_consistency_train_conditional"),

@@ -18,7 +18,7 @@ rule bestie_label:
         run=RUNS.owners("bestie_label"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     params:
         settings=settings("bestie_label"),
@@ -47,7 +47,7 @@ rule bestie_train:
         run=RUNS.owners("bestie_train"),
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     resources:
         gpu=gpus("bestie_train"),
@@ -79,7 +79,7 @@ rule bestie_infer:
         round="(?!00)[0-9]{2}",
     priority: 2  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     resources:
         gpu=gpus("bestie_infer"),

@@ -18,7 +18,7 @@ rule community_learning_train:
         run=RUNS.owners("community_learning_train"),
     priority: 1  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     resources:
         gpu=gpus("community_learning_train"),
@@ -49,7 +49,7 @@ rule community_learning_infer:
         run=RUNS.owners("community_learning_infer"),
     priority: 1  # the longest chains go first
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     resources:
         gpu=gpus("community_learning_infer"),

@@ -17,7 +17,7 @@ rule learning_to_segment_train:
     wildcard_constraints:
         run=RUNS.owners("learning_to_segment_train"),
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 16
     resources:
         gpu=gpus("learning_to_segment_train"),
@@ -47,7 +47,7 @@ rule learning_to_segment_infer:
     wildcard_constraints:
         run=RUNS.owners("learning_to_segment_infer"),
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/environment.yaml"
     threads: 8
     resources:
         gpu=gpus("learning_to_segment_infer"),
