@@ -61,11 +61,6 @@ def mask_self_diversity(probabilities: Tensor) -> Tensor:
     return (2 * probabilities * (1 - probabilities)).mean(dim=(1, 2))
 
 
-def dissimilarity(cross: Tensor, conditional: Tensor, prediction: Tensor, gamma: float) -> Tensor:
-    """The dissimilarity coefficient from its three diversities."""
-    return cross - gamma * conditional - (1 - gamma) * prediction
-
-
 # ---- direct loss minimisation of the conditional network ----
 
 
