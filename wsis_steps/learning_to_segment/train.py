@@ -25,10 +25,11 @@ from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import build_optimizer, grown, train
+from wsis_steps.vision.loop import train
 from wsis_steps.vision.masks import UNSURE
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.ranks import divisor
+from wsis_steps.vision.schedule import build_optimizer, grown
 
 STEP = Step(
     "learning_to_segment_train",
