@@ -18,7 +18,8 @@ from bench.rows import Row
 from wsis_steps.community_learning.network import CommunityNetwork
 from wsis_steps.community_learning.objective import batch_loss
 from wsis_steps.community_learning.settings import CommunityLearningTrain
-from wsis_steps.vision.loop import advance, build_optimizer
+from wsis_steps.vision.loop import advance
+from wsis_steps.vision.schedule import build_optimizer
 
 HEIGHT, WIDTH, CLASSES = 600, 800, 20
 COUNTS = (500, 1000, 2000)

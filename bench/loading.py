@@ -33,8 +33,9 @@ from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
-from wsis_steps.vision.loop import Batches, advance, build_loader, build_optimizer, to_device
+from wsis_steps.vision.loop import Batches, advance, build_loader, to_device
 from wsis_steps.vision.masks import paint
+from wsis_steps.vision.schedule import build_optimizer
 from wsis_steps.vision.settings import Training
 
 ROOT = Path(__file__).parents[1]

@@ -22,7 +22,8 @@ from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 from wsis_steps.learning_to_segment.train import build_loss
 from wsis_steps.plan.config import load
 from wsis_steps.plan.runs import Runs
-from wsis_steps.vision.loop import advance, build_optimizer
+from wsis_steps.vision.loop import advance
+from wsis_steps.vision.schedule import build_optimizer
 
 ROOT = Path(__file__).parents[1]
 PRESETS = {  # configuration, classes, images of a batch on the CPU

@@ -25,8 +25,9 @@ from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
+from wsis_steps.vision.schedule import build_optimizer
 
 STEP = Step(
     "annotation_consistency_initialise",

@@ -61,12 +61,7 @@ def mask_self_diversity(probabilities: Tensor) -> Tensor:
     return (2 * probabilities * (1 - probabilities)).mean(dim=(1, 2))
 
 
-def dissimilarity(cross: Tensor, conditional: Tensor, prediction: Tensor, gamma: float) -> Tensor:
-    """The dissimilarity coefficient from its three diversities."""
-    return cross - gamma * conditional - (1 - gamma) * prediction
-
-
-# ---- direct loss minimization of the conditional network ----
+# ---- direct loss minimisation of the conditional network ----
 
 
 def score_of(scores: Tensor, labels: Tensor) -> Tensor:

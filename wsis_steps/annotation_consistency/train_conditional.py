@@ -39,8 +39,9 @@ from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import load_model, save_model
+from wsis_steps.vision.schedule import build_optimizer
 
 STEP = Step(
     "annotation_consistency_train_conditional",

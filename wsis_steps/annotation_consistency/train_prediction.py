@@ -17,14 +17,15 @@ from wsis_steps.annotation_consistency.prediction import SampledPictures, divers
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyTrainPrediction
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.maskrcnn.network import build_from_settings
+from wsis_steps.maskrcnn.network import build_maskrcnn
 from wsis_steps.maskrcnn.samples import collate, loss
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.label_sets import LabelSets
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import load_model, save_model
+from wsis_steps.vision.schedule import build_optimizer
 
 STEP = Step(
     "annotation_consistency_train_prediction",
@@ -46,7 +47,7 @@ def main(job: Job) -> None:
     dataset = SampledPictures(images, samples, settings)
     previous = job.inputs["previous"]
     weights = str(job.inputs["pretrained"] or settings.weights)
-    model = build_from_settings(settings, len(samples.class_names), weights)
+    model = build_maskrcnn(settings, len(samples.class_names), weights)
     if previous is not None:
         before = load_model(previous, STEP.name)
         check_same_classes(images, before)

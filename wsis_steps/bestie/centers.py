@@ -7,34 +7,15 @@ released code.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wsis_steps.bestie.settings import CenterFinding
+
 CLUSTERED = 1.0  # heat given to clustered centers
-
-
-@dataclass(frozen=True)
-class CenterRule:
-    """What makes a center (BESTIE supplement, section 1; released code). Settings with these attributes do as well.
-
-    window: pixels, odd; side of the square in which a peak is highest;
-    cluster_radius: pixels; shorter offsets mark the surroundings of a center;
-    cluster_area, cluster_tolerance: pixels; clusters of an area strictly within the tolerance are centers, none if
-    the tolerance is 0;
-    cluster_distance: pixels; beside peaks, only clusters further away than that count;
-    min_cluster_center: heat that there must be more of at a cluster's center.
-    """
-
-    window: int = 41
-    cluster_radius: float = 2.5
-    cluster_area: int = 21
-    cluster_tolerance: int = 3
-    cluster_distance: float = 100.0
-    min_cluster_center: float = 0.05
 
 
 class Pixels(NamedTuple):
@@ -170,7 +151,7 @@ def _link(kind: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(same & (neighbour >= 0), neighbour, own), (same & (neighbour < 0)).any(dim=0)
 
 
-def _clusters(pixels: Pixels, heatmap: Tensor, offsets: Tensor, categories: Tensor, rule: CenterRule) -> Tensor:
+def _clusters(pixels: Pixels, heatmap: Tensor, offsets: Tensor, categories: Tensor, rule: CenterFinding) -> Tensor:
     """Indices of the centers that the offsets show: of the 4-connected blobs of short offsets within a component, of
     the right area, the truncated centroid, if it lies in the component and has heat.
 
@@ -179,7 +160,7 @@ def _clusters(pixels: Pixels, heatmap: Tensor, offsets: Tensor, categories: Tens
     Pixels in squares too large for a wanted blob are left out beforehand, for speed only.
     """
     _, height, width = pixels.component_map.shape
-    largest = rule.cluster_area + math.ceil(rule.cluster_tolerance) - 1
+    largest = rule.cluster_area + rule.cluster_tolerance - 1
     short = pixels.read(offsets, 0).square() + pixels.read(offsets, 1).square() < rule.cluster_radius**2
     # components that touch differ in class, so that the class tells their pixels apart
     kind = torch.zeros_like(pixels.component_map, dtype=torch.uint8)
@@ -210,7 +191,7 @@ def _far(pixels: Pixels, clusters: Tensor, peaks: Tensor, distance: float) -> Te
 
 
 def find_centers(
-    pixels: Pixels, centers: Tensor, offsets: Tensor, categories: Tensor, min_center: float, rule: CenterRule
+    pixels: Pixels, centers: Tensor, offsets: Tensor, categories: Tensor, min_center: float, rule: CenterFinding
 ) -> tuple[Centers, Tensor]:
     """The centers in every component, and the heat of each listed pixel's own class, float32 (n,).
 

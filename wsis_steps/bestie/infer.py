@@ -130,9 +130,8 @@ def segment(
             instances = instances_from_points(probability=probability, offsets=offsets, points=points)
         else:
             instances = instances_from_outputs(
-                probability=probability, centers=centers, offsets=offsets,
-                min_center=settings.min_center, rule=settings, min_area=settings.min_area,
-            )  # fmt: skip
+                probability=probability, centers=centers, offsets=offsets, settings=settings
+            )
         rles = encode(split(instances.instance_map, len(instances.categories)))
         yield describe(rles, instances.categories, scores=instances.scores)
 

@@ -10,25 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsis_steps.bestie.grouping import Targets
+from wsis_steps.bestie.settings import BestieTrain
+from wsis_steps.bestie.targets import Targets
+from wsis_steps.vision.device import precise
+from wsis_steps.vision.masks import UNSURE
 from wsis_steps.vision.ranks import divisor, mean_of_largest
 
-UNSURE = 255
 
-
-def _precise(maps: Tensor) -> Tensor:
-    """Half precision as float32: sums over many pixels would lose too much."""
-    return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
-
-
-def semantic_loss(logits: Tensor, semantic: Tensor, hard_pixels: float = 0.2) -> Tensor:
+def semantic_loss(logits: Tensor, semantic: Tensor, hard_pixels: float) -> Tensor:
     """Cross entropy of the hardest pixels of a batch.
 
     logits: (B, 1 + C, H, W); semantic: uint8 (B, H, W), 0 background, 1 + category, 255 unsure. The mean goes
     over the share `hard_pixels` (0 to 1) of all pixels that have the largest losses, where unsure pixels have
     loss 0; with 1 it is plain cross entropy, the mean over pixels that are not unsure.
     """
-    losses = F.cross_entropy(_precise(logits), semantic.long(), ignore_index=UNSURE, reduction="none")
+    losses = F.cross_entropy(precise(logits), semantic.long(), ignore_index=UNSURE, reduction="none")
     if hard_pixels >= 1:
         return losses.sum() / divisor((semantic != UNSURE).sum())
     return mean_of_largest(losses.flatten(), hard_pixels)
@@ -56,13 +52,8 @@ def objective(
     outputs: Mapping[str, Tensor],
     semantic: Tensor,
     pseudo: Targets,
-    refined: Targets | None = None,
-    *,
-    instance_aware_guidance: bool = True,
-    hard_pixels: float = 0.2,
-    semantic_weight: float = 1.0,
-    center_weight: float = 200.0,
-    offset_weight: float = 0.01,
+    refined: Targets | None,
+    settings: BestieTrain,
 ) -> dict[str, Tensor]:
     """Weighted terms `semantic`, `center` and `offset` of the loss of a batch, and their sum `total`;
     scalars.
@@ -78,18 +69,18 @@ def objective(
     by the number of pixels, so that only the region differs; the released code's unguided losses also divide
     by the channels.
     """
-    centers, offsets = _precise(outputs["centers"]), _precise(outputs["offsets"])
+    centers, offsets = precise(outputs["centers"]), precise(outputs["offsets"])
     labels = [pseudo] if refined is None else [pseudo, refined]
     with_centers = [pseudo if targets.centers is None else targets for targets in labels]
 
     def weight(targets: Targets) -> Tensor:
-        return targets.weight if instance_aware_guidance else torch.ones_like(targets.weight)
+        return targets.weight if settings.instance_aware_guidance else torch.ones_like(targets.weight)
 
     center = sum(center_loss(centers, targets.centers, weight(targets)) for targets in with_centers)
     offset = sum(offset_loss(offsets, targets.offsets, weight(targets)) for targets in labels)
     terms = {
-        "semantic": semantic_weight * semantic_loss(outputs["semantic"], semantic, hard_pixels),
-        "center": center_weight * center / len(labels),
-        "offset": offset_weight * offset / len(labels),
+        "semantic": settings.semantic_weight * semantic_loss(outputs["semantic"], semantic, settings.hard_pixels),
+        "center": settings.center_weight * center / len(labels),
+        "offset": settings.offset_weight * offset / len(labels),
     }
     return {**terms, "total": sum(terms.values())}

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wsis_steps.bestie.centers import CLUSTERED, CenterRule, Centers, Pixels, find_centers, list_pixels
-from wsis_steps.bestie.grouping import MIN_AREA, SIGMA, Targets, gaussian_window, semantic_components
-
-RULE = CenterRule()  # of the paper
+from wsis_steps.bestie.centers import CLUSTERED, Centers, Pixels, find_centers, list_pixels
+from wsis_steps.bestie.grouping import semantic_components
+from wsis_steps.bestie.settings import BestieInfer, BestieTrain
+from wsis_steps.bestie.targets import Targets, draw_centers, write_offsets
+from wsis_steps.vision.masks import UNSURE
 
 
 @dataclass(frozen=True)
@@ -28,78 +29,6 @@ class Instances:
     instance_map: np.ndarray
     categories: np.ndarray
     scores: np.ndarray
-
-
-def _zeros(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Float32 zeros; on the CPU from NumPy, whose large pages make big maps ten times cheaper to touch."""
-    if device.type == "cpu":
-        return torch.from_numpy(np.zeros(shape, dtype=np.float32))
-    return torch.zeros(shape, device=device)
-
-
-@torch.no_grad()
-def draw_centers(points: Tensor, shape: tuple[int, int, int, int], sigma: float = SIGMA) -> Tensor:
-    """Gaussians of height 1 at points, combined by maximum: float32 maps of `shape` (B, C, H, W).
-
-    points: int64 (n, 4), rows image, channel, y, x, inside the maps. The same windows as
-    `grouping.heatmaps`.
-    """
-    heatmap = _zeros(shape, points.device)
-    _, channels, height, width = shape
-    dy, dx, values = (torch.from_numpy(part).to(points.device) for part in gaussian_window(sigma))
-    image, channel, y, x = points.T[:, :, None]
-    y, x = y + dy, x + dx
-    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    index = ((image * channels + channel) * height + y) * width + x
-    index, values = torch.where(inside, index, 0), torch.where(inside, values, 0)  # heat 0 changes nothing
-    heatmap.view(-1).scatter_reduce_(0, index.flatten(), values.flatten(), "amax")
-    return heatmap
-
-
-def _write(pixels: Pixels, place: Tensor, y: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Offset maps (B, 2, H, W) from each pixel to its instance's center, and weight maps (B, H, W).
-
-    place: (n,), row of each pixel in the instances' y, x and weight; where the weight is negative all stays
-    0.
-    """
-    images, height, width = pixels.component_map.shape
-    offsets = _zeros((images, 2, height, width), place.device)
-    weights = _zeros((images, height, width), place.device)
-    used = (weight >= 0).float().index_select(0, place)
-    at = pixels.index + pixels.image * (height * width)
-    for channel, (center, pixel) in enumerate(((y, pixels.y), (x, pixels.x))):
-        way = (center.index_select(0, place) - pixel) * used
-        offsets.view(-1)[channel * height * width :].scatter_(0, at, way)
-    weights.view(-1).scatter_(0, pixels.index, weight.clamp(min=0).float().index_select(0, place))
-    return offsets, weights
-
-
-@torch.no_grad()
-def render_targets(
-    instance_map: Tensor,
-    table: Tensor,
-    weights: Tensor,
-    channels: int,
-    points: Tensor | None = None,
-    sigma: float = SIGMA,
-) -> Targets:
-    """`grouping.targets` of a batch, on the device: workers then hand over tables in place of heatmaps.
-
-    instance_map: int32 (B, H, W), 0 = none, k = row k - 1 of the image's table and weights; table: int (B, M,
-    3), rows category, x, y, padded with -1; weights: float (B, M); channels: number of classes, or 1 for one
-    map of all; points: int (B, N, 3), like the table, centers that take the place of the table's in the
-    heatmaps.
-    """
-    images, height, width = instance_map.shape
-    pixels = list_pixels(instance_map, table.shape[1])
-    rows = table.reshape(-1, 3).long()
-    offsets, weight = _write(pixels, pixels.component, rows[:, 2], rows[:, 1], weights.reshape(-1))
-    given = (table if points is None else points).long()
-    category, x, y = given.unbind(-1)
-    image = torch.arange(images, device=given.device)[:, None].expand_as(category)
-    seen = (category >= 0) & (x >= 0) & (y >= 0) & (x < width) & (y < height)
-    centers = torch.stack([image, category.clamp(max=channels - 1), y, x], dim=-1)[seen]
-    return Targets(draw_centers(centers, (images, channels, height, width), sigma), offsets, weight)
 
 
 def _assign(pixels: Pixels, offsets: Tensor, centers: Centers, components: int) -> tuple[Tensor, Tensor]:
@@ -162,10 +91,7 @@ def refine(
     offsets: Tensor,
     components: Tensor,
     table: Tensor,
-    min_center: float = 0.3,
-    rule: CenterRule = RULE,
-    max_instances: int = 5,
-    sigma: float = SIGMA,
+    settings: BestieTrain,
 ) -> Targets:
     """Self-refined labels: instances that the network sees within the components of the given semantic maps.
 
@@ -174,7 +100,7 @@ def refine(
     table: int (B, M, 3) are `grouping.semantic_components` of the images' given maps, stacked and padded
     (`pad_tables`).
 
-    In each component: peaks above `min_center` and clusters of short offsets are its centers (`find_centers`);
+    In each component: peaks above `min_refined_center` and clusters of short offsets are its centers (`find_centers`);
     its pixels go to the nearest one; without a center, or with more than `max_instances` instances that got
     a pixel, nothing is labelled. An instance's center is its pixel of most heat, and its weight that heat
     times its mean class probability, at most 1; if the heat is below `min_center`, the component's centroid
@@ -186,7 +112,7 @@ def refine(
     pixels = list_pixels(components, table.shape[1])
     rows = table.reshape(-1, 3).long()
     categories = rows[:, 0]
-    found, value = find_centers(pixels, centers, offsets, categories, min_center, rule)
+    found, value = find_centers(pixels, centers, offsets, categories, settings.min_refined_center, settings)
     kept, place = _assign(pixels, offsets, found, len(rows))
     pixels, count = pixels.select(kept), len(found.component)
     heat, at = _highest(value.index_select(0, kept), place, count)
@@ -194,16 +120,17 @@ def refine(
     seen = heat > -torch.inf
     instances = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
     instances.scatter_add_(0, found.component, seen.long())
-    seen &= instances.index_select(0, found.component) <= max_instances
+    seen &= instances.index_select(0, found.component) <= settings.max_instances
     category, x, y = rows.index_select(0, found.component).unbind(1)
-    peaked = heat >= min_center
+    peaked = heat >= settings.min_refined_center
     y = torch.where(peaked, pixels.y[at], y)
     x = torch.where(peaked, pixels.x[at], x)
     weight = torch.where(peaked, heat * probability, probability).clamp(0, 1)
-    new_offsets, weights = _write(pixels, place, y, x, torch.where(seen, weight, -1.0))
+    new_offsets, weights = write_offsets(pixels, place, y, x, torch.where(seen, weight, -1.0))
     channel = category.clamp(max=centers.shape[1] - 1)
     points = torch.stack([found.component // table.shape[1], channel, y, x], dim=1)[seen]
-    return Targets(draw_centers(points, (images, centers.shape[1], height, width), sigma), new_offsets, weights)
+    heatmaps = draw_centers(points, (images, centers.shape[1], height, width), settings.sigma)
+    return Targets(heatmaps, new_offsets, weights)
 
 
 def _class_groups(semantic: Tensor, points: Tensor) -> tuple[Pixels, Centers, int]:
@@ -214,12 +141,12 @@ def _class_groups(semantic: Tensor, points: Tensor) -> tuple[Pixels, Centers, in
     padded with -1. Returns the pixels of all classes in groups image * 255 + category, the points by group,
     and how many groups there could be.
     """
-    groups = torch.where(semantic < 255, semantic, 0).int()
+    groups = torch.where(semantic < UNSURE, semantic, 0).int()
     given = points.long()
     image, row = (given[..., 0] >= 0).nonzero(as_tuple=True)
     category, x, y = given[image, row].unbind(1)
-    group, order = (image * 255 + category).sort(stable=True)
-    return list_pixels(groups, 255), Centers(group, y[order], x[order]), 255 * len(semantic)
+    group, order = (image * UNSURE + category).sort(stable=True)
+    return list_pixels(groups, UNSURE), Centers(group, y[order], x[order]), UNSURE * len(semantic)
 
 
 @torch.no_grad()
@@ -234,7 +161,7 @@ def refine_with_points(*, offsets: Tensor, semantic: Tensor, points: Tensor) -> 
     pixels, centers, groups = _class_groups(semantic, points)
     kept, place = _assign(pixels, offsets, centers, groups)
     weight = torch.ones_like(centers.y, dtype=torch.float32)
-    return Targets(None, *_write(pixels.select(kept), place, centers.y, centers.x, weight))
+    return Targets(None, *write_offsets(pixels.select(kept), place, centers.y, centers.x, weight))
 
 
 def _collect(pixels: Pixels, place: Tensor, categories: Tensor, scores: Tensor) -> Instances:
@@ -248,13 +175,7 @@ def _collect(pixels: Pixels, place: Tensor, categories: Tensor, scores: Tensor) 
 
 @torch.no_grad()
 def instances_from_outputs(
-    *,
-    probability: Tensor,
-    centers: Tensor,
-    offsets: Tensor,
-    min_center: float = 0.1,
-    rule: CenterRule = RULE,
-    min_area: int = MIN_AREA,
+    *, probability: Tensor, centers: Tensor, offsets: Tensor, settings: BestieInfer
 ) -> Instances:
     """Instances of one image from the network's outputs.
 
@@ -267,12 +188,12 @@ def instances_from_outputs(
     that probability. In [0, 1].
     """
     semantic = probability.max(dim=0).indices.byte()  # several times faster than argmax
-    found = semantic_components(semantic.cpu().numpy(), np.ones(len(probability) - 1, dtype=bool), min_area)
+    found = semantic_components(semantic.cpu().numpy(), np.ones(len(probability) - 1, dtype=bool), settings.min_area)
     rows = torch.from_numpy(found.table).to(offsets.device).long()
     pixels = list_pixels(torch.from_numpy(found.map).to(offsets.device)[None], max(len(rows), 1))
     categories = rows[:, 0]
     offsets = offsets[None]
-    found, value = find_centers(pixels, centers[None], offsets, categories, min_center, rule)
+    found, value = find_centers(pixels, centers[None], offsets, categories, settings.min_center, settings)
     without = torch.bincount(found.component, minlength=len(rows)) == 0
     component, order = torch.cat([found.component, without.nonzero()[:, 0]]).sort(stable=True)
     y, x = torch.cat([found.y, rows[without, 2]])[order], torch.cat([found.x, rows[without, 1]])[order]

@@ -14,9 +14,8 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.images import Geometry, Pictures, distort, random_crop
-from wsis_steps.vision.masks import paint
+from wsis_steps.vision.masks import UNSURE, paint
 
-UNSURE = 255
 SIDES = 32  # resized sides are 1 more than a multiple of this (released code)
 
 

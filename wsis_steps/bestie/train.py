@@ -14,12 +14,12 @@ center clustering (supplement, section 1; released code).
 import torch
 from torch import nn
 
-from wsis_steps.bestie.grouping import Targets
 from wsis_steps.bestie.losses import objective
 from wsis_steps.bestie.network import build_network, load_backbone
-from wsis_steps.bestie.refinement import refine, refine_with_points, render_targets
+from wsis_steps.bestie.refinement import refine, refine_with_points
 from wsis_steps.bestie.samples import TrainingSamples, collate
 from wsis_steps.bestie.settings import BestieTrain
+from wsis_steps.bestie.targets import Targets, render_targets
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.contracts.agreement import check_same_classes
@@ -27,8 +27,9 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
+from wsis_steps.vision.schedule import build_optimizer
 
 STEP = Step(
     "bestie_train",
@@ -48,10 +49,7 @@ def refined_targets(outputs: dict[str, torch.Tensor], batch: dict[str, torch.Ten
         **detached,
         components=batch["component_map"],
         table=batch["component_table"],
-        min_center=settings.min_refined_center,
-        rule=settings,
-        max_instances=settings.max_instances,
-        sigma=settings.sigma,
+        settings=settings,
     )
 
 
@@ -74,11 +72,7 @@ def build_loss(settings: BestieTrain):
             batch["semantic"],
             pseudo,
             refined_targets(outputs, batch, settings) if refining else None,
-            instance_aware_guidance=settings.instance_aware_guidance,
-            hard_pixels=settings.hard_pixels,
-            semantic_weight=settings.semantic_weight,
-            center_weight=settings.center_weight,
-            offset_weight=settings.offset_weight,
+            settings,
         )
 
     return loss

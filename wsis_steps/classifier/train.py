@@ -21,8 +21,9 @@ from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.images import Pictures, jitter, random_crop
-from wsis_steps.vision.loop import build_optimizer, ramp, train
+from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
+from wsis_steps.vision.schedule import build_optimizer, ramp
 
 STEP = Step("classifier_train", ClassifierTrain, inputs=("images",), outputs=("model", "metrics"))
 

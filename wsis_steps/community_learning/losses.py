@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsis_steps.community_learning.pseudo_labels import Labels
+from wsis_steps.vision.device import precise
 
 SURE = 1e-6  # probabilities keep this far from 1, where log(1 - p) ends in float32
 SMALLEST = 1e-12  # and this far from 0, below which a class that is missed would no longer teach
@@ -19,7 +20,7 @@ def classification_loss(probability: Tensor, tags: Tensor) -> Tensor:
 
     probability: float (C,), phi, sums over proposals that lie in 0 to 1; tags: bool (C,).
     """
-    sure = _precise(probability).clamp(SMALLEST, 1 - SURE)
+    sure = precise(probability).clamp(SMALLEST, 1 - SURE)
     present = tags.to(sure.dtype)
     # written out: autocast on a GPU refuses torch's function for probabilities, whatever their type
     return -(present * sure.log() + (1 - present) * torch.log1p(-sure)).sum()
@@ -32,7 +33,7 @@ def refinement_loss(logits: Tensor, labels: Labels) -> Tensor:
     """
     if not len(logits):
         return logits.sum()
-    losses = functional.cross_entropy(_precise(logits), labels.categories, reduction="none")
+    losses = functional.cross_entropy(precise(logits), labels.categories, reduction="none")
     return (labels.weights * losses).mean()
 
 
@@ -44,7 +45,7 @@ def regression_loss(offsets: Tensor, targets: Tensor, matched: Tensor) -> Tensor
     if not len(offsets):
         return offsets.sum()
     # what is not matched may hold anything, also infinities, which a product with 0 would not take away
-    errors = functional.smooth_l1_loss(_precise(offsets)[matched], targets[matched], reduction="sum")
+    errors = functional.smooth_l1_loss(precise(offsets)[matched], targets[matched], reduction="sum")
     return errors / len(offsets)
 
 
@@ -59,7 +60,7 @@ def activation_loss(logits: Tensor, categories: Tensor, background: bool = True)
         logits, categories = logits[categories > 0], categories[categories > 0] - 1
     if not len(logits):
         return logits.sum()
-    log_p = _precise(logits).log_softmax(dim=1)
+    log_p = precise(logits).log_softmax(dim=1)
     chosen = functional.one_hot(categories, logits.shape[1]).bool()
     # log(1 - p) = log of the sum of the other classes' exp, less that of all
     log_rest = torch.log1p(-log_p.exp().clamp(max=1 - SURE))
@@ -74,7 +75,7 @@ def segmentation_loss(logits: Tensor, masks: Tensor, mean: bool = False) -> Tens
     """
     if not len(logits):
         return logits.sum()
-    logits = _precise(logits)
+    logits = precise(logits)
     losses = functional.binary_cross_entropy_with_logits(logits, masks.to(logits.dtype), reduction="none")
     per_region = losses.mean(dim=(1, 2))
     return per_region.mean() if mean else per_region.sum()
@@ -83,7 +84,3 @@ def segmentation_loss(logits: Tensor, masks: Tensor, mean: bool = False) -> Tens
 def total(terms: dict[str, Tensor]) -> Tensor:
     """L, equations 2, 6 and 8: the sum of all terms, each with weight 1."""
     return sum(terms.values())
-
-
-def _precise(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

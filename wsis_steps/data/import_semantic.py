@@ -15,6 +15,7 @@ from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.masks import UNSURE
 
 STEP = Step("data_import_semantic", DataImportSemantic, inputs=("images",), outputs=("semantic",))
 
@@ -26,7 +27,7 @@ def read_map(images: Images, i: int, job: Job) -> np.ndarray:
     size = (int(images.heights[i]), int(images.widths[i]))
     if labels.shape != size:
         raise InputError(f"{path} is {labels.shape[1]}x{labels.shape[0]} pixels, its image {size[1]}x{size[0]}.")
-    known = np.append(np.arange(len(images.class_names) + 1), 255)
+    known = np.append(np.arange(len(images.class_names) + 1), UNSURE)
     unknown = np.setdiff1d(cv2.calcHist([labels], [0], None, [256], [0, 256]).nonzero()[0], known)
     if len(unknown):
         raise InputError(f"{path} holds value {unknown[0]}, but there are {len(images.class_names)} classes.")

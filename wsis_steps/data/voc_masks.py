@@ -14,7 +14,7 @@ from wsis_steps.data.records import ImageRecord, TrueInstances, middle_points
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.masks import encode
 
-VOID = 255
+VOID = 255  # the value that VOC gives to pixels that do not count
 
 
 @dataclass

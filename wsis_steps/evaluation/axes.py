@@ -33,7 +33,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Scale:
+class Axis:
     """From values to pixels along one axis."""
 
     low: float

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from wsis_steps.evaluation.semantic_scores import VOID
+from wsis_steps.vision.masks import UNSURE
 
 RADIUS = 2.0  # pixels
 
@@ -19,13 +19,13 @@ def boundary_f_measures(
 ) -> np.ndarray:
     """F-measure of each class, float64 (class_count,), 0 to 1; NaN where a class is neither true nor predicted.
 
-    Maps are uint8 (h, w): 0 background, 1 + category, 255 void; read once, pair by pair. A boundary pixel of a
+    Maps are uint8 (h, w): 0 background, 1 + category, 255 unsure; read once, pair by pair. A boundary pixel of a
     class has one of its four neighbours outside the class; the border of the picture is no boundary, and a pixel
-    that is void in the truth, or next to one that is, does not count. Near: within `radius` pixels (Euclid).
+    that is unsure in the truth, or next to one that is, does not count. Near: within `radius` pixels (Euclid).
     """
     hits, totals = np.zeros((2, class_count), np.int64), np.zeros((2, class_count), np.int64)
     for predicted, true in zip(predictions, truths, strict=True):
-        open_pixels = cv2.dilate((true == VOID).astype(np.uint8), _CROSS) > 0
+        open_pixels = cv2.dilate((true == UNSURE).astype(np.uint8), _CROSS) > 0
         for category in np.union1d(np.unique(predicted), np.unique(true)):
             if not 0 < category <= class_count:
                 continue

@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from wsis_steps.evaluation.axes import Scale, log_ticks, ticks
+from wsis_steps.evaluation.axes import Axis, log_ticks, ticks
 from wsis_steps.evaluation.published_proposals import ProposalCurve
 
 PANELS = {
@@ -37,7 +37,7 @@ def proposal_chart(title: str, own: ProposalCurve, published: Sequence[ProposalC
     curves = [own, *(curve for curve in published if curve.values.keys() & own.values.keys())]
     panels = [name for name in PANELS if name in own.values]
     numbers = np.maximum(np.concatenate([curve.numbers for curve in curves]), 1)
-    across = Scale(float(numbers.min()), float(numbers.max()), LEFT, WIDTH - RIGHT, logarithmic=True)
+    across = Axis(float(numbers.min()), float(numbers.max()), LEFT, WIDTH - RIGHT, logarithmic=True)
     top = TITLE + LINE * len(curves)
     drawn = [
         f'<g transform="translate({WIDTH * (k % COLUMNS)} {top + HEIGHT * (k // COLUMNS)})">'
@@ -71,8 +71,8 @@ def _legend(curves: Sequence[ProposalCurve]) -> str:
     return "".join(lines)
 
 
-def _panel(name: str, curves: Sequence[ProposalCurve], across: Scale) -> str:
-    up = Scale(0.0, 1.0, HEIGHT - BOTTOM, TOP)
+def _panel(name: str, curves: Sequence[ProposalCurve], across: Axis) -> str:
+    up = Axis(0.0, 1.0, HEIGHT - BOTTOM, TOP)
     parts = [f'<text class="head" x="{LEFT}" y="{TOP - 12}">{escape(PANELS[name])}</text>', _axes(across, up)]
     for place, curve in enumerate(curves):
         if name not in curve.values:
@@ -89,7 +89,7 @@ def _panel(name: str, curves: Sequence[ProposalCurve], across: Scale) -> str:
     return "".join(parts)
 
 
-def _axes(across: Scale, up: Scale) -> str:
+def _axes(across: Axis, up: Axis) -> str:
     parts = []
     for value in ticks(up.low, up.high, most=6):
         y = float(up(value))

@@ -5,23 +5,23 @@ from collections.abc import Iterable
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.masks import UNSURE
 
-VOID = 255
 _LABELS = 256  # of a uint8 map
 
 
 def _check_labels(name: str, counts: np.ndarray, class_count: int) -> None:
-    wrong = np.flatnonzero(counts[class_count + 1 : VOID])
+    wrong = np.flatnonzero(counts[class_count + 1 : UNSURE])
     if len(wrong):
         stray = wrong[0] + class_count + 1
-        raise InputError(f"label {stray} in the {name} label maps is not one of 0 to {class_count} or {VOID}.")
+        raise InputError(f"label {stray} in the {name} label maps is not one of 0 to {class_count} or {UNSURE}.")
 
 
 def confusion_matrix(predictions: Iterable[np.ndarray], truths: Iterable[np.ndarray], class_count: int) -> np.ndarray:
     """Pixel counts of all images, int64 (class_count + 1, class_count + 2): rows true, columns predicted.
 
-    Maps are uint8 (h, w): 0 background, 1 + category, 255 void. Void pixels of the truth are not counted; the
-    last column counts pixels that a prediction leaves void. Maps are read once, pair by pair.
+    Maps are uint8 (h, w): 0 background, 1 + category, 255 unsure. Unsure pixels of the truth are not counted; the
+    last column counts pixels that a prediction leaves unsure. Maps are read once, pair by pair.
     Raises InputError for maps of different sizes or labels out of range, ValueError where one list is longer.
     """
     # Counting all 256 x 256 pairs of labels needs no mask of valid pixels and finds stray labels for nothing.
@@ -34,14 +34,14 @@ def confusion_matrix(predictions: Iterable[np.ndarray], truths: Iterable[np.ndar
     counts = counts.reshape(_LABELS, _LABELS)
     _check_labels("true", counts.sum(axis=1), class_count)
     _check_labels("predicted", counts.sum(axis=0), class_count)
-    columns = [*range(class_count + 1), VOID]
+    columns = [*range(class_count + 1), UNSURE]
     return counts[: class_count + 1, columns]
 
 
 def class_ious(confusion: np.ndarray) -> np.ndarray:
     """IoU per label (background first), float64 (class_count + 1,), 0 to 1; NaN where a label never occurs.
 
-    confusion: as `confusion_matrix` gives it; what a prediction leaves void is missed. VOC's definition:
+    confusion: as `confusion_matrix` gives it; what a prediction leaves unsure is missed. VOC's definition:
     diagonal / (row + column - diagonal). `class_mean` gives the mIoU.
     """
     diagonal = np.diagonal(confusion)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 
@@ -33,22 +32,6 @@ PROPOSAL_HEADINGS = {
 }
 _SEED = re.compile(r"(.+)_seed\d+")
 _KEY = ["name", "seeded", "stage", "split"]
-
-
-def read_rows(path: Path) -> pd.DataFrame:
-    """Reads `summary.csv`. Raises InputError where the file is missing, empty or lacks one of `COLUMNS`."""
-    try:
-        # Only a value may be missing: a run or a supervision called "none" or "NA" stays text.
-        names = dict.fromkeys(COLUMNS[:-1], str)
-        rows = pd.read_csv(path, dtype=names, keep_default_na=False, na_values={"value": ["", "nan", "NaN"]})
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; the step that makes it has not run.") from error
-    except pd.errors.EmptyDataError as error:
-        raise InputError(f"{path} is empty.") from error
-    missing = [name for name in COLUMNS if name not in rows.columns]
-    if missing:
-        raise InputError(f"{path} lacks the column {missing[0]}; it has {', '.join(rows.columns)}.")
-    return rows
 
 
 def _base_name(run: str) -> str:

@@ -90,10 +90,10 @@ def short_names(names: Sequence[Path]) -> dict[Path, Path]:
 
 def inference_settings(trained: dict, short_side: int | None, score: float) -> MaskrcnnInfer:
     """Sizes as in training, or with another shorter side in the same proportion."""
-    least, most = trained["min_size"], trained["max_size"]
-    if short_side is not None:
-        least, most = short_side, round(most * short_side / least)
-    return MaskrcnnInfer(min_size=least, max_size=most, min_score=score)
+    if short_side is None:
+        return MaskrcnnInfer(min_score=score)
+    most = round(trained["max_size"] * short_side / trained["min_size"])
+    return MaskrcnnInfer(min_size=short_side, max_size=most, min_score=score)
 
 
 def main(options: argparse.Namespace) -> None:
@@ -108,6 +108,7 @@ def main(options: argparse.Namespace) -> None:
     device = choose_device(options.threads)
     settings = inference_settings(trained.settings, options.short_side, options.score)
     model = load_maskrcnn(trained, settings).to(device).eval()
+    longest = model.transform.max_size
     shown_as = short_names([path.relative_to(folder) for path in paths])
     colors, problems, count = class_colors(len(trained.class_names)), Problems(), 0
     pictures = ahead(lambda path: attempt(load_image, path), paths, max(options.threads - 1, 1))
@@ -118,8 +119,8 @@ def main(options: argparse.Namespace) -> None:
                 problems.add(str(picture))
                 continue
             height, width = picture.shape[:2]
-            if min(height, width) * settings.max_size < max(height, width):
-                problems.add(f"{path} is {width}x{height} pixels, too narrow to be shrunk to {settings.max_size}.")
+            if min(height, width) * longest < max(height, width):
+                problems.add(f"{path} is {width}x{height} pixels, too narrow to be shrunk to {longest}.")
                 continue
             [instances] = detect(model, [to_tensor(picture).to(device)])
             name = path.relative_to(folder)

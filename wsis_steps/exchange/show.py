@@ -28,6 +28,7 @@ from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.contracts.points import Points
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.images import Pictures
+from wsis_steps.vision.masks import UNSURE
 from wsis_steps.vision.models import load_any_model
 
 log = logging.getLogger("wsis")
@@ -120,7 +121,7 @@ def of_image(artifact: Artifact, i: int, least_score: float) -> list[str]:
             lines += [f"  edges, at most {maps.max() / 255:.3f}"]
         elif maps.dtype == np.uint8:
             labels, pixels = np.unique(maps[0], return_counts=True)
-            title = {0: "background", 255: "unsure"} | {k + 1: name for k, name in enumerate(names)}
+            title = {0: "background", UNSURE: "unsure"} | {k + 1: name for k, name in enumerate(names)}
             total = maps[0].size
             lines += [f"  {title[int(v)]}, {n / total:.1%}" for v, n in zip(labels, pixels, strict=True)]
         else:

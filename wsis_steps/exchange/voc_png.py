@@ -8,12 +8,13 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
+from wsis_steps.data.voc_masks import VOID
 from wsis_steps.engine.errors import InputError
 from wsis_steps.exchange.labelled import LabelledImage, Labels, write_data
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import decode, paint
 
-VOID, MOST = 255, 254  # the value of pixels that do not count, and how many objects an 8-bit picture holds
+MOST = VOID - 1  # objects that an 8-bit picture holds
 
 
 def palette() -> list[int]:

@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.vision.device import precise
 from wsis_steps.vision.ranks import divisor
 
 METHODS = ("bisection", "grid", "none")
@@ -38,11 +39,6 @@ LOWEST = -1e3  # in place of the logarithm of a probability of 0, so that differ
 NEGLIGIBLE = 1e-5  # an offset that counts as 0: it changes no share by more than a quarter of itself
 RIDGE = 1e-6  # on the diagonal of a system whose own diagonal is 1
 GRID_PART = 64  # grid points at a time, to bound the memory
-
-
-def _precise(maps: Tensor) -> Tensor:
-    """Half precision as float32: sums over many pixels would lose too much."""
-    return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
 
 
 @torch.no_grad()
@@ -93,7 +89,7 @@ def adaptive_prior(
     order = tags.argsort(dim=1, descending=True, stable=True)[:, : max(most_tags, 1)]
     labels = F.pad(order + 1, (1, 0))
     present = F.pad(tags.gather(1, order), (1, 0), value=1) > 0
-    scores = _precise(logits.flatten(2)).clamp(min=LOWEST)
+    scores = precise(logits.flatten(2)).clamp(min=LOWEST)
     scores = scores.gather(1, labels[:, :, None].expand(-1, -1, scores.shape[2]))
     scores = scores.where(present[:, :, None], scores[:, :1])
     weights = torch.ones_like(scores[:, 0]) if valid is None else valid.flatten(1).to(scores.dtype)
@@ -189,7 +185,7 @@ def estimate_pixel_labels(logits: Tensor, log_prior: Tensor) -> Tensor:
 
     logits: as in `adaptive_prior`, and log_prior: (B, 1 + C), its result.
     """
-    return (_precise(logits).clamp(min=LOWEST) + log_prior[:, :, None, None]).softmax(dim=1)
+    return (precise(logits).clamp(min=LOWEST) + log_prior[:, :, None, None]).softmax(dim=1)
 
 
 def pixel_label_loss(logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -198,7 +194,7 @@ def pixel_label_loss(logits: Tensor, labels: Tensor, valid: Tensor | None = None
     logits: (B, 1 + C, h, w), finite, any floating type; labels: (B, 1 + C, h, w), distributions; valid: bool
     (B, h, w), None: all. 0 where no pixel is valid.
     """
-    losses = F.cross_entropy(_precise(logits), labels, reduction="none")
+    losses = F.cross_entropy(precise(logits), labels, reduction="none")
     if valid is None:
         return losses.mean()
     return losses.where(valid, 0).sum() / divisor(valid.sum())

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.vision.device import precise
 from wsis_steps.vision.ranks import divisor
 
 MEANS = ("exponentiated", "weighted")
@@ -33,11 +34,6 @@ SMALLEST_SUM = 1e-30  # of similarities, so that a pixel without a valid neighbo
 LOWEST_PROBABILITY = 1e-12  # of a class among the neighbours; its logarithm stays finite
 LOWEST_LOGARITHM = -1e3  # of a predicted probability, in place of -inf
 CACHE_PART, GPU_PART = 2**19, 2**26  # pairs of pixels at a time; 2 and 256 MB
-
-
-def _precise(maps: Tensor) -> Tensor:
-    """float64 as it is, anything else as float32: sums over many pixels would lose too much."""
-    return maps if maps.dtype == torch.float64 else maps.float()
 
 
 class AppearanceKernel:
@@ -63,7 +59,7 @@ class AppearanceKernel:
             raise InputError(f"color and position of the appearance kernel are above 0, not {color} and {position}")
         self.exclude_self = exclude_self
         count, _, *self.size = pictures.shape
-        colors = _precise(pictures).flatten(2) / color
+        colors = precise(pictures).flatten(2) / color
         y, x = (torch.arange(side, device=colors.device, dtype=colors.dtype) / position for side in self.size)
         places = torch.stack(torch.meshgrid(y, x, indexing="ij")).flatten(1)
         # Powers of 2 are four times as fast as those of e. Near 0 the squares below cancel with the least error.
@@ -218,7 +214,7 @@ class Neighbourhood:
         self.shape = (pictures.shape[0], *pictures.shape[2:])
         if valid is not None and valid.shape != self.shape:
             raise InputError(f"pictures of {self.shape} need valid pixels of that shape, not {tuple(valid.shape)}")
-        self.dtype = _precise(pictures[:0]).dtype
+        self.dtype = precise(pictures[:0]).dtype
         self.valid, self.mean, self.normalization, self.temperature = valid, mean, normalization, temperature
 
     def log_distribution(self, probabilities: Tensor) -> Tensor:

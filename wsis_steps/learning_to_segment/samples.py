@@ -12,9 +12,7 @@ from wsis_steps.vision.contracts.agreement import places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.images import Pictures, distort, random_crop
-from wsis_steps.vision.masks import true_labels
-
-UNSURE = 255
+from wsis_steps.vision.masks import UNSURE, true_labels
 
 
 class TaggedSamples(Dataset):

@@ -19,15 +19,17 @@ from wsis_steps.engine.step import Job, Step
 from wsis_steps.learning_to_segment.adaptive_prior import adaptive_prior, estimate_pixel_labels, pixel_label_loss
 from wsis_steps.learning_to_segment.neighbourhood import Neighbourhood, neighbourhood_loss
 from wsis_steps.learning_to_segment.network import OUTPUT_STRIDE, build_semantic_network
-from wsis_steps.learning_to_segment.samples import UNSURE, TaggedSamples
+from wsis_steps.learning_to_segment.samples import TaggedSamples
 from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import build_optimizer, ramp, train
+from wsis_steps.vision.loop import train
+from wsis_steps.vision.masks import UNSURE
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.ranks import divisor
+from wsis_steps.vision.schedule import build_optimizer, ramp
 
 STEP = Step(
     "learning_to_segment_train",

@@ -14,7 +14,6 @@ A target, one per image, is a dict of tensors:
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -40,41 +39,8 @@ from wsis_steps.vision.region_pooling import RegionPooling
 MASKRCNN_STEPS = ("maskrcnn_train", "annotation_consistency_train_prediction")  # whose models are such networks
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Sizes of the network and of its samples; by default those of the paper runs.
-
-    For images of about 100 px on a CPU: the images' own size, fpn_channels 64, anchor_scale 3, proposals 128
-    before and 64 after NMS, rois 32, box_width 128, mask_width 64, mask_layers 2, frozen_levels 0.
-
-    Attributes:
-        min_size, max_size: length in pixels that the short side is resized to, unless the long one exceeds.
-        anchor_scale: side of the anchors over the stride of their level, at aspects 0.5, 1 and 2.
-        proposals_before_nms: kept per level, in training and in evaluation.
-        proposals_after_nms: kept per image, in training and in evaluation.
-        rois: sampled per image in training, at most a quarter of them matched to instances.
-        box_width, mask_width, mask_layers: of the two fully connected and the mask head's 3 x 3 layers.
-        frozen_levels: levels of a pretrained backbone, from the finest, that are not trained.
-        min_score, detections: lowest score and highest number of the detections of an image.
-    """
-
-    min_size: int = 512
-    max_size: int = 800
-    fpn_channels: int = 256
-    anchor_scale: float = 8
-    proposals_before_nms: tuple[int, int] = (2000, 1000)
-    proposals_after_nms: tuple[int, int] = (2000, 1000)
-    rois: int = 512
-    box_width: int = 1024
-    mask_width: int = 256
-    mask_layers: int = 4
-    frozen_levels: int = 1
-    min_score: float = 0.05
-    detections: int = 100
-
-
 def build_maskrcnn(
-    backbone: str, class_count: int, weights: str = "imagenet", normalization: str = "imagenet", **scale
+    settings: MaskrcnnTrain, class_count: int, weights: str = "none", inference: MaskrcnnInfer | None = None
 ) -> GeneralizedRCNN:
     """A Mask R-CNN with a feature pyramid on the backbone's levels of stride 4 and more.
 
@@ -84,63 +50,65 @@ def build_maskrcnn(
     Batch normalization is fixed with pretrained weights, and trained with none.
 
     Args:
-        backbone: a name that `build_backbone` knows.
+        settings: of the training.
         class_count: number of classes without background.
         weights: what the backbone starts from (`load_weights`); `none` also to load a whole model afterwards.
-        normalization: of the pixels, where the weights do not bring it (`build_backbone`).
-        scale: fields of `Scale`.
+        inference: thresholds of evaluation, and its sizes where they are not those of training.
 
     Raises:
         InputError: as `build_backbone`, `load_weights` and `refuse_mask_weights`.
     """
-    scale = Scale(**scale)
     refuse_mask_weights(weights)
-    body = build_backbone(backbone, normalization=normalization)
+    body = build_backbone(settings.backbone, normalization=settings.normalization)
     load_weights(body, weights)
     if weights != "none":
         body.fix_norm()
-        for name in [name for names in body.levels[: scale.frozen_levels] for name in names]:
+        for name in [name for names in body.levels[: settings.frozen_levels] for name in names]:
             body.get_submodule(name).requires_grad_(False)
-    pyramid = FeaturePyramid(body, scale.fpn_channels)
-    transform = Transform(scale.min_size, scale.max_size, body)
-    return GeneralizedRCNN(pyramid, _proposer(pyramid, scale), _heads(pyramid, class_count, scale), transform)
+    inference = inference or MaskrcnnInfer()
+    pyramid = FeaturePyramid(body, settings.fpn_channels)
+    proposer, heads = _proposer(pyramid, settings), _heads(pyramid, class_count, settings, inference)
+    transform = Transform(inference.min_size or settings.min_size, inference.max_size or settings.max_size, body)
+    return GeneralizedRCNN(pyramid, proposer, heads, transform)
 
 
-def _proposer(pyramid: "FeaturePyramid", scale: Scale) -> WeightedProposalNetwork:
-    sizes = tuple((scale.anchor_scale * stride,) for stride in pyramid.strides)
+def _proposer(pyramid: "FeaturePyramid", settings: MaskrcnnTrain) -> WeightedProposalNetwork:
+    sizes = tuple((settings.anchor_scale * stride,) for stride in pyramid.strides)
     anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
     modes = ("training", "testing")
     return WeightedProposalNetwork(
         anchors,
-        RPNHead(scale.fpn_channels, anchors.num_anchors_per_location()[0]),
+        RPNHead(settings.fpn_channels, anchors.num_anchors_per_location()[0]),
         fg_iou_thresh=0.7,
         bg_iou_thresh=0.3,
         batch_size_per_image=256,
         positive_fraction=0.5,
-        pre_nms_top_n=dict(zip(modes, scale.proposals_before_nms, strict=True)),
-        post_nms_top_n=dict(zip(modes, scale.proposals_after_nms, strict=True)),
+        pre_nms_top_n=dict(zip(modes, settings.proposals_before_nms, strict=True)),
+        post_nms_top_n=dict(zip(modes, settings.proposals_after_nms, strict=True)),
         nms_thresh=0.7,
     )
 
 
-def _heads(pyramid: "FeaturePyramid", class_count: int, scale: Scale) -> WeightedRoIHeads:
+def _heads(
+    pyramid: "FeaturePyramid", class_count: int, settings: MaskrcnnTrain, inference: MaskrcnnInfer
+) -> WeightedRoIHeads:
     strides = pyramid.strides[:-1]  # without the level that is pooled from another
     levels = [str(i) for i in range(len(strides))]
-    width = scale.mask_width
+    width = settings.mask_width
     return WeightedRoIHeads(
         box_roi_pool=RegionPooling(levels, strides, 7),
-        box_head=TwoMLPHead(scale.fpn_channels * 7 * 7, scale.box_width),
-        box_predictor=FastRCNNPredictor(scale.box_width, class_count + 1),
+        box_head=TwoMLPHead(settings.fpn_channels * 7 * 7, settings.box_width),
+        box_predictor=FastRCNNPredictor(settings.box_width, class_count + 1),
         fg_iou_thresh=0.5,
         bg_iou_thresh=0.5,
-        batch_size_per_image=scale.rois,
+        batch_size_per_image=settings.rois,
         positive_fraction=0.25,
         bbox_reg_weights=None,
-        score_thresh=scale.min_score,
-        nms_thresh=0.5,
-        detections_per_img=scale.detections,
+        score_thresh=inference.min_score,
+        nms_thresh=inference.nms,
+        detections_per_img=inference.detections,
         mask_roi_pool=RegionPooling(levels, strides, 14),
-        mask_head=MaskRCNNHeads(scale.fpn_channels, (width,) * scale.mask_layers, 1),
+        mask_head=MaskRCNNHeads(settings.fpn_channels, (width,) * settings.mask_layers, 1),
         mask_predictor=MaskRCNNPredictor(width, width, class_count + 1),
     )
 
@@ -232,23 +200,9 @@ def _set_crowds_aside(target: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**target, **single, "iscrowd": crowd[~crowd], "ignore": region | target.get("ignore", region)}
 
 
-def build_from_settings(
-    settings: MaskrcnnTrain, class_count: int, weights: str = "none", inference: MaskrcnnInfer | None = None
-) -> GeneralizedRCNN:
-    """The network that training settings describe, at the sizes and thresholds of `inference` where given."""
-    names = {field.name for field in fields(Scale)}
-    scale = {name: value for name, value in settings.model_dump().items() if name in names}
-    if inference is not None:
-        scale |= {name: value for name, value in inference.model_dump().items() if name in names}
-    network = build_maskrcnn(settings.backbone, class_count, weights, settings.normalization, **scale)
-    if inference is not None:
-        network.roi_heads.nms_thresh = inference.nms
-    return network
-
-
 def load_maskrcnn(trained: TrainedModel, inference: MaskrcnnInfer | None = None) -> GeneralizedRCNN:
     """The network of a file of one of MASKRCNN_STEPS, at the sizes and thresholds of `inference` where given."""
     settings = {name: value for name, value in trained.settings.items() if name in MaskrcnnTrain.model_fields}
-    network = build_from_settings(MaskrcnnTrain.model_validate(settings), len(trained.class_names), "none", inference)
+    network = build_maskrcnn(MaskrcnnTrain.model_validate(settings), len(trained.class_names), "none", inference)
     network.load_state_dict(trained.state)
     return network

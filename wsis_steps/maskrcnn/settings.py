@@ -54,10 +54,10 @@ class MaskrcnnTrain(Training):
 class MaskrcnnInfer(Settings):
     """Predictions of the evaluation images."""
 
-    min_size: Positive = 512
-    """Shorter side in pixels."""
-    max_size: Positive = 800
-    """Longer side in pixels at most."""
+    min_size: Positive | None = None
+    """Shorter side in pixels; by default as in training."""
+    max_size: Positive | None = None
+    """Longer side in pixels at most; by default as in training."""
     min_score: Fraction = 0.05
     """Detections with a lower score are left out."""
     nms: Fraction = 0.5

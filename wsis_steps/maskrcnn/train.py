@@ -14,15 +14,16 @@ import torch
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.maskrcnn.network import build_from_settings
+from wsis_steps.maskrcnn.network import build_maskrcnn
 from wsis_steps.maskrcnn.samples import LabelledPictures, collate, loss
 from wsis_steps.maskrcnn.settings import MaskrcnnTrain
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
+from wsis_steps.vision.schedule import build_optimizer
 
 STEP = Step(
     "maskrcnn_train",
@@ -43,7 +44,7 @@ def main(job: Job) -> None:
         raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")
     dataset = LabelledPictures(images, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
-    model = build_from_settings(settings, len(labels.class_names), weights).to(device)
+    model = build_maskrcnn(settings, len(labels.class_names), weights).to(device)
     parameters = [{"params": [p for p in model.parameters() if p.requires_grad]}]
     optimizer = build_optimizer(settings, parameters, momentum=0.9)
     train(job, model, optimizer, dataset, loss, settings.iterations, device, collate)

@@ -22,6 +22,7 @@ from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.dense_crf import DenseField
 from wsis_steps.vision.images import Pictures
+from wsis_steps.vision.masks import UNSURE
 
 STEP = Step(
     "postprocess_refine_with_crf",
@@ -47,7 +48,7 @@ def refine(
         found.append(field.refine_labels(labels, settings.certainty) if labels.any() else labels)
     sure, possible = found
     values = np.concatenate([[0], categories + 1]).astype(np.uint8)
-    return np.where(sure > 0, values[sure], np.where(possible > 0, 255, 0)).astype(np.uint8)
+    return np.where(sure > 0, values[sure], np.where(possible > 0, UNSURE, 0)).astype(np.uint8)
 
 
 def main(job: Job) -> None:

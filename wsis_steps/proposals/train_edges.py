@@ -28,9 +28,10 @@ from wsis_steps.proposals.settings import ProposalsTrainEdges
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.images import jitter
-from wsis_steps.vision.loop import build_optimizer, train
+from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.ranks import divisor
+from wsis_steps.vision.schedule import build_optimizer
 
 STEP = Step("proposals_train_edges", ProposalsTrainEdges, outputs=("model", "metrics"))
 log = logging.getLogger("wsis")

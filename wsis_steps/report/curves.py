@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.evaluation.axes import Scale, log_ticks, ticks
+from wsis_steps.evaluation.axes import Axis, log_ticks, ticks
 
 WIDTH, HEIGHT = 320, 170
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 22  # margins of the plotted area
@@ -63,19 +63,19 @@ def swatch(place: int) -> str:
     )
 
 
-def value_scale(values: np.ndarray) -> Scale:
+def value_scale(values: np.ndarray) -> Axis:
     """Vertical scale of all values of a chart: from zero, or logarithmic where they differ `WIDE`ly."""
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if low > 0 and high / low > WIDE:
-        return Scale(low, high, HEIGHT - BOTTOM, TOP, True)
-    return Scale(min(low, 0.0), high if high > min(low, 0.0) else 1.0, HEIGHT - BOTTOM, TOP)
+        return Axis(low, high, HEIGHT - BOTTOM, TOP, True)
+    return Axis(min(low, 0.0), high if high > min(low, 0.0) else 1.0, HEIGHT - BOTTOM, TOP)
 
 
 def line_chart(term: str, all_series: Sequence[Series]) -> str:
     """A chart of one loss term over the iterations, one line a run: an SVG element with text for screen readers."""
     series = [s for s in all_series if term in s.terms and len(s.iterations)]
-    across = Scale(0, max((float(s.iterations.max()) for s in series), default=1.0), LEFT, WIDTH - RIGHT)
+    across = Axis(0, max((float(s.iterations.max()) for s in series), default=1.0), LEFT, WIDTH - RIGHT)
     up = value_scale(np.concatenate([s.terms[term] for s in series]) if series else np.zeros(0))
     parts = [f'<g class="axis">{_axes(across, up)}</g>']
     said = []
@@ -101,7 +101,7 @@ def line_chart(term: str, all_series: Sequence[Series]) -> str:
     )
 
 
-def _axes(across: Scale, up: Scale) -> str:
+def _axes(across: Axis, up: Axis) -> str:
     parts = []
     for value in log_ticks(up.low, up.high) if up.logarithmic else ticks(up.low, up.high):
         y = float(up(value))

@@ -16,10 +16,9 @@ import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.instances import ImageInstances
-from wsis_steps.vision.masks import decode
+from wsis_steps.vision.masks import UNSURE, decode
 
 MOST = 30  # instances drawn on one picture; the strongest, where there are more
-UNSURE = 255
 LETTERS = 0.065  # height of a name over the picture's width, as in the style of the page
 
 

@@ -39,6 +39,11 @@ def precision(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def precise(values: torch.Tensor) -> torch.Tensor:
+    """float64 as it is, anything else as float32: sums over many values of half precision would lose too much."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
 def autocast(device: torch.device) -> torch.autocast:
     """Mixed precision on a GPU that has bfloat16; does nothing elsewhere."""
     dtype = precision(device)

@@ -3,19 +3,13 @@
 Every random number of iteration t depends on (seed, t) only: the loop seeds torch at each iteration, and a
 data set seeds its generator with (seed, t, place in the batch). So the position of the sampler is the iteration,
 and a run that was killed and resumed computes what one that was not would have.
-
-The environment variable WSIS_CHECKPOINT_SECONDS sets the time between checkpoints (60; 0 saves every iteration).
 """
 
 import json
 import logging
-import math
-import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -26,12 +20,12 @@ from tqdm import tqdm
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.progress import Meter
-from wsis_steps.engine.provenance import digest
-from wsis_steps.engine.settings import canonical
 from wsis_steps.engine.step import Job
 from wsis_steps.vision import ranks
+from wsis_steps.vision.checkpoint import Checkpoint
 from wsis_steps.vision.device import autocast
-from wsis_steps.vision.measures import Speed, Sums
+from wsis_steps.vision.metrics import Speed, Sums
+from wsis_steps.vision.schedule import rate
 from wsis_steps.vision.settings import Training
 
 log = logging.getLogger("wsis")
@@ -65,107 +59,6 @@ class Batches:
                     epoch, order = now, np.random.default_rng((self.seed, now)).permutation(self.count)
                 batch.append((int(order[position]), iteration, place))
             yield batch[self.rank :: self.ranks]
-
-
-def checkpoint_seconds() -> float:
-    """Seconds between two checkpoints; InputError where WSIS_CHECKPOINT_SECONDS is no number."""
-    text = os.environ.get("WSIS_CHECKPOINT_SECONDS", "60")
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(f"WSIS_CHECKPOINT_SECONDS is '{text}', which is no number of seconds.") from error
-
-
-def rate(settings: Training, iteration: int, iterations: int) -> float:
-    """Factor on the learning rate at an iteration counted from 0."""
-    progress = iteration / iterations
-    factor = 1.0
-    if settings.schedule == "drop":
-        factor = 0.1 ** sum(progress >= at for at in settings.drop_at)
-    elif settings.schedule == "halve":
-        factor = 0.5 ** math.floor(10 * progress)
-    elif settings.schedule == "poly":
-        factor = (1 - progress) ** 0.9
-    elif settings.schedule == "one_cycle":
-        if progress < 0.25:
-            factor = 0.04 + 0.96 * (1 - math.cos(math.pi * progress / 0.25)) / 2
-        else:
-            factor = (1 + math.cos(math.pi * (progress - 0.25) / 0.75)) / 2
-    if iteration < settings.warm_up:
-        factor *= 0.001 + 0.999 * iteration / settings.warm_up
-    return factor
-
-
-def ramp(share: float, iteration: int, iterations: int) -> float:
-    """Factor that grows from 0 to 1 during the first `share` of the training, at an iteration counted from 1."""
-    return min(iteration / (share * iterations), 1) if share else 1
-
-
-def build_optimizer(settings: Training, groups: list[dict[str, Any]], momentum: float, nesterov: bool = False):
-    """torch optimizer over parameter groups; each may have its own `lr`."""
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, **common)
-    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer](groups, **common)
-
-
-class Checkpoint:
-    """Model, optimizer, iteration and metrics in `job.work`, with the fingerprint of settings, code and inputs."""
-
-    def __init__(self, job: Job, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.model, self.optimizer = model, optimizer
-        self.path = job.work / "checkpoint.pt" if job.work else None
-        self.saved, self.interval = time.monotonic(), checkpoint_seconds()
-        parts = {name: digest(path) for name, path in job.inputs.items() if path}
-        self.fingerprint = canonical(
-            {"settings": job.settings.model_dump(mode="json"), "code": job.code, "inputs": parts}
-        )
-
-    def resume(self, device: torch.device) -> tuple[int, list[dict], dict[str, torch.Tensor], int]:
-        """Iteration to go on from with the metrics so far; 0 where there is no checkpoint that fits."""
-        if self.path is None or not self.path.exists():
-            return 0, [], {}, 0
-        try:
-            state = torch.load(self.path, map_location=device, weights_only=True)
-        except (UnpicklingError, RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError) as error:
-            log.warning("checkpoint %s cannot be read (%s); starting anew", self.path, error)
-            return 0, [], {}, 0
-        if state["fingerprint"] != self.fingerprint:
-            aside = self.path.with_suffix(".other.pt")
-            if ranks.number() == 0:
-                self.path.replace(aside)
-            log.info("the checkpoint is of other settings, code or inputs; set aside as %s", aside)
-            return 0, [], {}, 0
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        log.info("resuming after iteration %d", state["iteration"])
-        return state["iteration"], json.loads(state["lines"]), state["terms"], state["count"]
-
-    def due(self) -> bool:
-        return self.path is not None and time.monotonic() - self.saved >= self.interval
-
-    def save(self, iteration: int, sums: Sums) -> None:
-        if self.path is None or ranks.number() > 0:
-            return
-        sums.means(iteration)  # what has diverged is not worth going on from
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        state = {
-            "fingerprint": self.fingerprint,
-            "iteration": iteration,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "lines": json.dumps(sums.lines),
-            "terms": sums.terms,
-            "count": sums.count,
-        }
-        partial = self.path.with_suffix(".partial")
-        try:
-            with partial.open("wb") as file:  # a path would hide from torch's error that the disk is full
-                torch.save(state, file)
-            partial.replace(self.path)
-        finally:
-            partial.unlink(missing_ok=True)
-        self.saved = time.monotonic()
 
 
 def train(

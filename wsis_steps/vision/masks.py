@@ -5,6 +5,7 @@ from pycocotools import mask as coco
 
 from wsis_steps.vision.contracts.instances import ImageInstances
 
+UNSURE = 255  # the label of pixels of which it is not known what they show
 _FAR = 10  # sides of a picture; the memory that filling a polygon takes grows with its size, in the picture or not
 
 
@@ -84,10 +85,10 @@ def paint(instances: ImageInstances, height: int, width: int) -> np.ndarray:
 
 def true_labels(instances: ImageInstances, height: int, width: int) -> np.ndarray:
     """Label map uint8 (height, width) of true instances: 0 background, 1 + category, 255 crowds and ignored pixels."""
-    values = np.concatenate([[0], np.where(instances.crowd, 255, instances.categories + 1)])
+    values = np.concatenate([[0], np.where(instances.crowd, UNSURE, instances.categories + 1)])
     labels = values[paint(instances, height, width)].astype(np.uint8)
     if instances.ignore:
-        labels[decode([instances.ignore], height, width)[0] > 0] = 255
+        labels[decode([instances.ignore], height, width)[0] > 0] = UNSURE
     return labels
 
 

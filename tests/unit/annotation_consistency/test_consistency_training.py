@@ -16,6 +16,7 @@ from wsis_steps.annotation_consistency.settings import (
     TaskLoss,
 )
 from wsis_steps.maskrcnn.network import build_maskrcnn
+from wsis_steps.maskrcnn.settings import MaskrcnnTrain
 
 HEIGHT, WIDTH, PROPOSALS = 24, 32, 12
 TAGS = np.array([True, False, True])
@@ -62,7 +63,7 @@ def test_delta_is_that_of_the_heads_on_the_proposals_boxes_and_masks(sample):
     """With a picture twice as large as the network sees it; the masks' part is the mean difference in the box."""
     torch.manual_seed(0)
     small = {"min_size": 12, "max_size": 16, "fpn_channels": 8, "box_width": 8, "mask_width": 8, "mask_layers": 1}
-    network = build_maskrcnn("small", len(TAGS), weights="none", **small).eval()
+    network = build_maskrcnn(MaskrcnnTrain(backbone="small", **small), len(TAGS)).eval()
     graph = with_matrices(sample["graph"], (HEIGHT // 2) * (WIDTH // 2))
     labels = sample["claims"]["labels"]
     found = [

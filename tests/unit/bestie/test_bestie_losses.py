@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from wsis_steps.bestie.grouping import Targets
 from wsis_steps.bestie.losses import objective, semantic_loss
+from wsis_steps.bestie.settings import BestieTrain
+from wsis_steps.bestie.targets import Targets
 
 SHAPE = (2, 5, 6)
 
@@ -28,6 +29,10 @@ def example(classes=3, seed=0):
     semantic[semantic == classes + 1] = 255
     pseudo = Targets(normal(classes), normal(2), (weight() > 0).double())
     return outputs, semantic, pseudo, Targets(normal(classes), normal(2), weight())
+
+
+def loss_terms(outputs, semantic, pseudo, refined=None, **settings):
+    return objective(outputs, semantic, pseudo, refined, BestieTrain(**settings))
 
 
 def literal_semantic(logits, semantic, share):
@@ -74,7 +79,7 @@ def test_unsure_pixels_count_as_zero_in_the_pool_of_hard_pixels():
 @pytest.mark.parametrize("with_refined", [True, False])
 def test_objective_is_the_weighted_sum_of_its_terms(guided, with_refined):
     outputs, semantic, pseudo, refined = example()
-    made = objective(
+    made = loss_terms(
         outputs, semantic, pseudo, refined if with_refined else None, instance_aware_guidance=guided, hard_pixels=0.3
     )
     labels = [pseudo, refined] if with_refined else [pseudo, pseudo]
@@ -97,18 +102,18 @@ def test_objective_is_the_weighted_sum_of_its_terms(guided, with_refined):
 
 def test_without_refined_centers_the_pseudo_centers_count_twice():
     outputs, semantic, pseudo, refined = example()
-    made = objective(outputs, semantic, pseudo, refined._replace(centers=None))
-    alone, both = objective(outputs, semantic, pseudo), objective(outputs, semantic, pseudo, refined)
+    made = loss_terms(outputs, semantic, pseudo, refined._replace(centers=None))
+    alone, both = loss_terms(outputs, semantic, pseudo), loss_terms(outputs, semantic, pseudo, refined)
     assert made["center"] == alone["center"] != both["center"]
     assert made["offset"] == both["offset"] != alone["offset"]
 
 
 def test_weights_scale_the_terms():
     outputs, semantic, pseudo, refined = example()
-    plain = objective(
+    plain = loss_terms(
         outputs, semantic, pseudo, refined, semantic_weight=1, center_weight=1, offset_weight=1, hard_pixels=1
     )
-    scaled = objective(
+    scaled = loss_terms(
         outputs, semantic, pseudo, refined, semantic_weight=2, center_weight=3, offset_weight=5, hard_pixels=1
     )
     for name, factor in (("semantic", 2), ("center", 3), ("offset", 5)):
@@ -123,7 +128,7 @@ def test_guidance_hides_errors_outside_labels_and_its_absence_shows_them():
     worse["offsets"] = outputs["offsets"] + 7 * outside
     for guided in (True, False):
         before, after = (
-            objective(o, semantic, pseudo, refined, instance_aware_guidance=guided) for o in (outputs, worse)
+            loss_terms(o, semantic, pseudo, refined, instance_aware_guidance=guided) for o in (outputs, worse)
         )
         assert (after["total"] == before["total"]) == guided
 
@@ -132,7 +137,7 @@ def test_labels_of_no_pixel_cost_nothing_and_have_a_gradient():
     outputs, semantic, pseudo, _ = example()
     outputs["centers"].requires_grad_()
     empty = Targets(pseudo.centers * 0, pseudo.offsets * 0, pseudo.weight * 0)
-    made = objective(outputs, semantic, empty, empty)
+    made = loss_terms(outputs, semantic, empty, empty)
     made["total"].backward()
     assert made["center"] == made["offset"] == 0 and not outputs["centers"].grad.any()
 
@@ -141,15 +146,15 @@ def test_class_agnostic_centers_have_one_channel():
     outputs, semantic, pseudo, refined = example()
     outputs["centers"] = outputs["centers"][:, :1]
     one = [t._replace(centers=t.centers[:, :1]) for t in (pseudo, refined)]
-    made = objective(outputs, semantic, *one)
+    made = loss_terms(outputs, semantic, *one)
     expected = sum(literal_guided(outputs["centers"], t.centers, t.weight, lambda e: e * e) for t in one)
     assert float(made["center"]) == pytest.approx(100 * expected, rel=1e-9)
 
 
 def test_half_precision_outputs_are_summed_in_single_precision():
     outputs, semantic, pseudo, refined = example()
-    made = objective({n: o.bfloat16() for n, o in outputs.items()}, semantic, pseudo, refined)
-    exact = objective({n: o.bfloat16().float() for n, o in outputs.items()}, semantic, pseudo, refined)
+    made = loss_terms({n: o.bfloat16() for n, o in outputs.items()}, semantic, pseudo, refined)
+    exact = loss_terms({n: o.bfloat16().float() for n, o in outputs.items()}, semantic, pseudo, refined)
     assert made["total"] == exact["total"] and made["total"].dtype != torch.bfloat16
 
 
@@ -160,7 +165,7 @@ def test_gradients_are_finite_differences(share):
     names = ("semantic", "centers", "offsets")
 
     def total(*maps):
-        terms = objective(dict(zip(names, maps, strict=True)), semantic, pseudo, refined, hard_pixels=share)
+        terms = loss_terms(dict(zip(names, maps, strict=True)), semantic, pseudo, refined, hard_pixels=share)
         return terms["total"], terms["offset"]  # on its own too, as it is a small part of the sum
 
     assert torch.autograd.gradcheck(total, [outputs[name].requires_grad_() for name in names])

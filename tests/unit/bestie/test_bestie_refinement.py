@@ -5,23 +5,22 @@ import numpy as np
 import pytest
 import torch
 
-from wsis_steps.bestie.centers import CenterRule, find_centers, list_pixels
-from wsis_steps.bestie.grouping import heatmaps, pad_tables, pseudo_instances, semantic_components, targets
+from wsis_steps.bestie.centers import find_centers, list_pixels
+from wsis_steps.bestie.grouping import pad_tables, semantic_components
 from wsis_steps.bestie.refinement import (
-    draw_centers,
     instances_from_outputs,
     instances_from_points,
     refine,
     refine_with_points,
-    render_targets,
 )
+from wsis_steps.bestie.settings import BestieInfer, BestieTrain, CenterFinding
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA"))]
 
 
 def inputs(scenes, device="cpu"):
     """Arguments of `refine` for a batch of scenes."""
-    found = [semantic_components(scene[0], scene[4]) for scene in scenes]
+    found = [semantic_components(scene[0], scene[4], 50) for scene in scenes]
     arrays = {
         "semantic": np.stack([scene[1] for scene in scenes]),
         "centers": np.stack([scene[2] for scene in scenes]),
@@ -30,6 +29,10 @@ def inputs(scenes, device="cpu"):
         "table": pad_tables([part.table for part in found]),
     }
     return {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+
+
+def refined(scenes, device="cpu", **settings):
+    return refine(**inputs(scenes, device), settings=BestieTrain(**settings))
 
 
 def probability(logits):
@@ -56,7 +59,7 @@ def assert_same(made, expected):
 @pytest.mark.parametrize("seed", [0, 4, 8])
 def test_refined_labels_are_those_of_the_literal_rule(seed, window, gap, offsets, device):
     scenes = [reference.scene(s, offsets=offsets) for s in range(seed, seed + 3)]
-    made = refine(**inputs(scenes, device), rule=CenterRule(window=window, cluster_distance=gap))
+    made = refined(scenes, device, window=window, cluster_distance=gap)
     for b, (semantic, logits, heatmap, way, tags, _) in enumerate(scenes):
         expected = reference.refine(
             semantic, probability(logits), heatmap, way, np.flatnonzero(tags), window=window, gap=gap
@@ -86,15 +89,14 @@ def test_random_scenes_reach_every_branch_of_the_rule():
 def test_class_agnostic_centers_serve_all_classes(seed):
     semantic, logits, heatmap, way, tags, _ = reference.scene(seed)
     scene = semantic, logits, heatmap.max(axis=0, keepdims=True), way, tags
-    made = refine(**inputs([scene]))
+    made = refined([scene])
     expected = reference.refine(semantic, probability(logits), scene[2], way, np.flatnonzero(tags))
     assert_same([part[0] for part in made], expected)
 
 
 def test_other_rules_are_followed():
     scenes = [reference.scene(s) for s in range(4)]
-    rule = CenterRule(window=9, cluster_tolerance=0)
-    made = refine(**inputs(scenes), min_center=0.15, rule=rule, max_instances=100, sigma=3)
+    made = refined(scenes, window=9, cluster_tolerance=0, min_refined_center=0.15, max_instances=100, sigma=3)
     for b, (semantic, logits, heatmap, way, tags, _) in enumerate(scenes):
         expected = reference.refine(
             semantic, probability(logits), heatmap, way, np.flatnonzero(tags), 0.15, 9, 0, sigma=3, most=100
@@ -105,7 +107,7 @@ def test_other_rules_are_followed():
 def test_a_peak_gives_its_heat_times_the_probability():
     scene = blank()
     scene[2][0, 30, 100] = 0.8
-    made = refine(**inputs([scene]))
+    made = refined([scene])
     inside = torch.from_numpy(scene[0] > 0)
     assert torch.allclose(made.weight[0], 0.4 * inside)
     assert made.centers[0, 0, 30, 100] == 1
@@ -115,7 +117,7 @@ def test_a_peak_gives_its_heat_times_the_probability():
 def test_weight_is_at_most_one():
     scene = blank()
     scene[2][0, 30, 100] = 5
-    assert refine(**inputs([scene])).weight.max() == 1
+    assert refined([scene]).weight.max() == 1
 
 
 def test_an_instance_without_its_peak_gets_the_centroid_and_the_probability():
@@ -123,14 +125,14 @@ def test_an_instance_without_its_peak_gets_the_centroid_and_the_probability():
     scene[2][0, 30, 100] = scene[2][0, 30, 150] = 0.8
     scene[3][:] = 0
     scene[3][1, :, 100] = 80  # the peak's own column points beyond the other peak
-    left = refine(**inputs([scene]))
+    left = refined([scene])
     assert left.centers[0, 0, 29, 119] == 1  # centroid of rows 10-49, columns 10-229, truncated
     assert left.weight[0, 30, 20] == pytest.approx(0.5) and left.weight[0, 30, 200] == pytest.approx(0.4)
     assert left.offsets[0, :, 30, 20].tolist() == [-1, 99]
 
 
 def test_a_component_without_a_center_is_not_labelled():
-    assert not any(part.any() for part in refine(**inputs([blank()])))
+    assert not any(part.any() for part in refined([blank()]))
 
 
 @pytest.mark.parametrize(("count", "labelled"), [(5, True), (6, False)])
@@ -138,7 +140,7 @@ def test_components_of_too_many_instances_are_not_labelled(count, labelled):
     scene = blank()
     scene[3][:] = 0
     scene[2][0, 30, 15 : 15 + 35 * count : 35] = 0.9
-    made = refine(**inputs([scene]), rule=CenterRule(window=5))
+    made = refined([scene], window=5)
     assert bool(made.weight.any()) == bool(made.centers.any()) == labelled
 
 
@@ -148,7 +150,7 @@ def test_an_empty_instance_does_not_count():
     scene[2][0, 30, 15 : 15 + 40 * 5 : 40] = 0.9
     scene[2][0, 48, 228] = 0.9
     scene[3][1, :, 195:] = -45  # whatever is near the sixth goes to the fifth
-    made = refine(**inputs([scene]), rule=CenterRule(window=5))
+    made = refined([scene], window=5)
     assert made.weight.any() and (made.centers == 1).sum() == 5
 
 
@@ -157,10 +159,10 @@ def test_peaks_suppress_lower_ones_within_the_window_of_their_component(distance
     scene = blank()
     scene[2][0, 30, 100], scene[2][0, 30, 100 + distance] = 0.9, 0.8
     scene[3][:] = 0
-    made = refine(**inputs([scene]))
+    made = refined([scene])
     assert (made.centers == 1).sum() == kept
     scene[0][:, 110] = 0  # two components
-    assert (refine(**inputs([scene])).centers == 1).sum() == 2
+    assert (refined([scene]).centers == 1).sum() == 2
 
 
 BLOBS = {  # areas of rows of short offsets
@@ -181,7 +183,7 @@ def test_clusters_have_an_area_close_to_21(area, found):
     scene = blank()
     scene[2][:] = 0.06
     add_blob(scene[3], 20, 60, BLOBS[area])
-    made = refine(**inputs([scene]))
+    made = refined([scene])
     assert bool(made.weight.any()) == found
     if found:
         assert made.weight.max() == pytest.approx(0.5)  # heat 1 times probability 0.5
@@ -192,17 +194,17 @@ def test_clusters_need_some_heat(heat, found):
     scene = blank()
     scene[2][:] = heat
     add_blob(scene[3], 20, 60, BLOBS[23])
-    assert bool(refine(**inputs([scene])).weight.any()) == found
+    assert bool(refined([scene]).weight.any()) == found
 
 
 def test_a_long_thin_cluster_is_one_cluster():
     scene = blank()
     scene[2][:] = 0.06
     add_blob(scene[3], 20, 60, [23])
-    made = refine(**inputs([scene]))
+    made = refined([scene])
     assert made.centers[0, 0, 20, 71] == 1
     scene[3][:, 20, 59] = scene[3][:, 21, 59] = 0  # 25 pixels, the last round a corner
-    assert not refine(**inputs([scene])).weight.any()
+    assert not refined([scene]).weight.any()
 
 
 def test_of_a_large_cluster_no_part_is_taken():
@@ -211,7 +213,7 @@ def test_of_a_large_cluster_no_part_is_taken():
     scene[3][:, 12, 60:200] = 0  # one pixel high, so that labels need longest to get through
     scene[3][:, 40:48, 60:200] = 0
     scene[3][:, 19:40, 100] = 0  # 21 pixels in a column on top of a wide cluster
-    assert not refine(**inputs([scene])).weight.any()
+    assert not refined([scene]).weight.any()
 
 
 def test_clusters_do_not_join_over_the_border_of_the_image():
@@ -222,7 +224,7 @@ def test_clusters_do_not_join_over_the_border_of_the_image():
     add_blob(scene[3], 21, 0, [3])
     add_blob(scene[3], 0, 100, [21])
     add_blob(scene[3], 59, 100, [19])
-    made = refine(**inputs([scene, scene]))
+    made = refined([scene, scene])
     assert (made.centers == 1).sum(dim=(1, 2, 3)).tolist() == [3, 3]
 
 
@@ -233,10 +235,10 @@ def test_a_cluster_around_another_component_has_no_center():
     scene[3][:, 19, 56:65] = scene[3][:, 23, 56:65] = scene[3][:, 20:23, 56] = 0  # 21 pixels, open to the right
     both = scene[0], np.zeros((3, 60, 240), np.float32), np.repeat(scene[2], 2, axis=0), scene[3], np.ones(2, bool)
     batch = inputs([both])
-    assert not refine(**batch).weight.any()
+    assert not refine(**batch, settings=BestieTrain()).weight.any()
     whole = semantic_components(scene[0], np.ones(2, bool), min_area=1)
     batch["components"], batch["table"] = torch.from_numpy(whole.map)[None], torch.from_numpy(whole.table)[None]
-    assert not refine(**batch).weight.any()
+    assert not refine(**batch, settings=BestieTrain()).weight.any()
 
 
 def test_clusters_do_not_join_over_corners_or_across_classes():
@@ -248,7 +250,7 @@ def test_clusters_do_not_join_over_corners_or_across_classes():
     add_blob(way, 20, 120, [11, 11])  # 22 pixels from the border
     add_blob(way, 30, 60, [20])
     add_blob(way, 31, 80, [19])
-    made = refine(**inputs([(semantic, logits, heatmap, way, np.ones(2, bool))]))
+    made = refined([(semantic, logits, heatmap, way, np.ones(2, bool))])
     assert (made.centers == 1).sum(dim=(0, 2, 3)).tolist() == [3, 1]
 
 
@@ -260,7 +262,7 @@ def test_clusters_beside_peaks_must_be_far_from_them(distance, kept):
     blob = scene[3][:, 18:23, 58 + distance : 63 + distance]
     blob[:] = 0
     blob[:, ::4, ::4] = 50  # without its corners the square has 21 pixels, around (20, 60 + distance)
-    made = refine(**inputs([scene]))
+    made = refined([scene])
     assert (made.centers == 1).sum() == kept
 
 
@@ -268,22 +270,22 @@ def test_outputs_of_half_precision_and_with_gradients_make_plain_labels():
     batch = inputs([reference.scene(1)])
     for name in ("semantic", "centers", "offsets"):
         batch[name] = batch[name].bfloat16().requires_grad_()
-    made = refine(**batch)
+    made = refine(**batch, settings=BestieTrain())
     assert all(part.dtype == torch.float32 and not part.requires_grad for part in made)
     assert made.weight.any()
 
 
 def test_images_of_a_batch_do_not_touch_each_other():
     scenes = [reference.scene(s) for s in range(5)]
-    together = refine(**inputs(scenes))
+    together = refined(scenes)
     for b, scene in enumerate(scenes):
-        alone = refine(**inputs([scene]))
+        alone = refined([scene])
         assert all(torch.equal(part[b], single[0]) for part, single in zip(together, alone, strict=True))
 
 
 def test_labels_stay_inside_components():
     batch = inputs([reference.scene(s) for s in range(6)])
-    made = refine(**batch)
+    made = refine(**batch, settings=BestieTrain())
     outside = batch["components"] == 0
     assert not made.weight[outside].any() and not made.offsets.abs().sum(dim=1)[outside].any()
     assert made.weight.min() >= 0 and made.weight.max() <= 1
@@ -292,36 +294,8 @@ def test_labels_stay_inside_components():
 def test_a_batch_without_components_gives_empty_labels():
     scene = list(blank())
     scene[0] = np.zeros_like(scene[0])
-    made = refine(**inputs([tuple(scene)]))
+    made = refined([tuple(scene)])
     assert made.centers.shape == (1, 1, 60, 240) and not any(part.any() for part in made)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("with_points", [False, True])
-def test_rendered_targets_are_the_targets_of_each_image(with_points, device):
-    scenes = [reference.scene(s) for s in range(4)]
-    found = [pseudo_instances(s[0], np.array([(*p, 1) for p in s[5]]), s[4]) for s in scenes]
-    tables = [np.column_stack([f.categories, f.centers]) for f in found]
-    points = [np.array(s[5]) for s in scenes] if with_points else None
-    weights = np.random.default_rng(0).random((4, 9)).astype(np.float32)
-    arrays = np.stack([f.instance_map for f in found]), pad_tables(tables), weights[:, : max(map(len, tables))]
-    extra = torch.from_numpy(pad_tables([p[:, [2, 0, 1]] for p in points])).to(device) if with_points else None
-    made = render_targets(*(torch.from_numpy(a).to(device) for a in arrays), 4, extra)
-    for b, f in enumerate(found):
-        own = points[b] if with_points else None
-        assert_same(
-            [part[b] for part in made],
-            targets(f.instance_map, f.categories, f.centers, weights[b, : f.accepted], 4, own),
-        )
-
-
-def test_drawn_centers_are_the_heatmaps_of_each_image():
-    rng = np.random.default_rng(0)
-    points = np.column_stack([rng.integers(0, n, 30) for n in (2, 3, 50, 70)])
-    heatmap = draw_centers(torch.from_numpy(points), (2, 3, 50, 70), sigma=4)
-    for b in range(2):
-        own = points[points[:, 0] == b][:, [3, 2, 1]]
-        np.testing.assert_array_equal(heatmap[b].numpy(), heatmaps(own, 3, (50, 70), sigma=4))
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -334,6 +308,21 @@ def test_given_points_divide_their_class(seed, device):
     assert made.centers is None
     for b, (semantic, _, _, way, _, given) in enumerate(scenes):
         assert_same([made.offsets[b], made.weight[b]], reference.refine_with_points(semantic, way, given))
+
+
+def test_of_equally_near_points_the_first_wins():
+    made = refine_with_points(
+        offsets=torch.zeros(1, 2, 1, 3),
+        semantic=torch.ones(1, 1, 3, dtype=torch.uint8),
+        points=torch.tensor([[[0, 2, 0], [0, 0, 0]]]),
+    )
+    assert made.offsets[0, 1, 0].tolist() == [0, 1, 0]
+
+
+def test_without_points_nothing_is_labelled():
+    semantic = torch.ones(1, 4, 4, dtype=torch.uint8)
+    made = refine_with_points(offsets=torch.ones(1, 2, 4, 4), semantic=semantic, points=torch.full((1, 1, 3), -1))
+    assert not made.offsets.any() and not made.weight.any()
 
 
 def as_set(instances):
@@ -354,7 +343,8 @@ def as_set(instances):
 def test_predicted_instances_are_those_of_the_literal_rule(seed, offsets, device):
     _, logits, heatmap, way, _, _ = reference.scene(seed, offsets=offsets)
     outputs = [torch.from_numpy(part).to(device) for part in (probability(logits), heatmap, way)]
-    found = as_set(instances_from_outputs(**dict(zip(("probability", "centers", "offsets"), outputs, strict=True))))
+    given = dict(zip(("probability", "centers", "offsets"), outputs, strict=True))
+    found = as_set(instances_from_outputs(**given, settings=BestieInfer()))
     expected = {part[:2]: part[2] for part in reference.instances(probability(logits), heatmap, way)}
     assert found == pytest.approx(expected, abs=1e-5) and len(expected) > 1
 
@@ -367,6 +357,7 @@ def test_a_component_without_a_center_is_one_predicted_instance():
         probability=torch.from_numpy(probability(logits)),
         centers=torch.from_numpy(heatmap),
         offsets=torch.from_numpy(way),
+        settings=BestieInfer(),
     )
     assert np.array_equal(found.instance_map, semantic)
     assert found.scores == pytest.approx(0.07 * np.e / (1 + np.e))
@@ -378,7 +369,7 @@ def centers_of(heatmap, components=None, window=9):
     components = torch.ones_like(heatmap, dtype=torch.int32) if components is None else torch.tensor(components)
     pixels = list_pixels(components, int(components.max()))
     rows = torch.zeros(len(heatmap) * pixels.rows, dtype=torch.long)
-    rule = CenterRule(window=window, cluster_tolerance=0)
+    rule = CenterFinding(window=window, cluster_tolerance=0)
     far = torch.full((len(heatmap), 2, *heatmap.shape[1:]), 50.0)
     found, _ = find_centers(pixels, heatmap[:, None], far, rows, 0.3, rule)
     images = torch.div(found.component, pixels.rows, rounding_mode="floor")
@@ -410,6 +401,7 @@ def test_a_picture_of_background_has_no_instances():
         probability=torch.tensor([0.9, 0.1])[:, None, None].expand(2, 30, 40),
         centers=torch.ones(1, 30, 40),
         offsets=torch.zeros(2, 30, 40),
+        settings=BestieInfer(),
     )
     assert not found.instance_map.any() and len(found.categories) == len(found.scores) == 0
 

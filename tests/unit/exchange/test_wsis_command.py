@@ -18,7 +18,7 @@ from wsis_steps.data.coco import read_coco
 from wsis_steps.exchange.check import missing_weights, read_configuration
 from wsis_steps.exchange.overlay import LONG_SIDE, _write
 from wsis_steps.exchange.predict import short_names
-from wsis_steps.maskrcnn.network import build_from_settings, load_maskrcnn
+from wsis_steps.maskrcnn.network import build_maskrcnn, load_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnTrain
 from wsis_steps.report.pictures import class_colors
 from wsis_steps.vision.contracts.artifact import create
@@ -41,7 +41,7 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.pt"
     torch.manual_seed(0)
     settings = MaskrcnnTrain.model_validate(MASKRCNN)
-    network = build_from_settings(settings, len(CLASSES))
+    network = build_maskrcnn(settings, len(CLASSES))
     heads = (network.rpn.head.conv, network.rpn.head.cls_logits, network.roi_heads.box_head)
     layers = [layer for head in heads for layer in head.modules() if hasattr(layer, "weight")]
     for layer in [*layers, network.roi_heads.box_predictor.cls_score]:

@@ -11,10 +11,12 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.maskrcnn import detections
 from wsis_steps.maskrcnn.heads import box_losses, ignored_share, mask_loss
 from wsis_steps.maskrcnn.network import build_maskrcnn, refuse_mask_weights
+from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.vision.backbones import build_backbone, load_weights
 from wsis_steps.vision.masks import decode
 
 SMALL = {
+    "backbone": "small",
     "min_size": 96,
     "max_size": 96,
     "fpn_channels": 32,
@@ -29,9 +31,9 @@ SMALL = {
 LOSSES = {"loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg"}
 
 
-def small_maskrcnn(**settings):
+def small_maskrcnn(inference=None, **settings):
     torch.manual_seed(0)
-    model = build_maskrcnn("small", 3, weights="none", **(SMALL | settings))
+    model = build_maskrcnn(MaskrcnnTrain(**(SMALL | settings)), 3, inference=inference)
     model.backbone.body.fix_norm()  # so that losses depend on their own image alone
     return model
 
@@ -308,7 +310,7 @@ def test_a_batch_without_any_instance_trains():
 
 
 def test_detections_have_labels_scores_and_masks_of_the_image_s_size():
-    model = small_maskrcnn(min_score=0.0, detections=7).eval()
+    model = small_maskrcnn(MaskrcnnInfer(min_score=0.0, detections=7)).eval()
     with torch.no_grad():
         results = model([torch.rand(3, 60, 96), torch.rand(3, 96, 80)])
     for result, size in zip(results, [(60, 96), (96, 80)], strict=True):
@@ -321,7 +323,7 @@ def test_detections_have_labels_scores_and_masks_of_the_image_s_size():
 @pytest.mark.parametrize("pixels", [1, 10_000, 1 << 25])
 def test_detections_a_few_at_a_time_are_those_of_the_model(monkeypatch, pixels):
     monkeypatch.setattr(detections, "PIXELS", pixels)
-    model = small_maskrcnn(min_score=0.0, detections=20).eval()
+    model = small_maskrcnn(MaskrcnnInfer(min_score=0.0, detections=20)).eval()
     generator = torch.Generator().manual_seed(2)
     pictures = [torch.randint(256, (3, *size), generator=generator).byte() for size in ((96, 96), (61, 140), (30, 33))]
     with torch.inference_mode():
@@ -342,7 +344,7 @@ def test_detections_a_few_at_a_time_are_those_of_the_model(monkeypatch, pixels):
     [("resnet50", (4, 8, 16, 32, 64)), ("mobilenet_v2", (4, 8, 16, 32, 64)), ("small", (4, 8, 16, 32))],
 )
 def test_pyramid_and_anchors_agree_for_every_backbone(name, strides):
-    model = build_maskrcnn(name, 20, weights="none", min_size=128, max_size=128).eval()
+    model = build_maskrcnn(MaskrcnnTrain(backbone=name, min_size=128, max_size=128), 20).eval()
     with torch.no_grad():
         maps = model.backbone(torch.rand(1, 3, 128, 128))
     assert [128 // m.shape[-1] for m in maps.values()] == list(strides) == list(model.backbone.strides)
@@ -354,7 +356,7 @@ def test_pyramid_and_anchors_agree_for_every_backbone(name, strides):
 def test_weights_of_a_tag_classifier_enter_with_their_normalization(tmp_path):
     saved = build_backbone("small", 8, normalization="half")
     torch.save({f"backbone.{k}": v for k, v in saved.state_dict().items()}, tmp_path / "classifier.pt")
-    model = build_maskrcnn("small", 3, weights=str(tmp_path / "classifier.pt"), **SMALL, frozen_levels=1)
+    model = build_maskrcnn(MaskrcnnTrain(**SMALL, frozen_levels=1), 3, str(tmp_path / "classifier.pt"))
     assert torch.equal(model.backbone.body.features[4][0].weight, saved.features[4][0].weight)
     image = torch.rand(3, 96, 96)
     torch.testing.assert_close(model.transform([image])[0].tensors[0], (255 * image - 128) / 128)
@@ -366,7 +368,7 @@ def test_weights_of_a_tag_classifier_enter_with_their_normalization(tmp_path):
 def test_a_saved_model_comes_back_whole_into_one_built_from_none(tmp_path):
     saved_backbone = build_backbone("small", normalization="half")
     torch.save({f"backbone.{k}": v for k, v in saved_backbone.state_dict().items()}, tmp_path / "classifier.pt")
-    model = build_maskrcnn("small", 3, weights=str(tmp_path / "classifier.pt"), **SMALL).eval()
+    model = build_maskrcnn(MaskrcnnTrain(**SMALL), 3, str(tmp_path / "classifier.pt")).eval()
     again = small_maskrcnn().eval()
     again.load_state_dict(model.state_dict())
     images = [torch.rand(3, 96, 96)]
@@ -387,7 +389,7 @@ def test_files_with_a_mask_head_are_refused_whatever_their_name(tmp_path):
     path.parent.mkdir()
     torch.save({"model": small_maskrcnn().state_dict()}, path)
     with pytest.raises(InputError, match=r"roi_heads\.mask"):
-        build_maskrcnn("small", 3, weights=str(path), **SMALL)
+        build_maskrcnn(MaskrcnnTrain(**SMALL), 3, str(path))
     torch.save({f"backbone.{k}": v for k, v in build_backbone("small").state_dict().items()}, path)
     refuse_mask_weights(str(path))
     backbone = build_backbone("small")

@@ -39,7 +39,11 @@ NOTHING = {
         r"(?s)from wsis_steps\.proposals\.contours import Contours\n(.*)def cut\(contours: Contours\)",
         r"from wsis_steps.proposals.candidates import Parts\n\1def cut(contours: Parts)",
     ),
-    "an annotation of a field": ("proposals/mcg/hierarchy", r"    altitudes: np\.ndarray", "    altitudes: list[float]"),
+    "an annotation of a field": (
+        "proposals/mcg/hierarchy",
+        r"    altitudes: np\.ndarray",
+        "    altitudes: list[float]",
+    ),
     "imports of types": ("evaluation/average_precision", r"import Literal", "import Any, Literal"),
     "the order of imports": ("vision/masks", r"(import numpy as np\n)(from pycocotools .*\n)", r"\2\1"),
     "a comment": ("vision/masks", r"_FAR = 10  # .*", "_FAR = 10"),

@@ -15,8 +15,9 @@ from torch.utils.data import Dataset
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job
-from wsis_steps.vision import loop, measures
-from wsis_steps.vision.loop import Batches, build_loader, build_optimizer, rate, train
+from wsis_steps.vision import loop, metrics
+from wsis_steps.vision.loop import Batches, build_loader, train
+from wsis_steps.vision.schedule import build_optimizer, rate
 from wsis_steps.vision.settings import Training
 
 ITERATIONS = 12
@@ -185,21 +186,21 @@ def test_random_weights_are_said_where_a_training_begins(tmp_path, caplog, weigh
 
 def test_speed_is_told_and_how_much_of_the_time_went_into_waiting(monkeypatch, caplog):
     now = [0.0]
-    monkeypatch.setattr(measures.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(metrics.time, "perf_counter", lambda: now[0])
 
     def slow(seconds):
         for number in range(13):
-            now[0] += 100 if number < measures.WARM else seconds
+            now[0] += 100 if number < metrics.WARM else seconds
             yield number
 
-    speed = measures.Speed(images=8)
+    speed = metrics.Speed(images=8)
     for _ in speed.watch(slow(0.5)):
         now[0] += 1.5
     with caplog.at_level(logging.INFO, "wsis"):
         speed.tell()
     assert caplog.messages == ["4 images/s, 25.0 % of the time waiting for them"]  # ten batches of 8 in 20 s
-    short = measures.Speed(images=8)
-    assert len(list(short.watch(range(measures.WARM)))) == measures.WARM
+    short = metrics.Speed(images=8)
+    assert len(list(short.watch(range(metrics.WARM)))) == metrics.WARM
     short.tell()
     assert len(caplog.messages) == 1
 

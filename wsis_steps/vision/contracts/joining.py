@@ -39,11 +39,6 @@ def open_shards(paths: Sequence[Path]) -> list[Artifact]:
     return shards
 
 
-def places(shards: Sequence[Artifact]) -> list[tuple[Artifact, int]]:
-    """Each image as a shard and its number there."""
-    return [(shard, i) for shard in shards for i in range(len(shard))]
-
-
 def join_shards(
     paths: Sequence[Path], joined: Path, progress: Callable[[Sequence], Iterable] = lambda places: places
 ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from wsis_steps.engine.output import OutputFile
 from wsis_steps.vision.contracts.artifact import Artifact, write_image_table
 
-SEMANTIC = 255  # the category of a row of `Maps` that is a whole label map, not one class
+SEMANTIC = 255  # the category of a row of `Maps` that is a whole label map, not one class; no label: see masks.UNSURE
 
 
 class Maps(Artifact):

@@ -1,4 +1,4 @@
-"""What a training measures of itself: the means of its loss terms, and how fast it uses its batches."""
+"""What a training tells of itself: the means of its loss terms, and how fast it is."""
 
 import logging
 import math

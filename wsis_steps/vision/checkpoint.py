@@ -1,0 +1,90 @@
+"""Checkpoints of a training, from which it goes on after it was killed.
+
+The environment variable WSIS_CHECKPOINT_SECONDS sets the time between checkpoints (60; 0 saves every iteration).
+"""
+
+import json
+import logging
+import os
+import time
+from pickle import UnpicklingError
+
+import torch
+from torch import nn
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.provenance import digest
+from wsis_steps.engine.settings import canonical
+from wsis_steps.engine.step import Job
+from wsis_steps.vision import ranks
+from wsis_steps.vision.metrics import Sums
+
+log = logging.getLogger("wsis")
+
+
+def checkpoint_seconds() -> float:
+    """Seconds between two checkpoints; InputError where WSIS_CHECKPOINT_SECONDS is no number."""
+    text = os.environ.get("WSIS_CHECKPOINT_SECONDS", "60")
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"WSIS_CHECKPOINT_SECONDS is '{text}', which is no number of seconds.") from error
+
+
+class Checkpoint:
+    """Model, optimiser, iteration and metrics in `job.work`, with the fingerprint of settings, code and inputs."""
+
+    def __init__(self, job: Job, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.model, self.optimizer = model, optimizer
+        self.path = job.work / "checkpoint.pt" if job.work else None
+        self.saved, self.interval = time.monotonic(), checkpoint_seconds()
+        parts = {name: digest(path) for name, path in job.inputs.items() if path}
+        self.fingerprint = canonical(
+            {"settings": job.settings.model_dump(mode="json"), "code": job.code, "inputs": parts}
+        )
+
+    def resume(self, device: torch.device) -> tuple[int, list[dict], dict[str, torch.Tensor], int]:
+        """Iteration to go on from with the metrics so far; 0 where there is no checkpoint that fits."""
+        if self.path is None or not self.path.exists():
+            return 0, [], {}, 0
+        try:
+            state = torch.load(self.path, map_location=device, weights_only=True)
+        except (UnpicklingError, RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError) as error:
+            log.warning("checkpoint %s cannot be read (%s); starting anew", self.path, error)
+            return 0, [], {}, 0
+        if state["fingerprint"] != self.fingerprint:
+            aside = self.path.with_suffix(".other.pt")
+            if ranks.number() == 0:
+                self.path.replace(aside)
+            log.info("the checkpoint is of other settings, code or inputs; set aside as %s", aside)
+            return 0, [], {}, 0
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        log.info("resuming after iteration %d", state["iteration"])
+        return state["iteration"], json.loads(state["lines"]), state["terms"], state["count"]
+
+    def due(self) -> bool:
+        return self.path is not None and time.monotonic() - self.saved >= self.interval
+
+    def save(self, iteration: int, sums: Sums) -> None:
+        if self.path is None or ranks.number() > 0:
+            return
+        sums.means(iteration)  # what has diverged is not worth going on from
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        state = {
+            "fingerprint": self.fingerprint,
+            "iteration": iteration,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "lines": json.dumps(sums.lines),
+            "terms": sums.terms,
+            "count": sums.count,
+        }
+        partial = self.path.with_suffix(".partial")
+        try:
+            with partial.open("wb") as file:  # a path would hide from torch's error that the disk is full
+                torch.save(state, file)
+            partial.replace(self.path)
+        finally:
+            partial.unlink(missing_ok=True)
+        self.saved = time.monotonic()
