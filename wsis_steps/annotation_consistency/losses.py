@@ -61,7 +61,7 @@ def mask_self_diversity(probabilities: Tensor) -> Tensor:
     return (2 * probabilities * (1 - probabilities)).mean(dim=(1, 2))
 
 
-# ---- direct loss minimisation of the conditional network ----
+# ---- direct loss minimization of the conditional network ----
 
 
 def score_of(scores: Tensor, labels: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def checkpoint_seconds() -> float:
 
 
 class Checkpoint:
-    """Model, optimiser, iteration and metrics in `job.work`, with the fingerprint of settings, code and inputs."""
+    """Model, optimizer, iteration and metrics in `job.work`, with the fingerprint of settings, code and inputs."""
 
     def __init__(self, job: Job, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.model, self.optimizer = model, optimizer

@@ -28,13 +28,13 @@ def rate(settings: Training, iteration: int, iterations: int) -> float:
     return factor
 
 
-def grown(share: float, iteration: int, iterations: int) -> float:
+def ramp(share: float, iteration: int, iterations: int) -> float:
     """Factor of what grows from 0 to 1 during the first `share` of the training, at an iteration counted from 1."""
     return min(iteration / (share * iterations), 1) if share else 1
 
 
 def build_optimizer(settings: Training, groups: list[dict[str, Any]], momentum: float, nesterov: bool = False):
-    """torch optimiser over parameter groups; each may have its own `lr`."""
+    """torch optimizer over parameter groups; each may have its own `lr`."""
     common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, **common)

@@ -30,14 +30,14 @@ NOTHING = {
     "a log line of vision": ("vision/loop", r"resuming after iteration %d", "goes on from iteration %d"),
     "a log line and its condition": ("vision/loop", r"    if not start and .*\n        log.info.*\n", ""),
     "what an error says": ("vision/masks", r"its counts are not a compressed RLE", "no RLE"),
-    "what an error says, computed": ("vision/backbones", r"nearest\(normalisation, NORMALISATIONS\)", "len(layers)"),
+    "what an error says, computed": ("vision/backbones", r"nearest\(normalization, NORMALIZATIONS\)", "len(layers)"),
     "the cause of an error": ("vision/masks", r"\{error\}\"\) from None", '{error}") from error'),
     "an annotation": ("evaluation/average_precision", r"positives: int\) -> np\.ndarray", "positives: float)"),
     "an annotation of a variable": ("classifier/find_peaks", r"peaks = \[\]", "peaks: list = []"),
     "an annotation and its import": (
         "proposals/mcg/hierarchy",
         r"(?s)from wsis_steps\.proposals\.contours import Contours\n(.*)def cut\(contours: Contours\)",
-        r"from wsis_steps.proposals.candidates import Parts\n\1def cut(contours: Parts)",
+        r"from wsis_steps.proposals.mcg.candidates import Parts\n\1def cut(contours: Parts)",
     ),
     "an annotation of a field": (
         "proposals/mcg/hierarchy",
