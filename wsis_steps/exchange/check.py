@@ -34,6 +34,7 @@ from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.problems import attempt
 from wsis_steps.engine.progress import progress
 from wsis_steps.plan.config import Configuration, load
+from wsis_steps.plan.faults import faults
 from wsis_steps.plan.runs import Runs
 from wsis_steps.vision.backbones import imagenet_path
 from wsis_steps.vision.settings import Training
@@ -113,8 +114,8 @@ def read_yaml(path: Path) -> dict:
 
 def faulty_runs(paths: list[Path]) -> list[str]:
     """A sentence for all that is wrong with the runs of a configuration; a folder has none."""
-    faults = [] if paths[0].is_dir() else Runs(read_configuration(paths)).faults()
-    return [f"{fault[0].upper()}{fault[1:]}." for fault in faults]
+    found = [] if paths[0].is_dir() else faults(Runs(read_configuration(paths)))
+    return [f"{fault[0].upper()}{fault[1:]}." for fault in found]
 
 
 def missing_weights(paths: list[Path]) -> list[str]:

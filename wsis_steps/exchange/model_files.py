@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
+from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 from wsis_steps.vision.models import load_model
 
 OUTPUTS = ("boxes", "labels", "scores", "masks")
@@ -34,7 +35,7 @@ class OneImage(nn.Module):
 def export_model(path: Path, kind: str, out: Path) -> None:
     """Writes the Mask R-CNN of a model.pt as `torchscript` or `onnx`, for one image of any size at a time."""
     trained = load_model(path, *MASKRCNN_STEPS)
-    network = OneImage(load_maskrcnn(trained)).eval()
+    network = OneImage(load_maskrcnn(trained, MaskrcnnInfer())).eval()
     side = trained.settings["min_size"]
     # Square: torchvision derives the scales of the feature levels from the first image, padding included.
     example = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))

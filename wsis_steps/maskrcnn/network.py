@@ -53,7 +53,7 @@ def build_maskrcnn(
         settings: of the training.
         class_count: number of classes without background.
         weights: what the backbone starts from (`load_weights`); `none` also to load a whole model afterwards.
-        inference: thresholds of evaluation, and its sizes where they are not those of training.
+        inference: thresholds of evaluation, and its sizes where they are not those of training; None: there is none.
 
     Raises:
         InputError: as `build_backbone`, `load_weights` and `refuse_mask_weights`.
@@ -65,10 +65,10 @@ def build_maskrcnn(
         body.fix_norm()
         for name in [name for names in body.levels[: settings.frozen_levels] for name in names]:
             body.get_submodule(name).requires_grad_(False)
-    inference = inference or MaskrcnnInfer()
     pyramid = FeaturePyramid(body, settings.fpn_channels)
     proposer, heads = _proposer(pyramid, settings), _heads(pyramid, class_count, settings, inference)
-    transform = Transform(inference.min_size or settings.min_size, inference.max_size or settings.max_size, body)
+    sizes = [(inference and getattr(inference, name)) or getattr(settings, name) for name in ("min_size", "max_size")]
+    transform = Transform(*sizes, body)
     return GeneralizedRCNN(pyramid, proposer, heads, transform)
 
 
@@ -90,11 +90,14 @@ def _proposer(pyramid: "FeaturePyramid", settings: MaskrcnnTrain) -> WeightedPro
 
 
 def _heads(
-    pyramid: "FeaturePyramid", class_count: int, settings: MaskrcnnTrain, inference: MaskrcnnInfer
+    pyramid: "FeaturePyramid", class_count: int, settings: MaskrcnnTrain, inference: MaskrcnnInfer | None
 ) -> WeightedRoIHeads:
     strides = pyramid.strides[:-1]  # without the level that is pooled from another
     levels = [str(i) for i in range(len(strides))]
     width = settings.mask_width
+    # without inference settings it cannot detect: None fails where a default would decide unseen
+    thresholds = (inference.min_score, inference.nms, inference.detections) if inference else (None,) * 3
+    min_score, nms, detections = thresholds
     return WeightedRoIHeads(
         box_roi_pool=RegionPooling(levels, strides, 7),
         box_head=TwoMLPHead(settings.fpn_channels * 7 * 7, settings.box_width),
@@ -104,9 +107,9 @@ def _heads(
         batch_size_per_image=settings.rois,
         positive_fraction=0.25,
         bbox_reg_weights=None,
-        score_thresh=inference.min_score,
-        nms_thresh=inference.nms,
-        detections_per_img=inference.detections,
+        score_thresh=min_score,
+        nms_thresh=nms,
+        detections_per_img=detections,
         mask_roi_pool=RegionPooling(levels, strides, 14),
         mask_head=MaskRCNNHeads(settings.fpn_channels, (width,) * settings.mask_layers, 1),
         mask_predictor=MaskRCNNPredictor(width, width, class_count + 1),

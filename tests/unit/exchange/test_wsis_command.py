@@ -19,7 +19,7 @@ from wsis_steps.exchange.check import missing_weights, read_configuration
 from wsis_steps.exchange.overlay import LONG_SIDE, _write
 from wsis_steps.exchange.predict import short_names
 from wsis_steps.maskrcnn.network import build_maskrcnn, load_maskrcnn
-from wsis_steps.maskrcnn.settings import MaskrcnnTrain
+from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.report.pictures import class_colors
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.instances import write_instances
@@ -245,7 +245,7 @@ def test_exports_of_two_splits_into_one_folder_are_a_data_set(result, tmp_path, 
 @pytest.mark.parametrize("kind", ["torchscript", "onnx"])
 def test_an_exported_model_finds_the_same_on_pictures_of_other_sizes(kind, model, tmp_path):
     assert call("export", model, "--format", kind, "--out", tmp_path / "file") == 0
-    network = load_maskrcnn(load_model(model, "maskrcnn_train")).eval()
+    network = load_maskrcnn(load_model(model, "maskrcnn_train"), MaskrcnnInfer()).eval()
     exported = load_exported(kind, tmp_path / "file")
     for height, width in ((SIZE, SIZE), (61, 40), (30, 83)):  # of the last two a float32 makes other whole pixels
         image = torch.rand(3, height, width, generator=torch.Generator().manual_seed(height))

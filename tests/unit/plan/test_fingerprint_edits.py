@@ -27,7 +27,7 @@ NOTHING = {
         r'    if len(maps) > 1:\n        log.info("%d maps, the first of %s", len(maps), maps.ids[0])\n',
     ),
     "a log line less": ("vision/backbones", r"    log\.info\(.*\n", ""),
-    "a log line of vision": ("vision/loop", r"resuming after iteration %d", "goes on from iteration %d"),
+    "a log line of vision": ("vision/checkpoint", r"resuming after iteration %d", "goes on from iteration %d"),
     "a log line and its condition": ("vision/loop", r"    if not start and .*\n        log.info.*\n", ""),
     "what an error says": ("vision/masks", r"its counts are not a compressed RLE", "no RLE"),
     "what an error says, computed": ("vision/backbones", r"nearest\(normalization, NORMALIZATIONS\)", "len(layers)"),
@@ -61,7 +61,7 @@ NOTHING = {
 }
 COUNTS = {
     "a constant of vision": ("vision/masks", r"_FAR = 10", "_FAR = 11"),
-    "a constant of a noun": ("bestie/losses", r"UNSURE = 255", "UNSURE = 254"),
+    "a constant of a noun": ("community_learning/losses", r"SURE = 1e-6", "SURE = 1e-5"),
     "a constant in an expression": ("vision/backbones", r"images\.float\(\) / 255", "images.float() / 256"),
     "an operator": ("bestie/losses", r"errors \* weight", "errors + weight"),
     "a comparison": ("evaluation/average_precision", r">= threshold\]", "> threshold]"),
@@ -70,7 +70,7 @@ COUNTS = {
         r"_guided\(\(predicted - target\)",
         "_guided((target - predicted)",
     ),
-    "a default of a parameter": ("bestie/losses", r"hard_pixels: float = 0\.2\)", "hard_pixels: float = 0.3)"),
+    "a default of a parameter": ("vision/images", r"fill: int = 0\)", "fill: int = 1)"),
     "the class of an error": ("vision/masks", r'ValueError\("its counts are not', 'TypeError("its counts are not'),
     "what is caught": ("vision/masks", r"TypeError, KeyError", "KeyError"),
     "the name of a parameter": ("vision/masks", r"instance_map", "numbered"),
@@ -86,7 +86,7 @@ COUNTS = {
     "another variable": ("vision/masks", r"column\(scores, 1,", "column(weights, 1,"),
     "a text that is a value": ("evaluation/average_precision", r'"mask_ap70"', '"mask_ap71"'),
     "a decorator": ("proposals/mcg/hierarchy", r"    @property\n", ""),
-    "a log line that computes": ("vision/loop", r'log\.info\("resuming.*', 'log.info("%s", self.model.train())'),
+    "a log line that computes": ("vision/checkpoint", r'log\.info\("resuming.*', 'log.info("%s", self.model.train())'),
 }
 
 
@@ -163,7 +163,7 @@ def test_raising_results_changes_all_steps(change, steps):
 
 def test_an_edit_of_a_step_changes_that_step(change):
     assert change("bestie/label", r"\"0\", 0", '"0", 1') == {"bestie_label"}
-    assert change("bestie/grouping", r"(?m)^class Targets", "MORE = 1\n\n\nclass Targets") == {
+    assert change("bestie/grouping", r"(?m)^def semantic_components", "MORE = 1\n\n\ndef semantic_components") == {
         "bestie_label",
         "bestie_train",
         "bestie_infer",
