@@ -16,6 +16,7 @@ from pydensecrf.densecrf import DIAG_KERNEL, NORMALIZE_AFTER, DenseCRF2D
 from bench.labels import milliseconds
 from bench.rows import Row
 from wsis_steps.learning_to_segment.neighbourhood import Neighbourhood
+from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 
 SIDE, CLASSES, BATCH = 56, 21, 20
 NEAR = 0.02  # mean difference of probabilities; the lattice is that coarse for kernels narrower than a pixel
@@ -56,7 +57,8 @@ class Lattice:
 
 def build(drawn: list[np.ndarray], exclude_self: bool = True) -> Neighbourhood:
     """The neighbourhood of pictures (side, side, 3)."""
-    return Neighbourhood(torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2), exclude_self=exclude_self)
+    pictures = torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2)
+    return Neighbourhood(pictures, None, LearningToSegmentTrain(exclude_self=exclude_self))
 
 
 def filtered(lattices: Iterable[Lattice], probabilities: torch.Tensor) -> np.ndarray:

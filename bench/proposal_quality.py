@@ -29,6 +29,7 @@ from wsis_steps.vision.masks import describe, encode
 from wsis_steps.vision.regions import RegionProposals, box_overlaps
 
 DATA = Path(__file__).parents[2] / "shared/data"
+SMALLEST = 0.01  # of the picture; smaller segments are not counted as objects
 COUNTS = (100, 500, 1000, 2000)
 VARIANTS = {
     "learned, accurate": {},
@@ -43,7 +44,7 @@ def bsds() -> Iterator[Sample]:
     """Pictures of BSDS500's val with the object-like segments of all who drew."""
     for identity in list_images(DATA / "bsds500", "val"):
         image = read_image(DATA / "bsds500", "val", identity)
-        yield image.picture, object_segments(image.segmentations)
+        yield image.picture, object_segments(image.segmentations, SMALLEST)
 
 
 def photographs() -> Iterator[Sample]:

@@ -24,14 +24,7 @@ def peaks_of(maps: np.ndarray, categories: np.ndarray, height: int, width: int, 
     if not len(maps):
         return np.zeros((0, 4), dtype=np.float32)
     full = functional.interpolate(torch.from_numpy(maps)[None].float(), (height, width), mode="bilinear")
-    found = find_peaks(
-        full,
-        torch.ones(1, len(maps)),
-        settings.kernel,
-        settings.smoothing,
-        settings.top_k,
-        settings.min_value,
-    )[0].numpy()
+    found = find_peaks(full, torch.ones(1, len(maps)), settings)[0].numpy()
     found[:, 2] = categories[found[:, 2].astype(int)]
     return found
 

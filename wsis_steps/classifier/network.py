@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsis_steps.classifier.settings import ClassifierTrain
-from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.classifier.settings import ClassifierFindPeaks, ClassifierTrain
+from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbones import Backbone, build_backbone, load_weights
 
 
@@ -44,43 +44,32 @@ class Classifier(nn.Module):
     Args:
         backbone: its coarsest level is classified (paper: vgg16 of output stride 8).
         class_count: number of tags.
-        attention: `pam`, or `none` for plain ReLU (an ordinary class activation map).
-        alpha: threshold of the peak attention as a share of the peak (supp.: 0.5; released code: 0.7).
-        attention_layers: groups of layers that have peak attention in place of ReLU: 6 is the three
-            convolutions here, 4 and 5 the backbone's fourth and fifth level (supp. table 3: 6 alone is best).
-        head_width: channels of the three convolutions (paper: 512).
+        settings: with `attention` pam, the groups `attention_layers` have peak attention in place of ReLU: 6 is the
+            three convolutions here, 4 and 5 the backbone's fourth and fifth level (supp. table 3: 6 alone is best).
 
     The head has batch normalization where the backbone has it, since from random weights peak attention hardly
     learns without; vgg16 has none, and neither has the paper's head.
 
     Raises:
-        InputError: an unknown attention, or a group of layers that the backbone does not have.
+        InputError: a group of layers that the backbone does not have.
     """
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        class_count: int,
-        attention: str = "pam",
-        alpha: float = 0.5,
-        attention_layers: tuple[int, ...] = (6,),
-        head_width: int = 512,
-    ):
+    def __init__(self, backbone: Backbone, class_count: int, settings: ClassifierTrain):
         super().__init__()
-        if attention not in ("pam", "none"):
-            raise InputError(f"unknown attention '{attention}', {nearest(attention, ['pam', 'none'])}")
-        attended = set(attention_layers) if attention == "pam" else set()
+        attended, alpha, width = set(settings.attention_layers), settings.alpha, settings.head_width
+        if settings.attention == "none":
+            attended = set()
         for group in attended - {6}:
             _attend(backbone, group, alpha)
         self.backbone = backbone
         self.head = nn.Sequential()
         normalized = any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
-        for before in (backbone.channels[-1], head_width, head_width):
-            self.head.append(nn.Conv2d(before, head_width, 3, padding=1))
+        for before in (backbone.channels[-1], width, width):
+            self.head.append(nn.Conv2d(before, width, 3, padding=1))
             if normalized:
-                self.head.append(nn.BatchNorm2d(head_width))
+                self.head.append(nn.BatchNorm2d(width))
             self.head.append(PeakAttention(alpha) if 6 in attended else nn.ReLU(inplace=True))
-        self.head.append(nn.Conv2d(head_width, class_count, 1))
+        self.head.append(nn.Conv2d(width, class_count, 1))
         for layer in self.head:
             if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=math.sqrt(2 / (layer.kernel_size[0] ** 2 * layer.out_channels)))
@@ -188,14 +177,7 @@ def _normalize(maps: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def find_peaks(
-    activation_maps: Tensor,
-    tags: Tensor,
-    kernel: int = 15,
-    smoothing: int = 3,
-    top_k: int = 25,
-    min_value: float = 0.1,
-) -> list[Tensor]:
+def find_peaks(activation_maps: Tensor, tags: Tensor, settings: ClassifierFindPeaks) -> list[Tensor]:
     """Peaks of the smoothed activation maps of the tagged classes: cues of where instances are.
 
     A peak equals the maximum of the window around it. Where several peaks with equal values share a window (a
@@ -204,10 +186,8 @@ def find_peaks(
     Args:
         activation_maps: B x C x H x W float, in 0..1 as `activation_maps` gives them.
         tags: B x C, non-zero where the image has the class.
-        kernel: side of the window, odd, in pixels (BESTIE: 15).
-        smoothing: side of the average filter before, odd, zero beyond the border; 1 is none (BESTIE: 3).
-        top_k: most peaks kept for a class of an image, the highest (BESTIE: 25).
-        min_value: lowest value of a peak (BESTIE: 0.1). Zero is never a peak.
+        settings: the average filter takes what is beyond the border for 0, and 1 is none; of the peaks of a class the
+            highest are kept. Zero is never a peak.
 
     Returns:
         Per image an n x 4 float32 tensor with rows (x, y, category, confidence): by category, then from high
@@ -219,13 +199,13 @@ def find_peaks(
     if not len(maps):
         return [maps.new_zeros((0, 4)) for _ in present]
     height, width = maps.shape[-2:]
-    maps = functional.avg_pool2d(maps, smoothing, stride=1, padding=smoothing // 2)
-    peaks = (maps == _window_maximum(maps, kernel)) & (maps > 0) & (maps >= min_value)
+    maps = functional.avg_pool2d(maps, settings.smoothing, stride=1, padding=settings.smoothing // 2)
+    peaks = (maps == _window_maximum(maps, settings.kernel)) & (maps > 0) & (maps >= settings.min_value)
     # peaks in one window have equal values, so a rank by position decides between them
     ranks = torch.arange(height * width, 0, -1, device=maps.device, dtype=torch.float32)
     ranks = ranks.view(height, width) * peaks
-    peaks &= ranks == _window_maximum(ranks, kernel)
-    values, places = (maps * peaks).flatten(1).topk(min(top_k, height * width), dim=1)
+    peaks &= ranks == _window_maximum(ranks, settings.kernel)
+    values, places = (maps * peaks).flatten(1).topk(min(settings.top_k, height * width), dim=1)
     row, column = (values > 0).nonzero(as_tuple=True)
     place = places[row, column]
     table = torch.stack([place % width, place // width, category[row], values[row, column]], dim=1).float()
@@ -242,11 +222,4 @@ def build_classifier(settings: ClassifierTrain, class_count: int, weights: str =
     """The classifier that settings describe; `weights` fill its backbone (`load_weights`), the head is random."""
     backbone = build_backbone(settings.backbone, settings.output_stride, settings.normalization)
     load_weights(backbone, weights)
-    return Classifier(
-        backbone,
-        class_count,
-        settings.attention,
-        settings.alpha,
-        settings.attention_layers,
-        settings.head_width,
-    )
+    return Classifier(backbone, class_count, settings)

@@ -42,7 +42,7 @@ def refinement_terms(outputs: Detections, boxes: Tensor, tags: Tensor, settings:
     terms = {"classification": classification_loss(scores.sum(dim=0), tags)}
     for k in range(outputs.refined.shape[1]):
         seeds = find_seeds(scores, tags)
-        labels = label_proposals(boxes, seeds, settings.seed_overlap, settings.ignore_below)
+        labels = label_proposals(boxes, seeds, settings)
         terms[f"refinement{k + 1}"] = refinement_loss(outputs.refined[:, k], labels)
         scores = outputs.refined[:, k].detach().float().softmax(dim=1)[:, 1:]
     return terms
@@ -86,17 +86,10 @@ def image_terms(
     boxes, tags = sample["boxes"], sample["tags"]
     terms = refinement_terms(outputs, boxes, tags, settings)
     scores = refined_scores(outputs.refined.detach())[:, 1:]
-    foreground = find_foreground(scores, boxes, tags, settings.foreground_nms, settings.min_foreground_share)
+    foreground = find_foreground(scores, boxes, tags, settings)
     if settings.regression != "none":
         terms["regression"] = regression_term(outputs, boxes, scores, foreground, settings)
-    chosen = sample_proposals(
-        boxes,
-        foreground,
-        settings.sampled_objects,
-        settings.sampled_background,
-        settings.foreground_overlap,
-        settings.background_overlap,
-    )
+    chosen = sample_proposals(boxes, foreground, settings)
     return terms, regressed(outputs, boxes, chosen, sample["picture"].shape[1:], settings), chosen
 
 

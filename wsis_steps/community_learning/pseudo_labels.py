@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, box_iou
 
+from wsis_steps.community_learning.settings import CommunityLearningTrain
+
 
 class Seeds(NamedTuple):
     """Proposals that stand for an object: int64 rows (k,) of the proposals, their categories (k,) from 1, scores (k,)
@@ -64,35 +66,35 @@ def match(boxes: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def label_proposals(boxes: Tensor, seeds: Seeds, threshold: float = 0.5, ignore_below: float = 0.0) -> Labels:
+def label_proposals(boxes: Tensor, seeds: Seeds, settings: CommunityLearningTrain) -> Labels:
     """Categories and weights of all proposals for a refinement head, y and w of equation 4 (appendix A.2.3).
 
-    A proposal takes the category of its nearest seed where their IoU reaches `threshold`, else it is background; its
+    A proposal takes the category of its nearest seed where their IoU reaches `seed_overlap`, else it is background; its
     weight is the nearest seed's score in both cases. Below an IoU of `ignore_below` with every seed it has weight 0
     (PCL's released code: 0.1; OICR's: 0). Without seeds all weights are 0.
     """
     overlaps, nearest = match(boxes, boxes[seeds.rows])
     if not len(seeds.rows):
         return Labels(nearest, overlaps)
-    categories = torch.where(overlaps >= threshold, seeds.categories[nearest], 0)
-    return Labels(categories, torch.where(overlaps >= ignore_below, seeds.scores[nearest], 0))
+    categories = torch.where(overlaps >= settings.seed_overlap, seeds.categories[nearest], 0)
+    return Labels(categories, torch.where(overlaps >= settings.ignore_below, seeds.scores[nearest], 0))
 
 
 @torch.no_grad()
-def find_foreground(scores: Tensor, boxes: Tensor, tags: Tensor, nms: float = 0.3, share: float = 0.5) -> Seeds:
+def find_foreground(scores: Tensor, boxes: Tensor, tags: Tensor, settings: CommunityLearningTrain) -> Seeds:
     """Proposals that may each hold another object (section 3.2.1), by falling score.
 
-    scores: float (R, C); tags: bool (C,). For each class of the image: of the proposals that have at least `share` of
-    the class's highest score (not stated in the paper), what non-maximum suppression at IoU `nms` leaves.
+    scores: float (R, C); tags: bool (C,). For each class of the image: of the proposals that have at least
+    `min_foreground_share` of the class's highest score, what non-maximum suppression at IoU `foreground_nms` leaves.
     """
     scores = scores.detach().float()
     if not len(scores):
         nothing = torch.zeros(0, dtype=torch.int64, device=scores.device)
         return Seeds(nothing, nothing, scores.new_zeros(0))
-    strong = (scores >= share * scores.amax(dim=0)) & tags
+    strong = (scores >= settings.min_foreground_share * scores.amax(dim=0)) & tags
     rows, classes = strong.nonzero(as_tuple=True)
     values = scores[rows, classes]
-    kept = batched_nms(boxes[rows].float(), values, classes, nms)
+    kept = batched_nms(boxes[rows].float(), values, classes, settings.foreground_nms)
     return Seeds(rows[kept], classes[kept] + 1, values[kept])
 
 
@@ -119,27 +121,22 @@ def cluster_boxes(boxes: Tensor, scores: Tensor, truths: Seeds, overlap: float) 
 
 
 @torch.no_grad()
-def sample_proposals(
-    boxes: Tensor,
-    foreground: Seeds,
-    objects: int = 32,
-    background: int = 32,
-    threshold: float = 0.5,
-    lowest: float = 0.1,
-) -> Sample:
-    """Proposals for mask generation, labelled by the detector (section 3.2.1; numbers not stated in the paper).
+def sample_proposals(boxes: Tensor, foreground: Seeds, settings: CommunityLearningTrain) -> Sample:
+    """Proposals for mask generation, labelled by the detector (section 3.2.1).
 
-    Objects have an IoU of at least `threshold` with their nearest foreground proposal, whose category they take; the
-    foreground itself goes first, best first, the rest is drawn at random. Background is drawn at random from what
-    overlaps it by `lowest` to below `threshold`. Random numbers are torch's of the boxes' device.
+    Objects have an IoU of at least `foreground_overlap` with their nearest foreground proposal, whose category they
+    take; the foreground itself goes first, best first, the rest is drawn at random. Background is drawn at random from
+    what overlaps it by `background_overlap` to below `foreground_overlap`. Random numbers are torch's of the boxes'
+    device.
     """
     overlaps, nearest = match(boxes, boxes[foreground.rows])
     order = torch.rand(len(boxes), device=boxes.device)
     first = torch.arange(len(foreground.rows), device=boxes.device, dtype=order.dtype) - len(boxes)
     order.scatter_reduce_(0, foreground.rows, first, "amin")  # a proposal may be the foreground of two classes
     shuffled = order.argsort(stable=True)
-    inside = shuffled[(overlaps >= threshold)[shuffled]][:objects]
-    outside = shuffled[((overlaps >= lowest) & (overlaps < threshold))[shuffled]][:background]
+    near, beside = overlaps >= settings.foreground_overlap, overlaps >= settings.background_overlap
+    inside = shuffled[near[shuffled]][: settings.sampled_objects]
+    outside = shuffled[(beside & ~near)[shuffled]][: settings.sampled_background]
     if len(foreground.rows):
         categories = torch.cat([foreground.categories[nearest[inside]], torch.zeros_like(outside)])
     else:

@@ -22,13 +22,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.errors import InputError
+from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 from wsis_steps.vision.device import precise
 from wsis_steps.vision.ranks import divisor
 
-MEANS = ("exponentiated", "weighted")
-NORMALIZATIONS = ("per_kernel", "joint")
-GRADIENTS = ("stop", "full")
 LEAST_SIMILARITY = 2.0**-30  # of any two pixels' appearance: one like no other has the mean of all as its neighbour
 SMALLEST_SUM = 1e-30  # of similarities, so that a pixel without a valid neighbour has sums of 0 by it, not 0 / 0
 LOWEST_PROBABILITY = 1e-12  # of a class among the neighbours; its logarithm stays finite
@@ -50,13 +48,9 @@ class AppearanceKernel:
     """
 
     @torch.no_grad()
-    def __init__(
-        self, pictures: Tensor, *, color: float = 13.0, position: float = 20.0, exclude_self: bool = True
-    ) -> None:
+    def __init__(self, pictures: Tensor, *, color: float, position: float, exclude_self: bool) -> None:
         if pictures.ndim != 4 or pictures.shape[1] != 3:
             raise InputError(f"pictures have the shape (images, 3, height, width), not {tuple(pictures.shape)}")
-        if min(color, position) <= 0:
-            raise InputError(f"color and position of the appearance kernel are above 0, not {color} and {position}")
         self.exclude_self = exclude_self
         count, _, *self.size = pictures.shape
         colors = precise(pictures).flatten(2) / color
@@ -143,9 +137,7 @@ class SmoothnessKernel:
     0.75). exclude_self: a pixel is not its own neighbour.
     """
 
-    def __init__(self, *, position: float = 0.75, exclude_self: bool = True) -> None:
-        if position <= 0:
-            raise InputError(f"position of the smoothness kernel is above 0, not {position}")
+    def __init__(self, *, position: float, exclude_self: bool) -> None:
         self.position, self.exclude_self = position, exclude_self
         self.radius = math.ceil(4 * position)
 
@@ -170,52 +162,30 @@ class Neighbourhood:
         pictures: (B, 3, h, w), colors from 0 to 255 of any type, in the resolution of the probabilities; float64
             makes all results float64, all else float32.
         valid: bool (B, h, w), False where padded: such pixels are nobody's neighbours. None: all count.
-        mean: `weighted` (Eq. 10) or `exponentiated` (Eq. 12).
-        normalization: `per_kernel` divides the sums of each kernel by its own weights and keeps the kernels'
-            weights: the exponent is appearance_weight times one mean plus smoothness_weight times the other. `joint`
-            divides the sum of both by the sum of all weights, as Eq. 10 and 12 are written; of the kernels' weights
-            only their ratio remains.
-        temperature: the exponent's factor where the normalization is joint; 1 is Eq. 12, which for 21 classes lets
-            no probability exceed 0.12.
-        exclude_self: a pixel is not its own neighbour (paper).
-        appearance_weight, smoothness_weight: of the kernels, 0 or more.
-        appearance_color: in levels; appearance_position, smoothness_position: in pixels of the map. Defaults are the
-            CRF's, 80 and 3, by 4.
+        settings: with `kernel_normalization` per_kernel the sums of each kernel are divided by its own weights and the
+            kernels keep theirs: the exponent is appearance_weight times one mean plus smoothness_weight times the
+            other. joint divides the sum of both by the sum of all weights, as Eq. 10 and 12 are written; of the
+            kernels' weights only their ratio remains, and a `temperature` of 1 is Eq. 12, which for 21 classes lets no
+            probability exceed 0.12.
 
-    Raises InputError for shapes that do not fit, unknown options and kernels without extent or weight.
+    Raises InputError for shapes that do not fit and where both kernels have no weight.
     """
 
-    def __init__(
-        self,
-        pictures: Tensor,
-        valid: Tensor | None = None,
-        *,
-        mean: Literal["exponentiated", "weighted"] = "exponentiated",
-        normalization: Literal["per_kernel", "joint"] = "per_kernel",
-        temperature: float = 1.0,
-        exclude_self: bool = True,
-        appearance_weight: float = 10.0,
-        appearance_color: float = 13.0,
-        appearance_position: float = 20.0,
-        smoothness_weight: float = 3.0,
-        smoothness_position: float = 0.75,
-    ) -> None:
-        _check("mean", mean, MEANS)
-        _check("normalization", normalization, NORMALIZATIONS)
-        if min(appearance_weight, smoothness_weight) < 0 or appearance_weight + smoothness_weight <= 0:
-            raise InputError(
-                f"weights of the kernels are 0 or more and not both 0, not {appearance_weight} and {smoothness_weight}"
-            )
-        self.weights = appearance_weight, smoothness_weight
+    def __init__(self, pictures: Tensor, valid: Tensor | None, settings: LearningToSegmentTrain) -> None:
+        self.weights = settings.appearance_weight, settings.smoothness_weight
+        if not sum(self.weights):
+            raise InputError("appearance_weight and smoothness_weight are both 0, so that a pixel has no neighbours.")
+        color, position = settings.appearance_color, settings.appearance_position
         self.kernels = (
-            AppearanceKernel(pictures, color=appearance_color, position=appearance_position, exclude_self=exclude_self),
-            SmoothnessKernel(position=smoothness_position, exclude_self=exclude_self),
+            AppearanceKernel(pictures, color=color, position=position, exclude_self=settings.exclude_self),
+            SmoothnessKernel(position=settings.smoothness_position, exclude_self=settings.exclude_self),
         )
         self.shape = (pictures.shape[0], *pictures.shape[2:])
         if valid is not None and valid.shape != self.shape:
             raise InputError(f"pictures of {self.shape} need valid pixels of that shape, not {tuple(valid.shape)}")
         self.dtype = precise(pictures[:0]).dtype
-        self.valid, self.mean, self.normalization, self.temperature = valid, mean, normalization, temperature
+        self.valid, self.mean, self.temperature = valid, settings.mean, settings.temperature
+        self.normalization = settings.kernel_normalization
 
     def log_distribution(self, probabilities: Tensor) -> Tensor:
         """Logarithm of p_neighb, float (B, L, h, w), finite; a gradient flows through it.
@@ -246,14 +216,7 @@ def _divide(sums: Tensor, factor: float) -> Tensor:
     return sums[:, :-1] * (factor / sums[:, -1:].clamp(min=SMALLEST_SUM))
 
 
-def _check(what: str, name: str, valid: tuple[str, ...]) -> None:
-    if name not in valid:
-        raise InputError(f"unknown {what} '{name}' of the neighbours, {nearest(name, valid)}")
-
-
-def neighbourhood_loss(
-    logits: Tensor, neighbourhood: Neighbourhood, gradient: Literal["stop", "full"] = "stop"
-) -> Tensor:
+def neighbourhood_loss(logits: Tensor, neighbourhood: Neighbourhood, gradient: Literal["stop", "full"]) -> Tensor:
     """KL(p || p_neighb) of the predicted probabilities p, its mean over the valid pixels of the batch (Eq. 8); scalar,
     0 or more, to be minimized.
 
@@ -262,7 +225,6 @@ def neighbourhood_loss(
     gradient: `stop` takes p_neighb as a constant, so that each pixel moves towards its neighbours; with `full` these
     move too. 0 where no pixel is valid. Raises InputError as `Neighbourhood` does.
     """
-    _check("gradient", gradient, GRADIENTS)
     logarithm = logits.to(neighbourhood.dtype).log_softmax(dim=1).clamp(min=LOWEST_LOGARITHM)
     probabilities = logarithm.exp()
     target = neighbourhood.log_distribution(probabilities if gradient == "full" else probabilities.detach())

@@ -72,19 +72,7 @@ def build_loss(settings: LearningToSegmentTrain, most_tags: int):
         )
         terms = {"pixel_label": pixel_label_loss(logits, estimate_pixel_labels(logits, log_prior), valid)}
         if settings.neighbourhood_weight:
-            around = Neighbourhood(
-                pictures,
-                valid,
-                mean=settings.mean,
-                normalization=settings.kernel_normalization,
-                temperature=settings.temperature,
-                exclude_self=settings.exclude_self,
-                appearance_weight=settings.appearance_weight,
-                appearance_color=settings.appearance_color,
-                appearance_position=settings.appearance_position,
-                smoothness_weight=settings.smoothness_weight,
-                smoothness_position=settings.smoothness_position,
-            )
+            around = Neighbourhood(pictures, valid, settings)
             terms["neighbourhood"] = neighbourhood_loss(logits, around, settings.neighbourhood_gradient)
         weight = neighbourhood_weight(settings, iteration)
         return {**terms, "total": terms["pixel_label"] + weight * terms.get("neighbourhood", 0)}

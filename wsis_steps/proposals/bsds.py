@@ -17,7 +17,6 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.problems import Problems
 from wsis_steps.proposals.importers.mat_files import DAMAGE
 
-SMALLEST_SEGMENT = 0.01  # of the image
 MOST_SIDES = 1  # of the image that an object may touch; what touches more is ground, sky or wall
 _NO_PICTURE = (OSError, SyntaxError, ValueError, TypeError)
 
@@ -68,7 +67,7 @@ def read_split(root: Path, split: str) -> list[AnnotatedImage]:
     return images
 
 
-def object_segments(segmentations: np.ndarray, smallest: float = SMALLEST_SEGMENT) -> np.ndarray:
+def object_segments(segmentations: np.ndarray, smallest: float) -> np.ndarray:
     """The segments of all annotators that may be objects: uint8 masks (m, h, w).
 
     Such a segment covers at least the share `smallest` of the image and touches at most one of its four sides. What

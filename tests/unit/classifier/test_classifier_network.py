@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from wsis_steps.classifier.network import Classifier, PeakAttention, activation_maps, build_classifier, find_peaks
-from wsis_steps.classifier.settings import ClassifierTrain
+from wsis_steps.classifier.settings import ClassifierFindPeaks, ClassifierTrain
 from wsis_steps.classifier.train import build_loss
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbones import build_backbone, load_weights
@@ -20,7 +20,7 @@ from wsis_steps.vision.backbones import build_backbone, load_weights
 
 def small_classifier(**settings) -> Classifier:
     torch.manual_seed(0)
-    return Classifier(build_backbone("small", 8), 3, head_width=16, **settings)
+    return Classifier(build_backbone("small", 8), 3, ClassifierTrain(head_width=16, **settings))
 
 
 def masked(features: torch.Tensor, alpha: float) -> torch.Tensor:
@@ -100,7 +100,7 @@ def test_logits_are_the_means_of_the_activation_maps():
 
 
 def test_head_is_that_of_the_released_code():
-    head = Classifier(build_backbone("vgg16", 8), 20).head
+    head = Classifier(build_backbone("vgg16", 8), 20, ClassifierTrain()).head
     convolutions = [m for m in head if isinstance(m, nn.Conv2d)]
     assert [(c.in_channels, c.out_channels, c.kernel_size) for c in convolutions] == [
         (512, 512, (3, 3)),
@@ -127,15 +127,15 @@ def test_attention_none_is_an_ordinary_classifier():
 
 def test_attention_goes_into_the_groups_asked_for_and_nowhere_else():
     backbone = build_backbone("vgg16", 8)
-    Classifier(backbone, 2, attention_layers=(4, 5), head_width=8)
+    Classifier(backbone, 2, ClassifierTrain(attention_layers=(4, 5), head_width=8))
     attended = [int(name) for name, m in backbone.features.named_children() if isinstance(m, PeakAttention)]
     assert attended == [18, 20, 22, 25, 27, 29]  # the ReLUs of conv4_x and conv5_x
 
 
-@pytest.mark.parametrize(("name", "group"), [("small", 5), ("small", 0), ("mobilenet_v2", 4)])
+@pytest.mark.parametrize(("name", "group"), [("small", 5), ("mobilenet_v2", 4)])
 def test_attention_in_a_group_that_the_backbone_lacks_is_refused(name, group):
     with pytest.raises(InputError, match=f"no layer group {group}"):
-        Classifier(build_backbone(name), 2, attention_layers=(group, 6))
+        Classifier(build_backbone(name), 2, ClassifierTrain(attention_layers=(group, 6)))
 
 
 def test_every_parameter_is_in_one_group_with_its_factor():
@@ -159,7 +159,7 @@ def test_a_saved_classifier_gives_its_backbone_to_the_next_network(tmp_path):
 
 def test_the_small_classifier_learns_colors_in_a_few_steps():
     torch.manual_seed(0)
-    model = Classifier(build_backbone("small", 8), 3, head_width=32)
+    model = Classifier(build_backbone("small", 8), 3, ClassifierTrain(head_width=32))
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     tags = torch.eye(3).repeat(4, 1)
     images = 0.3 * torch.randn(12, 3, 32, 32)
@@ -230,6 +230,10 @@ def test_images_without_tags_give_zeros():
 # --- peaks
 
 
+def peaks_of(maps, tags, **settings):
+    return find_peaks(maps, tags, ClassifierFindPeaks(**({"min_value": 0.1} | settings)))
+
+
 def brute_force_peaks(maps, tags, kernel, top_k, min_value):
     """Peaks of maps without equal values in a window, by loops."""
     found = []
@@ -251,7 +255,9 @@ def test_peaks_equal_those_of_brute_force(kernel, top_k, min_value):
     maps = np.stack([rng.permutation(20 * 27).reshape(20, 27) / (20 * 27) for _ in range(6)])
     maps = maps.reshape(2, 3, 20, 27).astype(np.float32)
     tags = np.array([[1, 0, 1], [0, 1, 0]])
-    found = find_peaks(torch.tensor(maps), torch.tensor(tags), kernel, 1, top_k, min_value)
+    found = peaks_of(
+        torch.tensor(maps), torch.tensor(tags), kernel=kernel, smoothing=1, top_k=top_k, min_value=min_value
+    )
     for image in range(2):
         expected = brute_force_peaks(maps[image], tags[image], kernel, top_k, min_value)
         assert len(expected)
@@ -262,7 +268,7 @@ def test_smoothing_is_the_average_of_nine_with_zeros_outside():
     maps = torch.zeros(1, 1, 9, 9)
     maps[0, 0, 4, 4] = 0.9
     maps[0, 0, 4, 5] = 0.45
-    peaks = find_peaks(maps, torch.ones(1, 1), kernel=9)[0]
+    peaks = peaks_of(maps, torch.ones(1, 1), kernel=9)[0]
     # the nine-pixel mean is 0.15 wherever the window holds both: the plateau's first pixel stands for it
     torch.testing.assert_close(peaks, torch.tensor([[4.0, 3.0, 0.0, 0.15]]))
 
@@ -271,21 +277,21 @@ def test_a_plateau_is_one_peak_and_the_first_in_reading_order():
     maps = torch.zeros(1, 1, 40, 40)
     maps[0, 0, 5:9, 6:12] = 1
     maps[0, 0, 30, 30] = 1
-    peaks = find_peaks(maps, torch.ones(1, 1), smoothing=1)[0]
+    peaks = peaks_of(maps, torch.ones(1, 1), smoothing=1)[0]
     assert peaks[:, :2].tolist() == [[6, 5], [30, 30]]
 
 
 def test_a_plateau_longer_than_the_window_is_one_peak():
     maps = torch.zeros(1, 1, 12, 90)
     maps[0, 0, 4:6] = 1
-    assert len(find_peaks(maps, torch.ones(1, 1), smoothing=1)[0]) == 1
+    assert len(peaks_of(maps, torch.ones(1, 1), smoothing=1)[0]) == 1
 
 
 @settings(max_examples=25, deadline=None)
 @given(arrays.arrays(np.int8, (2, 2, 14, 14), elements=st.integers(0, 3)))
 def test_peaks_with_many_ties_never_share_a_window_and_are_window_maxima(values):
     maps = torch.tensor(values) / 3
-    for image, peaks in enumerate(find_peaks(maps, torch.ones(2, 2), kernel=5, smoothing=1)):
+    for image, peaks in enumerate(peaks_of(maps, torch.ones(2, 2), kernel=5, smoothing=1)):
         for category in range(2):
             rows = peaks[peaks[:, 2] == category]
             points = rows[:, :2].long()
@@ -299,8 +305,8 @@ def test_peaks_with_many_ties_never_share_a_window_and_are_window_maxima(values)
 
 def test_without_tags_or_without_values_there_are_no_peaks():
     maps = torch.rand(2, 3, 8, 8)
-    assert [p.shape for p in find_peaks(maps, torch.zeros(2, 3))] == [(0, 4), (0, 4)]
-    assert [p.shape for p in find_peaks(maps * 0, torch.ones(2, 3), min_value=0)] == [(0, 4), (0, 4)]
+    assert [p.shape for p in peaks_of(maps, torch.zeros(2, 3))] == [(0, 4), (0, 4)]
+    assert [p.shape for p in peaks_of(maps * 0, torch.ones(2, 3), min_value=0)] == [(0, 4), (0, 4)]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_the_regressor_learns_the_pseudo_ground_truth_of_its_class(seed, target)
     )
     found, boxes = outputs(seed, 30, per_class=True), some_boxes(seed, 30, 30)
     scores = refined_scores(found.refined)[:, 1:]
-    foreground = find_foreground(scores, boxes, TAGS)
+    foreground = find_foreground(scores, boxes, TAGS, settings)
     truths = best_of_each_class(foreground)
     targets = cluster_boxes(boxes, scores, truths, 0.3) if target == "cluster" else boxes[truths.rows]
     table = [[plain.overlap(p, g) for g in targets.tolist()] for p in boxes.tolist()]

@@ -16,8 +16,13 @@ from wsis_steps.community_learning.pseudo_labels import (
     match,
     sample_proposals,
 )
+from wsis_steps.community_learning.settings import CommunityLearningTrain
 
 # a, a moved by 1 of 10, a moved by 4, b far away, b's half, one of its own
+SETTINGS = CommunityLearningTrain(
+    seed_overlap=0.5, ignore_below=0, foreground_nms=0.3, min_foreground_share=0.5, foreground_overlap=0.5,
+    background_overlap=0.1, sampled_objects=32, sampled_background=32,
+)  # fmt: skip
 BOXES = torch.tensor(
     [[0, 0, 10, 10], [1, 0, 11, 10], [4, 0, 14, 10], [50, 50, 60, 60], [50, 50, 55, 60], [90, 0, 95, 5]],
     dtype=torch.float32,
@@ -66,37 +71,42 @@ def test_matches_are_those_of_a_loop():
 
 def test_proposals_take_the_class_of_their_nearest_seed_and_its_score_as_weight():
     # overlaps with the first seed: 1, 9/11, 6/14; with the second: 1, 1/2
-    found = label_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), threshold=0.5)
+    found = label_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), SETTINGS)
     assert found.categories.tolist() == [2, 2, 0, 5, 5, 0]
     assert found.weights.tolist() == pytest.approx([0.6, 0.6, 0.6, 0.3, 0.3, 0.6])
-    ignoring = label_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), 0.5, ignore_below=0.1)
+    ignoring = label_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), CommunityLearningTrain(ignore_below=0.1))
     assert ignoring.weights.tolist() == pytest.approx([0.6, 0.6, 0.6, 0.3, 0.3, 0])
 
 
 def test_without_seeds_nothing_has_weight():
     nothing = Seeds(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
-    found = label_proposals(BOXES, nothing)
+    found = label_proposals(BOXES, nothing, SETTINGS)
     assert not found.weights.any() and not found.categories.any()
-    sample = sample_proposals(BOXES, nothing)
+    sample = sample_proposals(BOXES, nothing, SETTINGS)
     assert len(sample.rows) == 0 and len(sample.categories) == 0
 
 
 def test_foreground_is_what_is_strong_and_left_by_suppression():
     scores = torch.tensor([[0.8, 0.1], [0.9, 0.1], [0.5, 0.1], [0.6, 0.4], [0.1, 0.5], [0.2, 0.1]])
     # class 1: rows 1, 0 (suppressed by 1), 3, 2 (7/13 with 1: suppressed); row 5 is too weak
-    found = find_foreground(scores, BOXES, torch.tensor([True, False]), nms=0.3, share=0.5)
+    found = find_foreground(scores, BOXES, torch.tensor([True, False]), SETTINGS)
     assert found.rows.tolist() == [1, 3] and found.categories.tolist() == [1, 1]
-    both = find_foreground(scores, BOXES, torch.tensor([True, True]), nms=0.3, share=0.5)
+    both = find_foreground(scores, BOXES, torch.tensor([True, True]), SETTINGS)
     assert both.rows.tolist() == [1, 3, 4] and both.categories.tolist() == [1, 1, 2]
     assert best_of_each_class(both).rows.tolist() == [1, 4]
-    assert len(find_foreground(scores, BOXES, torch.tensor([False, False])).rows) == 0
+    assert len(find_foreground(scores, BOXES, torch.tensor([False, False]), SETTINGS).rows) == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_foreground_of_many_is_that_of_a_loop(seed):
     rng = np.random.default_rng(seed)
     boxes, scores = some_boxes(rng, 60), torch.from_numpy(rng.uniform(0, 1, (60, 3))).float()
-    found = find_foreground(scores, boxes, torch.tensor([True, False, True]), nms=0.3, share=0.4)
+    found = find_foreground(
+        scores,
+        boxes,
+        torch.tensor([True, False, True]),
+        CommunityLearningTrain(foreground_nms=0.3, min_foreground_share=0.4),
+    )
     expected = []
     for c in (0, 2):
         strong = [r for r in range(60) if scores[r, c] >= 0.4 * scores[:, c].max()]
@@ -108,7 +118,7 @@ def test_foreground_of_many_is_that_of_a_loop(seed):
 
 def test_samples_are_objects_first_and_background_of_some_overlap():
     torch.manual_seed(0)
-    found = sample_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), 32, 32, threshold=0.5, lowest=0.1)
+    found = sample_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), SETTINGS)
     assert found.rows[:2].tolist() == [0, 3]  # the foreground itself, best first
     assert dict(zip(found.rows.tolist(), found.categories.tolist(), strict=True)) == {0: 2, 1: 2, 3: 5, 4: 5, 2: 0}
 
@@ -120,7 +130,7 @@ def test_samples_are_at_most_as_many_as_asked_and_drawn_at_random():
     drawn = set()
     for k in range(4):
         torch.manual_seed(k)
-        sample = sample_proposals(boxes, foreground, objects=5, background=6)
+        sample = sample_proposals(boxes, foreground, CommunityLearningTrain(sampled_objects=5, sampled_background=6))
         overlaps, nearest = match(boxes, boxes[foreground.rows])
         objects = sample.rows[:5]
         assert len(sample.rows) == 11 and objects[:2].tolist() == [7, 9]

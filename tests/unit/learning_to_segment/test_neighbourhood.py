@@ -15,6 +15,7 @@ from scipy.special import log_softmax, softmax
 from wsis_steps.engine.errors import InputError
 from wsis_steps.learning_to_segment import neighbourhood as module
 from wsis_steps.learning_to_segment.neighbourhood import AppearanceKernel, Neighbourhood, neighbourhood_loss
+from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 
 HEIGHT, WIDTH, CLASSES = 7, 9, 4
 SEEDS = st.integers(0, 2**32 - 1)
@@ -22,6 +23,14 @@ MEANS, NORMALIZATIONS, SELF = ("exponentiated", "weighted"), ("per_kernel", "joi
 OPTIONS = [
     {"mean": m, "normalization": n, "exclude_self": e} for m, n, e in itertools.product(MEANS, NORMALIZATIONS, SELF)
 ]
+
+
+def around(pictures, valid=None, normalization="per_kernel", **options):
+    return Neighbourhood(pictures, valid, LearningToSegmentTrain(kernel_normalization=normalization, **options))
+
+
+def loss_of(logits, neighbourhood, gradient="stop"):
+    return neighbourhood_loss(logits, neighbourhood, gradient)
 
 
 def draw_pictures(rng, images=2, height=HEIGHT, width=WIDTH) -> torch.Tensor:
@@ -101,7 +110,7 @@ def to_logits(probabilities, height=HEIGHT, width=WIDTH) -> torch.Tensor:
 @pytest.mark.parametrize("masked", [False, True])
 def test_distribution_and_loss_are_the_written_out_ones(options, masked):
     pictures, valid, logits = draw()
-    made = Neighbourhood(pictures.double(), valid if masked else None, temperature=2.5, **options)
+    made = around(pictures.double(), valid if masked else None, temperature=2.5, **options)
     found = made.log_distribution(logits.softmax(1)).exp()
     valid = valid if masked else torch.ones_like(valid)
     literal = {key: value for key, value in options.items() if key != "exclude_self"} | {"temperature": 2.5}
@@ -112,25 +121,25 @@ def test_distribution_and_loss_are_the_written_out_ones(options, masked):
     expected = sum(
         literal_loss(*each, temperature=2.5, **options) for each in zip(pictures, valid, logits, strict=True)
     )
-    assert float(neighbourhood_loss(logits, made)) == pytest.approx(expected / int(valid.sum()), rel=1e-7)
+    assert float(loss_of(logits, made)) == pytest.approx(expected / int(valid.sum()), rel=1e-7)
 
 
 def test_single_precision_is_near_double_precision():
     pictures, valid, logits = draw()
-    single, double = (Neighbourhood(p, valid) for p in (pictures, pictures.double()))
+    single, double = (around(p, valid) for p in (pictures, pictures.double()))
     p = logits.softmax(1)
     assert single.log_distribution(p).dtype == torch.float32
     torch.testing.assert_close(single.log_distribution(p).double(), double.log_distribution(p), atol=2e-4, rtol=0)
-    assert float(neighbourhood_loss(logits, single)) == pytest.approx(float(neighbourhood_loss(logits, double)), 1e-4)
+    assert float(loss_of(logits, single)) == pytest.approx(float(loss_of(logits, double)), 1e-4)
 
 
 @pytest.mark.parametrize("part", [1, 300, 600, 2 * (HEIGHT * WIDTH) ** 2])
 def test_parts_that_the_kernel_is_made_in_do_not_matter(part, monkeypatch):
     pictures, _, logits = draw(images=3)
     values = logits.softmax(1)
-    whole = AppearanceKernel(pictures.double())(values)
+    whole = AppearanceKernel(pictures.double(), color=13, position=20, exclude_self=True)(values)
     monkeypatch.setattr(module, "CACHE_PART", part)
-    kernel = AppearanceKernel(pictures.double())
+    kernel = AppearanceKernel(pictures.double(), color=13, position=20, exclude_self=True)
     torch.testing.assert_close(kernel(values), whole, atol=1e-6, rtol=0)  # what is left out is below 2^-30 each
     if part < (HEIGHT * WIDTH) ** 2:
         assert kernel.height < HEIGHT * WIDTH and max(map(max, kernel.firsts)) > 0  # something was left out
@@ -171,7 +180,7 @@ def test_exponentiated_mean_is_pydensecrfs_up_to_the_lattice(kernels):
         "appearance_weight": 10.0 * (kernels != "smoothness"),
         "smoothness_weight": 3.0 * (kernels != "appearance"),
     }
-    made = Neighbourhood(
+    made = around(
         torch.from_numpy(picture).permute(2, 0, 1)[None], exclude_self=False, smoothness_position=3.0, **weights
     )
     found = made.log_distribution(torch.from_numpy(p)[None])[0].exp().numpy()
@@ -185,7 +194,7 @@ def test_weighted_mean_is_pydensecrfs_up_to_the_lattice():
     logarithm = np.log(lattice(picture, p, appearance=1.0))
     expected = logarithm + (1 - logarithm.sum(axis=0)) / len(p)  # undoes the softmax, as the means of a pixel sum to 1
     pictures = torch.from_numpy(picture).permute(2, 0, 1)[None]
-    made = Neighbourhood(pictures, mean="weighted", smoothness_weight=0, exclude_self=False)
+    made = around(pictures, mean="weighted", smoothness_weight=0, exclude_self=False)
     found = made.log_distribution(torch.from_numpy(p)[None])[0].exp().numpy()
     assert np.abs(found - expected).mean() < 0.001
 
@@ -215,10 +224,10 @@ def test_best_mean_field_of_an_explicit_crf_has_no_neighbourhood_loss():
     q = softmax(best, axis=1)
     assert divergence(best) < divergence(np.zeros(size * classes)) - 0.01 and q.max() < 0.99  # neither even nor sure
     options = {"appearance_weight": weights[0], "smoothness_weight": weights[1], "normalization": "joint"}
-    made = Neighbourhood(torch.from_numpy(picture)[None].double(), temperature=float(kernel.sum(1)[0]), **options)
+    made = around(torch.from_numpy(picture)[None].double(), temperature=float(kernel.sum(1)[0]), **options)
     np.testing.assert_allclose(rows(made.log_distribution(to_logits(q, 2, 2).exp())[0].exp()), q, atol=1e-5)
-    assert float(neighbourhood_loss(to_logits(q, 2, 2), made)) < 1e-9
-    assert float(neighbourhood_loss(torch.from_numpy(start.reshape(1, 2, 2, 3)).permute(0, 3, 1, 2), made)) > 0.01
+    assert float(loss_of(to_logits(q, 2, 2), made)) < 1e-9
+    assert float(loss_of(torch.from_numpy(start.reshape(1, 2, 2, 3)).permute(0, 3, 1, 2), made)) > 0.01
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
@@ -228,11 +237,11 @@ def test_fixed_points_of_the_mean_fields_update_have_no_neighbourhood_loss(norma
     start = softmax(rows(logits[0]), axis=1)
     found = mean_field(kernels, start, normalization, temperature=6.0)
     assert np.abs(found - 1 / CLASSES).max() > 0.1  # not the fixed point at which all classes are alike
-    made = Neighbourhood(pictures.double(), normalization=normalization, temperature=6.0)
+    made = around(pictures.double(), normalization=normalization, temperature=6.0)
     logits_found = to_logits(found).requires_grad_()
-    loss = neighbourhood_loss(logits_found, made)
+    loss = loss_of(logits_found, made)
     loss.backward()
-    assert abs(float(loss.detach())) < 1e-9 < 0.1 < float(neighbourhood_loss(logits, made))
+    assert abs(float(loss.detach())) < 1e-9 < 0.1 < float(loss_of(logits, made))
     assert float(logits_found.grad.abs().max()) < 1e-7
 
 
@@ -242,9 +251,9 @@ def test_gradients_are_finite_differences(options, gradient):
     rng = np.random.default_rng(1)
     pictures, valid = draw_pictures(rng, 2, 3, 4), torch.from_numpy(rng.random((2, 3, 4)) < 0.8)
     logits = torch.from_numpy(rng.normal(0, 2, (2, 3, 3, 4)))
-    made = Neighbourhood(pictures.double(), valid, temperature=2.0, **options)
+    made = around(pictures.double(), valid, temperature=2.0, **options)
     variable = logits.clone().requires_grad_()
-    neighbourhood_loss(variable, made, gradient).backward()
+    loss_of(variable, made, gradient).backward()
 
     def loss(moved):
         others = logits if gradient == "stop" else moved
@@ -263,23 +272,23 @@ def test_gradients_are_finite_differences(options, gradient):
 @given(SEEDS, st.sampled_from(OPTIONS))
 def test_invariants(seed, options):
     pictures, valid, logits = draw(seed)
-    made, p = Neighbourhood(pictures, valid, **options), logits.softmax(1).float()
+    made, p = around(pictures, valid, **options), logits.softmax(1).float()
     found = made.log_distribution(p)
     torch.testing.assert_close(found.exp().sum(1), torch.ones(2, HEIGHT, WIDTH))
-    loss = neighbourhood_loss(logits, made)
+    loss = loss_of(logits, made)
     assert float(loss) >= 0
     # names of classes
     order = torch.from_numpy(np.random.default_rng(seed).permutation(CLASSES))
     torch.testing.assert_close(made.log_distribution(p[:, order]), found[:, order], atol=1e-4, rtol=0)
     # images alone
-    alone = [Neighbourhood(pictures[i : i + 1], valid[i : i + 1], **options) for i in range(2)]
+    alone = [around(pictures[i : i + 1], valid[i : i + 1], **options) for i in range(2)]
     torch.testing.assert_close(torch.cat([a.log_distribution(p[i : i + 1]) for i, a in enumerate(alone)]), found)
     # mirrored images
-    mirrored = Neighbourhood(pictures.flip(3), valid.flip(2), **options).log_distribution(p.flip(3))
+    mirrored = around(pictures.flip(3), valid.flip(2), **options).log_distribution(p.flip(3))
     torch.testing.assert_close(mirrored.flip(3), found, atol=1e-3, rtol=0)
     # colors that all change alike
-    shifted = Neighbourhood(pictures.float() + 50, valid, **options)
-    torch.testing.assert_close(neighbourhood_loss(logits, shifted), loss, atol=1e-4, rtol=1e-4)
+    shifted = around(pictures.float() + 50, valid, **options)
+    torch.testing.assert_close(loss_of(logits, shifted), loss, atol=1e-4, rtol=1e-4)
 
 
 @settings(max_examples=15, deadline=None)
@@ -287,9 +296,9 @@ def test_invariants(seed, options):
 def test_weighted_mean_leaves_one_distribution_for_all_pixels_as_it_is(seed, normalization, exclude_self):
     pictures, _, logits = draw(seed)
     same = logits[:, :, :1, :1].expand_as(logits)
-    made = Neighbourhood(pictures, mean="weighted", normalization=normalization, exclude_self=exclude_self)
+    made = around(pictures, mean="weighted", normalization=normalization, exclude_self=exclude_self)
     torch.testing.assert_close(made.log_distribution(same.softmax(1)).exp(), same.softmax(1).float())
-    assert abs(float(neighbourhood_loss(same, made))) < 1e-5
+    assert abs(float(loss_of(same, made))) < 1e-5
 
 
 @pytest.mark.parametrize("gradient", ["stop", "full"])
@@ -297,12 +306,12 @@ def test_padded_pixels_neither_give_nor_receive(gradient):
     pictures, _, logits = draw()
     valid = torch.zeros(2, HEIGHT, WIDTH, dtype=torch.bool)
     valid[:, :5, :6] = True
-    cropped = Neighbourhood(pictures[:, :, :5, :6])
-    expected = neighbourhood_loss(logits[:, :, :5, :6], cropped, gradient)
+    cropped = around(pictures[:, :, :5, :6])
+    expected = loss_of(logits[:, :, :5, :6], cropped, gradient)
     for seed in range(2):
         _, _, others = draw(seed + 1)
         variable = torch.where(valid[:, None], logits, others).requires_grad_()
-        loss = neighbourhood_loss(variable, Neighbourhood(pictures, valid), gradient)
+        loss = loss_of(variable, around(pictures, valid), gradient)
         loss.backward()
         torch.testing.assert_close(loss, expected, atol=1e-4, rtol=1e-4)
         assert not variable.grad[~valid[:, None].expand_as(logits)].any() and variable.grad.any()
@@ -311,7 +320,7 @@ def test_padded_pixels_neither_give_nor_receive(gradient):
 def test_no_valid_pixel_costs_nothing():
     pictures, valid, logits = draw()
     logits.requires_grad_()
-    loss = neighbourhood_loss(logits, Neighbourhood(pictures, torch.zeros_like(valid)), "full")
+    loss = loss_of(logits, around(pictures, torch.zeros_like(valid)), "full")
     loss.backward()
     assert loss.detach() == 0 and not logits.grad.any()
 
@@ -323,7 +332,7 @@ def test_sure_and_impossible_classes_stay_finite(spread, mean, gradient):
     pictures, valid, logits = draw()
     logits = torch.where(logits == logits.amax(1, keepdim=True), 0.0, -spread)
     logits = torch.cat([logits, torch.full_like(logits[:, :1], -spread)], dim=1).requires_grad_()  # seen nowhere
-    loss = neighbourhood_loss(logits, Neighbourhood(pictures, valid, mean=mean), gradient)
+    loss = loss_of(logits, around(pictures, valid, mean=mean), gradient)
     loss.backward()
     assert 0 < float(loss.detach()) < 100 and logits.grad.isfinite().all()
 
@@ -332,47 +341,33 @@ def test_a_pixel_like_no_other_has_the_mean_of_all_others():
     pictures = torch.zeros(1, 3, HEIGHT, WIDTH, dtype=torch.uint8)
     pictures[:, :, 3, 3] = 255
     p = draw(images=1)[2].softmax(1)
-    found = Neighbourhood(pictures, mean="weighted", smoothness_weight=0).log_distribution(p).exp()[0, :, 3, 3]
+    found = around(pictures, mean="weighted", smoothness_weight=0).log_distribution(p).exp()[0, :, 3, 3]
     others = (p[0].sum((1, 2)) - p[0, :, 3, 3]) / (HEIGHT * WIDTH - 1)
     torch.testing.assert_close(found, others.float(), atol=1e-5, rtol=0)
 
 
 def test_half_precision_is_computed_in_single_precision():
     pictures, valid, logits = draw()
-    made = Neighbourhood(pictures, valid)
-    exact = neighbourhood_loss(logits.bfloat16().float(), made)
-    assert neighbourhood_loss(logits.bfloat16(), made) == exact
+    made = around(pictures, valid)
+    exact = loss_of(logits.bfloat16().float(), made)
+    assert loss_of(logits.bfloat16(), made) == exact
     variable = logits.float().requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        mixed = neighbourhood_loss(variable, Neighbourhood(pictures, valid), "full")
+        mixed = loss_of(variable, around(pictures, valid), "full")
         mixed.backward()
-    assert mixed == neighbourhood_loss(variable, made, "full")
+    assert mixed == loss_of(variable, made, "full")
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"mean": "exponential"}, "nearest is 'exponentiated'"),
-        ({"normalization": "joined"}, "nearest is 'joint'"),
-        ({"appearance_weight": 0, "smoothness_weight": 0}, "not both 0"),
-        ({"smoothness_weight": -1.0}, "0 or more"),
-        ({"appearance_color": 0}, "above 0"),
-        ({"appearance_position": -1.0}, "above 0"),
-        ({"smoothness_position": 0}, "above 0"),
-    ],
-)
-def test_options_that_cannot_be_are_refused(options, message):
-    with pytest.raises(InputError, match=message):
-        Neighbourhood(draw()[0], **options)
+def test_kernels_without_weight_are_refused():
+    with pytest.raises(InputError, match="both 0"):
+        around(draw()[0], appearance_weight=0, smoothness_weight=0)
 
 
 def test_shapes_that_do_not_fit_are_refused():
     pictures, valid, logits = draw()
     with pytest.raises(InputError, match="shape"):
-        Neighbourhood(pictures[:, :2])
+        around(pictures[:, :2])
     with pytest.raises(InputError, match="valid"):
-        Neighbourhood(pictures, valid[:, 1:])
+        around(pictures, valid[:, 1:])
     with pytest.raises(InputError, match="do not fit"):
-        neighbourhood_loss(logits[..., 1:], Neighbourhood(pictures))
-    with pytest.raises(InputError, match="nearest is 'full'"):
-        neighbourhood_loss(logits, Neighbourhood(pictures), "fully")
+        loss_of(logits[..., 1:], around(pictures))

@@ -47,7 +47,7 @@ SHAPES = st.tuples(st.integers(1, 3), st.integers(3, 12), st.integers(3, 14))
 
 @given(arrays.arrays(np.uint16, SHAPES, elements=st.integers(0, 9)))
 def test_object_like_segments_are_those_of_the_definition(segmentations):
-    masks, expected = object_segments(segmentations), bare_segments(segmentations)
+    masks, expected = object_segments(segmentations, 0.01), bare_segments(segmentations)
     assert masks.dtype == np.uint8 and masks.shape == (len(expected), *segmentations.shape[1:])
     assert all(np.array_equal(mask, other) for mask, other in zip(masks, expected, strict=True))
 
@@ -55,12 +55,12 @@ def test_object_like_segments_are_those_of_the_definition(segmentations):
 @pytest.mark.parametrize(("radius", "count"), [(3, 0), (4, 1), (12, 1)])
 def test_a_segment_must_cover_a_hundredth_of_the_image(radius, count):
     labels = disc(30, 40, radius)
-    assert len(object_segments(labels[None])) == count and ((labels == 2).sum() >= 48) == bool(count)
+    assert len(object_segments(labels[None], 0.01)) == count and ((labels == 2).sum() >= 48) == bool(count)
 
 
 @pytest.mark.parametrize(("row", "column", "count"), [(0, 40, 1), (0, 0, 0), (30, 79, 1)])
 def test_a_segment_may_touch_one_side(row, column, count):
-    assert len(object_segments(disc(row, column, 15)[None])) == count
+    assert len(object_segments(disc(row, column, 15)[None], 0.01)) == count
 
 
 def test_a_folder_without_the_split_says_what_is_wanted(tmp_path):

@@ -85,7 +85,7 @@ def describe(
 class Ranker(nn.Module):
     """Expected worth (n,), that of `train_ranker.worth`, from features (n, f): standardized, then two hidden layers."""
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(len(FEATURES)))
         self.register_buffer("deviation", torch.ones(len(FEATURES)))
