@@ -50,7 +50,7 @@ TABLE = {
     "resnet50": Entry("resnet", 32, weights="ResNet50_Weights"),
     "resnet101": Entry("resnet", 32, weights="ResNet101_Weights"),
     "vgg16": Entry("vgg", 16, weights="VGG16_Weights"),
-    "hrnet_w48": Entry("timm", 32, (4, 8, 16, 32), "timm", "hrnet_w48", high_resolution=True),
+    "hrnet_w48": Entry("timm", 32, source="timm", weights="hrnet_w48", high_resolution=True),
 }
 
 

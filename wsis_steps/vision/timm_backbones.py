@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from contextlib import suppress
 from typing import Any
 
 import timm
@@ -75,13 +76,11 @@ class Whole(Backbone):
 
 
 def pretrained_of(timm_name: str) -> Any:
-    """timm's configuration of a network's weights (mean, std, hf_hub_id, ...); InputError where there is no such name."""
+    """timm's configuration of a network's weights (mean, std, hf_hub_id, ...); InputError where the name is unknown."""
     config = None
     if timm.is_model(timm_name):
-        try:
+        with suppress(RuntimeError):  # of a tag that there is not
             config = timm.get_pretrained_cfg(timm_name)
-        except RuntimeError:  # there is no such tag
-            pass
     if config is None:
         known = timm.list_pretrained() if "." in timm_name else timm.list_models()
         closest = difflib.get_close_matches(timm_name, known, n=1, cutoff=0)[0]
