@@ -96,7 +96,12 @@ TRAINING = {
         "have seen masks ('coco')",
     ),
     "a crop that is none": (lambda p: train_classifier(p, crop=0), "'crop' is 0 but should be greater than"),
-    "a backbone of another step": (lambda p: train_bestie(p, backbone="vgg16"), "'backbone' is 'vgg16' but should be"),
+    "a backbone that there is not": (lambda p: train_bestie(p, backbone="vgg61"), "no backbone 'vgg61'", "'vgg16'"),
+    "a backbone of timm that there is not": (
+        lambda p: train_bestie(p, backbone="timm/resnet19"),
+        "no backbone 'timm/resnet19'",
+        "'timm/resnet18'",
+    ),
     "a damaged picture inside images.h5": (
         lambda p: train_classifier(p, blank_picture(p)),
         "image 'image0' is damaged; import the data again",

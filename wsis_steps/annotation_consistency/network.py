@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise
-from wsis_steps.vision.backbones import build_backbone, load_weights
+from wsis_steps.vision.backbones import build_backbone, parameter_groups
 from wsis_steps.vision.models import TrainedModel
+from wsis_steps.vision.weights import load_weights
 
 CONDITIONAL_STEPS = ("annotation_consistency_initialise", "annotation_consistency_train_conditional")
 
@@ -83,11 +84,7 @@ class ConditionalNetwork(nn.Module):
 
     def parameter_groups(self, slow: nn.Module, learning_rate: float, head_lr_factor: float) -> list[dict]:
         """Groups for an optimizer: all but the part `slow` learns `head_lr_factor` times as fast as that."""
-        known = set(map(id, slow.parameters()))
-        old = [p for p in self.parameters() if p.requires_grad and id(p) in known]
-        new = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
-        groups = [{"params": old, "lr": learning_rate}] if old else []
-        return [*groups, {"params": new, "lr": learning_rate * head_lr_factor}]
+        return parameter_groups(self, slow, learning_rate, head_lr_factor)
 
 
 class Convolutions(nn.Sequential):
@@ -164,6 +161,7 @@ class BackboneTrunk(nn.Module):
         super().__init__()
         self.backbone = build_backbone(settings.backbone, normalization=settings.normalization)
         load_weights(self.backbone, weights)
+        self.backbone.round_up()  # so that the cells of proposals are those of the features
         if weights != "none":
             self.backbone.fix_norm()
         channels = self.backbone.channels

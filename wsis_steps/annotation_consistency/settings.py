@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
 from wsis_steps.maskrcnn.settings import MaskrcnnTrain
-from wsis_steps.vision.settings import Training
+from wsis_steps.vision.settings import Training, backbone_type
 
 Above = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
@@ -73,7 +73,7 @@ class AnnotationConsistencyInitialise(ConditionalTraining):
 
     network: Literal["unet", "resnet"] = "unet"
     """unet: fine features of a U-Net; resnet: the last features of the backbone (supplement, section 3.2)."""
-    backbone: Literal["plain", "small", "mobilenet_v2", "resnet50", "resnet101"] = "plain"
+    backbone: backbone_type("plain") = "plain"
     """plain: the paper's U-Net, from random weights; otherwise the way down of the U-Net, or the whole ResNet. Paper's
     ResNet variant: resnet50 for tags, resnet101 for boxes."""
     weights: str = "none"

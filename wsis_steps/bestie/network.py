@@ -1,37 +1,18 @@
-"""The instance network: semantic logits, center heatmaps and offsets of every pixel, on one of four encoders.
+"""The instance network: semantic logits, center heatmaps and offsets of every pixel, on any backbone.
 
 hrnet_w48 and resnet50 are the paper's (BESTIE, CVPR 2022; released code); mobilenet_v2 and small are for
-small machines and small images.
+small machines and small images. What a backbone is like decides which decoder it gets.
 """
-
-import logging
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsis_steps.engine.errors import InputError, nearest
-from wsis_steps.vision.backbones import (
-    HIGH_RESOLUTION,
-    Backbone,
-    build_backbone,
-    imagenet_path,
-    load_weights,
-    read_state_dict,
-)
+from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
 
-log = logging.getLogger(__name__)
-
-NAMES = ("hrnet_w48", "resnet50", "mobilenet_v2", "small")
 OUTPUTS = ("semantic", "centers", "offsets")
 OFFSET_UNIT = 16  # pixels; what an output of 1 means in the two networks that are trained for few iterations
-
-# entries of timm's file for the classifier, and for the coarser outputs of the last module
-_UNUSED = (
-    *("incre_modules.", "downsamp_modules.", "final_layer.", "classifier."),
-    *(f"stage4.2.fuse_layers.{branch}." for branch in (1, 2, 3)),
-)
+LARGE = 10_000_000  # parameters of a backbone from which on it gets the paper's decoder
 
 
 def _block(before: int, after: int, kernel: int = 3, dilation: int = 1, groups: int = 1) -> nn.Sequential:
@@ -51,36 +32,10 @@ def _resized(maps: Tensor, like: Tensor, align: bool = False) -> Tensor:
     return F.interpolate(maps, like.shape[-2:], mode="bilinear", align_corners=align)
 
 
-class HighResolution(Backbone):
-    """timm's HRNet-W48 up to the branch of stride 4, the only level: 48 channels.
-
-    The layers that would make the coarser outputs of the last module are left out, as nothing would train
-    them.
-    """
-
-    def __init__(self, normalization: str) -> None:
-        import timm  # takes seconds, which only this network should cost
-
-        # feature_location "" gives the four branches themselves; timm's default adds layers of its classifier
-        network = timm.create_model("hrnet_w48", pretrained=False, features_only=True, feature_location="")
-        network.stage4[-1].fuse_layers = network.stage4[-1].fuse_layers[:1]
-        layers = {name: layer for name, layer in network.named_children() if not isinstance(layer, nn.Identity)}
-        super().__init__("hrnet_w48", layers, [], (48,), (4,), normalization)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """One (B, 48, H / 4, W / 4) map of (B, 3, H, W) normalized images; H and W are multiples of 32."""
-        stem = self.act1(self.bn1(self.conv1(images)))
-        stem = self.layer1(self.act2(self.bn2(self.conv2(stem))))
-        branches = self.stage2([transition(stem) for transition in self.transition1])
-        for transitions, stage in ((self.transition2, self.stage3), (self.transition3, self.stage4)):
-            # a stage adds one branch, made from the coarsest so far
-            old = [transition(branch) for transition, branch in zip(transitions, branches, strict=False)]
-            branches = stage([*old, transitions[-1](branches[-1])])
-        return branches[:1]
-
-
 class PlainHeads(nn.Module):
     """HRNet's heads: each one 3x3 convolution to 256 channels, ReLU and a 1x1 convolution."""
+
+    released, align_corners = True, False
 
     def __init__(self, backbone: Backbone, widths: dict[str, int]) -> None:
         super().__init__()
@@ -132,19 +87,25 @@ class ContextDecoder(nn.Module):
 
 
 class DualDecoder(nn.Module):
-    """Panoptic-DeepLab on ResNet levels: one decoder for the semantic map, one for centers and offsets."""
+    """Panoptic-DeepLab on levels of stride 4 and more: a decoder for the semantic map, one for centers and offsets."""
+
+    released, align_corners = True, True
 
     def __init__(self, backbone: Backbone, widths: dict[str, int]) -> None:
         super().__init__()
-        self.semantic = ContextDecoder(backbone.channels, (128, 64, 32), 256)
-        self.instance = ContextDecoder(backbone.channels, (64, 32, 16), 128)
+        self.first = next(i for i, stride in enumerate(backbone.strides) if stride >= 4)
+        channels = backbone.channels[self.first :]
+        sides = [2**i for i in range(len(channels) - 1)]  # 1, 2, 4: the next finer level has half as many
+        self.semantic = ContextDecoder(channels, tuple(128 // side for side in sides), 256)
+        self.instance = ContextDecoder(channels, tuple(64 // side for side in sides), 128)
         hidden = {"semantic": (256, 256), "centers": (128, 128), "offsets": (128, 32)}
         self.heads = nn.ModuleDict(
             {n: nn.Sequential(_separable(*hidden[n]), nn.Conv2d(hidden[n][1], w, 1)) for n, w in widths.items()}
         )
 
     def forward(self, levels: list[Tensor]) -> dict[str, Tensor]:
-        """Outputs by name at the resolution of the finest level."""
+        """Outputs by name at the resolution of the finest level in use."""
+        levels = levels[self.first :]
         semantic, instance = self.semantic(levels), self.instance(levels)
         return {n: head(semantic if n == "semantic" else instance) for n, head in self.heads.items()}
 
@@ -155,6 +116,8 @@ class SkipDecoder(nn.Module):
     first: finest level in use; shortcut: semantic logits also come straight from the coarsest level, since twenty
     classes do not find their way through a few channels in a short training.
     """
+
+    released, align_corners = False, False
 
     def __init__(self, backbone: Backbone, widths: dict[str, int], first: int, shortcut: bool) -> None:
         super().__init__()
@@ -195,10 +158,7 @@ class InstanceNetwork(nn.Module):
 
     def parameter_groups(self, learning_rate: float, head_lr_factor: float) -> list[dict]:
         """Groups for an optimizer: the backbone, and the decoder, which learns `head_lr_factor` times as fast."""
-        return [
-            {"params": list(self.backbone.parameters()), "lr": learning_rate},
-            {"params": list(self.decoder.parameters()), "lr": learning_rate * head_lr_factor},
-        ]
+        return parameter_groups(self, self.backbone, learning_rate, head_lr_factor)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Outputs at the size of the images, which may be any.
@@ -218,37 +178,38 @@ class InstanceNetwork(nn.Module):
 def build_network(
     name: str, class_count: int, class_agnostic_centers: bool = False, normalization: str = "imagenet"
 ) -> InstanceNetwork:
-    """An instance network with random weights; `load_backbone` fills its backbone.
+    """An instance network with random weights; `load_weights` fills its backbone.
 
-    name: hrnet_w48, resnet50, mobilenet_v2 or small; class_count: classes without background;
-    class_agnostic_centers: one center map for all classes in place of one for each; normalization: of the pixels,
-    where the weights do not bring it (`build_backbone`). Convolutions outside the
-    backbone start from a normal distribution of standard deviation 0.001 in the paper's networks, as
-    released, and of He's in the other two, but for their last one.
+    name: a backbone (`build_backbone`); class_count: classes without background; class_agnostic_centers: one center map
+    for all classes in place of one for each; normalization: of the pixels, where the weights do not bring it. Of
+    HRNet the branch of stride 4 is used. Convolutions outside the backbone start from a normal distribution of
+    standard deviation 0.001 in the paper's networks, as released, and of He's in the others, but for their last one.
 
     Raises InputError for an unknown name.
     """
-    if name not in NAMES:
-        raise InputError(f"unknown instance network '{name}', {nearest(name, NAMES)}")
     widths = dict(zip(OUTPUTS, (1 + class_count, 1 if class_agnostic_centers else class_count, 2), strict=True))
-    backbone = (
-        HighResolution(normalization) if name == "hrnet_w48" else build_backbone(name, normalization=normalization)
-    )
-    if name == "hrnet_w48":
-        decoder = PlainHeads(backbone, widths)
-    elif name == "resnet50":
-        decoder = DualDecoder(backbone, widths)
-    elif name == "mobilenet_v2":
-        decoder = SkipDecoder(backbone, widths, first=1, shortcut=True)
-    else:
-        decoder = SkipDecoder(backbone, widths, first=0, shortcut=False)
-    paper = name in ("hrnet_w48", "resnet50")
-    _initialize(decoder, 0.001 if paper else None)
-    if paper:
+    backbone = build_backbone(name, normalization=normalization)
+    if backbone.high_resolution:
+        backbone.keep_branches(1)
+    decoder = _decoder(backbone, widths)
+    _initialize(decoder, 0.001 if decoder.released else None)
+    if decoder.released:
         for module in decoder.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 0.01
-    return InstanceNetwork(backbone, decoder, align_corners=name == "resnet50")
+    return InstanceNetwork(backbone, decoder, decoder.align_corners)
+
+
+def _decoder(backbone: Backbone, widths: dict[str, int]) -> nn.Module:
+    """The paper's decoder for HRNet, its decoder for a ResNet and other large backbones, and one for small machines."""
+    if backbone.high_resolution:
+        return PlainHeads(backbone, widths)
+    if sum(p.numel() for p in backbone.parameters()) >= LARGE:
+        return DualDecoder(backbone, widths)
+    # one that ends before stride 32 is for images of about 100 px, which need a finer map of centers
+    deep = backbone.strides[-1] >= 32
+    first = next(i for i, stride in enumerate(backbone.strides) if stride >= (4 if deep else 2))
+    return SkipDecoder(backbone, widths, first, shortcut=deep)
 
 
 def _initialize(decoder: nn.Module, std: float | None) -> None:
@@ -264,33 +225,3 @@ def _initialize(decoder: nn.Module, std: float | None) -> None:
     shortcut = decoder.shortcut if isinstance(decoder, SkipDecoder) else None
     for layers in (*decoder.heads.values(), *([shortcut] if shortcut else [])):
         nn.init.normal_(layers[-1].weight, std=0.001)
-
-
-def load_backbone(network: InstanceNetwork, weights: str) -> None:
-    """Fills the network's backbone: `core.backbones.load_weights`, and for hrnet_w48 also timm's ImageNet
-    file.
-
-    weights: imagenet, none, or the path of a state dict. For hrnet_w48, imagenet is hrnet_w48_imagenet.pth in
-    data/weights, or in the folder that the environment variable WSIS_WEIGHTS names.
-
-    Raises InputError where the file is missing or unreadable, or its entries are not this backbone's.
-    """
-    backbone = network.backbone
-    if not isinstance(backbone, HighResolution) or weights == "none":
-        load_weights(backbone, weights)
-        return
-    path = imagenet_path(HIGH_RESOLUTION) if weights == "imagenet" else Path(weights)
-    if not path.is_file():
-        raise InputError(f"weights '{weights}': no such file; {nearest(weights, ['imagenet', 'none'])}")
-    state = read_state_dict(path)
-    if any(key.startswith("backbone.") for key in state):  # saved by a step of this package
-        load_weights(backbone, str(path))
-        return
-    own = backbone.state_dict()
-    state = {key: value for key, value in state.items() if not key.startswith(_UNUSED)}
-    missing = [key for key in own if key not in state and key not in ("mean", "std")]
-    wrong = [key for key, value in state.items() if key not in own or own[key].shape != value.shape]
-    if missing or wrong:
-        raise InputError(f"{path} is not timm's hrnet_w48: its entry '{(missing or wrong)[0]}' is missing or differs")
-    backbone.load_state_dict(own | state)
-    log.info("backbone hrnet_w48 starts from %s", path)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
-from wsis_steps.vision.settings import DenseCrf, Training, Window
+from wsis_steps.vision.settings import Backbone, DenseCrf, Training, Window
 
 
 class Grouping(Settings):
@@ -41,7 +41,7 @@ class CenterFinding(Grouping):
 class BestieTrain(Training, CenterFinding):
     """The instance network, with self-refinement (BESTIE; supplement, listings 4 to 6)."""
 
-    backbone: Literal["small", "mobilenet_v2", "resnet50", "hrnet_w48"] = "hrnet_w48"
+    backbone: Backbone = "hrnet_w48"
     """Feature extractor and, with it, the decoder; paper hrnet_w48 and resnet50."""
     iterations: Positive = 50_000
     """Training iterations."""

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from wsis_steps.bestie.losses import objective
-from wsis_steps.bestie.network import build_network, load_backbone
+from wsis_steps.bestie.network import build_network
 from wsis_steps.bestie.refinement import refine, refine_with_points
 from wsis_steps.bestie.samples import TrainingSamples, collate
 from wsis_steps.bestie.settings import BestieTrain
@@ -30,6 +30,7 @@ from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.schedule import build_optimizer
+from wsis_steps.vision.weights import load_weights
 
 STEP = Step(
     "bestie_train",
@@ -92,7 +93,7 @@ def main(job: Job) -> None:
     weights = str(job.inputs["pretrained"] or settings.weights)
     class_count = len(labels.class_names)
     model = build_network(settings.backbone, class_count, not settings.class_wise_centers, settings.normalization)
-    load_backbone(model, weights)
+    load_weights(model.backbone, weights)
     model.to(device)
     groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
     optimizer = build_optimizer(settings, groups, momentum=0.9)

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from wsis_steps.classifier.settings import ClassifierFindPeaks, ClassifierTrain
 from wsis_steps.engine.errors import InputError
-from wsis_steps.vision.backbones import Backbone, build_backbone, load_weights
+from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
+from wsis_steps.vision.weights import load_weights
 
 
 class PeakAttention(nn.Module):
@@ -98,14 +99,7 @@ class Classifier(nn.Module):
 
         BESTIE released code: factors 1, 2, 10, 20 for the backbone's weights and biases and the head's.
         """
-        groups = []
-        for module, factor in ((self.backbone, 1), (self.head, head_lr_factor)):
-            named = list(module.named_parameters())
-            weights = [parameter for name, parameter in named if not name.endswith("bias")]
-            biases = [parameter for name, parameter in named if name.endswith("bias")]
-            groups.append({"params": weights, "lr": learning_rate * factor})
-            groups.append({"params": biases, "lr": learning_rate * factor * 2})
-        return groups
+        return parameter_groups(self, self.backbone, learning_rate, head_lr_factor, bias_lr_factor=2)
 
 
 def _attend(backbone: Backbone, group: int, alpha: float) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from wsis_steps.engine.settings import Fraction, Positive, Settings
-from wsis_steps.vision.settings import Training, Window
+from wsis_steps.vision.settings import Backbone, Training, Window
 
 
 def _no_classifier(weights: str) -> str:
@@ -17,7 +17,7 @@ def _no_classifier(weights: str) -> str:
 class ClassifierTrain(Training):
     """Tag classifier with peak attention (BESTIE supplement, section 3; released code)."""
 
-    backbone: Literal["small", "mobilenet_v2", "resnet50", "vgg16"] = "vgg16"
+    backbone: Backbone = "vgg16"
     """Feature extractor; paper vgg16."""
     weights: Annotated[str, AfterValidator(_no_classifier)] = "imagenet"
     """Initial backbone: imagenet, none or a path."""

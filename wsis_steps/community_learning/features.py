@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.ops import roi_pool
 
-from wsis_steps.vision.backbones import build_backbone, load_weights, read_weights
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.backbones import build_backbone
 from wsis_steps.vision.region_pooling import align_regions
+from wsis_steps.vision.weights import load_weights, read_weights
 
-# the levels that stand for res2, res3, res4 and res5
-LEVELS = {"resnet50": (0, 1, 2, 3), "mobilenet_v2": (1, 2, 3, 4), "small": (0, 1, 2, 3)}
+LEVELS = 4  # the last ones of the backbone, which stand for res2, res3, res4 and res5
 GROUPS = 32  # Wu and He, Group Normalization, ECCV 2018
 
 
@@ -29,42 +30,41 @@ class Features(nn.Module):
     def __init__(self, name: str, weights: str, normalization: str, norm: str, roi: str) -> None:
         super().__init__()
         self.backbone = build_backbone(name, normalization=normalization)
+        if not self.backbone.sequential or len(self.backbone.levels) < LEVELS:
+            raise InputError(f"Deep Community Learning cannot cut backbone {name} before the last of four levels.")
         if norm == "group" and weights != "none" and not _has_statistics(name, weights):
             use_group_norm(self.backbone)
         load_weights(self.backbone, weights)
-        last = [self.backbone.get_submodule(layer) for layer in self.backbone.levels[LEVELS[name][-1]]]
-        for layer in last:
-            _keep_size(layer)
+        for layer in self.backbone.levels[-1]:
+            _keep_size(self.backbone.get_submodule(layer))
         if norm == "group":
             use_group_norm(self.backbone)
         else:
             self.backbone.fix_norm()
-        self.channels = tuple(self.backbone.channels[level] for level in LEVELS[name])
+        self.channels = self.backbone.channels[-LEVELS:]
         self.take = partial(align_regions, aligned=True) if roi == "align" else roi_pool
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """The maps of res2, res3 and res4, (B, channels, h, w) each, of normalized pictures (B, 3, H, W)."""
-        maps, wanted = [], LEVELS[self.backbone.name][:-1]
-        for names in self.backbone.levels[: wanted[-1] + 1]:
-            for name in names:
-                pictures = self.backbone.get_submodule(name)(pictures)
-            maps.append(pictures)
-        return [maps[level] for level in wanted]
+        return self.backbone(pictures, len(self.backbone.levels) - 1)[1 - LEVELS :]
 
     def crop(self, maps: list[Tensor], level: int, regions: Tensor, size: int) -> Tensor:
         """SPP: features (n, channels, size, size) of regions (n, 5) image, x1, y1, x2, y2 in pixels.
 
         level: 0, 1 or 2 for res2, res3 or res4.
         """
-        scale = 1 / self.backbone.strides[LEVELS[self.backbone.name][level]]
+        scale = 1 / self.backbone.strides[level - LEVELS]
         # in half precision places would be off by pixels
         return self.take(maps[level].float(), regions.float(), size, scale)
 
     def last_level(self, cropped: Tensor) -> Tensor:
         """res5: (n, channels of res5, size, size) from res4's features (n, channels of res4, size, size)."""
-        for name in self.backbone.levels[LEVELS[self.backbone.name][-1]]:
-            cropped = self.backbone.get_submodule(name)(cropped)
-        return cropped
+        features = self.backbone.run_level(len(self.backbone.levels) - 1, cropped)
+        if features.shape[2:] != cropped.shape[2:]:
+            raise InputError(
+                f"Deep Community Learning cannot take the stride from the last level of backbone {self.backbone.name}."
+            )
+        return features
 
 
 def use_group_norm(module: nn.Module) -> None:
@@ -77,7 +77,8 @@ def use_group_norm(module: nn.Module) -> None:
         if isinstance(child, nn.BatchNorm2d):
             group = nn.GroupNorm(math.gcd(GROUPS, child.num_features), child.num_features, child.eps)
             group.load_state_dict({"weight": child.weight.detach(), "bias": child.bias.detach()})
-            setattr(module, name, group)
+            # timm's normalizations may have an activation inside
+            setattr(module, name, nn.Sequential(group, child.drop, child.act) if hasattr(child, "act") else group)
         else:
             use_group_norm(child)
 
@@ -106,6 +107,13 @@ def _has_statistics(name: str, weights: str) -> bool:
 
 
 def _keep_size(layer: nn.Module) -> None:
+    """Takes away the strides of what is in a layer; what it gives is as large as what it gets."""
     for module in layer.modules():
         if isinstance(module, nn.Conv2d):
+            if module.stride != (1, 1) and module.kernel_size[0] % 2 == 0:
+                module.padding = "same"  # an even kernel, as of ConvNeXt, has no padding that could stay
             module.stride = (1, 1)
+        elif isinstance(module, nn.MaxPool2d):
+            module.kernel_size, module.stride, module.padding = 3, 1, 1
+        elif isinstance(module, nn.AvgPool2d):  # of a shortcut, beside a convolution that had the stride
+            module.kernel_size, module.stride, module.padding = 1, 1, 0

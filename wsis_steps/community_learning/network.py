@@ -12,6 +12,7 @@ from wsis_steps.community_learning.detector import Detections, Detector
 from wsis_steps.community_learning.features import Features, in_chunks
 from wsis_steps.community_learning.mask_generation import ActivationBranch, Segmentation, upsample
 from wsis_steps.community_learning.settings import CommunityLearningTrain
+from wsis_steps.vision.backbones import parameter_groups
 
 LAST = 3  # the place of res5 among the four levels
 
@@ -108,13 +109,7 @@ class CommunityNetwork(nn.Module):
     def parameter_groups(self, learning_rate: float, head_lr_factor: float, bias_lr_factor: float) -> list[dict]:
         """Groups for an optimizer: weights and biases of the backbone and of the new layers (paper: one rate for all;
         OICR's released code: factors 1, 2, 10 and 20)."""
-        groups: dict[float, list[nn.Parameter]] = {}
-        for name, parameter in self.named_parameters():
-            factor = 1.0 if name.startswith("features.") else head_lr_factor
-            factor *= bias_lr_factor if name.endswith("bias") else 1.0
-            if parameter.requires_grad:
-                groups.setdefault(learning_rate * factor, []).append(parameter)
-        return [{"params": chosen, "lr": rate} for rate, chosen in groups.items()]
+        return parameter_groups(self, self.features, learning_rate, head_lr_factor, bias_lr_factor, by_rate=True)
 
 
 def to_regions(boxes: list[Tensor]) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
-from wsis_steps.vision.settings import Training
+from wsis_steps.vision.settings import Backbone, Training
 
 Sides = Annotated[tuple[Positive, ...], Field(min_length=1)]
 
@@ -13,7 +13,7 @@ Sides = Annotated[tuple[Positive, ...], Field(min_length=1)]
 class CommunityLearningTrain(Training):
     """Detector, mask generation and segmentation, trained together (Deep Community Learning, sections 3 and 4.1)."""
 
-    backbone: Literal["small", "mobilenet_v2", "resnet50"] = "resnet50"
+    backbone: Backbone = "resnet50"
     """Feature extractor."""
     norm: Literal["group", "frozen"] = "group"
     """group: every batch normalization of the backbone becomes group normalization, with its scale and shift; frozen:

@@ -36,8 +36,8 @@ from wsis_steps.engine.progress import progress
 from wsis_steps.plan.config import Configuration, load
 from wsis_steps.plan.faults import faults
 from wsis_steps.plan.runs import Runs
-from wsis_steps.vision.backbones import imagenet_path
 from wsis_steps.vision.settings import Training
+from wsis_steps.vision.weights import imagenet_path
 
 log = logging.getLogger("wsis")
 

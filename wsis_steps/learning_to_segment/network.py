@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsis_steps.engine.errors import InputError
 from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
-from wsis_steps.vision.backbones import Backbone, build_backbone, load_weights
+from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
+from wsis_steps.vision.weights import load_weights
 
 OUTPUT_STRIDE = 4  # pixels between cells of the output; paper section 6: a quarter of the input
 
@@ -45,6 +47,12 @@ class SemanticNetwork(nn.Module):
     def __init__(self, backbone: Backbone, class_count: int, skip_width: int = 128, decoder_width: int = 256) -> None:
         super().__init__()
         self.backbone = backbone
+        if OUTPUT_STRIDE not in backbone.strides:
+            strides = ", ".join(map(str, backbone.strides))
+            raise InputError(
+                f"Learning to Segment needs a level of stride {OUTPUT_STRIDE}, but backbone {backbone.name} has levels "
+                f"of {strides}."
+            )
         self.first = backbone.strides.index(OUTPUT_STRIDE)  # finest level in use
         channels = backbone.channels[self.first :][::-1]  # coarse to fine
         inputs = (skip_width, *[decoder_width + skip_width] * (len(channels) - 1))
@@ -86,11 +94,7 @@ class SemanticNetwork(nn.Module):
 
         Paper section 5.3: 1e-3 for pretrained layers, 1e-2 for new ones.
         """
-        new = nn.ModuleList([self.skips, self.steps, self.head])
-        return [
-            {"params": list(self.backbone.parameters()), "lr": learning_rate},
-            {"params": list(new.parameters()), "lr": learning_rate * head_lr_factor},
-        ]
+        return parameter_groups(self, self.backbone, learning_rate, head_lr_factor)
 
 
 def _block(before: int, after: int, kernel: int) -> nn.Sequential:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wsis_steps.engine.settings import Count, Fraction, Positive
-from wsis_steps.vision.settings import DenseCrf, Training
+from wsis_steps.vision.settings import Backbone, DenseCrf, Training
 
 
 class LearningToSegmentTrain(Training):
@@ -13,7 +13,7 @@ class LearningToSegmentTrain(Training):
 
     supervision: Literal["tags", "masks"] = "tags"
     """Set by the run: masks trains the same network on the true masks, as an upper bound."""
-    backbone: Literal["small", "mobilenet_v2", "resnet50", "vgg16"] = "vgg16"
+    backbone: Backbone = "vgg16"
     """Feature extractor; paper vgg16."""
     skip_width: Positive = 128
     """Channels that a skip connection brings; the paper does not say."""

@@ -31,10 +31,11 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from wsis_steps.engine.errors import InputError
 from wsis_steps.maskrcnn.heads import WeightedProposalNetwork, WeightedRoIHeads
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
-from wsis_steps.vision.backbones import Backbone, build_backbone, load_weights, read_state_dict
+from wsis_steps.vision.backbones import Backbone, build_backbone
 from wsis_steps.vision.device import autocast
 from wsis_steps.vision.models import TrainedModel
 from wsis_steps.vision.region_pooling import RegionPooling
+from wsis_steps.vision.weights import load_weights, read_state_dict
 
 MASKRCNN_STEPS = ("maskrcnn_train", "annotation_consistency_train_prediction")  # whose models are such networks
 
@@ -63,8 +64,7 @@ def build_maskrcnn(
     load_weights(body, weights)
     if weights != "none":
         body.fix_norm()
-        for name in [name for names in body.levels[: settings.frozen_levels] for name in names]:
-            body.get_submodule(name).requires_grad_(False)
+        body.freeze(settings.frozen_levels)
     pyramid = FeaturePyramid(body, settings.fpn_channels)
     proposer, heads = _proposer(pyramid, settings), _heads(pyramid, class_count, settings, inference)
     sizes = [(inference and getattr(inference, name)) or getattr(settings, name) for name in ("min_size", "max_size")]

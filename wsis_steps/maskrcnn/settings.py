@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
-from wsis_steps.vision.settings import Training
+from wsis_steps.vision.settings import Backbone, Training
 
 
 class MaskrcnnTrain(Training):
     """Mask R-CNN on any labels (values: the IRN author's recipe for pseudo labels)."""
 
-    backbone: Literal["small", "mobilenet_v2", "resnet50", "resnet101"] = "resnet50"
+    backbone: Backbone = "resnet50"
     """Feature extractor below the feature pyramid."""
     iterations: Positive = 18_000
     """Training iterations."""

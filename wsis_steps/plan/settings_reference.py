@@ -86,6 +86,8 @@ def _kind(schema: dict[str, Any]) -> str:
         if "prefixItems" in schema:
             return f"list of {len(schema['prefixItems'])}: {_kind(schema['prefixItems'][0])}"
         return f"list: {_kind(schema['items'])}"
+    if "examples" in schema:
+        return f"one such as `{schema['examples'][0]}`"
     return {"boolean": "`true` or `false`", "string": "text", "null": "`null`"}.get(kind, "section")
 
 

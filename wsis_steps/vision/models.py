@@ -10,8 +10,8 @@ from torch import nn
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.provenance import Provenance
-from wsis_steps.vision.backbones import read_state_dict
 from wsis_steps.vision.contracts.artifact import SCHEMA_VERSION
+from wsis_steps.vision.weights import read_state_dict
 
 
 @dataclass(frozen=True)

@@ -107,12 +107,21 @@ class JointBatchNorm(nn.BatchNorm2d):
         return (centered * scale[:, None, None] + self.bias[:, None, None]).to(maps.dtype)
 
 
+class JointBatchNormAct(JointBatchNorm):
+    """The same for timm's batch normalization with an activation inside."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Activated maps (B, C, h, w); every rank must come here."""
+        return self.act(self.drop(super().forward(maps)))
+
+
 def join_batch_norms(model: nn.Module) -> None:
     """Turns the batch normalizations of a network into joint ones, in place, where there are several ranks."""
     if count() > 1:
         for module in model.modules():
-            if type(module) is nn.BatchNorm2d:
-                module.__class__ = JointBatchNorm  # its parameters, names and mode stay
+            if isinstance(module, nn.BatchNorm2d) and not isinstance(module, JointBatchNorm):
+                # its parameters, names and mode stay
+                module.__class__ = JointBatchNormAct if hasattr(module, "act") else JointBatchNorm
 
 
 def _device() -> torch.device:

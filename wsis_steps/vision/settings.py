@@ -1,10 +1,11 @@
 """Settings that steps of several folders have: of trainings, of dense CRFs; imports no torch."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
+from wsis_steps.vision.backbone_table import TABLE, TIMM, fault_of
 
 
 def _odd(value: int) -> int:
@@ -13,6 +14,20 @@ def _odd(value: int) -> int:
     return value
 
 
+def backbone_type(*more: str) -> Any:
+    """The type of a `backbone`: a name of the table, timm/<name>, or one of `more`."""
+
+    def check(name: str) -> str:
+        fault = fault_of(name, more)
+        if fault:
+            raise ValueError(fault)
+        return name
+
+    choices = [{"enum": [*more, *TABLE]}, {"type": "string", "pattern": f"^{TIMM}", "examples": [f"{TIMM}resnet18"]}]
+    return Annotated[str, AfterValidator(check), WithJsonSchema({"anyOf": choices})]
+
+
+Backbone = backbone_type()
 Window = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 Split = Literal["train", "val"]
 
@@ -27,7 +42,8 @@ class Training(Settings):
     weights: str = "imagenet"
     """Initial backbone: imagenet, none, classifier (this run's own) or a path."""
     normalization: Literal["imagenet", "half"] = "imagenet"
-    """How the pixels were normalized when the weights were made: mean and standard deviation, or (x - 128) / 128."""
+    """How the pixels were normalized when the weights were made: as for the backbone's ImageNet weights, or
+    (x - 128) / 128."""
     batch_size: Positive = 16
     """Images per iteration."""
     batch_norm: Literal["joint", "own"] = "joint"

@@ -7,8 +7,9 @@ import timm
 import torch
 from torch import nn
 
-from wsis_steps.bestie.network import HighResolution, build_network, load_backbone
+from wsis_steps.bestie.network import DualDecoder, PlainHeads, SkipDecoder, build_network
 from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.weights import load_weights
 
 NAMES = ["hrnet_w48", "resnet50", "mobilenet_v2", "small"]
 
@@ -85,7 +86,7 @@ def test_hrnet_is_the_branch_of_stride_4_of_timms(tmp_path):
     more = {"classifier.weight": torch.zeros(1), "incre_modules.0.0.conv1.weight": torch.zeros(1)}
     torch.save({**state, **more}, tmp_path / "hrnet.pth")
     made = build_network("hrnet_w48", 3).eval()
-    load_backbone(made, str(tmp_path / "hrnet.pth"))
+    load_weights(made.backbone, str(tmp_path / "hrnet.pth"))
     images = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
         (mine,), branches = made.backbone(images), whole(images)
@@ -96,22 +97,22 @@ def test_hrnet_is_the_branch_of_stride_4_of_timms(tmp_path):
 def test_hrnet_does_not_take_another_networks_file(tmp_path):
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match="other.pth"):
-        load_backbone(network("hrnet_w48"), str(tmp_path / "other.pth"))
+        load_weights(network("hrnet_w48").backbone, str(tmp_path / "other.pth"))
 
 
 def test_missing_weights_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
     with pytest.raises(InputError, match="hrnet_w48_imagenet.pth"):
-        load_backbone(network("hrnet_w48"), "imagenet")
+        load_weights(network("hrnet_w48").backbone, "imagenet")
     with pytest.raises(InputError, match="nowhere.pth"):
-        load_backbone(network("hrnet_w48"), "nowhere.pth")
+        load_weights(network("hrnet_w48").backbone, "nowhere.pth")
 
 
 def test_a_saved_network_fills_the_backbone_of_another(tmp_path):
     for name in ("small", "hrnet_w48"):
         torch.save({k: v for k, v in network(name).state_dict().items()}, tmp_path / "model.pt")
         made = build_network(name, 5)
-        load_backbone(made, str(tmp_path / "model.pt"))
+        load_weights(made.backbone, str(tmp_path / "model.pt"))
         pairs = zip(made.backbone.state_dict().values(), network(name).backbone.state_dict().values(), strict=True)
         assert all(torch.equal(mine, saved) for mine, saved in pairs)
 
@@ -130,7 +131,7 @@ def test_resnet_decoders_have_the_released_widths():
 
 def test_hrnet_heads_have_the_released_widths():
     heads = network("hrnet_w48").decoder.heads
-    assert isinstance(network("hrnet_w48").backbone, HighResolution)
+    assert isinstance(network("hrnet_w48").decoder, PlainHeads)
     assert {name: [m.weight.shape[0] for m in (head[0], head[2])] for name, head in heads.items()} == {
         "semantic": [256, 4],
         "centers": [256, 3],
@@ -141,6 +142,19 @@ def test_hrnet_heads_have_the_released_widths():
 
 def test_the_small_network_is_small():
     assert 5e5 < sum(p.numel() for p in network("small").parameters()) < 1e6
+
+
+def test_what_a_backbone_is_like_decides_on_its_decoder():
+    for name, kind, first in (
+        ("vgg16", DualDecoder, 2),
+        ("timm/resnet18", DualDecoder, 1),
+        ("timm/mobilenetv3_small_100", SkipDecoder, 1),
+        ("mobilenet_v2", SkipDecoder, 1),
+        ("small", SkipDecoder, 0),
+    ):
+        made = build_network(name, 3)
+        assert isinstance(made.decoder, kind) and made.decoder.first == first, name
+        assert made.align_corners == (kind is DualDecoder)
 
 
 def test_unknown_networks_are_named():

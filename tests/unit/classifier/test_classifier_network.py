@@ -15,7 +15,8 @@ from wsis_steps.classifier.network import Classifier, PeakAttention, activation_
 from wsis_steps.classifier.settings import ClassifierFindPeaks, ClassifierTrain
 from wsis_steps.classifier.train import build_loss
 from wsis_steps.engine.errors import InputError
-from wsis_steps.vision.backbones import build_backbone, load_weights
+from wsis_steps.vision.backbones import build_backbone
+from wsis_steps.vision.weights import load_weights
 
 
 def small_classifier(**settings) -> Classifier:

@@ -12,8 +12,9 @@ from wsis_steps.maskrcnn import detections
 from wsis_steps.maskrcnn.heads import box_losses, ignored_share, mask_loss
 from wsis_steps.maskrcnn.network import build_maskrcnn, refuse_mask_weights
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
-from wsis_steps.vision.backbones import build_backbone, load_weights
+from wsis_steps.vision.backbones import build_backbone
 from wsis_steps.vision.masks import decode
+from wsis_steps.vision.weights import load_weights
 
 SMALL = {
     "backbone": "small",

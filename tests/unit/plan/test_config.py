@@ -76,7 +76,7 @@ WRONG = {
     ),
     "an unknown backbone": (
         plain(steps={"classifier_train": {"backbone": "resnet"}}),
-        "'backbone' is 'resnet' but should be 'small', 'mobilenet_v2', 'resnet50' or 'vgg16'",
+        "In steps.classifier_train: 'backbone': there is no backbone 'resnet', the nearest is 'resnet50' (or one of timm's",
     ),
     "seeds that are one number": (plain(seeds=3), "'seeds' is 3 but"),
 }

@@ -1,41 +1,161 @@
-"""Backbones: shapes, dilation, and every way that weights come in or are refused."""
+"""Backbones: shapes, strides, normalization, freezing and groups of parameters, of the table's and some of timm's."""
 
-from pathlib import Path
+import functools
+import subprocess
+import sys
 
 import pytest
+import timm
 import torch
 import torchvision
 from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.vision.backbones import build_backbone, load_weights, read_state_dict
+from wsis_steps.vision import ranks
+from wsis_steps.vision.backbone_table import TABLE
+from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
 
-REAL_WEIGHTS = Path(__file__).parents[4] / "shared/data/weights/mobilenet_v2_imagenet.pth"
-VARIANTS = [
-    ("vgg16", None, 16),
-    ("vgg16", 8, 8),
-    ("resnet50", None, 32),
-    ("resnet50", 8, 8),
-    ("mobilenet_v2", None, 32),
-    ("mobilenet_v2", 16, 16),
-    ("small", None, 16),
-    ("small", 8, 8),
-]
+OF_TIMM = [
+    "timm/resnet18", "timm/convnext_atto", "timm/efficientnet_b0", "timm/mobilenetv3_small_100", "timm/regnetx_002",
+    "timm/hrnet_w18_small",
+]  # fmt: skip
 
 
 def random_images(count: int = 1, size: int = 64) -> torch.Tensor:
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize(("name", "output_stride", "coarsest"), VARIANTS)
-def test_maps_have_the_channels_and_strides_that_are_stated(name, output_stride, coarsest):
-    backbone = build_backbone(name, output_stride).eval()
+@functools.cache
+def cached(name: str) -> Backbone:
+    torch.manual_seed(0)
+    return build_backbone(name).eval()
+
+
+def built(name: str) -> Backbone:
+    """A backbone with its own stride, whose parameters all learn and have no gradients."""
+    cached(name).requires_grad_(True).zero_grad()
+    return cached(name)
+
+
+def shapes(backbone: Backbone, height: int, width: int) -> list[tuple[int, ...]]:
+    """Of the maps of a picture, without the batch."""
     with torch.no_grad():
-        maps = backbone(random_images())
-    assert [m.shape[1] for m in maps] == list(backbone.channels)
-    assert [64 // m.shape[-1] for m in maps] == list(backbone.strides)
-    assert backbone.strides[-1] == coarsest
+        return [tuple(m.shape[1:]) for m in backbone(torch.randn(1, 3, height, width))]
+
+
+@pytest.mark.parametrize("output_stride", [8, 16, 32])
+@pytest.mark.parametrize("name", [*TABLE, *OF_TIMM])
+def test_maps_have_the_channels_and_strides_that_are_stated(name, output_stride):
+    own = built(name)
+    backbone = own if own.strides[-1] == output_stride else build_backbone(name, output_stride).eval()
+    assert backbone.strides == tuple(sorted(backbone.strides)) and backbone.strides[-1] == output_stride
+    assert own.strides[-1] == (TABLE[name].output_stride if name in TABLE else 32)
+    assert backbone.high_resolution == ("hrnet" in name) != backbone.sequential
+    levels = list(zip(backbone.channels, backbone.strides, strict=True))
+    found = shapes(backbone, 43, 71)
+    if name == "vgg16":  # its pools leave out what is over
+        assert found == [(channels, 43 // stride, 71 // stride) for channels, stride in levels]
+        backbone = build_backbone(name, output_stride)
+        backbone.round_up()
+        found = shapes(backbone, 43, 71)
+    assert found == [(channels, -(-43 // stride), -(-71 // stride)) for channels, stride in levels]
+    if not backbone.high_resolution:  # weights of one stride fit another
+        assert list(backbone.state_dict()) == list(own.state_dict())
+
+
+@pytest.mark.parametrize("name", OF_TIMM)
+def test_maps_are_those_of_timm(name):
+    options = {"feature_location": ""} if "hrnet" in name else {}
+    reference = timm.create_model(name.removeprefix("timm/"), pretrained=False, features_only=True, **options).eval()
+    backbone = built(name)
+    state = {key: value for key, value in backbone.state_dict().items() if key not in ("mean", "std")}
+    assert state.keys() == reference.state_dict().keys()
+    backbone.load_state_dict(reference.state_dict(), strict=False)
+    images = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        maps, expected = backbone(images), reference(images)
+    expected = expected[-len(maps) :]  # timm has the stem of HRNet too
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(maps, expected, strict=True))
+
+
+def test_normalization_of_timm_is_that_of_its_configuration():
+    assert build_backbone("timm/test_resnet").normalization == ((0.5,) * 3, (0.5,) * 3)
+    for name in OF_TIMM:
+        config = timm.get_pretrained_cfg(name.removeprefix("timm/"))
+        assert built(name).normalization == (pytest.approx(config.mean), pytest.approx(config.std))
+    half = build_backbone("timm/test_resnet", normalization="half")
+    assert half.normalization == (pytest.approx((128 / 255,) * 3),) * 2
+
+
+@pytest.mark.parametrize("name", [*TABLE, *OF_TIMM])
+def test_frozen_levels_and_nothing_else_have_no_gradients(name):
+    backbone = built(name)
+    backbone.freeze(2)
+    images = torch.randn(1, 3, 64, 64)
+    maps = backbone(images)
+    # the finest maps that the frozen levels make have no gradient, since nothing before them learns
+    if backbone.sequential:
+        assert [m.requires_grad for m in maps] == [False, False, *[True] * (len(maps) - 2)]
+    sum(m.square().mean() for m in maps if m.requires_grad).backward()
+    frozen = [name for names in backbone.levels[:2] for name in names]
+    for key, parameter in backbone.named_parameters():
+        inside = any(key == name or key.startswith(f"{name}.") for name in frozen)
+        assert (parameter.grad is None) == inside, key
+    assert any(p.grad is None for p in backbone.parameters())
+
+
+def test_a_network_that_cannot_be_cut_cannot_be_frozen_by_levels():
+    backbone = build_backbone("timm/cspnext_tiny")
+    backbone.freeze(0)
+    with pytest.raises(InputError, match="timm/cspnext_tiny cannot be frozen"):
+        backbone.freeze(1)
+
+
+@pytest.mark.parametrize("name", [*TABLE, *OF_TIMM])
+def test_groups_share_out_what_is_trained(name):
+    backbone = built(name)
+    backbone.freeze(1)
+    network = nn.ModuleDict({"backbone": backbone, "head": nn.Conv2d(8, 8, 1)})
+    for by_rate, bias_lr_factor, count in ((False, None, 2), (False, 2, 4), (True, None, 2), (True, 2, 3)):
+        groups = parameter_groups(network, backbone, 0.5, 2, bias_lr_factor, by_rate)
+        found = [id(p) for group in groups for p in group["params"]]
+        assert len(set(found)) == len(found)
+        assert set(found) == {id(p) for p in network.parameters() if p.requires_grad}
+        rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+        for key, parameter in network.named_parameters():
+            if parameter.requires_grad:
+                rate = 0.5 * (2 if key.startswith("head") else 1)
+                rate *= bias_lr_factor if bias_lr_factor and key.endswith("bias") else 1
+                assert rates[id(parameter)] == rate
+        assert len(groups) == count
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("timm/resnet19",), "no backbone 'timm/resnet19', the nearest is 'timm/resnet18'"),
+        (("timm/resnet18.no_tag",), "no backbone 'timm/resnet18.no_tag', the nearest is 'timm/resnet18."),
+        (("timm/",), "no backbone 'timm/'"),
+        (("timm/densenet121", 8), "timm/densenet121 can have no output stride but its own"),
+        (("timm/inception_v3",), "timm/inception_v3 gives no feature maps"),
+        (("timm/mixer_s32_224",), "timm/mixer_s32_224 gives no feature maps"),
+    ],
+)
+def test_what_timm_does_not_have_is_one_sentence(arguments, words):
+    with pytest.raises(InputError) as caught:
+        build_backbone(*arguments)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_settings_check_imports_neither_torch_nor_timm():
+    code = (
+        "import sys; from wsis_steps.plan.config import load;"
+        "load({'dataset': 'd', 'runs': {'a': {'system': 'bestie'}},"
+        " 'steps': {'bestie_train': {'backbone': 'timm/resnet18'}}});"
+        "print(sorted({'torch', 'timm'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2"])
@@ -86,6 +206,20 @@ def test_fixed_norm_keeps_its_statistics_in_training_and_names_in_the_state():
     assert all(m.weight.requires_grad for m in backbone.modules() if isinstance(m, nn.Conv2d))
 
 
+def test_joint_batch_normalization_keeps_the_activation_that_timm_puts_inside(monkeypatch):
+    images = random_images(2).double()
+    torch.manual_seed(0)
+    expected = build_backbone("timm/test_efficientnet").double().train()(images)
+    torch.manual_seed(0)
+    backbone = build_backbone("timm/test_efficientnet").double().train()
+    monkeypatch.setattr(ranks, "count", lambda: 2)
+    monkeypatch.setattr(ranks, "sum_over_ranks", lambda values: values)  # as if the other rank had no pixels
+    ranks.join_batch_norms(backbone)
+    assert all(isinstance(m, ranks.JointBatchNorm) for m in backbone.modules() if isinstance(m, nn.BatchNorm2d))
+    for mine, theirs in zip(backbone(images), expected, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-8)
+
+
 def test_half_normalization_is_bytes_less_128_over_128():
     images = torch.randint(0, 256, (2, 3, 5, 7), dtype=torch.uint8)
     expected = (images.float() - 128) / 128
@@ -104,98 +238,10 @@ def test_imagenet_normalization_is_torchvision_s():
     ("arguments", "part"),
     [
         (("resnet5",), "'resnet50'"),
-        (("small", 4), "valid: 8, 16"),
+        (("small", 4), "valid: 8, 16, 32"),
         (("small", None, "hlaf"), "'half'"),
     ],
 )
 def test_wrong_settings_are_named_with_the_nearest_valid_one(arguments, part):
     with pytest.raises(InputError, match=part):
         build_backbone(*arguments)
-
-
-@pytest.mark.skipif(not REAL_WEIGHTS.is_file(), reason="no pretrained weights beside the checkout")
-def test_real_weights_load_by_path_and_by_the_word_imagenet(monkeypatch):
-    reference = torch.load(REAL_WEIGHTS, weights_only=True)
-    by_path, by_word = build_backbone("mobilenet_v2"), build_backbone("mobilenet_v2")
-    load_weights(by_path, str(REAL_WEIGHTS))
-    monkeypatch.setenv("WSIS_WEIGHTS", str(REAL_WEIGHTS.parent))
-    load_weights(by_word, "imagenet")
-    for backbone in (by_path, by_word):
-        state = backbone.state_dict()
-        used = [k for k in reference if not k.startswith("classifier.")]
-        assert used and all(torch.equal(state[k], reference[k]) for k in used)
-
-
-def test_missing_imagenet_weights_say_what_to_download_and_where_to_put_it(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WSIS_WEIGHTS", raising=False)
-    with pytest.raises(InputError, match=r"vgg16-\w+\.pth from https://.* as data/weights/vgg16_imagenet\.pth"):
-        load_weights(build_backbone("vgg16"), "imagenet")
-    with pytest.raises(InputError, match="small has no ImageNet weights"):
-        load_weights(build_backbone("small"), "imagenet")
-
-
-def test_none_leaves_the_weights():
-    backbone = build_backbone("small")
-    before = {k: v.clone() for k, v in backbone.state_dict().items()}
-    load_weights(backbone, "none")
-    assert all(torch.equal(v, before[k]) for k, v in backbone.state_dict().items())
-
-
-def test_torchvision_files_load_without_their_head_and_without_batch_counters(tmp_path):
-    reference = torchvision.models.resnet50(weights=None)
-    state = {k: v for k, v in reference.state_dict().items() if not k.endswith("num_batches_tracked")}
-    torch.save(state, tmp_path / "resnet50_old.pth")
-    backbone = build_backbone("resnet50")
-    load_weights(backbone, str(tmp_path / "resnet50_old.pth"))
-    assert torch.equal(backbone.conv1.weight, reference.conv1.weight)
-    assert torch.equal(backbone.layer4[2].conv3.weight, reference.layer4[2].conv3.weight)
-
-
-@pytest.mark.parametrize("key", [None, "model", "state_dict"])
-def test_models_saved_by_a_step_bring_their_normalization(tmp_path, key):
-    saved = build_backbone("small", normalization="half")
-    state = {f"backbone.{k}": v for k, v in saved.state_dict().items()} | {"head.0.weight": torch.zeros(3)}
-    torch.save(state if key is None else {key: state}, tmp_path / "model.pt")
-    backbone = build_backbone("small", 8)
-    load_weights(backbone, str(tmp_path / "model.pt"))
-    assert all(torch.equal(v, saved.state_dict()[k]) for k, v in backbone.state_dict().items())
-    assert backbone.normalization == saved.normalization
-
-
-def test_entries_that_do_not_fit_are_refused_and_nothing_is_loaded(tmp_path):
-    good = build_backbone("small").state_dict()
-    lacking = {k: v for k, v in good.items() if k != "features.2.0.weight"}
-    lacking_statistics = {k: v for k, v in good.items() if k != "features.0.1.running_mean"}
-    reshaped = good | {"features.0.0.weight": torch.zeros(24, 1, 3, 3)}
-    extra = good | {"features.99.weight": torch.zeros(1)}
-    for state in (lacking, lacking_statistics, reshaped, extra):
-        torch.save(state, tmp_path / "other.pth")
-        backbone = build_backbone("small")
-        before = {k: v.clone() for k, v in backbone.state_dict().items()}
-        with pytest.raises(InputError, match=r"other\.pth does not fit backbone small.*'features\."):
-            load_weights(backbone, str(tmp_path / "other.pth"))
-        assert all(torch.equal(v, before[k]) for k, v in backbone.state_dict().items())
-
-
-def test_truncated_and_foreign_files_are_refused_in_one_sentence(tmp_path):
-    path = tmp_path / "weights.pth"
-    for legacy in (False, True):
-        torch.save(build_backbone("small").state_dict(), path, _use_new_zipfile_serialization=not legacy)
-        whole = path.read_bytes()
-        for length in (0, 1, 100, len(whole) // 2, len(whole) - 100):
-            path.write_bytes(whole[:length])
-            with pytest.raises(InputError, match=r"weights\.pth cannot be read"):
-                read_state_dict(path)
-    for content in (b"a text\n", b"\x80\x02garbage", b"<html>404</html>"):
-        path.write_bytes(content)
-        with pytest.raises(InputError, match=r"weights\.pth cannot be read"):
-            read_state_dict(path)
-    torch.save([1, 2], path)
-    with pytest.raises(InputError, match="no state dict"):
-        read_state_dict(path)
-
-
-def test_a_path_that_does_not_exist_suggests_the_words(tmp_path):
-    with pytest.raises(InputError, match="'imagenett': no such file.*'imagenet'"):
-        load_weights(build_backbone("small"), "imagenett")

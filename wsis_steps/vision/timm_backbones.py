@@ -1,0 +1,164 @@
+"""Backbones from timm: HRNet with its branches, and any other of its networks that gives feature maps."""
+
+import difflib
+import re
+from contextlib import suppress
+from typing import Any
+
+import timm
+import torch
+from timm.models import FeatureListNet
+from timm.models.efficientnet import EfficientNetFeatures
+from timm.models.mobilenetv3 import MobileNetV3Features
+from torch import Tensor, nn
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.backbone_table import TIMM, Colors
+from wsis_steps.vision.backbones import Backbone
+
+# what networks of timm raise where they do not know an option, give no feature maps, or cannot take a size
+_REFUSALS = (TypeError, AssertionError, RuntimeError, ValueError, LookupError, AttributeError)
+
+
+class HighResolution(Backbone):
+    """An HRNet, whose levels are the branches of strides 4, 8, 16 and 32 after its last stage.
+
+    `levels` are its stages: the first leads to the branch of stride 4, each other one begins a branch and goes on with
+    those before it.
+    """
+
+    high_resolution = True
+    sequential = False
+
+    def __init__(self, name: str, network: nn.Module, colors: Colors) -> None:
+        layers = {name: layer for name, layer in network.named_children() if not isinstance(layer, nn.Identity)}
+        stem = ["conv1", "bn1", "act1", "conv2", "bn2", "act2", "layer1"]
+        levels = [stem, *([f"transition{i}", f"stage{i + 1}"] for i in (1, 2, 3))]
+        channels = tuple(network.stage4[-1].get_num_in_chs())
+        super().__init__(name, layers, levels, channels, (4, 8, 16, 32), colors)
+        self.multiple = 32
+
+    def keep_branches(self, count: int) -> None:
+        """Leaves out the coarser outputs of the last stage and the layers that make them, as nothing trains those."""
+        self.stage4[-1].fuse_layers = self.stage4[-1].fuse_layers[:count]
+        self.channels, self.strides = self.channels[:count], self.strides[:count]
+
+    def leaves_out(self, key: str) -> bool:
+        """Whether an entry of a file of weights is of branches that `keep_branches` left out."""
+        branch = re.match(rf"stage4\.{len(self.stage4) - 1}\.fuse_layers\.(\d+)\.", key)
+        return branch is not None and int(branch[1]) >= len(self.channels)
+
+    def _maps(self, images: Tensor, count: int) -> list[Tensor]:
+        stem = self.act1(self.bn1(self.conv1(images)))
+        stem = self.layer1(self.act2(self.bn2(self.conv2(stem))))
+        branches = self.stage2([transition(stem) for transition in self.transition1])
+        for transitions, stage in ((self.transition2, self.stage3), (self.transition3, self.stage4)):
+            # a stage adds one branch, made from the coarsest so far
+            old = [transition(branch) for transition, branch in zip(transitions, branches, strict=False)]
+            branches = stage([*old, transitions[-1](branches[-1])])
+        return branches[:count]
+
+
+class Whole(Backbone):
+    """A network of timm that can only be run as a whole: it gives levels, but cannot be cut at them."""
+
+    sequential = False
+
+    def __init__(
+        self, name: str, network: nn.Module, channels: tuple[int, ...], strides: tuple[int, ...], colors: Colors
+    ) -> None:
+        super().__init__(name, {"network": network}, [], channels, strides, colors)
+        inside = [inner for inner in ("body", "model") if inner in dict(network.named_children())]
+        self.prefix = ".".join(["network", *inside[:1], ""])
+
+    def _maps(self, images: Tensor, count: int) -> list[Tensor]:
+        return self.network(images)[:count]
+
+
+def pretrained_of(timm_name: str) -> Any:
+    """timm's configuration of a network's weights (mean, std, hf_hub_id, ...); InputError where the name is unknown."""
+    config = None
+    if timm.is_model(timm_name):
+        with suppress(RuntimeError):  # of a tag that there is not
+            config = timm.get_pretrained_cfg(timm_name)
+    if config is None:
+        known = timm.list_pretrained() if "." in timm_name else timm.list_models()
+        closest = difflib.get_close_matches(timm_name, known, n=1, cutoff=0)[0]
+        raise InputError(f"There is no backbone '{TIMM}{timm_name}', the nearest is '{TIMM}{closest}'.")
+    return config
+
+
+def build_timm(name: str, timm_name: str, output_stride: int | None, colors: Colors | None) -> Backbone:
+    """A network of timm with random weights; colors: None are those of timm's own weights.
+
+    Raises InputError for a name that timm does not know, a stride that the network cannot have, and a network that
+    gives no feature maps of pictures of any size.
+    """
+    config = pretrained_of(timm_name)
+    colors = colors or (tuple(config.mean), tuple(config.std))
+    if timm.models.is_model_in_modules(config.architecture, ["hrnet"]):
+        # feature_location "" gives the four branches themselves; timm's default adds layers of its classifier
+        backbone = HighResolution(name, _create(name, timm_name, feature_location=""), colors)
+        if output_stride:
+            backbone.keep_branches(sum(stride <= output_stride for stride in backbone.strides))
+        return backbone
+    network = _create(name, timm_name, **({"output_stride": output_stride} if output_stride in (8, 16) else {}))
+    channels, strides = tuple(network.feature_info.channels()), tuple(network.feature_info.reduction())
+    if output_stride and strides[-1] != output_stride:
+        raise InputError(f"backbone {name} cannot have output stride {output_stride}; its own is {strides[-1]}")
+    whole = Whole(name, network, channels, strides, colors)
+    cut = _layers(network)
+    choices = [Backbone(name, *cut, channels, strides, colors), whole] if cut else [whole]
+    for backbone in choices:
+        for multiple in (1, strides[-1]):
+            backbone.multiple = multiple
+            if _gives_what_it_says(backbone):
+                return backbone
+    raise InputError(f"{name} gives no feature maps of pictures of any size, so it cannot be a backbone; take another.")
+
+
+def _create(name: str, timm_name: str, **options) -> nn.Module:
+    try:
+        return timm.create_model(timm_name, pretrained=False, features_only=True, **options)
+    except _REFUSALS as error:
+        if "output_stride" in options:
+            raise InputError(f"backbone {name} can have no output stride but its own") from error
+        raise InputError(f"{name} gives no feature maps, so it cannot be a backbone; take another.") from error
+
+
+def _layers(network: nn.Module) -> tuple[dict[str, nn.Module], list[list[str]]] | None:
+    """Layers of a network that runs one after the other, and their names level by level; None where it does not."""
+    if isinstance(network, FeatureListNet):
+        names, ends = list(network), set(network.return_layers)
+        layers = dict(network.items())
+    elif isinstance(network, EfficientNetFeatures | MobileNetV3Features):
+        stem = [name for name in ("conv_stem", "bn1", "act1") if hasattr(network, name)]
+        stages = [found["stage"] for found in network.feature_info.get_dicts(keys=("stage",))]
+        names = [*stem, *(f"blocks.{i}" for i in range(stages[-1]))]
+        ends = {stem[-1] if stage == 0 else f"blocks.{stage - 1}" for stage in stages}
+        layers = {name: getattr(network, name) for name in stem} | {"blocks": network.blocks[: stages[-1]]}
+    else:
+        return None
+    levels: list[list[str]] = [[]]
+    for name in names:
+        levels[-1].append(name)
+        if name in ends:
+            levels.append([])
+    return layers, levels[:-1]
+
+
+@torch.no_grad()
+def _gives_what_it_says(backbone: Backbone) -> bool:
+    """Whether maps have the channels and strides that are stated, of a picture that they divide and of another."""
+    coarsest = backbone.strides[-1]
+    backbone.eval()
+    for height, width in ((2 * coarsest, 3 * coarsest), (2 * coarsest + 11, 3 * coarsest + 5)):
+        sizes = [(c, -(-height // s), -(-width // s)) for c, s in zip(backbone.channels, backbone.strides, strict=True)]
+        try:
+            maps = backbone(torch.zeros(1, 3, height, width))
+            if [tuple(m.shape[1:]) for m in maps] != sizes:
+                return False
+        except _REFUSALS:
+            return False
+    backbone.train()
+    return True

@@ -1,0 +1,138 @@
+"""The one door through which pretrained weights come in: where their files are, and how they fill a backbone."""
+
+import logging
+import os
+import struct
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from torch import Tensor
+
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.vision.backbone_table import Entry, entry_of
+from wsis_steps.vision.backbones import Backbone
+
+log = logging.getLogger(__name__)
+
+# what torch.load raises on damaged or foreign files (found by cutting files short and changing their bytes)
+_UNREADABLE = (
+    UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    TypeError,
+    struct.error,
+)
+
+
+def load_weights(backbone: Backbone, weights: str) -> None:
+    """Fills the backbone in place.
+
+    Args:
+        backbone: as built by `build_backbone`.
+        weights: `imagenet` (the file <name>_imagenet.pth in data/weights, or in the folder that the
+            environment variable WSIS_WEIGHTS names; / in a name becomes _), `none` (stay random), or the path of a
+            state dict of torchvision or timm or of a model saved by a step of this package (keys 'backbone.*').
+
+    Entries of modules of which the backbone has nothing, such as the classifier of a whole network, are left out.
+
+    Raises:
+        InputError: the file is missing or unreadable, or its entries are not this backbone's.
+    """
+    if weights == "none":
+        return
+    path, state = read_weights(backbone.name, weights)
+    own = backbone.state_dict()
+    names = _names(backbone, list(own), state)
+    # files from before torch 0.4.1 have no batch counters, and torchvision's and timm's have no normalization
+    optional = {"mean", "std"} | {key for key in own if key.endswith("num_batches_tracked")}
+    missing = [key for key in own if key not in names.values() and key not in optional]
+    used = {key.split(".")[0] for key in names}
+    unknown = [k for k in state if k not in names and k.split(".")[0] in used and not backbone.leaves_out(k)]
+    wrong = unknown + [key for key, name in names.items() if own[name].shape != state[key].shape]
+    if missing or wrong:
+        kind = "lacks" if missing else "has an entry, or a shape, that is not the backbone's:"
+        raise InputError(
+            f"{path} does not fit backbone {backbone.name}: it {kind} '{(missing or wrong)[0]}' "
+            f"({len(missing)} entries missing, {len(wrong)} unknown or of another shape)"
+        )
+    backbone.load_state_dict(own | {name: state[key] for key, name in names.items()})
+    log.info("backbone %s starts from %s", backbone.name, path)
+
+
+def _names(backbone: Backbone, own: list[str], keys: dict[str, Tensor]) -> dict[str, str]:
+    """The backbone's name of each entry of a file that it has; timm cuts networks so that layer1.0 becomes layer1_0."""
+    flat = {key.removeprefix(backbone.prefix).replace(".", "_"): key for key in own}
+    exact = set(own)
+    found = {key: key if key in exact else flat.get(key.replace(".", "_")) for key in keys}
+    return {key: name for key, name in found.items() if name is not None}
+
+
+def read_weights(name: str, weights: str) -> tuple[Path, dict[str, Tensor]]:
+    """The file of `weights` (a path or `imagenet`) and what it holds of that backbone; raises as `load_weights`."""
+    path = imagenet_path(name) if weights == "imagenet" else Path(weights)
+    if not path.is_file():
+        raise InputError(f"weights '{weights}': no such file; {nearest(weights, ['imagenet', 'none'])}")
+    state = read_state_dict(path)
+    if any(key.startswith("backbone.") for key in state):
+        return path, {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
+    return path, state
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a file written by torch.save: a state dict, or one under 'model' or 'state_dict'.
+
+    Raises:
+        InputError: not such a file, truncated, or holding anything but tensors.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except _UNREADABLE as error:
+        raise InputError(
+            f"{path} cannot be read as a file of weights ({type(error).__name__}); is it complete?"
+        ) from error
+    if isinstance(state, dict):
+        for key in ("model", "state_dict"):
+            if isinstance(state.get(key), dict):
+                state = state[key]
+    if not (
+        isinstance(state, dict)
+        and state
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
+    ):
+        raise InputError(f"{path} holds no state dict (names with tensors)")
+    return dict(state)
+
+
+def imagenet_path(name: str) -> Path:
+    """The file of a backbone's ImageNet weights; InputError that says where to get it, where there is none."""
+    entry = entry_of(name)
+    path = Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / f"{name.replace('/', '_')}_imagenet.pth"
+    if entry.source != "none" and path.is_file():
+        return path
+    source = _source(entry)
+    if source is None:
+        raise InputError(f"backbone {name} has no ImageNet weights; write weights: none, or a path")
+    raise InputError(f"no ImageNet weights for {name}: download {source} and save it as {path}")
+
+
+def _source(entry: Entry) -> str | None:
+    """Where the ImageNet weights of a backbone are to be had; None where there are none."""
+    if entry.source == "timm":
+        from wsis_steps.vision.timm_backbones import pretrained_of
+
+        repository = pretrained_of(entry.weights).hf_hub_id
+        return f"pytorch_model.bin of https://huggingface.co/{repository}" if repository else None
+    if entry.source == "none":
+        return None
+    # imported where it is needed, since that takes seconds which every step would pay
+    from torchvision.models import get_weight
+
+    url = get_weight(f"{entry.weights}.IMAGENET1K_V1").url
+    return f"torchvision's {url.rsplit('/', 1)[1]} from {url}"
