@@ -175,16 +175,16 @@ def parameter_groups(
     network: nn.Module,
     slow: nn.Module,
     learning_rate: float,
-    head_factor: float,
-    bias_factor: float | None = None,
+    head_lr_factor: float,
+    bias_lr_factor: float | None = None,
     by_rate: bool = False,
 ) -> list[dict]:
     """Groups of the trained parameters of a network for an optimizer, none of them empty.
 
     Args:
         network: all there is to train.
-        slow: its part that learns at `learning_rate`; the rest learns `head_factor` times as fast.
-        bias_factor: of the rates of biases, which then have groups of their own.
+        slow: its part that learns at `learning_rate`; the rest learns `head_lr_factor` times as fast.
+        bias_lr_factor: of the rates of biases, which then have groups of their own.
         by_rate: whether what learns at the same rate shares a group.
 
     Returns:
@@ -195,8 +195,8 @@ def parameter_groups(
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             new = id(parameter) not in known
-            bias = bias_factor is not None and name.endswith("bias")
-            rate = learning_rate * ((head_factor if new else 1.0) * (bias_factor if bias else 1.0))
+            bias = bias_lr_factor is not None and name.endswith("bias")
+            rate = learning_rate * ((head_lr_factor if new else 1.0) * (bias_lr_factor if bias else 1.0))
             group = groups.setdefault(rate if by_rate else (new, bias), {"params": [], "lr": rate})
             group["params"].append(parameter)
     return list(groups.values()) if by_rate else [groups[key] for key in sorted(groups)]

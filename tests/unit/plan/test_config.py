@@ -76,7 +76,7 @@ WRONG = {
     ),
     "an unknown backbone": (
         plain(steps={"classifier_train": {"backbone": "resnet"}}),
-        "In steps.classifier_train: 'backbone': there is no backbone 'resnet', the nearest is 'resnet50' (or one of timm's",
+        "'backbone': there is no backbone 'resnet', the nearest is 'resnet50' (or one of timm's",
     ),
     "seeds that are one number": (plain(seeds=3), "'seeds' is 3 but"),
 }

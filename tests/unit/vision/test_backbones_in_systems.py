@@ -17,6 +17,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.learning_to_segment.network import build_semantic_network
 from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 from wsis_steps.maskrcnn.network import build_maskrcnn
+from wsis_steps.maskrcnn.settings import MaskrcnnTrain
 
 NAMES = ["timm/mobilenetv3_small_100", "timm/convnext_atto", "timm/hrnet_w18_small", "vgg16"]
 CLASSES = 3
@@ -108,7 +109,7 @@ def test_maskrcnn(name):
         "min_size": 64, "max_size": 96, "fpn_channels": 16, "anchor_scale": 3, "proposals_before_nms": (64, 64),
         "proposals_after_nms": (64, 32), "rois": 16, "box_width": 16, "mask_width": 8, "mask_layers": 1,
     }  # fmt: skip
-    network = build_maskrcnn(name, CLASSES, "none", **scale).train()
+    network = build_maskrcnn(MaskrcnnTrain(backbone=name, **scale), CLASSES).train()
     masks = torch.zeros(1, 75, 101, dtype=torch.uint8)
     masks[0, 10:40, 10:50] = 1
     target = {"boxes": torch.tensor([[10.0, 10, 50, 40]]), "labels": torch.tensor([2]), "masks": masks}
