@@ -8,14 +8,8 @@ export PATH := $(BIN):$(PATH)
 .PHONY: demo test test-cluster slurm lint bench docs ablations voc2012 coco2017 lock setup
 
 # Networks this small gain little from a second thread: jobs run side by side.
-SIDE_BY_SIDE := $(addsuffix =1,$(addprefix proposals_,group_regions search_selectively find_edges) classifier_train \
-    classifier_infer classifier_find_peaks postprocess_refine_with_crf bestie_label bestie_train bestie_infer \
-    maskrcnn_train maskrcnn_infer learning_to_segment_train learning_to_segment_infer \
-    community_learning_train community_learning_infer \
-    $(addprefix annotation_consistency_,initialise sample train_prediction train_conditional))
-
 demo: setup
-	snakemake --cores $(CORES) --set-threads $(SIDE_BY_SIDE)
+	snakemake --cores $(CORES) --max-threads 1
 	@echo && cat results/shapes/summary.md && echo && echo "report: $(CURDIR)/results/shapes/report.html"
 
 setup: .venv/installed
@@ -31,7 +25,7 @@ setup: .venv/installed
 test: setup
 	$(BIN)/python -m pytest -n 2 tests
 
-# What `--profile workflow/profiles/slurm` needs beside the rest; it makes Snakemake start a second later.
+# What `--profile profiles/slurm` needs beside the rest; it makes Snakemake start a second later.
 slurm: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r envs/slurm.txt
 
@@ -55,12 +49,12 @@ bench: setup
 	$(BIN)/python -m bench.run
 
 # What each part of the systems brings, on the generated data set. Many small jobs: side by side they use the cores best.
+ABLATIONS := $(basename $(notdir $(wildcard workflow/presets/shapes_*.yaml)))
 ablations: setup
-	for preset in shapes_ablations shapes_community_learning shapes_annotation_consistency; do \
+	for preset in $(ABLATIONS); do \
 	    snakemake --configfile config.yaml workflow/presets/$$preset.yaml --cores $(CORES) --max-threads 1 || exit; \
 	done
-	@echo && cat results/shapes_ablations/summary.md results/shapes_community_learning/summary.md \
-	    results/shapes_annotation_consistency/summary.md
+	@echo && cat $(ABLATIONS:%=results/%/summary.md)
 
 # Official archives, checked, to data/; WSIS_MIRROR=<address> takes the same files from elsewhere.
 voc2012 coco2017: setup

@@ -98,7 +98,7 @@ class Run:
 
     def _profile(self) -> Path:
         """The project's profile with this cluster's partition, and less patient than one would be."""
-        values = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_text())
+        values = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
         values["default-resources"]["slurm_partition"] = "lab"
         for resources in values["set-resources"].values():
             resources["runtime"] = "20 * attempt"  # what a test that fails may keep waiting

@@ -25,7 +25,7 @@ WROTE = re.compile(r"wrote .* \(([\d.]+) MB\) in [^,]*(?:, at most (\d+) MB of G
 
 
 def step_of(job: str) -> str | None:
-    """The step whose name a job's begins with: `bestie_train_round00` is of `bestie_train`."""
+    """The step whose name a job's begins with: `maskrcnn_train_round00` is of `maskrcnn_train`."""
     return max((step for step in STEPS if job == step or job.startswith(f"{step}_")), key=len, default=None)
 
 

@@ -30,7 +30,7 @@ NOTHING = {
     "a log line of vision": ("vision/checkpoint", r"resuming after iteration %d", "goes on from iteration %d"),
     "a log line and its condition": ("vision/loop", r"    if not start and .*\n        log.info.*\n", ""),
     "what an error says": ("vision/masks", r"its counts are not a compressed RLE", "no RLE"),
-    "what an error says, computed": ("vision/backbones", r"nearest\(normalization, NORMALIZATIONS\)", "nearest(name, ())"),
+    "what an error says, computed": ("vision/backbones", r"nearest\(normalization, NORMAL\w+\)", "nearest(name, ())"),
     "the cause of an error": ("vision/masks", r"\{error\}\"\) from None", '{error}") from error'),
     "an annotation": ("evaluation/average_precision", r"positives: int\) -> np\.ndarray", "positives: float)"),
     "an annotation of a variable": ("classifier/find_peaks", r"peaks = \[\]", "peaks: list = []"),

@@ -114,6 +114,7 @@ def test_maskrcnn(name):
     masks[0, 10:40, 10:50] = 1
     target = {"boxes": torch.tensor([[10.0, 10, 50, 40]]), "labels": torch.tensor([2]), "masks": masks}
     losses = network(list(torch.rand(2, 3, 75, 101)), [target, dict(target)])
+    assert len(losses) == 5 and all(loss.isfinite() for loss in losses.values())
     parameters = [{"params": [p for p in network.parameters() if p.requires_grad]}]
     iterate(network, parameters, list(losses.values()))
 
