@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
+from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
-from wsis_steps.vision.models import load_model
 
 OUTPUTS = ("boxes", "labels", "scores", "masks")
 CLASSES = "class_names"  # where both kinds of file keep them, as a JSON list
@@ -34,7 +33,7 @@ class OneImage(nn.Module):
 
 def export_model(path: Path, kind: str, out: Path) -> None:
     """Writes the Mask R-CNN of a model.pt as `torchscript` or `onnx`, for one image of any size at a time."""
-    trained = load_model(path, *MASKRCNN_STEPS)
+    trained = read_maskrcnn(path)
     network = OneImage(load_maskrcnn(trained, MaskrcnnInfer())).eval()
     side = trained.settings["min_size"]
     # Square: torchvision derives the scales of the feature levels from the first image, padding included.

@@ -32,14 +32,13 @@ from wsis_steps.exchange.coco_json import CocoFile
 from wsis_steps.exchange.overlay import draw_instances, enlarge
 from wsis_steps.exchange.pictures import write_picture
 from wsis_steps.maskrcnn.detections import detect
-from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
+from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 from wsis_steps.report.pictures import class_colors
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.masks import paint
-from wsis_steps.vision.models import load_model
 
 log = logging.getLogger("wsis")
 
@@ -104,7 +103,7 @@ def main(options: argparse.Namespace) -> None:
     folder, paths = find_pictures(options.input, options.out)
     if options.out.exists() and options.out.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(f"--out {options.out} holds the pictures themselves; give another folder.")
-    trained = load_model(options.model, *MASKRCNN_STEPS)
+    trained = read_maskrcnn(options.model)
     device = choose_device(options.threads)
     settings = inference_settings(trained.settings, options.short_side, options.score)
     model = load_maskrcnn(trained, settings).to(device).eval()

@@ -1,7 +1,7 @@
 """Predicts instances of the evaluation images.
 
 in   images       images.h5: the evaluation images
-     model        of maskrcnn_train or annotation_consistency_train_prediction
+     model        a trained Mask R-CNN, of whatever step
 out  predictions  instances with scores
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from wsis_steps.engine.pool import release_memory
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.maskrcnn.detections import detect
-from wsis_steps.maskrcnn.network import MASKRCNN_STEPS, load_maskrcnn
+from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 from wsis_steps.vision.batches import read_ahead, to_tensor
 from wsis_steps.vision.contracts.agreement import check_same_classes
@@ -19,7 +19,6 @@ from wsis_steps.vision.contracts.instances import ImageInstances, write_instance
 from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.images import Pictures
-from wsis_steps.vision.models import load_model
 
 STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",), join=join_shards)
 BATCH = 4  # pictures at once; changes nothing but speed
@@ -29,7 +28,7 @@ def main(job: Job) -> None:
     settings: MaskrcnnInfer = job.settings
     device = choose_device(job.threads)
     images = Images(job.inputs["images"])
-    trained = load_model(job.inputs["model"], *MASKRCNN_STEPS)
+    trained = read_maskrcnn(job.inputs["model"])
     check_same_classes(images, trained)
     model = load_maskrcnn(trained, settings).to(device).eval()
     members = job.share(images.members("val"))

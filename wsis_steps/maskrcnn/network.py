@@ -33,11 +33,11 @@ from wsis_steps.maskrcnn.heads import WeightedProposalNetwork, WeightedRoIHeads
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.vision.backbones import Backbone, build_backbone
 from wsis_steps.vision.device import autocast
-from wsis_steps.vision.models import TrainedModel
+from wsis_steps.vision.models import TrainedModel, load_any_model
 from wsis_steps.vision.region_pooling import RegionPooling
 from wsis_steps.vision.weights import load_weights, read_state_dict
 
-MASKRCNN_STEPS = ("maskrcnn_train", "annotation_consistency_train_prediction")  # whose models are such networks
+OWN_SETTINGS = {"anchor_scale", "rois", "mask_layers"}  # by which a model of whatever step is known as such a network
 
 
 def build_maskrcnn(
@@ -203,8 +203,16 @@ def _set_crowds_aside(target: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**target, **single, "iscrowd": crowd[~crowd], "ignore": region | target.get("ignore", region)}
 
 
+def read_maskrcnn(path: Path) -> TrainedModel:
+    """A trained Mask R-CNN, whichever step trained it; InputError where the file holds none."""
+    trained, made = load_any_model(path)
+    if not trained.settings.keys() >= OWN_SETTINGS:
+        raise InputError(f"{path} was trained by {made.step}, but a Mask R-CNN is wanted here.")
+    return trained
+
+
 def load_maskrcnn(trained: TrainedModel, inference: MaskrcnnInfer | None = None) -> GeneralizedRCNN:
-    """The network of a file of one of MASKRCNN_STEPS, at the sizes and thresholds of `inference` where given."""
+    """The network of `read_maskrcnn`, at the sizes and thresholds of `inference` where given."""
     settings = {name: value for name, value in trained.settings.items() if name in MaskrcnnTrain.model_fields}
     network = build_maskrcnn(MaskrcnnTrain.model_validate(settings), len(trained.class_names), "none", inference)
     network.load_state_dict(trained.state)

@@ -3,7 +3,7 @@
 in   images  images.h5
 out  edges   maps, one an image: contour strength, 0 to 255
 
-For scores that look at the contour between two proposals (annotation_consistency). Contours of one scale, as region
+For scores that look at the contour between two proposals (a pairwise term). Contours of one scale, as region
 proposals have them at their finest.
 """
 

@@ -67,7 +67,7 @@ class Contours(Settings):
 
 
 class ProposalsFindEdges(Contours):
-    """Edge maps of the training images, for the boundary-aware term of annotation_consistency."""
+    """Edge maps of the training images, for boundary-aware pairwise terms."""
 
     long_side: Count = 640
     """Larger pictures are shrunk to this many pixels before; 0 keeps their size."""
