@@ -7,6 +7,7 @@ import pytest
 from wsis_steps.plan.config import Configuration, Run
 from wsis_steps.plan.settings_reference import settings_reference
 from wsis_steps.plan.steps import STEPS
+from wsis_steps.plan.systems import CHAINS
 
 PAGE = Path(__file__).parents[3] / "docs/settings.md"
 MODELS = {"configuration": Configuration, "run": Run, **STEPS}
@@ -18,7 +19,7 @@ def test_the_page_is_up_to_date():
 
 def _rows() -> dict[str, list[list[str]]]:
     """The cells of the table rows of each section."""
-    sections = settings_reference().split("\n## ")[1:]
+    sections = [part for part in settings_reference().split("\n## ")[1:] if not part.startswith("Systems")]
     tables = [
         [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
         for section in sections
@@ -31,6 +32,14 @@ def test_every_key_is_there_with_a_meaning(name):
     rows = _rows()[name]
     assert [row[0].strip("`") for row in rows] == list(MODELS[name].model_fields)
     assert all(len(row) == 4 and row[3].endswith(".") for row in rows), rows
+
+
+def test_every_system_is_there_with_what_its_runs_may_say():
+    (section,) = [part for part in settings_reference().split("\n## ") if part.startswith("Systems")]
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    assert [line.split("`")[1] for line in lines] == list(CHAINS)
+    (bestie,) = [line for line in lines if line.startswith("| `bestie`")]
+    assert bestie.endswith("| `tags` or `points` | any number | default `true` |")
 
 
 def test_values_and_defaults_are_said_in_words():
