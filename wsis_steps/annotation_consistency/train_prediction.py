@@ -15,7 +15,6 @@ import torch
 
 from wsis_steps.annotation_consistency.prediction import SampledPictures, diversity_reward
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyTrainPrediction
-from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.maskrcnn.network import build_maskrcnn
 from wsis_steps.maskrcnn.samples import collate, loss
@@ -25,6 +24,7 @@ from wsis_steps.vision.contracts.label_sets import LabelSets
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import load_model, save_model
+from wsis_steps.vision.samples import check_instances
 from wsis_steps.vision.schedule import build_optimizer
 
 STEP = Step(
@@ -42,8 +42,7 @@ def main(job: Job) -> None:
     torch.manual_seed(settings.seed)
     images, samples = Images(job.inputs["images"]), LabelSets(job.inputs["samples"])
     check_same_classes(images, samples)
-    if not sum(map(len, samples)):
-        raise InputError(f"{samples.path} holds no instance, so there is nothing to learn.")
+    check_instances(samples)
     dataset = SampledPictures(images, samples, settings)
     previous = job.inputs["previous"]
     weights = str(job.inputs["pretrained"] or settings.weights)

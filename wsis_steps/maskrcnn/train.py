@@ -12,7 +12,6 @@ crowds are neither object nor background.
 
 import torch
 
-from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.maskrcnn.network import build_maskrcnn
 from wsis_steps.maskrcnn.samples import LabelledPictures, collate, loss
@@ -23,6 +22,7 @@ from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
+from wsis_steps.vision.samples import check_instances
 from wsis_steps.vision.schedule import build_optimizer
 
 STEP = Step(
@@ -40,8 +40,7 @@ def main(job: Job) -> None:
     torch.manual_seed(settings.seed)
     images, labels = Images(job.inputs["images"]), Instances(job.inputs["labels"])
     check_same_classes(images, labels)
-    if not sum(map(len, labels)):
-        raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")
+    check_instances(labels)
     dataset = LabelledPictures(images, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_maskrcnn(settings, len(labels.class_names), weights).to(device)
