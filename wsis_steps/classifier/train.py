@@ -66,7 +66,7 @@ def main(job: Job) -> None:
     check_tags(images, dataset.members)
     model = build_classifier(settings, len(images.class_names), settings.weights).to(device)
     groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
-    optimizer = build_optimizer(settings, groups, momentum=0.9, nesterov=True)
+    optimizer = build_optimizer(settings, groups, nesterov=True)
     iterations = max(settings.epochs * len(dataset) // settings.batch_size, 1)
     train(job, model, optimizer, dataset, build_loss(settings, iterations), iterations, device)
     save_model(job.outputs["model"], model, job.provenance(images.class_names, ["tags"]))

@@ -106,7 +106,7 @@ def main(job: Job) -> None:
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_semantic_network(settings, len(images.class_names), weights).to(device)
     groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
-    optimizer = build_optimizer(settings, groups, momentum=0.9)
+    optimizer = build_optimizer(settings, groups)
     most_tags = int(images.tags[dataset.members].sum(axis=1).max())
     loss = supervised_loss if truth is not None else build_loss(settings, most_tags)
     train(job, model, optimizer, dataset, loss, settings.iterations, device)

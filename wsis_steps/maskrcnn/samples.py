@@ -1,8 +1,7 @@
-"""What Mask R-CNN trains on: pictures with weighted instances as targets, and the sum of its losses."""
+"""What Mask R-CNN trains on: pictures with weighted instances as targets."""
 
 import numpy as np
 import torch
-from torch import nn
 
 from wsis_steps.maskrcnn.settings import MaskrcnnTrain
 from wsis_steps.vision.batches import to_tensor
@@ -65,14 +64,6 @@ def box_of(masks: np.ndarray) -> np.ndarray:
     x2 = columns.shape[1] - columns[:, ::-1].argmax(axis=1)
     y2 = rows.shape[1] - rows[:, ::-1].argmax(axis=1)
     return np.stack([x1, y1, x2, y2], axis=1)
-
-
-def loss(model: nn.Module, batch: list, iteration: int) -> dict[str, torch.Tensor]:
-    """The five losses of Mask R-CNN and their sum."""
-    pictures, targets = batch
-    with torch.autocast(pictures[0].device.type, enabled=False):  # the network itself chooses what is mixed
-        terms = model([picture.float() / 255 for picture in pictures], targets)
-    return {**terms, "total": sum(terms.values())}
 
 
 def collate(samples: list) -> list:

@@ -14,16 +14,15 @@ import torch
 
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.maskrcnn.network import build_maskrcnn
-from wsis_steps.maskrcnn.samples import LabelledPictures, collate, loss
+from wsis_steps.maskrcnn.samples import LabelledPictures
 from wsis_steps.maskrcnn.settings import MaskrcnnTrain
+from wsis_steps.maskrcnn.training import train_maskrcnn
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.samples import check_instances
-from wsis_steps.vision.schedule import build_optimizer
 
 STEP = Step(
     "maskrcnn_train",
@@ -44,9 +43,7 @@ def main(job: Job) -> None:
     dataset = LabelledPictures(images, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_maskrcnn(settings, len(labels.class_names), weights).to(device)
-    parameters = [{"params": [p for p in model.parameters() if p.requires_grad]}]
-    optimizer = build_optimizer(settings, parameters, momentum=0.9)
-    train(job, model, optimizer, dataset, loss, settings.iterations, device, collate)
+    train_maskrcnn(job, model, dataset, device)
     save_model(job.outputs["model"], model, job.provenance(labels.class_names, labels.supervision))
 
 
