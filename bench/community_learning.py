@@ -47,7 +47,7 @@ def measure_iteration(count: int, kind: str) -> tuple[float, float]:
     settings = CommunityLearningTrain(weights="none")
     model = CommunityNetwork(settings, CLASSES).to(device, memory_format=torch.channels_last).train()
     groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor, settings.bias_lr_factor)
-    optimizer = build_optimizer(settings, groups, momentum=0.9)
+    optimizer = build_optimizer(settings, groups)
     batch, seconds = [draw_sample(count, device)], []
     for _ in range(ITERATIONS[kind]):
         started = time.perf_counter()

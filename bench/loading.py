@@ -79,7 +79,7 @@ def bestie(folder: Path, settings: Training) -> tuple[nn.Module, Dataset, Loss, 
     images, semantic = Images(folder / "images.h5"), Maps(folder / "semantic.h5")
     labels = Instances(folder / "instances_train.h5")
     dataset = samples.TrainingSamples(images, semantic, labels, settings)
-    model = build_network(settings.backbone, len(images.class_names))
+    model = build_network(settings, len(images.class_names))
     return model, dataset, bestie_train.build_loss(settings), samples.collate
 
 
@@ -87,7 +87,7 @@ def compare(parts: tuple, settings: Training, device: torch.device, threads: int
     """Images a second with the loader, and on one batch: medians over blocks taken in turns."""
     model, dataset, loss, collate = parts
     model.to(device).train()
-    optimizer = build_optimizer(settings, [{"params": list(model.parameters())}], momentum=0.9)
+    optimizer = build_optimizer(settings, [{"params": list(model.parameters())}])
     endless = Batches(len(dataset), settings.batch_size, 0, 0, 10**6)
     loader = build_loader(dataset, endless, threads, device, collate)
     batches: Iterator = iter(loader)

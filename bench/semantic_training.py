@@ -51,7 +51,7 @@ class Training:
             build_semantic_network(settings, classes).to(self.device, memory_format=torch.channels_last).train()
         )
         groups = self.model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
-        self.optimizer = build_optimizer(settings, groups, momentum=0.9)
+        self.optimizer = build_optimizer(settings, groups)
 
     def iterate(self, neighbourhood_weight: float) -> float:
         """Runs one iteration; seconds."""

@@ -15,6 +15,7 @@ from pycocotools import mask as coco_codec
 from scipy.io import savemat
 
 from wsis_steps.data import archives, download_archives, import_dataset
+from wsis_steps.data.settings import DataDrawShapes
 from wsis_steps.data.shape_looks import CLASS_NAMES
 from wsis_steps.data.shapes import draw_voc_tree
 from wsis_steps.vision.contracts.images import Images
@@ -60,7 +61,7 @@ def mirror(monkeypatch):
 def drawn(tmp_path_factory):
     """A VOC tree whose training images are half in VOC's list, with PNG masks, and half in SBD's."""
     root = tmp_path_factory.mktemp("drawn")
-    draw_voc_tree(root / VOC, 64, len(TRAIN), len(VAL), seed=3, difficulty=0)
+    draw_voc_tree(root / VOC, DataDrawShapes(image_size=64, train=len(TRAIN), val=len(VAL), seed=3, difficulty=0))
     sbd = root / "benchmark_RELEASE/dataset"
     (sbd / "inst").mkdir(parents=True)
     for name in ONLY_SBD:

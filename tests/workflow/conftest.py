@@ -19,6 +19,7 @@ from tiny_settings import CLASSIFIER
 from tiny_workflow import Tiny, make
 from trainings import make_inputs
 
+from wsis_steps.data.settings import DataDrawShapes
 from wsis_steps.data.shapes import draw_voc_tree
 
 
@@ -63,7 +64,7 @@ def made(tmp_path_factory) -> SimpleNamespace:
         call("classifier.find_peaks", maps=maps, peaks=folder / "peaks.h5"),
     ]
     assert [outcome.status for outcome in done] == [0, 0, 0]
-    draw_voc_tree(folder / "tree", size=48, train_images=4, val_images=2)
+    draw_voc_tree(folder / "tree", DataDrawShapes(image_size=48, train=4, val=2))
     paths = {path.stem: path for path in folder.iterdir()}
     return SimpleNamespace(**{**paths, "labels": labels, "tree": folder / "tree"})
 

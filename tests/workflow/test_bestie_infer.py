@@ -20,11 +20,11 @@ def trained(tmp_path_factory):
     """Pictures, and a network with random heads that are strong enough to tell pixels apart."""
     folder = tmp_path_factory.mktemp("trained")
     torch.manual_seed(0)
-    network = build_network("small", len(CLASSES))
+    settings = BestieTrain(backbone="small", weights="none")
+    network = build_network(settings, len(CLASSES))
     for head in network.decoder.heads.values():
         torch.nn.init.normal_(head[-1].weight, std=1)
-    settings = BestieTrain(backbone="small", weights="none").model_dump_json()
-    provenance = Provenance("bestie_train", settings, "0123", "abcd", {}, CLASSES, ("tags",))
+    provenance = Provenance("bestie_train", settings.model_dump_json(), "0123", "abcd", {}, CLASSES, ("tags",))
     save_model(folder / "model.pt", network, provenance)
     write_images(folder / "images.h5", train=COUNT, val=COUNT)
     return folder

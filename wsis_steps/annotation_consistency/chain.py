@@ -18,6 +18,7 @@ from wsis_steps.engine.chain import (
     first_round,
     later_rounds,
     percent,
+    show_labels,
 )
 
 _PROPOSALS = Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5")
@@ -41,14 +42,7 @@ _CHAIN = (
         writes={"samples": f"{_ROUND}/samples.h5", "labels": "labels/round{round}.h5"},
         rounds=each_round,
         divides=True,
-        shows=(
-            Show(
-                "labels",
-                "labels/round{round}",
-                scored="train",
-                about="what the conditional network of the round makes of the training images",
-            ),
-        ),
+        shows=(show_labels("what the conditional network of the round makes of the training images"),),
     ),
     Stage(
         "annotation_consistency_train_prediction",

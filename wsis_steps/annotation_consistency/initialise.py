@@ -66,7 +66,7 @@ def main(job: Job) -> None:
     model = ConditionalNetwork(settings, len(images.class_names), weights).to(device)
     dataset = TrainingSamples(GraphReader(images, proposals, None), settings, model.stride)
     groups = model.parameter_groups(model.backbone, settings.learning_rate, settings.head_lr_factor)
-    optimizer = build_optimizer(settings, groups, momentum=0.9)
+    optimizer = build_optimizer(settings, groups)
     train(job, model, optimizer, dataset, loss, settings.iterations, device, list)
     save_model(job.outputs["model"], model, job.provenance(images.class_names, {"tags", *proposals.supervision}))
 

@@ -31,7 +31,7 @@ class SampledPictures(LabelledPictures):
 
     labels: LabelSets
 
-    def draw(self, index: int, rng: np.random.Generator) -> ImageInstances:
+    def choose(self, index: int, rng: np.random.Generator) -> ImageInstances:
         """The instances of one label set."""
         sets = self.labels.sets[self.labels.rows(index)]
         return self.labels.read(index).at(np.flatnonzero(sets[:, rng.integers(sets.shape[1])]))

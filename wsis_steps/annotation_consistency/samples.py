@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from wsis_steps.annotation_consistency.annotation import claims_of
 from wsis_steps.annotation_consistency.region_graph import RegionGraph, build_graph, graph_tensors
@@ -17,7 +16,8 @@ from wsis_steps.vision.contracts.agreement import places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.contracts.proposals import Proposals
-from wsis_steps.vision.images import Geometry, Pictures, flip_and_rot90, resize_by
+from wsis_steps.vision.images import Geometry, flip_and_rot90, resize_by
+from wsis_steps.vision.samples import Samples, check_tags
 
 
 class GraphReader:
@@ -57,28 +57,21 @@ def scale_to(height: int, width: int, long_side: int) -> Geometry:
     return resize_by(height, width, factor)
 
 
-class TrainingSamples(Dataset):
+class TrainingSamples(Samples):
     """A sample is a dict: picture uint8 (3, h, w); graph, the tensors of `graph_tensors`; tags bool (C,); and with
     `scoring` claims, the fields of `Claims` as tensors."""
+
+    settings: ConditionalTraining
 
     def __init__(
         self, graphs: GraphReader, settings: ConditionalTraining, stride: int, scoring: Scoring | None = None
     ) -> None:
-        self.graphs, self.settings, self.stride, self.scoring = graphs, settings, stride, scoring
-        self.images = graphs.images
-        self.members = self.images.members("train")
-        if not self.images.tags[self.members].any():
-            raise InputError(f"{self.images.path}: no training image has a tag, so there is nothing to learn.")
-        self.pictures = Pictures(self.images, self.members)
+        super().__init__(graphs.images, graphs.images.members("train"), settings)
+        check_tags(self.images, self.members)
+        self.graphs, self.stride, self.scoring = graphs, stride, scoring
 
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def __getitem__(self, key: tuple[int, int, int]) -> dict[str, Any]:
-        settings, (index, *place) = self.settings, key
-        rng = np.random.default_rng((settings.seed, *place))
-        i = self.members[index]
-        picture = self.pictures.read(i)
+    def draw(self, index: int, picture: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+        settings, i = self.settings, self.members[index]
         scaled = scale_to(*picture.shape[:2], settings.long_side)
         geometry = scaled.then(flip_and_rot90(rng, scaled.height, scaled.width, settings.rot90))
         graph = self.graphs.read(i)

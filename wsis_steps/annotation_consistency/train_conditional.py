@@ -87,7 +87,7 @@ def main(job: Job) -> None:
     prediction = load_maskrcnn(fixed).to(device).eval().requires_grad_(False)
     dataset = TrainingSamples(GraphReader(images, proposals, edges), settings, model.stride, settings)
     groups = model.parameter_groups(model.trunk, settings.learning_rate, settings.head_lr_factor)
-    optimizer = build_optimizer(settings, groups, momentum=0.9)
+    optimizer = build_optimizer(settings, groups)
     train(job, model, optimizer, dataset, build_loss(prediction, settings), settings.iterations, device, list)
     seen = {settings.supervision, *before.supervision, *fixed.supervision, *proposals.supervision}
     seen |= set(edges.supervision if edges else ())

@@ -15,17 +15,15 @@ import torch
 
 from wsis_steps.annotation_consistency.prediction import SampledPictures, diversity_reward
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyTrainPrediction
-from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.maskrcnn.network import build_maskrcnn
-from wsis_steps.maskrcnn.samples import collate, loss
+from wsis_steps.maskrcnn.training import train_maskrcnn
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.label_sets import LabelSets
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import load_model, save_model
-from wsis_steps.vision.schedule import build_optimizer
+from wsis_steps.vision.samples import check_instances
 
 STEP = Step(
     "annotation_consistency_train_prediction",
@@ -42,8 +40,7 @@ def main(job: Job) -> None:
     torch.manual_seed(settings.seed)
     images, samples = Images(job.inputs["images"]), LabelSets(job.inputs["samples"])
     check_same_classes(images, samples)
-    if not sum(map(len, samples)):
-        raise InputError(f"{samples.path} holds no instance, so there is nothing to learn.")
+    check_instances(samples)
     dataset = SampledPictures(images, samples, settings)
     previous = job.inputs["previous"]
     weights = str(job.inputs["pretrained"] or settings.weights)
@@ -55,9 +52,7 @@ def main(job: Job) -> None:
     if settings.self_diversity:
         model.roi_heads.further_losses = diversity_reward(settings.gamma)
     model.to(device)
-    parameters = [{"params": [p for p in model.parameters() if p.requires_grad]}]
-    optimizer = build_optimizer(settings, parameters, momentum=0.9)
-    train(job, model, optimizer, dataset, loss, settings.iterations, device, collate)
+    train_maskrcnn(job, model, dataset, device)
     save_model(job.outputs["model"], model, job.provenance(samples.class_names, samples.supervision))
 
 

@@ -16,6 +16,7 @@ from wsis_steps.engine.chain import (
     each_round,
     first_round,
     percent,
+    show_labels,
 )
 
 _CHAIN = (
@@ -48,12 +49,7 @@ _CHAIN = (
         rounds=after_each_round,
         divides=True,
         shows=(
-            Show(
-                "labels",
-                "labels/round{round}",
-                scored="train",
-                about="what the network of the round before makes of the training images",
-            ),
+            show_labels("what the network of the round before makes of the training images"),
             Show(
                 "predictions",
                 "predictions_direct",

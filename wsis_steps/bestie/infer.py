@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from wsis_steps.bestie.network import InstanceNetwork, build_network
+from wsis_steps.bestie.network import InstanceNetwork, load_network
 from wsis_steps.bestie.refinement import instances_from_outputs, instances_from_points
-from wsis_steps.bestie.settings import BestieInfer, BestieTrain
+from wsis_steps.bestie.settings import BestieInfer
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.batches import read_ahead, to_tensor
 from wsis_steps.vision.contracts.agreement import check_same_classes
@@ -141,10 +141,7 @@ def main(job: Job) -> None:
     images = Images(job.inputs["images"])
     trained = load_model(job.inputs["model"], "bestie_train")
     check_same_classes(images, trained)
-    training = BestieTrain.model_validate(trained.settings)
-    model = build_network(training.backbone, len(trained.class_names), not training.class_wise_centers)
-    model.load_state_dict(trained.state)
-    model.to(device).eval()
+    model = load_network(trained).to(device).eval()
     for split_name, output in (("train", "labels"), ("val", "predictions")):
         found = segment(job, images, model, split_name, device)
         members = job.share(images.members(split_name))

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsis_steps.bestie.settings import BestieTrain
 from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
+from wsis_steps.vision.models import TrainedModel
 
 OUTPUTS = ("semantic", "centers", "offsets")
 OFFSET_UNIT = 16  # pixels; what an output of 1 means in the two networks that are trained for few iterations
@@ -175,20 +177,25 @@ class InstanceNetwork(nn.Module):
         return {name: maps[..., :height, :width] for name, maps in full.items()}
 
 
-def build_network(
-    name: str, class_count: int, class_agnostic_centers: bool = False, normalization: str = "imagenet"
-) -> InstanceNetwork:
-    """An instance network with random weights; `load_weights` fills its backbone.
+def load_network(trained: TrainedModel) -> InstanceNetwork:
+    """The network of a file of `bestie_train`."""
+    model = build_network(BestieTrain.model_validate(trained.settings), len(trained.class_names))
+    model.load_state_dict(trained.state)
+    return model
 
-    name: a backbone (`build_backbone`); class_count: classes without background; class_agnostic_centers: one center map
-    for all classes in place of one for each; normalization: of the pixels, where the weights do not bring it. Of
-    HRNet the branch of stride 4 is used. Convolutions outside the backbone start from a normal distribution of
-    standard deviation 0.001 in the paper's networks, as released, and of He's in the others, but for their last one.
 
-    Raises InputError for an unknown name.
+def build_network(settings: BestieTrain, class_count: int) -> InstanceNetwork:
+    """The network that settings describe, with random weights; `load_weights` fills its backbone.
+
+    class_count: classes without background. Of HRNet the branch of stride 4 is used. Convolutions outside the backbone
+    start from a normal distribution of standard deviation 0.001 in the paper's networks, as released, and of He's in
+    the others, but for their last one.
+
+    Raises InputError for an unknown backbone.
     """
-    widths = dict(zip(OUTPUTS, (1 + class_count, 1 if class_agnostic_centers else class_count, 2), strict=True))
-    backbone = build_backbone(name, normalization=normalization)
+    center_maps = class_count if settings.class_wise_centers else 1
+    widths = dict(zip(OUTPUTS, (1 + class_count, center_maps, 2), strict=True))
+    backbone = build_backbone(settings.backbone, normalization=settings.normalization)
     if backbone.high_resolution:
         backbone.keep_branches(1)
     decoder = _decoder(backbone, widths)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
 from wsis_steps.bestie.grouping import pad_tables, semantic_components
 from wsis_steps.bestie.settings import BestieTrain
@@ -13,45 +13,40 @@ from wsis_steps.vision.contracts.agreement import places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.maps import Maps
-from wsis_steps.vision.images import Geometry, Pictures, distort, random_crop
+from wsis_steps.vision.images import Geometry, distort, random_crop
 from wsis_steps.vision.masks import UNSURE, paint
+from wsis_steps.vision.samples import Samples
 
 SIDES = 32  # resized sides are 1 more than a multiple of this (released code)
 
 
-class TrainingSamples(Dataset):
+class TrainingSamples(Samples):
     """A sample is a dict: picture uint8 (3, crop, crop); semantic uint8 (crop, crop); instance_map and
     component_map int32 (crop, crop); instance_table, component_table and points int32 (n, 3) of category, x,
     y; instance_weights float32 (n,).
     """
 
+    settings: BestieTrain
+
     def __init__(self, images: Images, semantic: Maps, labels: Instances, settings: BestieTrain) -> None:
-        self.images, self.semantic, self.labels, self.settings = images, semantic, labels, settings
-        self.members = places(images, labels)
+        super().__init__(images, places(images, labels), settings)
+        self.semantic, self.labels = semantic, labels
         self.semantic_members = places(semantic, labels)
-        self.pictures = Pictures(images, self.members)
         self.maps: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def __getitem__(self, key: tuple[int, int, int]) -> dict[str, Any]:
-        settings, (index, *place) = self.settings, key
-        rng = np.random.default_rng((settings.seed, *place))
-        i = self.members[index]
-        picture = self.pictures.read(i)
-        height, width = picture.shape[:2]
+    def draw(self, index: int, picture: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+        settings, (height, width) = self.settings, picture.shape[:2]
         geometry = random_crop(rng, height, width, settings.crop, self._scale(rng, height, width), settings.rot90)
         picture = geometry.picture(picture)
         semantic, instance_map = self._maps(index, height, width)
         semantic = geometry.labels(semantic, fill=UNSURE)
-        components = semantic_components(semantic, self.images.tags[i], settings.min_area)
+        components = semantic_components(semantic, self.images.tags[self.members[index]], settings.min_area)
         return {
             "picture": to_tensor(distort(rng, picture) if settings.photometric else picture),
             "semantic": torch.from_numpy(semantic),
             "component_map": torch.from_numpy(components.map),
             "component_table": components.table,
-            "points": _point_table(geometry, self.images.points[i]),
+            "points": _point_table(geometry, self.images.points[self.members[index]]),
             **self._instances(index, geometry.labels(instance_map)),
         }
 

@@ -20,7 +20,6 @@ from wsis_steps.bestie.refinement import refine, refine_with_points
 from wsis_steps.bestie.samples import TrainingSamples, collate
 from wsis_steps.bestie.settings import BestieTrain
 from wsis_steps.bestie.targets import Targets, render_targets
-from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
@@ -29,6 +28,7 @@ from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
+from wsis_steps.vision.samples import check_instances
 from wsis_steps.vision.schedule import build_optimizer
 from wsis_steps.vision.weights import load_weights
 
@@ -87,16 +87,14 @@ def main(job: Job) -> None:
         Images(job.inputs["images"]), Maps(job.inputs["semantic"]), Instances(job.inputs["labels"])
     )  # fmt: skip
     check_same_classes(images, semantic, labels)
-    if not sum(map(len, labels)):
-        raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")
+    check_instances(labels)
     dataset = TrainingSamples(images, semantic, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
-    class_count = len(labels.class_names)
-    model = build_network(settings.backbone, class_count, not settings.class_wise_centers, settings.normalization)
+    model = build_network(settings, len(labels.class_names))
     load_weights(model.backbone, weights)
     model.to(device)
     groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
-    optimizer = build_optimizer(settings, groups, momentum=0.9)
+    optimizer = build_optimizer(settings, groups)
     train(job, model, optimizer, dataset, build_loss(settings), settings.iterations, device, collate)
     save_model(job.outputs["model"], model, job.provenance(labels.class_names, labels.supervision))
 

@@ -16,8 +16,8 @@ from html import escape
 import numpy as np
 import torch
 
-from wsis_steps.classifier.network import build_classifier
-from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierTrain
+from wsis_steps.classifier.network import load_classifier
+from wsis_steps.classifier.settings import ClassifierAuditTags
 from wsis_steps.classifier.squares import prepare
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.report.page import page
@@ -41,9 +41,7 @@ def predict(job: Job, images: Images) -> np.ndarray:
     device = choose_device(job.threads, fixed_sizes=True)
     trained = load_model(job.inputs["model"], "classifier_train")
     check_same_classes(images, trained)
-    model = build_classifier(ClassifierTrain.model_validate(trained.settings), len(trained.class_names))
-    model.load_state_dict(trained.state)
-    model.to(device).eval()
+    model = load_classifier(trained).to(device).eval()
     found = np.zeros((len(images), len(images.class_names)), np.float32)
     batches = read_ahead(Pictures(images), range(len(images)), prepare(job.settings.size), job.threads, BATCH)
     for indices, pictures in job.progress(batches, len(images), size=lambda batch: len(batch[0])):

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from wsis_steps.classifier.network import activation_maps, build_classifier
-from wsis_steps.classifier.settings import ClassifierInfer, ClassifierTrain
+from wsis_steps.classifier.network import activation_maps, load_classifier
+from wsis_steps.classifier.settings import ClassifierInfer
 from wsis_steps.classifier.squares import prepare
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.batches import read_ahead
@@ -35,9 +35,7 @@ def main(job: Job) -> None:
     images = Images(job.inputs["images"])
     trained = load_model(job.inputs["model"], "classifier_train")
     check_same_classes(images, trained)
-    model = build_classifier(ClassifierTrain.model_validate(trained.settings), len(trained.class_names))
-    model.load_state_dict(trained.state)
-    model.to(device).eval()
+    model = load_classifier(trained).to(device).eval()
     everyone = images.members("train")
     members = job.share(everyone)
     sizes = np.stack([images.heights, images.widths], axis=1)
@@ -50,7 +48,7 @@ def main(job: Job) -> None:
             tags = torch.from_numpy(images.tags[indices])
             normalized = model.backbone.normalize(pictures.to(device))
             with torch.inference_mode(), autocast(device):
-                maps = activation_maps(model, normalized, tags, None, settings.scales, settings.flip)
+                maps = activation_maps(model, normalized, tags, settings.scales, settings.flip)
             for k, i in enumerate(indices):
                 own = maps[k, tags[k].to(device)][:, None]  # a map an item: an image without tags has none
                 resized = functional.interpolate(own, tuple(map_sizes[i].tolist()), mode="bilinear")

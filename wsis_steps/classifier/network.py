@@ -12,6 +12,7 @@ from torch.nn import functional
 from wsis_steps.classifier.settings import ClassifierFindPeaks, ClassifierTrain
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
+from wsis_steps.vision.models import TrainedModel
 from wsis_steps.vision.weights import load_weights
 
 
@@ -94,7 +95,7 @@ class Classifier(nn.Module):
             if isinstance(module, PeakAttention):
                 module.alpha = alpha
 
-    def parameter_groups(self, learning_rate: float, head_lr_factor: float = 10) -> list[dict]:
+    def parameter_groups(self, learning_rate: float, head_lr_factor: float) -> list[dict]:
         """Groups for an optimizer: the head learns `head_lr_factor` times as fast, biases twice as fast.
 
         BESTIE released code: factors 1, 2, 10, 20 for the backbone's weights and biases and the head's.
@@ -124,9 +125,9 @@ def activation_maps(
     model: nn.Module,
     images: Tensor,
     tags: Tensor,
+    scales: tuple[float, ...],
+    flip: bool,
     size: tuple[int, int] | None = None,
-    scales: tuple[float, ...] = (1.0,),
-    flip: bool = True,
 ) -> Tensor:
     """Normalized class activation maps of the classes that each image is tagged with.
 
@@ -138,9 +139,9 @@ def activation_maps(
         model: a `Classifier`, or anything that returns (logits, maps), in evaluation mode.
         images: B x 3 x H x W float, normalized, at scale 1 (BESTIE: 321 x 321 whatever the aspect).
         tags: B x C, non-zero where the image has the class.
-        size: (height, width) of the result; that of `images` by default.
         scales: factors on H and W.
         flip: whether to average with the mirrored image.
+        size: (height, width) of the result; that of `images` by default.
 
     Returns:
         B x C x height x width float32 in 0..1; zero for classes that are not tagged.
@@ -210,6 +211,13 @@ def _window_maximum(maps: Tensor, kernel: int) -> Tensor:
     """Maximum of the square window around each pixel, by columns and then by rows (far fewer comparisons)."""
     columns = functional.max_pool2d(maps, (kernel, 1), stride=1, padding=(kernel // 2, 0))
     return functional.max_pool2d(columns, (1, kernel), stride=1, padding=(0, kernel // 2))
+
+
+def load_classifier(trained: TrainedModel) -> Classifier:
+    """The classifier of a file of `classifier_train`."""
+    model = build_classifier(ClassifierTrain.model_validate(trained.settings), len(trained.class_names))
+    model.load_state_dict(trained.state)
+    return model
 
 
 def build_classifier(settings: ClassifierTrain, class_count: int, weights: str = "none") -> Classifier:

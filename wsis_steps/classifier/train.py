@@ -11,44 +11,36 @@ loss. By hand: python -m wsis_steps.classifier.train --images images.h5 --model 
 import numpy as np
 import torch
 from torch.nn import functional
-from torch.utils.data import Dataset
 
 from wsis_steps.classifier.network import Classifier, build_classifier
 from wsis_steps.classifier.settings import ClassifierTrain
-from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.images import Pictures, jitter, random_crop
+from wsis_steps.vision.images import jitter, random_crop
 from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
+from wsis_steps.vision.samples import Samples, check_tags
 from wsis_steps.vision.schedule import build_optimizer, ramp
 
 STEP = Step("classifier_train", ClassifierTrain, inputs=("images",), outputs=("model", "metrics"))
 
 
-class TaggedPictures(Dataset):
+class TaggedPictures(Samples):
     """Augmented training pictures uint8 (3, crop, crop) with their tags float32 (classes,)."""
 
+    settings: ClassifierTrain
+
     def __init__(self, images: Images, settings: ClassifierTrain) -> None:
-        self.images, self.settings = images, settings
-        self.members = images.members("train")
-        self.pictures = Pictures(images, self.members)
+        super().__init__(images, images.members("train"), settings)
 
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-        settings, (index, *place) = self.settings, key
-        rng = np.random.default_rng((settings.seed, *place))
-        i = self.members[index]
-        picture = self.pictures.read(i)
-        height, width = picture.shape[:2]
+    def draw(self, index: int, picture: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        settings, (height, width) = self.settings, picture.shape[:2]
         scale = (settings.resize / height, settings.resize / width)
         geometry = random_crop(rng, height, width, settings.crop, scale, settings.rot90)
         picture = jitter(rng, geometry.picture(picture), settings.color_jitter)
-        return to_tensor(picture), torch.from_numpy(self.images.tags[i].astype(np.float32))
+        return to_tensor(picture), torch.from_numpy(self.images.tags[self.members[index]].astype(np.float32))
 
 
 def build_loss(settings: ClassifierTrain, iterations: int):
@@ -71,11 +63,10 @@ def main(job: Job) -> None:
     torch.manual_seed(settings.seed)
     images = Images(job.inputs["images"])
     dataset = TaggedPictures(images, settings)
-    if not images.tags[dataset.members].any():
-        raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
+    check_tags(images, dataset.members)
     model = build_classifier(settings, len(images.class_names), settings.weights).to(device)
     groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
-    optimizer = build_optimizer(settings, groups, momentum=0.9, nesterov=True)
+    optimizer = build_optimizer(settings, groups, nesterov=True)
     iterations = max(settings.epochs * len(dataset) // settings.batch_size, 1)
     train(job, model, optimizer, dataset, build_loss(settings, iterations), iterations, device)
     save_model(job.outputs["model"], model, job.provenance(images.class_names, ["tags"]))

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from wsis_steps.community_learning.inference import detect, keep_best, make_views, mean_masks, paste
-from wsis_steps.community_learning.network import CommunityNetwork
+from wsis_steps.community_learning.network import CommunityNetwork, load_community_network
 from wsis_steps.community_learning.samples import boxes_of
-from wsis_steps.community_learning.settings import CommunityLearningInfer, CommunityLearningTrain
+from wsis_steps.community_learning.settings import CommunityLearningInfer
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.batches import read_ahead, to_tensor
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
@@ -77,10 +77,7 @@ def main(job: Job) -> None:
     images, proposals = Images(job.inputs["images"]), Proposals(job.inputs["proposals"])
     trained = load_model(job.inputs["model"], "community_learning_train")
     check_same_classes(images, trained)
-    training = CommunityLearningTrain.model_validate(trained.settings)
-    model = CommunityNetwork(training, len(trained.class_names))
-    model.load_state_dict(trained.state)
-    model.to(device).eval()
+    model = load_community_network(trained).to(device).eval()
     own = places(proposals, images)
     for split_name, output in (("train", "labels"), ("val", "predictions")):
         members = job.share(images.members(split_name))

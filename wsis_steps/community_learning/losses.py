@@ -49,7 +49,7 @@ def regression_loss(offsets: Tensor, targets: Tensor, matched: Tensor) -> Tensor
     return errors / len(offsets)
 
 
-def activation_loss(logits: Tensor, categories: Tensor, background: bool = True) -> Tensor:
+def activation_loss(logits: Tensor, categories: Tensor, background: bool) -> Tensor:
     """L_cam of a branch, equation 7: binary cross entropy of the softmax, summed over classes, by the number of
     regions.
 
@@ -67,7 +67,7 @@ def activation_loss(logits: Tensor, categories: Tensor, background: bool = True)
     return -torch.where(chosen, log_p, log_rest).sum() / len(logits)
 
 
-def segmentation_loss(logits: Tensor, masks: Tensor, mean: bool = False) -> Tensor:
+def segmentation_loss(logits: Tensor, masks: Tensor, mean: bool) -> Tensor:
     """L_seg, equation 9, for the map of each region's own class: pixelwise binary cross entropy by the T^2 cells.
 
     logits: float (n, T, T), of s for the class that the detector assigned; masks: bool or float (n, T, T), m. Summed

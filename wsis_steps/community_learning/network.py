@@ -13,6 +13,7 @@ from wsis_steps.community_learning.features import Features, in_chunks
 from wsis_steps.community_learning.mask_generation import ActivationBranch, Segmentation, upsample
 from wsis_steps.community_learning.settings import CommunityLearningTrain
 from wsis_steps.vision.backbones import parameter_groups
+from wsis_steps.vision.models import TrainedModel
 
 LAST = 3  # the place of res5 among the four levels
 
@@ -110,6 +111,13 @@ class CommunityNetwork(nn.Module):
         """Groups for an optimizer: weights and biases of the backbone and of the new layers (paper: one rate for all;
         OICR's released code: factors 1, 2, 10 and 20)."""
         return parameter_groups(self, self.features, learning_rate, head_lr_factor, bias_lr_factor, by_rate=True)
+
+
+def load_community_network(trained: TrainedModel) -> CommunityNetwork:
+    """The network of a file of `community_learning_train`."""
+    model = CommunityNetwork(CommunityLearningTrain.model_validate(trained.settings), len(trained.class_names))
+    model.load_state_dict(trained.state)
+    return model
 
 
 def to_regions(boxes: list[Tensor]) -> Tensor:

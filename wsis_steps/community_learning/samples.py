@@ -4,33 +4,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from wsis_steps.community_learning.settings import CommunityLearningTrain
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.agreement import places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.proposals import Proposals
-from wsis_steps.vision.images import Geometry, Pictures, flip_and_rot90, resize_by
+from wsis_steps.vision.images import Geometry, flip_and_rot90, resize_by
+from wsis_steps.vision.samples import Samples
 
 
-class TrainingSamples(Dataset):
+class TrainingSamples(Samples):
     """A sample is a dict: picture uint8 (3, h, w); boxes float32 (R, 4) xyxy in its pixels; tags bool (C,)."""
 
+    settings: CommunityLearningTrain
+
     def __init__(self, images: Images, proposals: Proposals, settings: CommunityLearningTrain) -> None:
-        self.images, self.proposals, self.settings = images, proposals, settings
-        self.members = images.members("train")
-        self.places = places(proposals, images)
-        self.pictures = Pictures(images, self.members)
+        super().__init__(images, images.members("train"), settings)
+        self.proposals, self.places = proposals, places(proposals, images)
 
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def __getitem__(self, key: tuple[int, int, int]) -> dict[str, Any]:
-        settings, (index, *place) = self.settings, key
-        rng = np.random.default_rng((settings.seed, *place))
-        i = self.members[index]
-        picture = self.pictures.read(i)
+    def draw(self, index: int, picture: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+        settings, i = self.settings, self.members[index]
         scaled = scale_to(*picture.shape[:2], int(rng.choice(settings.short_sides)), settings.long_side)
         geometry = scaled.then(flip_and_rot90(rng, scaled.height, scaled.width, settings.rot90))
         boxes = boxes_of(self.proposals, int(self.places[i]))

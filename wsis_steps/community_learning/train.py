@@ -41,7 +41,7 @@ def main(job: Job) -> None:
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = CommunityNetwork(settings, len(images.class_names), weights).to(device)
     groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor, settings.bias_lr_factor)
-    optimizer = build_optimizer(settings, groups, momentum=0.9)
+    optimizer = build_optimizer(settings, groups)
     train(job, model, optimizer, dataset, batch_loss, settings.iterations, device, list, settings.accumulation)
     supervision = {"tags", *proposals.supervision}
     save_model(job.outputs["model"], model, job.provenance(images.class_names, supervision))

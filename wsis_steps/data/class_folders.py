@@ -71,9 +71,10 @@ def read_class_folders(
     class_map: Path | str | None = None,
     class_names: list[str] | None = None,
     val_root: Path | str | None = None,
-    val_list: str = "val",
-    val_share: float = 0.2,
-    truth: tuple[str, ...] = ("val",),
+    *,
+    val_list: str,
+    val_share: float,
+    truth: tuple[str, ...],
     mapper: Callable = map,
 ) -> Dataset:
     """Imports the pictures of class folders, for training, and images to evaluate on.

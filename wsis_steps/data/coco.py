@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from wsis_steps.data.archives import missing_message
+from wsis_steps.data.files import read_bytes
 from wsis_steps.data.pictures import picture_size
 from wsis_steps.data.records import SPLITS, Dataset, ImageRecord, TrueInstances, check_ids
 from wsis_steps.engine.errors import InputError, nearest
@@ -142,10 +143,8 @@ class CocoTruth:
 def load_coco(path: Path) -> dict:
     """The content of a COCO instance file; InputError where it is none."""
     try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except (OSError, ValueError) as error:
+        content = json.loads(read_bytes(path))
+    except ValueError as error:
         raise InputError(f"{path} is not a JSON file: {error}.") from None
     lists = content if isinstance(content, dict) else {}
     missing = [k for k in ("images", "annotations", "categories") if not isinstance(lists.get(k), list)]

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from wsis_steps.data.drawings import Drawing, join_masks, not_a, polygon_mask, what_is_wrong
+from wsis_steps.data.files import read_bytes
 from wsis_steps.data.records import SPLITS
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.problems import Problems
@@ -31,10 +32,8 @@ def read_cvat(path: Path, problems: Problems) -> list[Drawing]:
     one group are one instance. Raises InputError where the file is none.
     """
     try:
-        root = ElementTree.parse(path).getroot()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except (ElementTree.ParseError, OSError, ValueError) as error:
+        root = ElementTree.fromstring(read_bytes(path))
+    except (ElementTree.ParseError, ValueError) as error:
         raise not_a(path, "an XML file", error) from None
     images = root.findall("image")
     if root.tag != "annotations" or not images:

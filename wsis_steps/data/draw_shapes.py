@@ -17,15 +17,7 @@ STEP = Step("data_draw_shapes", DataDrawShapes, outputs=("tree",))
 def main(job: Job) -> None:
     settings: DataDrawShapes = job.settings
     with ProcessPoolExecutor(job.threads) as pool:
-        draw_voc_tree(
-            job.outputs["tree"],
-            settings.image_size,
-            settings.train,
-            settings.val,
-            settings.seed,
-            settings.difficulty,
-            mapper=pool.map,
-        )
+        draw_voc_tree(job.outputs["tree"], settings, pool.map)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,8 @@ def _truth(drawing: Drawing, places: dict[str, int]) -> TrueInstances:
 def read_drawn(
     root: Path | str,
     annotations: Path | str | None = None,
-    val_share: float = 0.2,
+    *,
+    val_share: float,
     class_names: list[str] | None = None,
     truth: tuple[str, ...] = (),
 ) -> Dataset:

@@ -150,7 +150,7 @@ def _read_optional(
 
 def read_folder(
     root: Path | str,
-    val_share: float = 0.2,
+    val_share: float,
     class_names: list[str] | None = None,
 ) -> Dataset:
     """Imports the pictures of `root` that its tags.csv names, with the points of points.csv and the

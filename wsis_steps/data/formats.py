@@ -32,10 +32,18 @@ def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callabl
     if settings.format == "folder":
         return read_folder(root, share, names)
     if settings.format == "drawn":
-        return read_drawn(root, settings.annotations, share, names, settings.truth)
+        return read_drawn(root, settings.annotations, val_share=share, class_names=names, truth=settings.truth)
     if settings.format == "class_folders":
-        classes, val_root, val_list = settings.class_map, settings.val_root, settings.val_list
-        return read_class_folders(root, classes, names, val_root, val_list, share, settings.truth, mapper)
+        return read_class_folders(
+            root,
+            settings.class_map,
+            names,
+            settings.val_root,
+            val_list=settings.val_list,
+            val_share=share,
+            truth=settings.truth,
+            mapper=mapper,
+        )
     return read_voc(
         root,
         settings.train_list,

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote, urlparse
 import numpy as np
 
 from wsis_steps.data.drawings import Drawing, box_corners, not_a, polygon_mask, what_is_wrong
+from wsis_steps.data.files import read_bytes
 from wsis_steps.data.pictures import SUFFIXES
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.problems import Problems
@@ -59,10 +60,8 @@ def read_label_studio(path: Path, problems: Problems) -> list[Drawing]:
     Raises InputError where the file is none.
     """
     try:
-        tasks = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except (OSError, ValueError) as error:
+        tasks = json.loads(read_bytes(path))
+    except ValueError as error:
         raise not_a(path, "a JSON file", error) from None
     if not isinstance(tasks, list) or not all(isinstance(task, dict) and _has_data(task) for task in tasks):
         raise not_a(path, "an export of Label Studio", "it holds no list of tasks (choose JSON, not JSON-MIN)")

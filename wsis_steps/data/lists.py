@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from wsis_steps.data.files import read_bytes
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.engine.problems import Problems
 
@@ -31,13 +32,9 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a text file that hold anything, stripped, with their 1-based numbers. Raises
     `InputError`."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path} is not a text file in UTF-8.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
     return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
@@ -83,8 +80,8 @@ def augmented_ids(voc_lists: Path, sbd_dataset: Path) -> list[str]:
 def _read_label_array(path: Path) -> dict[str, list[int]]:
     """id -> 0-based categories of a NumPy file that holds one dict of id -> 0/1 vector (IRN's
     cls_labels.npy)."""
+    content = io.BytesIO(read_bytes(path))
     try:
-        content = io.BytesIO(path.read_bytes())
         version = np.lib.format.read_magic(content)
         read_header = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
         shape, _, dtype = read_header(content)
@@ -94,8 +91,6 @@ def _read_label_array(path: Path) -> dict[str, list[int]]:
         # IRN writes 2007_000032 as the number 2007000032.
         names = {k: k if isinstance(k, str) else f"{int(k) // 10**6}_{int(k) % 10**6:06d}" for k in labels}
         return {names[k]: np.flatnonzero(vector).tolist() for k, vector in labels.items()}
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
     except (OSError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(f"{path} is not a label file, one dict of id -> 0/1 vector: {error}.") from None
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from wsis_steps.data.files import read_bytes
 from wsis_steps.engine.errors import InputError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -122,12 +123,7 @@ def encoded(path: Path | str) -> tuple[bytes, int, int]:
     that a truncated file raises `InputError` here and not in a training loop.
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    content = read_bytes(path)
     with _open(io.BytesIO(content), path) as picture:
         plain = picture.format in ("JPEG", "MPO") and picture.mode in ("RGB", "L") and _orientation(picture) == 1
         rgb = _decode(picture, path)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from wsis_steps.engine.settings import Fraction, Positive, Settings
+from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
 from wsis_steps.vision.settings import Split
 
 
@@ -20,7 +20,7 @@ class DataDrawShapes(Settings):
     """Number of evaluation images, drawn from other seeds."""
     difficulty: Annotated[float, Field(ge=0, le=2)] = 1.0
     """Scales noise, blur, distractors and overlap; 0 is easy."""
-    seed: int = 0
+    seed: Count = 0
     """Seed of every picture."""
 
 

@@ -9,14 +9,14 @@ number of workers draws the same.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from wsis_steps.data.settings import DataDrawShapes
 from wsis_steps.data.shape_looks import CLASS_NAMES, Look, hsv, paint_look, random_look
-from wsis_steps.engine.errors import InputError
+from wsis_steps.data.voc_files import write_annotation, write_map
 
 _SAMPLES = 3  # a side; odd, so that one sample lies in the middle of each pixel
 _SPLIT_CODES = {"train": 0, "val": 1}
@@ -86,13 +86,11 @@ def _compose(looks: list[Look], canvas: np.ndarray) -> tuple[np.ndarray, np.ndar
     return picture, owner[middle::_SAMPLES, middle::_SAMPLES], kept
 
 
-def draw_image(
-    rng: np.random.Generator, size: int = 96, difficulty: float = 1.0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw_image(rng: np.random.Generator, size: int, difficulty: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws one picture of 1 to 5 instances of 1 to 3 classes, of radius 9 to 24 % of the side.
 
-    `difficulty` scales pixel noise, blur, distractor lines, background noise and overlap: 0 is easy, 1 the
-    default. Returns the image (uint8 RGB size x size x 3), the instance map (uint8: 0 background, 1..
+    `difficulty` scales pixel noise, blur, distractor lines, background noise and overlap: 0 is easy.
+    Returns the image (uint8 RGB size x size x 3), the instance map (uint8: 0 background, 1..
     instances, the foremost first) and the semantic map (uint8: 0 background, 1 + category). The instances are
     what is visible of them.
     """
@@ -116,86 +114,34 @@ def draw_image(
     return image, instance_map, semantic_map
 
 
-def palette() -> list[int]:
-    """The VOC color map as 768 integers (R, G, B of entries 0..255): bits of the index dealt out to the
-    channels from the top, so that small indices get bright and distinct colors."""
-    index = np.arange(256)[:, None]
-    bits = (index >> np.arange(8)) & 1
-    colors = np.zeros((256, 3), int)
-    for bit in range(8):
-        colors[:, bit % 3] |= bits[:, bit] << (7 - bit // 3)
-    return colors.reshape(-1).tolist()
-
-
-def _annotation(name: str, instance_map: np.ndarray, semantic_map: np.ndarray) -> ElementTree.Element:
-    """VOC's XML: one object an instance in the order of their ids, with 1-based inclusive boxes."""
-    root = ElementTree.Element("annotation")
-    ElementTree.SubElement(root, "filename").text = f"{name}.jpg"
-    extent = ElementTree.SubElement(root, "size")
-    for tag, value in zip(("width", "height", "depth"), (*instance_map.shape[::-1], 3), strict=True):
-        ElementTree.SubElement(extent, tag).text = str(value)
-    ElementTree.SubElement(root, "segmented").text = "1"
-    for instance in range(1, int(instance_map.max()) + 1):
-        ys, xs = np.nonzero(instance_map == instance)
-        item = ElementTree.SubElement(root, "object")
-        ElementTree.SubElement(item, "name").text = CLASS_NAMES[semantic_map[ys[0], xs[0]] - 1]
-        ElementTree.SubElement(item, "difficult").text = "0"
-        box = ElementTree.SubElement(item, "bndbox")
-        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), (xs.min(), ys.min(), xs.max(), ys.max()), strict=True):
-            ElementTree.SubElement(box, tag).text = str(int(value) + 1)
-    ElementTree.indent(root)
-    return root
-
-
-def _save_map(path: Path, values: np.ndarray) -> None:
-    picture = Image.fromarray(values)
-    picture.putpalette(palette())
-    picture.save(path)
-
-
-def _draw_files(job: tuple[str, int], root: Path, size: int, seed: int, difficulty: float) -> str:
+def _draw_files(job: tuple[str, int], root: Path, settings: DataDrawShapes) -> str:
     """Draws image `index` of `split` and writes its four files. Returns its id."""
     split, index = job
     name = f"{split}_{index:05d}"
-    rng = np.random.default_rng([seed, _SPLIT_CODES[split], index])
-    image, instance_map, semantic_map = draw_image(rng, size, difficulty)
+    rng = np.random.default_rng([settings.seed, _SPLIT_CODES[split], index])
+    image, instance_map, semantic_map = draw_image(rng, settings.image_size, settings.difficulty)
     Image.fromarray(image).save(root / "JPEGImages" / f"{name}.jpg", quality=95)
-    _save_map(root / "SegmentationObject" / f"{name}.png", instance_map)
-    _save_map(root / "SegmentationClass" / f"{name}.png", semantic_map)
-    annotation = ElementTree.ElementTree(_annotation(name, instance_map, semantic_map))
-    annotation.write(root / "Annotations" / f"{name}.xml", encoding="utf-8")
+    write_map(root / "SegmentationObject" / f"{name}.png", instance_map)
+    write_map(root / "SegmentationClass" / f"{name}.png", semantic_map)
+    write_annotation(root / "Annotations" / f"{name}.xml", f"{name}.jpg", instance_map, semantic_map, CLASS_NAMES)
     return name
 
 
-def draw_voc_tree(
-    root: Path | str,
-    size: int = 96,
-    train_images: int = 480,
-    val_images: int = 120,
-    seed: int = 0,
-    difficulty: float = 1.0,
-    mapper: Callable = map,
-) -> None:
+def draw_voc_tree(root: Path | str, settings: DataDrawShapes, mapper: Callable = map) -> None:
     """Draws the data set into `root` as a VOC devkit tree that `voc.read_voc` takes.
 
     Files: JPEGImages (quality 95), SegmentationObject and SegmentationClass (palette PNG, no void contour),
     Annotations, ImageSets/Segmentation/{train,val}.txt and class_names.txt. `mapper` may be the `map` of a
     process pool; whichever it is, the same settings give the same files. About 15 ms an image of 96 px on one
-    core. Raises `InputError` for settings that draw nothing.
+    core.
     """
     root = Path(root)
-    if size < 32:
-        raise InputError(f"size {size} is too small to draw shapes in; take 32 or more.")
-    if train_images < 1 or val_images < 1:
-        raise InputError(f"train_images {train_images} and val_images {val_images} must both be 1 or more.")
-    if seed < 0 or difficulty < 0:
-        raise InputError(f"seed {seed} and difficulty {difficulty} must not be negative.")
     lists = root / "ImageSets" / "Segmentation"
     for folder in ("JPEGImages", "SegmentationObject", "SegmentationClass", "Annotations"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     lists.mkdir(parents=True, exist_ok=True)
     (root / "class_names.txt").write_text("\n".join(CLASS_NAMES) + "\n")
-    for split, count in (("train", train_images), ("val", val_images)):
-        draw = partial(_draw_files, root=root, size=size, seed=seed, difficulty=difficulty)
+    for split, count in (("train", settings.train), ("val", settings.val)):
+        draw = partial(_draw_files, root=root, settings=settings)
         names = list(mapper(draw, [(split, index) for index in range(count)]))
         (lists / f"{split}.txt").write_text("\n".join(names) + "\n")

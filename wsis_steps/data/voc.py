@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from wsis_steps.data.archives import missing_message
+from wsis_steps.data.files import read_bytes
 from wsis_steps.data.lists import read_ids, read_labels, read_lines
 from wsis_steps.data.pictures import SUFFIXES, picture_size
 from wsis_steps.data.records import SPLITS, Dataset, ImageRecord, no_rows
@@ -59,10 +60,8 @@ def read_objects(path: Path) -> Objects:
     Raises `InputError` for a file that is missing or is no such XML.
     """
     try:
-        items = ElementTree.parse(path).getroot().findall("object")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except (ElementTree.ParseError, OSError, UnicodeDecodeError, ValueError) as error:
+        items = ElementTree.fromstring(read_bytes(path)).findall("object")
+    except (ElementTree.ParseError, ValueError) as error:
         raise InputError(f"{path} is not an XML file: {error}.") from None
     names = [(item.findtext("name") or "").strip() for item in items]
     if "" in names:

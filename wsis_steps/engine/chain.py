@@ -88,6 +88,11 @@ class Show:
     """A clause that says what it is, for the legend."""
 
 
+def show_labels(about: str) -> Show:
+    """The labels that a stage makes of the training images in each round, in the role `labels`."""
+    return Show("labels", "labels/round{round}", scored="train", about=about)
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step in the chain of a run."""

@@ -80,7 +80,7 @@ def cover(table: OverlapTable, pairs: np.ndarray, ious: np.ndarray) -> np.ndarra
     return matched
 
 
-def match(table: OverlapTable, shape: Shape, threshold: float, matching: Matching = "argmax") -> np.ndarray:
+def match(table: OverlapTable, shape: Shape, threshold: float, matching: Matching) -> np.ndarray:
     """The truth that each prediction detects: row numbers int64 (n,), -1 for a false positive.
 
     A truth is detected at most once and only by IoU >= threshold (above 0). `argmax`: a prediction counts
@@ -103,9 +103,7 @@ def area_under_envelope(hits: np.ndarray, positives: int) -> np.ndarray:
     return (envelope * hits).sum(axis=-1) / positives
 
 
-def average_precision(
-    table: OverlapTable, shape: Shape, thresholds: Sequence[float], matching: Matching = "argmax"
-) -> np.ndarray:
+def average_precision(table: OverlapTable, shape: Shape, thresholds: Sequence[float], matching: Matching) -> np.ndarray:
     """Average precision per threshold and class, float64 (thresholds, classes), 0 to 1.
 
     0 where no prediction is of a class that has truths; NaN where a class has no truth, predicted or not, for
@@ -124,7 +122,7 @@ def average_precision(
     return scores
 
 
-def mask_ap(table: OverlapTable, matching: Matching = "argmax") -> dict[str, np.ndarray]:
+def mask_ap(table: OverlapTable, matching: Matching) -> dict[str, np.ndarray]:
     """VOC mask AP per class, `mask_ap25` to `mask_ap75`: float64 (classes,), 0 to 1 or NaN."""
     scores = average_precision(table, "mask", tuple(MASK_THRESHOLDS.values()), matching)
     return dict(zip(MASK_THRESHOLDS, scores, strict=True))
@@ -132,7 +130,7 @@ def mask_ap(table: OverlapTable, matching: Matching = "argmax") -> dict[str, np.
 
 def box_ap50(table: OverlapTable) -> np.ndarray:
     """VOC box AP per class at IoU above 0.5, area under the curve, float64 (classes,), 0 to 1 or NaN."""
-    return average_precision(table, "box", (ABOVE_HALF,))[0]
+    return average_precision(table, "box", (ABOVE_HALF,), "argmax")[0]
 
 
 def corloc(table: OverlapTable) -> np.ndarray:

@@ -12,7 +12,7 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")
 
 
-def label_scores(table: OverlapTable, matching: Matching = "argmax") -> dict[str, float]:
+def label_scores(table: OverlapTable, matching: Matching) -> dict[str, float]:
     """Figures of pseudo labels (the predictions of `table`); shares are 0 to 1, NaN where they are 0 / 0.
 
     - `instances`, `truths`: how many there are; crowds are not counted.

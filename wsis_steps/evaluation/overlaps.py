@@ -148,7 +148,7 @@ def overlap_table(
     predictions: Iterable[ImageInstances],
     truths: Iterable[ImageInstances],
     class_count: int,
-    void: Void = "keep",
+    void: Void,
 ) -> OverlapTable:
     """Overlaps of the predictions with the truths of the same images, in the same order.
 

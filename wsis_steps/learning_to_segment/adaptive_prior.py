@@ -47,9 +47,9 @@ def adaptive_prior(
     tags: Tensor,
     valid: Tensor | None = None,
     *,
-    background_quota: float = 0.4,
-    object_quota: float = 0.2,
-    method: Literal["bisection", "grid", "none"] = "bisection",
+    background_quota: float,
+    object_quota: float,
+    method: Literal["bisection", "grid", "none"],
     grid_size: int = 999,
     most_tags: int | None = None,
 ) -> Tensor:

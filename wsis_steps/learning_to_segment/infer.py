@@ -16,8 +16,8 @@ import torch
 from torch.nn import functional
 
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.learning_to_segment.network import SemanticNetwork, build_semantic_network
-from wsis_steps.learning_to_segment.settings import LearningToSegmentInfer, LearningToSegmentTrain
+from wsis_steps.learning_to_segment.network import SemanticNetwork, load_semantic_network
+from wsis_steps.learning_to_segment.settings import LearningToSegmentInfer
 from wsis_steps.vision.batches import read_ahead, to_tensor
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.artifact import create
@@ -83,9 +83,7 @@ def main(job: Job) -> None:
     images = Images(job.inputs["images"])
     trained = load_model(job.inputs["model"], "learning_to_segment_train")
     check_same_classes(images, trained)
-    model = build_semantic_network(LearningToSegmentTrain.model_validate(trained.settings), len(trained.class_names))
-    model.load_state_dict(trained.state)
-    model.to(device).eval()
+    model = load_semantic_network(trained).to(device).eval()
     for split in ("train", "val"):
         everyone = images.members(split)
         members, pictures = job.share(everyone), Pictures(images)

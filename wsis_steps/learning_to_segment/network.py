@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from wsis_steps.engine.errors import InputError
 from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
+from wsis_steps.vision.models import TrainedModel
 from wsis_steps.vision.weights import load_weights
 
 OUTPUT_STRIDE = 4  # pixels between cells of the output; paper section 6: a quarter of the input
@@ -36,16 +37,17 @@ class SemanticNetwork(nn.Module):
         backbone: the pretrained part, with a level of stride 4 (paper: vgg16). Nothing is added to it; where it
             has batch normalization of its own, that stays before ReLU.
         class_count: classes without background.
-        skip_width: channels of each level after its 1x1 convolution (not in the paper).
-        decoder_width: channels of the 3x3 convolutions (not in the paper). With small and images of about 100 px,
-            widths of 32 and 64 keep the decoder lighter than the backbone.
+        settings: of them `skip_width`, channels of each level after its 1x1 convolution, and `decoder_width`, channels
+            of the 3x3 convolutions. With small and images of about 100 px, widths of 32 and 64 keep the decoder
+            lighter than the backbone.
 
     New convolutions start from He's normal distribution with biases of 0, the last one without his factor for
     ReLU: logits start with a variance of about 1.
     """
 
-    def __init__(self, backbone: Backbone, class_count: int, skip_width: int = 128, decoder_width: int = 256) -> None:
+    def __init__(self, backbone: Backbone, class_count: int, settings: LearningToSegmentTrain) -> None:
         super().__init__()
+        skip_width, decoder_width = settings.skip_width, settings.decoder_width
         self.backbone = backbone
         if OUTPUT_STRIDE not in backbone.strides:
             strides = ", ".join(map(str, backbone.strides))
@@ -89,7 +91,7 @@ class SemanticNetwork(nn.Module):
             maps = step(torch.cat([doubled, side], dim=1))
         return self.head(maps)[..., : -(-height // OUTPUT_STRIDE), : -(-width // OUTPUT_STRIDE)]
 
-    def parameter_groups(self, learning_rate: float, head_lr_factor: float = 10) -> list[dict]:
+    def parameter_groups(self, learning_rate: float, head_lr_factor: float) -> list[dict]:
         """Groups for an optimizer: the backbone, and the new layers, which learn `head_lr_factor` times as fast.
 
         Paper section 5.3: 1e-3 for pretrained layers, 1e-2 for new ones.
@@ -104,6 +106,14 @@ def _block(before: int, after: int, kernel: int) -> nn.Sequential:
     )
 
 
+def load_semantic_network(trained: TrainedModel) -> SemanticNetwork:
+    """The network of a file of `learning_to_segment_train`."""
+    settings = LearningToSegmentTrain.model_validate(trained.settings)
+    model = build_semantic_network(settings, len(trained.class_names))
+    model.load_state_dict(trained.state)
+    return model
+
+
 def build_semantic_network(
     settings: LearningToSegmentTrain, class_count: int, weights: str = "none"
 ) -> SemanticNetwork:
@@ -114,4 +124,4 @@ def build_semantic_network(
     """
     backbone = build_backbone(settings.backbone, normalization=settings.normalization)
     load_weights(backbone, weights)
-    return SemanticNetwork(backbone, class_count, settings.skip_width, settings.decoder_width)
+    return SemanticNetwork(backbone, class_count, settings)

@@ -29,6 +29,7 @@ from wsis_steps.vision.loop import train
 from wsis_steps.vision.masks import UNSURE
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.ranks import divisor
+from wsis_steps.vision.samples import check_tags
 from wsis_steps.vision.schedule import build_optimizer, ramp
 
 STEP = Step(
@@ -101,14 +102,13 @@ def main(job: Job) -> None:
     if truth is not None:
         check_same_classes(images, truth)
     dataset = TaggedSamples(images, truth, settings)
-    tags = images.tags[dataset.members]
-    if not tags.any():
-        raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
+    check_tags(images, dataset.members)
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_semantic_network(settings, len(images.class_names), weights).to(device)
     groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
-    optimizer = build_optimizer(settings, groups, momentum=0.9)
-    loss = supervised_loss if truth is not None else build_loss(settings, int(tags.sum(axis=1).max()))
+    optimizer = build_optimizer(settings, groups)
+    most_tags = int(images.tags[dataset.members].sum(axis=1).max())
+    loss = supervised_loss if truth is not None else build_loss(settings, most_tags)
     train(job, model, optimizer, dataset, loss, settings.iterations, device)
     save_model(job.outputs["model"], model, job.provenance(images.class_names, [settings.supervision]))
 

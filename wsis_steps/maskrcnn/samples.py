@@ -1,39 +1,35 @@
-"""What Mask R-CNN trains on: pictures with weighted instances as targets, and the sum of its losses."""
+"""What Mask R-CNN trains on: pictures with weighted instances as targets."""
 
 import numpy as np
 import torch
-from torch import nn
-from torch.utils.data import Dataset
 
 from wsis_steps.maskrcnn.settings import MaskrcnnTrain
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.agreement import places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances
-from wsis_steps.vision.images import Geometry, Pictures, flip_and_rot90
+from wsis_steps.vision.images import Geometry, flip_and_rot90
 from wsis_steps.vision.masks import decode
+from wsis_steps.vision.samples import Samples
 
 
-class LabelledPictures(Dataset):
+class LabelledPictures(Samples):
     """Pictures uint8 (3, h, w) with their targets, as `network.py` describes them."""
 
+    settings: MaskrcnnTrain
+
     def __init__(self, images: Images, labels: Instances, settings: MaskrcnnTrain) -> None:
-        self.labels, self.settings = labels, settings
-        self.members = places(images, labels)
-        self.pictures = Pictures(images, self.members)
+        super().__init__(images, places(images, labels), settings)
+        self.labels = labels
 
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def __getitem__(self, key: tuple[int, int, int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        index, *place = key
-        rng = np.random.default_rng((self.settings.seed, *place))
-        picture = self.pictures.read(self.members[index])
+    def draw(
+        self, index: int, picture: np.ndarray, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         geometry = flip_and_rot90(rng, *picture.shape[:2], self.settings.rot90)
-        target = build_target(self.draw(index, rng), *picture.shape[:2], self.settings, geometry)
+        target = build_target(self.choose(index, rng), *picture.shape[:2], self.settings, geometry)
         return to_tensor(geometry.picture(picture)), target
 
-    def draw(self, index: int, rng: np.random.Generator) -> ImageInstances:
+    def choose(self, index: int, rng: np.random.Generator) -> ImageInstances:
         """The instances of an image that are learned this time: all."""
         return self.labels.read(index)
 
@@ -68,14 +64,6 @@ def box_of(masks: np.ndarray) -> np.ndarray:
     x2 = columns.shape[1] - columns[:, ::-1].argmax(axis=1)
     y2 = rows.shape[1] - rows[:, ::-1].argmax(axis=1)
     return np.stack([x1, y1, x2, y2], axis=1)
-
-
-def loss(model: nn.Module, batch: list, iteration: int) -> dict[str, torch.Tensor]:
-    """The five losses of Mask R-CNN and their sum."""
-    pictures, targets = batch
-    with torch.autocast(pictures[0].device.type, enabled=False):  # the network itself chooses what is mixed
-        terms = model([picture.float() / 255 for picture in pictures], targets)
-    return {**terms, "total": sum(terms.values())}
 
 
 def collate(samples: list) -> list:

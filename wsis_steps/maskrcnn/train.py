@@ -12,18 +12,17 @@ crowds are neither object nor background.
 
 import torch
 
-from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.maskrcnn.network import build_maskrcnn
-from wsis_steps.maskrcnn.samples import LabelledPictures, collate, loss
+from wsis_steps.maskrcnn.samples import LabelledPictures
 from wsis_steps.maskrcnn.settings import MaskrcnnTrain
+from wsis_steps.maskrcnn.training import train_maskrcnn
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.loop import train
 from wsis_steps.vision.models import save_model
-from wsis_steps.vision.schedule import build_optimizer
+from wsis_steps.vision.samples import check_instances
 
 STEP = Step(
     "maskrcnn_train",
@@ -40,14 +39,11 @@ def main(job: Job) -> None:
     torch.manual_seed(settings.seed)
     images, labels = Images(job.inputs["images"]), Instances(job.inputs["labels"])
     check_same_classes(images, labels)
-    if not sum(map(len, labels)):
-        raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")
+    check_instances(labels)
     dataset = LabelledPictures(images, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_maskrcnn(settings, len(labels.class_names), weights).to(device)
-    parameters = [{"params": [p for p in model.parameters() if p.requires_grad]}]
-    optimizer = build_optimizer(settings, parameters, momentum=0.9)
-    train(job, model, optimizer, dataset, loss, settings.iterations, device, collate)
+    train_maskrcnn(job, model, dataset, device)
     save_model(job.outputs["model"], model, job.provenance(labels.class_names, labels.supervision))
 
 

@@ -53,7 +53,7 @@ class EdgeNetwork(nn.Module):
         normalized: with batch normalization, for training; without it, as `fused` gives it.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 48, 48), normalized: bool = True):
+    def __init__(self, widths: tuple[int, ...], normalized: bool = True):
         super().__init__()
         self.widths = tuple(widths)
         self.stride = 2 ** len(widths)

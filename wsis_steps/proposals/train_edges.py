@@ -127,7 +127,7 @@ def main(job: Job) -> None:
     torch.manual_seed(settings.seed)
     dataset = DrawnBoundaries(settings.root, settings)
     model = EdgeNetwork(settings.widths).to(device)
-    optimizer = build_optimizer(settings, [{"params": list(model.parameters())}], momentum=0.9)
+    optimizer = build_optimizer(settings, [{"params": list(model.parameters())}])
     train(job, model, optimizer, dataset, build_loss(settings), settings.iterations, device)
     network = model.fused().to(device)
     measure(network, settings.root)

@@ -7,6 +7,8 @@ import torch
 
 from wsis_steps.vision.settings import Training
 
+MOMENTUM = 0.9  # of SGD, in every training
+
 
 def rate(settings: Training, iteration: int, iterations: int) -> float:
     """Factor on the learning rate at an iteration counted from 0."""
@@ -33,9 +35,9 @@ def ramp(share: float, iteration: int, iterations: int) -> float:
     return min(iteration / (share * iterations), 1) if share else 1
 
 
-def build_optimizer(settings: Training, groups: list[dict[str, Any]], momentum: float, nesterov: bool = False):
+def build_optimizer(settings: Training, groups: list[dict[str, Any]], nesterov: bool = False):
     """torch optimizer over parameter groups; each may have its own `lr`."""
     common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, **common)
+        return torch.optim.SGD(groups, momentum=MOMENTUM, nesterov=nesterov, **common)
     return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer](groups, **common)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from wsis_steps.bestie.network import DualDecoder, PlainHeads, SkipDecoder, build_network
+from wsis_steps.bestie.settings import BestieTrain
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.weights import load_weights
 
@@ -17,7 +18,7 @@ NAMES = ["hrnet_w48", "resnet50", "mobilenet_v2", "small"]
 @functools.cache
 def network(name):
     torch.manual_seed(0)
-    return build_network(name, 3)
+    return build_network(BestieTrain(backbone=name), 3)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +46,7 @@ def test_every_parameter_gets_a_gradient(name):
 
 
 def test_class_agnostic_networks_have_one_center_map():
-    made = build_network("small", 3, class_agnostic_centers=True).eval()
+    made = build_network(BestieTrain(backbone="small", class_wise_centers=False), 3).eval()
     assert made(torch.zeros(1, 3, 32, 32))["centers"].shape == (1, 1, 32, 32)
 
 
@@ -61,7 +62,7 @@ def test_sizes_that_do_not_divide_are_filled_up_with_the_mean_color(name):
 @pytest.mark.parametrize("name", ["mobilenet_v2", "small"])
 def test_outputs_are_aligned_with_the_image(name):
     """With averages for convolutions, the outputs answer most where the image is bright."""
-    made = build_network(name, 2).eval()
+    made = build_network(BestieTrain(backbone=name), 2).eval()
     images = torch.zeros(1, 3, 128, 160)
     images[..., 40:56, 100:116] = 3
     with torch.no_grad():
@@ -85,7 +86,7 @@ def test_hrnet_is_the_branch_of_stride_4_of_timms(tmp_path):
     whole.load_state_dict(state)
     more = {"classifier.weight": torch.zeros(1), "incre_modules.0.0.conv1.weight": torch.zeros(1)}
     torch.save({**state, **more}, tmp_path / "hrnet.pth")
-    made = build_network("hrnet_w48", 3).eval()
+    made = build_network(BestieTrain(backbone="hrnet_w48"), 3).eval()
     load_weights(made.backbone, str(tmp_path / "hrnet.pth"))
     images = torch.randn(1, 3, 64, 96)
     with torch.no_grad():
@@ -111,7 +112,7 @@ def test_missing_weights_are_named(tmp_path, monkeypatch):
 def test_a_saved_network_fills_the_backbone_of_another(tmp_path):
     for name in ("small", "hrnet_w48"):
         torch.save({k: v for k, v in network(name).state_dict().items()}, tmp_path / "model.pt")
-        made = build_network(name, 5)
+        made = build_network(BestieTrain(backbone=name), 5)
         load_weights(made.backbone, str(tmp_path / "model.pt"))
         pairs = zip(made.backbone.state_dict().values(), network(name).backbone.state_dict().values(), strict=True)
         assert all(torch.equal(mine, saved) for mine, saved in pairs)
@@ -152,19 +153,19 @@ def test_what_a_backbone_is_like_decides_on_its_decoder():
         ("mobilenet_v2", SkipDecoder, 1),
         ("small", SkipDecoder, 0),
     ):
-        made = build_network(name, 3)
+        made = build_network(BestieTrain(backbone=name), 3)
         assert isinstance(made.decoder, kind) and made.decoder.first == first, name
         assert made.align_corners == (kind is DualDecoder)
 
 
 def test_unknown_networks_are_named():
     with pytest.raises(InputError, match="hrnet_w48"):
-        build_network("hrnet_w84", 3)
+        build_network(BestieTrain().model_copy(update={"backbone": "hrnet_w84"}), 3)
 
 
 def test_classes_also_come_straight_from_the_coarsest_level():
     torch.manual_seed(0)
-    network = build_network("mobilenet_v2", 20).eval()
+    network = build_network(BestieTrain(backbone="mobilenet_v2"), 20).eval()
     for head in network.decoder.heads.values():
         nn.init.zeros_(head[-1].weight)
         nn.init.zeros_(head[-1].bias)
@@ -177,11 +178,11 @@ def test_classes_also_come_straight_from_the_coarsest_level():
     expected = nn.functional.interpolate(straight, (16, 24), mode="bilinear")
     expected = nn.functional.interpolate(expected, (64, 96), mode="bilinear")
     torch.testing.assert_close(outputs["semantic"], expected)
-    assert build_network("small", 6).decoder.shortcut is None
+    assert build_network(BestieTrain(backbone="small"), 6).decoder.shortcut is None
 
 
 def test_the_decoder_learns_faster_by_its_factor():
-    network = build_network("small", 6)
+    network = build_network(BestieTrain(backbone="small"), 6)
     slow, fast = network.parameter_groups(0.001, 10)
     assert slow["lr"] == 0.001 and fast["lr"] == 0.01
     assert set(slow["params"]) == set(network.backbone.parameters())

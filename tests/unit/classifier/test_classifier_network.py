@@ -141,7 +141,7 @@ def test_attention_in_a_group_that_the_backbone_lacks_is_refused(name, group):
 
 def test_every_parameter_is_in_one_group_with_its_factor():
     model = small_classifier()
-    groups = model.parameter_groups(0.01)
+    groups = model.parameter_groups(0.01, 10)
     assert [g["lr"] for g in groups] == pytest.approx([0.01, 0.02, 0.1, 0.2])
     grouped = [id(p) for g in groups for p in g["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters())
@@ -189,7 +189,7 @@ class Fixed(nn.Module):
 def test_activation_maps_are_one_at_the_peak_and_zero_without_the_tag():
     images = torch.randn(2, 3, 16, 24)
     tags = torch.tensor([[1, 0, 1], [0, 1, 0]])
-    maps = activation_maps(Fixed(), images, tags, flip=False)
+    maps = activation_maps(Fixed(), images, tags, scales=(1.0,), flip=False)
     assert maps.shape == (2, 3, 16, 24)
     peaks = maps.amax(dim=(2, 3))
     torch.testing.assert_close(peaks, tags.float(), rtol=0, atol=1e-3)
@@ -205,27 +205,27 @@ def test_activation_maps_follow_the_formula():
         raw = (raw.flip(-1) if flipped else raw).relu()
         big = functional.interpolate(raw, (33, 40), mode="bilinear", align_corners=False)
         maps.append(big / (big.max() + 1e-5))
-    result = activation_maps(Fixed(), images, tags, size=(33, 40))
+    result = activation_maps(Fixed(), images, tags, scales=(1.0,), flip=True, size=(33, 40))
     torch.testing.assert_close(result[:, :1], (maps[0] + maps[1]) / 2)
 
 
 def test_activation_maps_of_a_mirrored_image_are_mirrored():
     model = small_classifier().eval()
     images, tags = torch.randn(2, 3, 32, 32), torch.ones(2, 3)
-    maps = activation_maps(model, images, tags)
-    torch.testing.assert_close(activation_maps(model, images.flip(-1), tags), maps.flip(-1), rtol=1e-4, atol=1e-5)
+    maps, turned = (activation_maps(model, seen, tags, scales=(1.0,), flip=True) for seen in (images, images.flip(-1)))
+    torch.testing.assert_close(turned, maps.flip(-1), rtol=1e-4, atol=1e-5)
 
 
 def test_several_scales_are_summed_and_normalized_again():
     images, tags = torch.randn(2, 3, 16, 16), torch.ones(2, 3)
-    single = [activation_maps(Fixed(), images, tags, (16, 16), (s,), flip=False) for s in (1.0, 0.5)]
-    both = activation_maps(Fixed(), images, tags, (16, 16), (1.0, 0.5), flip=False)
+    single = [activation_maps(Fixed(), images, tags, (s,), flip=False, size=(16, 16)) for s in (1.0, 0.5)]
+    both = activation_maps(Fixed(), images, tags, (1.0, 0.5), flip=False, size=(16, 16))
     total = single[0] + single[1]
     torch.testing.assert_close(both, total / (total.amax(dim=(2, 3), keepdim=True) + 1e-5))
 
 
 def test_images_without_tags_give_zeros():
-    assert not activation_maps(Fixed(), torch.randn(2, 3, 8, 8), torch.zeros(2, 3)).any()
+    assert not activation_maps(Fixed(), torch.randn(2, 3, 8, 8), torch.zeros(2, 3), (1.0,), flip=True).any()
 
 
 # --- peaks

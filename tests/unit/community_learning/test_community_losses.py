@@ -70,8 +70,8 @@ def test_no_loss_uses_what_autocast_on_a_gpu_refuses():
     try:
         with guard(torch._C.DispatchKey.AutocastCUDA):
             classification_loss(torch.rand(4), torch.tensor([True, False, True, False]))
-            activation_loss(torch.rand(4, 3), torch.tensor([0, 1, 2, 0]))
-            segmentation_loss(torch.rand(2, 4, 4), torch.rand(2, 4, 4) > 0.5)
+            activation_loss(torch.rand(4, 3), torch.tensor([0, 1, 2, 0]), background=True)
+            segmentation_loss(torch.rand(2, 4, 4), torch.rand(2, 4, 4) > 0.5, mean=False)
             with pytest.raises(RuntimeError, match="unsafe to autocast"):
                 torch.nn.functional.binary_cross_entropy(torch.rand(4), torch.rand(4))
     finally:
@@ -93,8 +93,8 @@ def test_what_is_not_matched_may_hold_anything():
 def test_activation_is_equation_7():
     logits, categories = normal(8, 5), torch.from_numpy(RNG.integers(0, 5, 8))
     expected = plain.l_cam(logits.tolist(), categories.tolist())
-    assert float(activation_loss(logits, categories)) == pytest.approx(expected)
-    assert gradcheck(lambda x: activation_loss(x, categories), leaf(logits))
+    assert float(activation_loss(logits, categories, background=True)) == pytest.approx(expected)
+    assert gradcheck(lambda x: activation_loss(x, categories, background=True), leaf(logits))
 
 
 def test_activation_without_background_counts_objects_only():
@@ -106,7 +106,7 @@ def test_activation_without_background_counts_objects_only():
 
 def test_activation_is_finite_for_sure_and_wrong_regions():
     logits = torch.tensor([[80.0, -80.0], [-80.0, 80.0]], requires_grad=True)
-    loss = activation_loss(logits, torch.tensor([1, 1]))
+    loss = activation_loss(logits, torch.tensor([1, 1]), background=True)
     loss.backward()
     assert torch.isfinite(loss) and torch.isfinite(logits.grad).all()
 
@@ -125,8 +125,8 @@ def test_of_nothing_every_loss_is_0_and_has_a_gradient():
     terms = {
         "refinement": refinement_loss(x, Labels(nothing, torch.zeros(0))),
         "regression": regression_loss(x, torch.zeros(0, 4), nothing.bool()),
-        "activation": activation_loss(x, nothing),
-        "segmentation": segmentation_loss(maps, torch.zeros(0, 3, 3)),
+        "activation": activation_loss(x, nothing, background=True),
+        "segmentation": segmentation_loss(maps, torch.zeros(0, 3, 3), mean=False),
     }
     total(terms).backward()
     assert float(total(terms).detach()) == 0

@@ -20,6 +20,10 @@ def root(tmp_path):
     return tmp_path / "images"
 
 
+def read(root, *paths, **options):
+    return read_class_folders(root, *paths, **{"val_list": "val", "val_share": 0.2, "truth": ("val",), **options})
+
+
 def class_map(root, text):
     path = root.parent / "classes.csv"
     path.write_text(text)
@@ -31,7 +35,7 @@ def tags(data):
 
 
 def test_every_folder_is_a_class(root):
-    data = read_class_folders(root, val_share=0)
+    data = read(root, val_share=0)
     assert data.class_names == ["n01", "n02", "n03"]
     assert tags(data) == {
         "n01_a": ("n01",), "n01_b": ("n01",), "n02_a": ("n02",), "n02_more_c": ("n02",), "n03_d": ("n03",)
@@ -40,20 +44,20 @@ def test_every_folder_is_a_class(root):
 
 
 def test_several_folders_may_be_one_class_and_others_be_left_out(root):
-    data = read_class_folders(root, class_map(root, "folder,class\nn03,dog\nn01,dog\n"), val_share=0)
+    data = read(root, class_map(root, "folder,class\nn03,dog\nn01,dog\n"), val_share=0)
     assert data.class_names == ["dog"] and set(tags(data)) == {"n01_a", "n01_b", "n03_d"}
     assert data.counts == {"folders": 2}
 
 
 def test_a_share_is_kept_for_evaluation(root):
-    splits = [record.split for record in read_class_folders(root, val_share=0.4).records]
+    splits = [record.split for record in read(root, val_share=0.4).records]
     assert splits.count("val") == 2 and splits.count("train") == 3
 
 
 def test_evaluation_on_a_voc_tree(root, tmp_path):
     names = class_map(root, "folder,class\nn01,dog\nn02,cat\n")
     voc = plain_tree(tmp_path / "voc")
-    data = read_class_folders(root, names, class_names=["dog", "cat"], val_root=voc, truth=())
+    data = read(root, names, class_names=["dog", "cat"], val_root=voc, truth=())
     splits = {record.id: record.split for record in data.records}
     assert splits == {"n01_a": "train", "n01_b": "train", "n02_a": "train", "n02_more_c": "train", "c": "val"}
     assert tags(data)["c"] == ("dog",) and data.counts["objects"] == 1
@@ -74,7 +78,7 @@ def test_evaluation_on_a_voc_tree(root, tmp_path):
 )
 def test_a_wrong_map_is_one_sentence(root, text, options, words):
     with pytest.raises(InputError) as caught:
-        read_class_folders(root, class_map(root, text), **options)
+        read(root, class_map(root, text), **options)
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
@@ -83,9 +87,9 @@ def test_a_wrong_map_is_one_sentence(root, text, options, words):
 def test_a_voc_tree_of_other_classes_and_an_empty_folder_are_told(root, tmp_path):
     voc = plain_tree(tmp_path / "voc")
     with pytest.raises(InputError, match=r"show classes that no folder has: .*dog.*; add folders, or set"):
-        read_class_folders(root, val_root=voc, truth=())
+        read(root, val_root=voc, truth=())
     (root / "n04").mkdir()
     with pytest.raises(InputError, match="n04 holds no picture"):
-        read_class_folders(root)
+        read(root)
     with pytest.raises(InputError, match="does not exist"):
-        read_class_folders(tmp_path / "absent")
+        read(tmp_path / "absent")

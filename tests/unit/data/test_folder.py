@@ -31,7 +31,7 @@ def test_tags_splits_and_points(folder):
         "split,image,tags\ntrain,a.jpg,cell; round body\nval,b.jpg,cell\ntrain,sub/c.png,\n",
         "image,x,y,class\na.jpg,3,4.5,cell\na.jpg,29,19,round body\n",
     )
-    data = read_folder(root)
+    data = read_folder(root, val_share=0.2)
     records = _by_id(data)
     assert data.class_names == ["cell", "round body"]
     assert {name: r.split for name, r in records.items()} == {"a": "train", "b": "val", "sub_c": "train"}
@@ -78,7 +78,7 @@ def test_a_bad_box_is_one_sentence_that_names_it(folder, line, words):
     root = folder("a.jpg,cell\nb.jpg,body\n")
     (root / "boxes.csv").write_text(f"{line}\n")
     with pytest.raises(InputError) as error:
-        read_folder(root)
+        read_folder(root, val_share=0.2)
     assert all(word in str(error.value) for word in words), error.value
 
 
@@ -158,7 +158,7 @@ def test_the_share_for_val_does_not_depend_on_the_order_of_the_rows(folder):
 def test_one_bad_line_is_one_sentence_that_names_it(folder, tags, points, words):
     root = folder(tags, points)
     with pytest.raises(InputError) as caught:
-        read_folder(root)
+        read_folder(root, val_share=0.2)
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
@@ -166,14 +166,14 @@ def test_one_bad_line_is_one_sentence_that_names_it(folder, tags, points, words)
 
 def test_surplus_cells_are_listed_with_all_else(folder):
     with pytest.raises(InputError) as caught:
-        read_folder(folder("a.jpg,x,train,y\nabsent.jpg,x\n"))
+        read_folder(folder("a.jpg,x,train,y\nabsent.jpg,x\n"), val_share=0.2)
     assert "2 problems" in str(caught.value) and "4 cells" in str(caught.value)
 
 
 def test_many_bad_lines_are_listed_together(folder):
     root = folder("".join(f"absent{n}.jpg,x\n" for n in range(30)))
     with pytest.raises(InputError) as caught:
-        read_folder(root)
+        read_folder(root, val_share=0.2)
     assert "30 problems" in str(caught.value)
     assert "... and 10 more" in str(caught.value)
     assert "tags.csv:20:" in str(caught.value)
@@ -183,25 +183,25 @@ def test_a_damaged_picture_with_a_point_is_listed_with_all_else(folder):
     root = folder("a.jpg,x\nb.jpg,x\n", "a.jpg,1,2,x\nb.jpg,1,2,z\n", pictures=("a.jpg", "b.jpg"))
     (root / "a.jpg").write_bytes(b"no picture")
     with pytest.raises(InputError) as caught:
-        read_folder(root)
+        read_folder(root, val_share=0.2)
     assert "a.jpg is not a picture" in str(caught.value) and "points.csv:2: there is no class 'z'" in str(caught.value)
 
 
 def test_two_pictures_of_one_name_and_an_unknown_class(folder):
     root = folder("a.jpg,x\na.png,z\n", pictures=("a.jpg", "a.png"))
     with pytest.raises(InputError) as caught:
-        read_folder(root, class_names=["x", "y"])
+        read_folder(root, val_share=0.2, class_names=["x", "y"])
     assert "no class 'z'" in str(caught.value)
     assert "its id 'a' is also that of" in str(caught.value)
 
 
 def test_an_absent_folder_file_or_share_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
-        read_folder(tmp_path / "no")
+        read_folder(tmp_path / "no", val_share=0.2)
     with pytest.raises(InputError, match=r"tags\.csv does not exist"):
-        read_folder(tmp_path)
+        read_folder(tmp_path, val_share=0.2)
     with pytest.raises(InputError, match="val_share is 1"):
         read_folder(tmp_path, val_share=1)
     (tmp_path / "tags.csv").write_bytes(b"\xff\xfe\x00bad")
     with pytest.raises(InputError, match=r"tags\.csv is not a CSV file"):
-        read_folder(tmp_path)
+        read_folder(tmp_path, val_share=0.2)

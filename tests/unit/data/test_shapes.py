@@ -6,10 +6,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 from scipy import ndimage
 
-from wsis_steps.data import shape_looks, shapes
-from wsis_steps.engine.errors import InputError
+from wsis_steps.data import shape_looks, shapes, voc_files
+from wsis_steps.data.settings import DataDrawShapes
+
+
+def drawn(size: int, train: int, val: int, seed: int) -> DataDrawShapes:
+    return DataDrawShapes(image_size=size, train=train, val=val, seed=seed)
 
 
 def _pictures(count: int, difficulty: float = 1.0, size: int = 96):
@@ -119,10 +124,10 @@ def test_occluders_win():
 
 
 def test_the_same_settings_give_the_same_files_whoever_draws(tmp_path):
-    shapes.draw_voc_tree(tmp_path / "a", 48, 3, 2, seed=5)
+    shapes.draw_voc_tree(tmp_path / "a", drawn(48, 3, 2, 5))
     with ThreadPoolExecutor(2) as pool:
-        shapes.draw_voc_tree(tmp_path / "b", 48, 3, 2, seed=5, mapper=pool.map)
-    shapes.draw_voc_tree(tmp_path / "c", 48, 3, 2, seed=6)
+        shapes.draw_voc_tree(tmp_path / "b", drawn(48, 3, 2, 5), mapper=pool.map)
+    shapes.draw_voc_tree(tmp_path / "c", drawn(48, 3, 2, 6))
     files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file())
     assert len(files) == 5 * 4 + 3
     for file in files:
@@ -134,8 +139,8 @@ def test_the_same_settings_give_the_same_files_whoever_draws(tmp_path):
 
 
 def test_more_images_keep_the_earlier_ones(tmp_path):
-    shapes.draw_voc_tree(tmp_path / "a", 48, 2, 1)
-    shapes.draw_voc_tree(tmp_path / "b", 48, 4, 1)
+    shapes.draw_voc_tree(tmp_path / "a", drawn(48, 2, 1, 0))
+    shapes.draw_voc_tree(tmp_path / "b", drawn(48, 4, 1, 0))
     for name in ("train_00001", "val_00000"):
         for folder, suffix in (("JPEGImages", "jpg"), ("SegmentationObject", "png")):
             file = f"{folder}/{name}.{suffix}"
@@ -143,7 +148,7 @@ def test_more_images_keep_the_earlier_ones(tmp_path):
 
 
 def test_annotations_give_the_boxes_of_the_masks_one_based(tmp_path):
-    shapes.draw_voc_tree(tmp_path, 64, 1, 1, seed=2)
+    shapes.draw_voc_tree(tmp_path, drawn(64, 1, 1, 2))
     ids = np.array(Image.open(tmp_path / "SegmentationObject/train_00000.png"))
     objects = ElementTree.parse(tmp_path / "Annotations/train_00000.xml").findall("object")
     assert len(objects) == ids.max()
@@ -154,21 +159,19 @@ def test_annotations_give_the_boxes_of_the_masks_one_based(tmp_path):
 
 
 def test_the_palette_is_that_of_voc():
-    colors = np.array(shapes.palette()).reshape(256, 3)
-    assert colors[[0, 1, 2, 15, 20, 255]].tolist() == [
+    colors = np.array(voc_files.palette()).reshape(256, 3)
+    assert colors[[0, 1, 2, 8, 15, 20, 255]].tolist() == [
         [0, 0, 0],
         [128, 0, 0],
         [0, 128, 0],
+        [64, 0, 0],
         [192, 128, 128],
         [0, 64, 128],
         [224, 224, 192],
     ]
 
 
-@pytest.mark.parametrize(
-    "settings", [{"size": 8}, {"train_images": 0}, {"val_images": 0}, {"seed": -1}, {"difficulty": -1}]
-)
-def test_settings_that_draw_nothing_are_refused_in_a_sentence(tmp_path, settings):
-    with pytest.raises(InputError, match=next(iter(settings))):
-        shapes.draw_voc_tree(tmp_path, **settings)
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("wrong", [{"image_size": 8}, {"train": 0}, {"val": 0}, {"seed": -1}, {"difficulty": -1}])
+def test_settings_that_draw_nothing_are_refused(wrong):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        DataDrawShapes(**wrong)

@@ -12,6 +12,7 @@ from pycocotools import mask as rle_codec
 from scipy.io import savemat
 from voc_trees import annotation, plain_tree, read_plain, save_map
 
+from wsis_steps.data.settings import DataDrawShapes
 from wsis_steps.data.shapes import draw_image, draw_voc_tree
 from wsis_steps.data.voc import VOC_CLASSES, read_voc
 from wsis_steps.data.voc_masks import read_png_masks
@@ -23,7 +24,7 @@ needs_photos = pytest.mark.skipif(not (SHARED / "photos").is_dir(), reason="the 
 
 @pytest.fixture
 def tree(tmp_path):
-    draw_voc_tree(tmp_path, 48, 6, 3, seed=3)
+    draw_voc_tree(tmp_path, DataDrawShapes(image_size=48, train=6, val=3, seed=3))
     return tmp_path
 
 
@@ -31,7 +32,7 @@ def test_drawn_shapes_come_back_as_the_masks_that_were_drawn(tree):
     data = read_voc(tree, "train", "val")
     assert [r.split for r in data.records] == ["train"] * 6 + ["val"] * 3
     for index, record in enumerate(data.records[:6]):
-        _, instance_map, semantic_map = draw_image(np.random.default_rng([3, 0, index]), 48)
+        _, instance_map, semantic_map = draw_image(np.random.default_rng([3, 0, index]), 48, difficulty=1)
         truth = data.truth(record)
         assert truth.ignore is None
         assert not truth.crowd.any()

@@ -6,6 +6,7 @@ from PIL import Image
 from scipy.io import savemat
 from voc_trees import annotation, first_id, plain_tree, read_plain, save_map
 
+from wsis_steps.data.settings import DataDrawShapes
 from wsis_steps.data.shapes import draw_voc_tree
 from wsis_steps.data.voc import read_objects, read_voc
 from wsis_steps.data.voc_masks import read_sbd_masks
@@ -14,7 +15,7 @@ from wsis_steps.engine.errors import InputError
 
 @pytest.fixture
 def tree(tmp_path):
-    draw_voc_tree(tmp_path, 48, 6, 3, seed=3)
+    draw_voc_tree(tmp_path, DataDrawShapes(image_size=48, train=6, val=3, seed=3))
     return tmp_path
 
 

@@ -80,7 +80,7 @@ def slow_ap(predictions, truths, category, shape, threshold, matching):
 def test_as_nested_loops(seed, matching, shape):
     predictions, truths = random_set(seed, classes=3, crowd=0.1)
     thresholds = (0.1, 0.25, 0.5, 0.7)
-    found = average_precision(overlap_table(predictions, truths, 3), shape, thresholds, matching)
+    found = average_precision(overlap_table(predictions, truths, 3, "keep"), shape, thresholds, matching)
     wanted = [
         [slow_ap(predictions, truths, category, shape, threshold, matching) for category in range(3)]
         for threshold in thresholds
@@ -94,7 +94,7 @@ def test_as_nested_loops(seed, matching, shape):
 )
 def test_as_nested_loops_on_any_rectangles(images, matching):
     predictions, truths = map(list, zip(*images, strict=True))
-    found = average_precision(overlap_table(predictions, truths, 2), "mask", (0.25, 0.5), matching)
+    found = average_precision(overlap_table(predictions, truths, 2, "keep"), "mask", (0.25, 0.5), matching)
     wanted = [
         [slow_ap(predictions, truths, category, "mask", threshold, matching) for category in range(2)]
         for threshold in (0.25, 0.5)
@@ -124,21 +124,23 @@ def test_uncovered_matching_as_pycocotools():
         evaluation.evaluate()
         evaluation.accumulate()
     wanted = evaluation.eval["precision"][:, :, 0, 0, -1].mean(axis=1)
-    found = average_precision(overlap_table(predictions, truths, 1), "mask", (0.25, 0.5, 0.7), matching="uncovered")
+    found = average_precision(
+        overlap_table(predictions, truths, 1, "keep"), "mask", (0.25, 0.5, 0.7), matching="uncovered"
+    )
     assert 0 < wanted[2] < wanted[0] < 1
     np.testing.assert_allclose(found[:, 0], wanted, atol=1e-9)
 
 
 def test_perfect_predictions_score_one():
     _, truths = random_set(0, classes=3)
-    for scores in mask_ap(overlap_table(truths, truths, 3)).values():
+    for scores in mask_ap(overlap_table(truths, truths, 3, "keep"), "argmax").values():
         np.testing.assert_array_equal(scores, 1.0)
 
 
 def test_metrics_go_by_their_names():
     truth = instances([rectangle(0, 0, 10, 1)], [0])
     prediction = instances([rectangle(0, 0, 7, 1)], [0])
-    scores = mask_ap(overlap_table([prediction], [truth], 1))
+    scores = mask_ap(overlap_table([prediction], [truth], 1, "keep"), "argmax")
     assert {name: values[0] for name, values in scores.items()} == {
         "mask_ap25": 1.0,
         "mask_ap50": 1.0,
@@ -151,14 +153,14 @@ def test_metrics_go_by_their_names():
 def test_duplicates_are_false_positives():
     truth = instances([ONE, TWO], [0, 0])
     prediction = instances([ONE, ONE, TWO], [0, 0, 0], [0.9, 0.8, 0.7])
-    scores = average_precision(overlap_table([prediction], [truth], 1), "mask", (0.5,))
+    scores = average_precision(overlap_table([prediction], [truth], 1, "keep"), "mask", (0.5,), "argmax")
     assert scores[0, 0] == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_only_uncovered_matching_allows_a_second_choice():
     truth = instances([ONE, TWO], [0, 0])
     between = rectangle(1, 0, 6, 4)  # IoU 1/2 with ONE, 2/7 with TWO
-    table = overlap_table([instances([ONE, between], [0, 0], [0.9, 0.8])], [truth], 1)
+    table = overlap_table([instances([ONE, between], [0, 0], [0.9, 0.8])], [truth], 1, "keep")
     assert average_precision(table, "mask", (0.25,), "argmax")[0, 0] == 0.5
     assert average_precision(table, "mask", (0.25,), "uncovered")[0, 0] == 1.0
 
@@ -166,30 +168,32 @@ def test_only_uncovered_matching_allows_a_second_choice():
 def test_dropping_void_changes_the_score():
     truth = instances([ONE], [0], ignore=rectangle(4, 0, 6, 4))
     prediction = instances([rectangle(0, 0, 6, 4)], [0])
-    scores = [mask_ap(overlap_table([prediction], [truth], 1, void))["mask_ap75"][0] for void in ("keep", "drop")]
+    scores = [
+        mask_ap(overlap_table([prediction], [truth], 1, void), "argmax")["mask_ap75"][0] for void in ("keep", "drop")
+    ]
     assert scores == [0.0, 1.0]
 
 
 def test_classes_without_truth_are_undefined_and_missed_classes_score_nothing():
     truth, prediction = instances([ONE, TWO], [0, 1]), instances([ONE, TWO], [0, 2])
-    scores = mask_ap(overlap_table([prediction], [truth], 4))["mask_ap50"]
+    scores = mask_ap(overlap_table([prediction], [truth], 4, "keep"), "argmax")["mask_ap50"]
     np.testing.assert_array_equal(scores, [1.0, 0.0, np.nan, np.nan])
     assert class_mean(scores) == 0.5
 
 
 def test_a_prediction_in_another_image_finds_nothing():
     empty, one = instances([], []), instances([ONE], [0])
-    table = overlap_table([empty, one], [one, empty], 1)
-    assert mask_ap(table)["mask_ap25"][0] == 0
+    table = overlap_table([empty, one], [one, empty], 1, "keep")
+    assert mask_ap(table, "argmax")["mask_ap25"][0] == 0
     assert corloc(table)[0] == 0
 
 
 def test_ties_keep_the_order_of_the_file():
     truth = instances([ONE], [0])
-    table = overlap_table([instances([ONE, TWO], [0, 0])], [truth], 1)
-    swapped = overlap_table([instances([TWO, ONE], [0, 0])], [truth], 1)
-    assert mask_ap(table)["mask_ap50"][0] == 1.0
-    assert mask_ap(swapped)["mask_ap50"][0] == 0.5
+    table = overlap_table([instances([ONE, TWO], [0, 0])], [truth], 1, "keep")
+    swapped = overlap_table([instances([TWO, ONE], [0, 0])], [truth], 1, "keep")
+    assert mask_ap(table, "argmax")["mask_ap50"][0] == 1.0
+    assert mask_ap(swapped, "argmax")["mask_ap50"][0] == 0.5
 
 
 @given(st.lists(st.tuples(rectangles(), rectangles()), min_size=1, max_size=3))
@@ -197,7 +201,7 @@ def test_only_the_order_of_scores_matters(images):
     predictions, truths = map(list, zip(*images, strict=True))
     moved = [dataclasses.replace(p, scores=(p.scores**3 / 4).astype(np.float32)) for p in predictions]
     for matching in ("argmax", "uncovered"):
-        before, after = (mask_ap(overlap_table(p, truths, 2), matching) for p in (predictions, moved))
+        before, after = (mask_ap(overlap_table(p, truths, 2, "keep"), matching) for p in (predictions, moved))
         for name in before:
             np.testing.assert_array_equal(before[name], after[name])
 
@@ -206,7 +210,7 @@ def test_only_the_order_of_scores_matters(images):
 def test_a_false_positive_of_low_score_never_helps(prediction, truth, matching):
     masks, nothing = decode(prediction), np.zeros_like(ONE)
     worse = instances([*masks, nothing, nothing], [*prediction.categories, 0, 1], [*prediction.scores, 0.01, 0.01])
-    before, after = (mask_ap(overlap_table([p], [truth], 2), matching) for p in (prediction, worse))
+    before, after = (mask_ap(overlap_table([p], [truth], 2, "keep"), matching) for p in (prediction, worse))
     for name in before:
         np.testing.assert_array_equal(before[name], after[name])
 
@@ -215,7 +219,7 @@ def test_a_false_positive_of_low_score_never_helps(prediction, truth, matching):
 def test_a_false_positive_of_top_score_never_helps(prediction, truth, matching):
     masks, nothing = decode(prediction), np.zeros_like(ONE)
     worse = instances([*masks, nothing, nothing], [*prediction.categories, 0, 1], [*prediction.scores, 2, 2])
-    before, after = (mask_ap(overlap_table([p], [truth], 2), matching) for p in (prediction, worse))
+    before, after = (mask_ap(overlap_table([p], [truth], 2, "keep"), matching) for p in (prediction, worse))
     for name in before:
         defined = ~np.isnan(before[name])
         assert (after[name][defined] <= before[name][defined] + 1e-12).all()
@@ -228,8 +232,16 @@ def test_boxes_need_more_than_half():
     truth = instances([rectangle(0, 0, 8, 4)], [0])
     half, more = instances([rectangle(0, 0, 4, 4)], [0]), instances([rectangle(0, 0, 5, 4)], [0])
     assert ABOVE_HALF > 0.5
-    assert box_ap50(overlap_table([half], [truth], 1))[0] == corloc(overlap_table([half], [truth], 1))[0] == 0
-    assert box_ap50(overlap_table([more], [truth], 1))[0] == corloc(overlap_table([more], [truth], 1))[0] == 1
+    assert (
+        box_ap50(overlap_table([half], [truth], 1, "keep"))[0]
+        == corloc(overlap_table([half], [truth], 1, "keep"))[0]
+        == 0
+    )
+    assert (
+        box_ap50(overlap_table([more], [truth], 1, "keep"))[0]
+        == corloc(overlap_table([more], [truth], 1, "keep"))[0]
+        == 1
+    )
 
 
 def slow_corloc(predictions, truths, category):
@@ -249,7 +261,7 @@ def slow_corloc(predictions, truths, category):
 @pytest.mark.parametrize("seed", range(6))
 def test_corloc_as_nested_loops(seed):
     predictions, truths = random_set(seed, images=12, classes=4)
-    found = corloc(overlap_table(predictions, truths, 5))
+    found = corloc(overlap_table(predictions, truths, 5, "keep"))
     np.testing.assert_allclose(found, [slow_corloc(predictions, truths, category) for category in range(5)])
     assert np.nanmax(found) > np.nanmin(found)
 
@@ -262,4 +274,4 @@ def test_corloc_judges_the_top_box_alone():
         instances([ONE, TWO], [0, 1], [0.1, 0.9]),
         instances([], []),
     ]
-    np.testing.assert_array_equal(corloc(overlap_table(predictions, [truth] * 4, 2)), [0.5, np.nan])
+    np.testing.assert_array_equal(corloc(overlap_table(predictions, [truth] * 4, 2, "keep")), [0.5, np.nan])

@@ -63,7 +63,7 @@ def test_as_pycocotools(seed, crowd, void):
 def test_equal_scores_and_overlaps_are_told_apart_as_pycocotools_does(pairs):
     predictions, truths = zip(*pairs, strict=True)
     assume(any(prediction.rles for prediction in predictions))  # pycocotools wants one
-    found, wanted = coco_ap(overlap_table(predictions, truths, 2)), reference(predictions, truths, 2)
+    found, wanted = coco_ap(overlap_table(predictions, truths, 2, "keep")), reference(predictions, truths, 2)
     for name, values in wanted.items():
         np.testing.assert_allclose(found[name], values, atol=1e-9, err_msg=name)
 
@@ -74,7 +74,7 @@ def test_of_truths_that_it_overlaps_alike_a_prediction_takes_the_one_that_pycoco
     truth = instances([left, right], [0, 0])
     second = (left, right)[wanted]  # finds its own truth only where the first has taken the other
     prediction = instances([between, second], [0, 0], [0.9, 0.8])
-    found = coco_ap(overlap_table([prediction], [truth], 1))
+    found = coco_ap(overlap_table([prediction], [truth], 1, "keep"))
     assert found["coco_ap"][0] == pytest.approx(reference([prediction], [truth], 1)["coco_ap"][0], abs=1e-9)
 
 
@@ -83,36 +83,36 @@ def test_of_an_image_and_class_the_best_hundred_count():
     shifts = [rectangle(k % 3, 0, 8, 4 + k % 5) for k in range(240)]
     predictions = [instances(shifts, rng.integers(0, 2, 240), rng.permutation(240) / 240) for _ in range(3)]
     truths = [instances([rectangle(0, 0, 8, 6), rectangle(8, 0, 12, 9)], [0, 1])] * 3
-    found, wanted = coco_ap(overlap_table(predictions, truths, 2)), reference(predictions, truths, 2)
+    found, wanted = coco_ap(overlap_table(predictions, truths, 2, "keep")), reference(predictions, truths, 2)
     for name, values in wanted.items():
         np.testing.assert_allclose(found[name], values, atol=1e-9, err_msg=name)
 
 
 def test_perfect_predictions_score_one():
     _, truths = random_set(1)
-    for values in coco_ap(overlap_table(truths, truths, 3)).values():
+    for values in coco_ap(overlap_table(truths, truths, 3, "keep")).values():
         np.testing.assert_allclose(values, 1.0)
 
 
 def test_predictions_inside_a_crowd_count_neither_way():
     truth = instances([ONE, np.logical_or(TWO, THREE)], [0, 0], crowd=[False, True])
     in_crowd, outside = instances([TWO, THREE, ONE], [0] * 3, [0.9, 0.8, 0.7]), rectangle(0, 8, 4, 12)
-    assert coco_ap(overlap_table([in_crowd], [truth], 1))["coco_ap50"][0] == pytest.approx(1.0)
+    assert coco_ap(overlap_table([in_crowd], [truth], 1, "keep"))["coco_ap50"][0] == pytest.approx(1.0)
     wrong = instances([outside, ONE], [0, 0], [0.9, 0.7])
-    assert coco_ap(overlap_table([wrong], [truth], 1))["coco_ap50"][0] == pytest.approx(0.5)
+    assert coco_ap(overlap_table([wrong], [truth], 1, "keep"))["coco_ap50"][0] == pytest.approx(0.5)
 
 
 def test_classes_without_truth_are_undefined_and_missed_classes_score_nothing():
-    scores = coco_ap(overlap_table([instances([ONE, TWO], [0, 2])], [instances([ONE, TWO], [0, 1])], 3))
+    scores = coco_ap(overlap_table([instances([ONE, TWO], [0, 2])], [instances([ONE, TWO], [0, 1])], 3, "keep"))
     for values in scores.values():
         np.testing.assert_allclose(values, [1.0, 0.0, np.nan])
 
 
 def test_no_predictions_at_all_score_nothing():
     empty = instances([], [])
-    assert coco_ap(overlap_table([empty, empty], [instances([ONE], [0]), empty], 1))["coco_ap"][0] == 0
+    assert coco_ap(overlap_table([empty, empty], [instances([ONE], [0]), empty], 1, "keep"))["coco_ap"][0] == 0
 
 
 def test_no_truth_at_all_is_undefined():
     empty = instances([], [])
-    assert np.isnan(coco_ap(overlap_table([instances([ONE], [0]), empty], [empty, empty], 2))["coco_ap"]).all()
+    assert np.isnan(coco_ap(overlap_table([instances([ONE], [0]), empty], [empty, empty], 2, "keep"))["coco_ap"]).all()

@@ -11,12 +11,12 @@ ONE, TWO, THREE = rectangle(0, 0, 4, 4), rectangle(4, 0, 8, 4), rectangle(8, 0, 
 
 
 def scores_of(label, truth, class_count=2):
-    return label_scores(overlap_table([label], [truth], class_count))
+    return label_scores(overlap_table([label], [truth], class_count, "keep"), "argmax")
 
 
 def test_perfect_labels():
     _, truths = random_set(4)
-    scores = label_scores(overlap_table(truths, truths, 3))
+    scores = label_scores(overlap_table(truths, truths, 3, "keep"), "argmax")
     count = sum(map(len, truths))
     assert scores.pop("instances") == scores.pop("truths") == count
     assert set(scores.values()) == {1.0}
@@ -40,7 +40,7 @@ def test_doubled_and_misplaced_labels_cost_precision():
 
 def test_found_truths_as_counted_with_arrays():
     labels, truths = random_set(7, images=10)
-    scores = label_scores(overlap_table(labels, truths, 3))
+    scores = label_scores(overlap_table(labels, truths, 3, "keep"), "argmax")
     found = {0.5: 0, 0.75: 0}
     overlaps = []
     for label, truth in zip(labels, truths, strict=True):
@@ -70,7 +70,7 @@ def test_loose_labels_do_not_lower_the_overlap_of_the_others():
 
 def test_matching_is_passed_on():
     between = rectangle(0, 0, 8, 4)  # IoU 1/2 with ONE and with TWO
-    table = overlap_table([instances([ONE, between], [0, 0], [0.9, 0.8])], [instances([ONE, TWO], [0, 0])], 1)
+    table = overlap_table([instances([ONE, between], [0, 0], [0.9, 0.8])], [instances([ONE, TWO], [0, 0])], 1, "keep")
     for matching, share in (("argmax", 0.5), ("uncovered", 1.0)):
         scores = label_scores(table, matching)
         assert scores["recall50"] == scores["precision50"] == scores["mask_ap50"] == share

@@ -84,7 +84,7 @@ def test_boxes_as_torchvision():
 def test_masks_of_two_sizes_are_refused():
     small, large = instances([rectangle(0, 0, 2, 2)], [0]), instances([np.ones((30, 40), bool)], [0])
     with pytest.raises(InputError, match="image 1: .*12x16 and 30x40"):
-        overlap_table([small, small], [small, large], class_count=1)
+        overlap_table([small, small], [small, large], class_count=1, void="keep")
 
 
 def test_void_of_another_size_is_refused_where_it_counts():
@@ -97,7 +97,7 @@ def test_void_of_another_size_is_refused_where_it_counts():
 
 def test_table_lists_the_pairs_of_every_image():
     predictions, truths = random_set(3)
-    table = overlap_table(iter(predictions), iter(truths), class_count=3)
+    table = overlap_table(iter(predictions), iter(truths), class_count=3, void="keep")
     dense = np.zeros((len(table.prediction_scores), len(table.truth_categories)))
     dense[table.pair_predictions, table.pair_truths] = table.pair_masks
     row = column = 0
@@ -116,7 +116,7 @@ def test_table_lists_the_pairs_of_every_image():
 def test_crowds_are_left_out():
     masks = [rectangle(0, 0, 4, 4), rectangle(4, 4, 8, 8), rectangle(8, 8, 12, 12)]
     truth = instances(masks, [0, 1, 2], crowd=[False, True, False])
-    table = overlap_table([instances(masks, [0, 1, 2])], [truth], class_count=3)
+    table = overlap_table([instances(masks, [0, 1, 2])], [truth], class_count=3, void="keep")
     assert table.truth_categories.tolist() == [0, 2]
     assert table.pair_predictions.tolist() == [0, 2]
     assert table.pair_truths.tolist() == [0, 1]
@@ -125,17 +125,17 @@ def test_crowds_are_left_out():
 def test_lists_of_unequal_length_are_refused():
     one = instances([], [])
     with pytest.raises(ValueError, match="longer|shorter"):
-        overlap_table([one, one], [one], class_count=1)
+        overlap_table([one, one], [one], class_count=1, void="keep")
 
 
 @pytest.mark.parametrize("category", [-1, 2])
 def test_unknown_categories_are_refused(category):
     one = instances([rectangle(0, 0, 2, 2)], [category])
     with pytest.raises(InputError, match=f"category {category} of the truths"):
-        overlap_table([instances([], [])], [one], class_count=2)
+        overlap_table([instances([], [])], [one], class_count=2, void="keep")
 
 
 def test_no_images_make_an_empty_table():
-    table = overlap_table([], [], class_count=2)
+    table = overlap_table([], [], class_count=2, void="keep")
     assert len(table.prediction_scores) == len(table.truth_categories) == len(table.pair_masks) == 0
     assert table.pair_truths.dtype == np.int32

@@ -18,6 +18,11 @@ BACKGROUND, OBJECT = 0.4, 0.2
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+def prior_of(logits, tags, valid=None, **options) -> torch.Tensor:
+    quotas = {"background_quota": BACKGROUND, "object_quota": OBJECT, "method": "bisection"}
+    return adaptive_prior(logits, tags, valid, **{**quotas, **options})
+
+
 def from_differences(differences: np.ndarray) -> torch.Tensor:
     """Logits (1, 2, side, side) with the given log p(object) - log p(background), float64."""
     side = math.isqrt(differences.size)
@@ -32,7 +37,7 @@ def normal_scores(mean: float, std: float) -> np.ndarray:
 
 def object_beta(logits: torch.Tensor, **options) -> np.ndarray:
     """Prior of the only class, of each image."""
-    return adaptive_prior(logits, torch.ones(len(logits), 1), **options)[:, 1].exp().numpy()
+    return prior_of(logits, torch.ones(len(logits), 1), **options)[:, 1].exp().numpy()
 
 
 def draw(seed: int, classes: int, side: int = 8, images: int = 3, spread: float = 3.0):
@@ -60,7 +65,7 @@ def shares(labels: torch.Tensor, valid: torch.Tensor | None = None) -> np.ndarra
 
 
 def estimate(logits, tags, valid=None, **options) -> torch.Tensor:
-    return estimate_pixel_labels(logits, adaptive_prior(logits, tags, valid, **options))
+    return estimate_pixel_labels(logits, prior_of(logits, tags, valid, **options))
 
 
 def offsets_of(log_prior: torch.Tensor) -> np.ndarray:
@@ -81,7 +86,7 @@ def test_one_class_is_the_root_nearest_to_an_even_prior(mean, std, dtype):
         brentq(lambda b, share=share: expit(differences + b).mean() - share, -200, 200, xtol=1e-12)
         for share in (OBJECT, 1 - BACKGROUND)
     )
-    found = adaptive_prior(from_differences(differences).to(dtype), torch.ones(1, 1))[0]
+    found = prior_of(from_differences(differences).to(dtype), torch.ones(1, 1))[0]
     assert float(found[1] - found[0]) == pytest.approx(
         min(max(0, low), high), abs=2e-5 if dtype.itemsize == 4 else 1e-6
     )
@@ -129,7 +134,7 @@ def test_grid_is_the_papers_search(mean, std):
 @given(SEEDS, st.sampled_from([0.5, 3, 20]), st.sampled_from([1e-3, 0.1, 2]))
 def test_every_other_prior_is_less_even_or_misses_a_quota(seed, spread, change):
     logits, _, _ = draw(seed, 1, spread=spread, images=1)
-    found = adaptive_prior(logits, torch.ones(1, 1))[0].double()
+    found = prior_of(logits, torch.ones(1, 1))[0].double()
     differences = (logits[0, 1] - logits[0, 0]).double().numpy()
     offset = float(found[1] - found[0])
     for moved in (offset - change, offset + change):
@@ -167,7 +172,7 @@ def raise_class_by_class(maps: np.ndarray, quotas: np.ndarray) -> np.ndarray:
 def test_equals_raising_class_by_class(classes):
     logits, _, _ = draw(classes, classes, side=6, images=2, spread=1.0)
     tags = torch.ones(2, classes)
-    found = offsets_of(adaptive_prior(logits, tags))
+    found = offsets_of(prior_of(logits, tags))
     for image in range(2):
         maps = logits[image].flatten(1).double().numpy()
         expected = raise_class_by_class(maps, scaled_quotas(tags)[image])
@@ -179,7 +184,7 @@ def test_equals_raising_class_by_class(classes):
 def test_quotas_hold_and_no_class_is_raised_without_need(seed, classes, spread, masked):
     logits, tags, valid = draw(seed, classes, spread=spread, images=9)
     valid = valid if masked else None
-    prior = adaptive_prior(logits, tags, valid)
+    prior = prior_of(logits, tags, valid)
     labels = estimate_pixel_labels(logits, prior)
     present = torch.cat([torch.ones(len(tags), 1, dtype=torch.bool), tags], dim=1)
     assert not labels[~present].any() and prior[~present].isneginf().all()
@@ -209,7 +214,7 @@ def test_a_class_that_was_raised_too_far_comes_back(seed, classes, spread, toler
     rng = np.random.default_rng(seed)
     maps = rng.normal(0, 1, (100, 1 + classes, 8, 8)) + rng.normal(0, 1, (100, 1 + classes, 1, 1))
     logits, tags = torch.from_numpy(spread * maps).float(), torch.from_numpy(rng.random((100, classes)) < 0.6)
-    prior = adaptive_prior(logits, tags)
+    prior = prior_of(logits, tags)
     found, quotas = shares(estimate_pixel_labels(logits, prior)), scaled_quotas(tags)
     assert (found >= quotas - tolerance).all()
     raised = (offsets_of(prior) > 1e-3) & tags.any(dim=1).numpy()[:, None]
@@ -251,9 +256,9 @@ def test_images_of_a_batch_do_not_influence_each_other(seed, method):
 def test_grid_leaves_images_of_other_than_one_tag_to_the_bisection():
     logits, _, _ = draw(0, 3, images=4)
     tags = torch.tensor([[0, 1, 0], [1, 1, 0], [0, 0, 0], [1, 1, 1]])
-    bisection, grid = (adaptive_prior(logits, tags, method=method, grid_size=9) for method in ("bisection", "grid"))
+    bisection, grid = (prior_of(logits, tags, method=method, grid_size=9) for method in ("bisection", "grid"))
     torch.testing.assert_close(bisection[1:], grid[1:])
-    alone = adaptive_prior(logits[:1, [0, 2]], torch.ones(1, 1), method="grid", grid_size=9)
+    alone = prior_of(logits[:1, [0, 2]], torch.ones(1, 1), method="grid", grid_size=9)
     torch.testing.assert_close(grid[:1, [0, 2]], alone)
     tenths = float(grid[0, 2].exp() * 10)
     assert tenths == pytest.approx(round(tenths), abs=1e-5) and not torch.allclose(grid[0], bisection[0])
@@ -263,7 +268,7 @@ def test_none_is_an_even_prior_and_so_are_quotas_of_zero():
     logits, tags, _ = draw(0, 4)
     tags[0] = torch.tensor([True, False, True, True])
     for options in ({"method": "none"}, {"background_quota": 0, "object_quota": 0}):
-        prior = adaptive_prior(logits, tags, **options)
+        prior = prior_of(logits, tags, **options)
         np.testing.assert_allclose(prior[0].exp(), [0.25, 0.25, 0, 0.25, 0.25])
 
 
@@ -285,8 +290,8 @@ def test_padding_changes_nothing():
     valid = torch.zeros(3, 10, 11, dtype=torch.bool)
     valid[:, :8, :8] = True
     for method in ("bisection", "grid"):
-        expected = adaptive_prior(logits, tags, method=method)
-        torch.testing.assert_close(adaptive_prior(padded, tags, valid, method=method), expected, atol=1e-5, rtol=1e-5)
+        expected = prior_of(logits, tags, method=method)
+        torch.testing.assert_close(prior_of(padded, tags, valid, method=method), expected, atol=1e-5, rtol=1e-5)
     padded = padded.nan_to_num(50).requires_grad_()
     labels, plain = (estimate_pixel_labels(maps, expected) for maps in (padded, logits))
     loss = pixel_label_loss(padded, labels, valid)
@@ -318,7 +323,7 @@ def test_half_precision_is_computed_in_single_precision(dtype):
     logits, tags, valid = draw(2, 3)
     half = logits.to(dtype)
     with torch.autocast("cpu", dtype):
-        prior = adaptive_prior(half, tags, valid)
+        prior = prior_of(half, tags, valid)
         labels = estimate_pixel_labels(half, prior)
         loss = pixel_label_loss(half, labels, valid)
     exact = estimate(half.float(), tags, valid)
@@ -341,7 +346,7 @@ def test_waits_for_no_value_of_the_device(method):
     logits = torch.empty(2, 6, 4, 4, device="meta", requires_grad=True)
     tags = torch.empty(2, 5, device="meta")
     valid = torch.empty(2, 4, 4, dtype=torch.bool, device="meta")
-    prior = adaptive_prior(logits, tags, valid, method=method, grid_size=9, most_tags=1)
+    prior = prior_of(logits, tags, valid, method=method, grid_size=9, most_tags=1)
     assert prior.shape == (2, 6)
     labels = estimate_pixel_labels(logits, prior)
     assert labels.shape == logits.shape and pixel_label_loss(logits, labels, valid).shape == ()
@@ -353,7 +358,7 @@ def test_waits_for_no_value_of_the_device(method):
 @pytest.mark.parametrize("masked", [True, False])
 def test_loss_is_the_mean_of_cross_entropies(masked):
     logits, tags, valid = draw(6, 3, side=4)
-    prior = adaptive_prior(logits, tags, valid if masked else None)
+    prior = prior_of(logits, tags, valid if masked else None)
     losses = []
     for b, y, x in np.ndindex(3, 4, 4):
         if masked and not valid[b, y, x]:
@@ -401,5 +406,5 @@ def test_following_the_gradient_fills_the_quotas():
 def test_bad_input_is_refused(options, said):
     arguments = {"logits": torch.zeros(2, 3, 4, 4), "tags": torch.ones(2, 2)} | options
     with pytest.raises(InputError) as error:
-        adaptive_prior(**arguments)
+        prior_of(**arguments)
     assert said in str(error.value)

@@ -53,7 +53,7 @@ def test_sizes_that_do_not_divide_are_filled_up_with_the_mean_color(name):
 
 def test_the_papers_network_joins_conv5_3_conv4_3_and_conv3_3():
     torch.manual_seed(0)
-    made = SemanticNetwork(build_backbone("vgg16"), 20).eval()
+    made = SemanticNetwork(build_backbone("vgg16"), 20, LearningToSegmentTrain()).eval()
     seen = []
     for skip in made.skips:
         skip.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -74,7 +74,7 @@ def test_the_papers_network_joins_conv5_3_conv4_3_and_conv3_3():
 
 
 def test_default_widths_are_those_of_the_documented_network():
-    made = SemanticNetwork(build_backbone("vgg16"), 20)
+    made = SemanticNetwork(build_backbone("vgg16"), 20, LearningToSegmentTrain())
     layers = [m for part in (made.skips, made.steps, made.head) for m in part.modules() if isinstance(m, nn.Conv2d)]
     assert [(m.in_channels, m.out_channels, m.kernel_size[0]) for m in layers] == [
         *((512, 128, 1), (512, 128, 1), (256, 128, 1)),
@@ -92,7 +92,7 @@ def test_every_level_from_stride_4_on_has_a_step(name, steps):
 
 def test_the_small_network_is_small():
     decoder, backbone = (
-        sum(p.numel() for p in group["params"]) for group in reversed(network("small").parameter_groups(1))
+        sum(p.numel() for p in group["params"]) for group in reversed(network("small").parameter_groups(1, 10))
     )
     assert decoder < backbone / 2
 
@@ -186,7 +186,7 @@ def test_maps_of_the_decoder_are_normalized_after_their_relu():
 
 def test_new_convolutions_start_from_hes_distribution():
     torch.manual_seed(0)
-    made = SemanticNetwork(build_backbone("small"), 20)
+    made = SemanticNetwork(build_backbone("small"), 20, LearningToSegmentTrain())
     new = [m for part in (made.skips, made.steps) for m in part.modules() if isinstance(m, nn.Conv2d)]
     for layer, gain in [*((layer, 2) for layer in new), (made.head, 1)]:
         std = math.sqrt(gain / (layer.in_channels * layer.kernel_size[0] ** 2))

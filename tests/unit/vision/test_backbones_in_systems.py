@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from wsis_steps.annotation_consistency.network import ConditionalNetwork
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise
 from wsis_steps.bestie.network import build_network
+from wsis_steps.bestie.settings import BestieTrain
 from wsis_steps.classifier.network import build_classifier
 from wsis_steps.classifier.settings import ClassifierTrain
 from wsis_steps.community_learning.network import CommunityNetwork
@@ -53,7 +54,7 @@ def test_classifier(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_bestie(name):
     torch.manual_seed(0)
-    network = build_network(name, CLASSES)
+    network = build_network(BestieTrain(backbone=name), CLASSES)
     outputs = network.train()(IMAGES)
     assert {maps.shape[2:] for maps in outputs.values()} == {(75, 101)}
     iterate(network, network.parameter_groups(0.1, 2), list(outputs.values()))

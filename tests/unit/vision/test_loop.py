@@ -82,7 +82,7 @@ def test_warm_up_multiplies_the_schedule():
 def test_optimizers_take_groups_with_rates_of_their_own(name, kind):
     one, two = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
     wanted = Training(optimizer=name, learning_rate=0.5, weight_decay=0.25)
-    optimizer = build_optimizer(wanted, [{"params": [one]}, {"params": [two], "lr": 5.0}], momentum=0.9)
+    optimizer = build_optimizer(wanted, [{"params": [one]}, {"params": [two], "lr": 5.0}])
     assert type(optimizer).__name__ == kind
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 5.0]
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.25}
@@ -120,7 +120,7 @@ def job(folder, work=True, **values):
 
 def run(made, cost=loss, iterations=ITERATIONS):
     model = network()
-    optimizer = build_optimizer(made.settings, [{"params": list(model.parameters())}], momentum=0.9)
+    optimizer = build_optimizer(made.settings, [{"params": list(model.parameters())}])
     train(made, model, optimizer, Noise(), cost, iterations, torch.device("cpu"))
     return model
 

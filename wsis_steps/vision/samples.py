@@ -1,0 +1,49 @@
+"""What a network trains on: a data set of pictures, and whether there is anything to learn from it."""
+
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.images import Pictures
+from wsis_steps.vision.settings import Training
+
+
+class Samples(Dataset):
+    """A sample of each of some images, drawn anew at each visit; classes derived from this one say what it is.
+
+    members: int64 (n,), the places in `images` of those that are learned from.
+    """
+
+    def __init__(self, images: Images, members: np.ndarray, settings: Training) -> None:
+        self.images, self.members, self.settings = images, members, settings
+        self.pictures = Pictures(images, members)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, key: tuple[int, int, int]) -> Any:
+        """The sample of (index, iteration, place in the batch); what is random in it depends on the seed and on the
+        last two alone."""
+        index, *place = key
+        rng = np.random.default_rng((self.settings.seed, *place))
+        return self.draw(index, self.pictures.read(self.members[index]), rng)
+
+    def draw(self, index: int, picture: np.ndarray, rng: np.random.Generator) -> Any:
+        """The sample of the picture uint8 RGB (h, w, 3) of the image `members[index]`."""
+        raise NotImplementedError
+
+
+def check_tags(images: Images, members: np.ndarray) -> None:
+    """Raises InputError where none of these images has a tag."""
+    if not images.tags[members].any():
+        raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
+
+
+def check_instances(labels: Instances) -> None:
+    """Raises InputError where the labels hold no instance."""
+    if not sum(map(len, labels)):
+        raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")
