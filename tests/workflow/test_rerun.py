@@ -71,6 +71,23 @@ EDITS = {
         ],
         set(),
     ),
+    "what the engine says and does, messages, log lines, annotations and names": (
+        [
+            ("engine/outcome.py", "No space left on the disk", "The disk is full"),
+            (
+                "engine/step.py",
+                "        started = time.monotonic()\n",
+                "        log.debug('')\n        started = time.time()\n",
+            ),
+            ("vision/masks.py", "its counts are not a compressed RLE", "no RLE"),
+            ("vision/loop.py", '    log.info("ended by a signal', '    log.warning("ended by a signal'),
+            ("bestie/label.py", "def label(i: int) -> tuple", "def label(i: object) -> tuple"),
+            ("bestie/label.py", "    without = counts", "    empty = counts"),
+            ("bestie/label.py", 'counts["images"], without, kinds', 'counts["images"], empty, kinds'),
+            ("plan/listing.py", '"""The document of', '"""What is listed by'),
+        ],
+        set(),
+    ),
 }
 
 

@@ -70,14 +70,14 @@ def label_proposals(boxes: Tensor, seeds: Seeds, settings: CommunityLearningTrai
     """Categories and weights of all proposals for a refinement head, y and w of equation 4 (appendix A.2.3).
 
     A proposal takes the category of its nearest seed where their IoU reaches `seed_overlap`, else it is background; its
-    weight is the nearest seed's score in both cases. Below an IoU of `ignore_below` with every seed it has weight 0
+    weight is the nearest seed's score in both cases. Below an IoU of `min_seed_overlap` with every seed it has weight 0
     (PCL's released code: 0.1; OICR's: 0). Without seeds all weights are 0.
     """
     overlaps, nearest = match(boxes, boxes[seeds.rows])
     if not len(seeds.rows):
         return Labels(nearest, overlaps)
     categories = torch.where(overlaps >= settings.seed_overlap, seeds.categories[nearest], 0)
-    return Labels(categories, torch.where(overlaps >= settings.ignore_below, seeds.scores[nearest], 0))
+    return Labels(categories, torch.where(overlaps >= settings.min_seed_overlap, seeds.scores[nearest], 0))
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ class CommunityLearningTrain(Training):
     """K of equation 6; paper 3."""
     seed_overlap: Fraction = 0.5
     """A proposal takes the class of its seed from this IoU on."""
-    ignore_below: Fraction = 0.0
+    min_seed_overlap: Fraction = 0.0
     """Proposals below this IoU with every seed teach nothing; OICR and paper 0, PCL 0.1."""
     foreground_nms: Fraction = 0.3
     """IoU of the suppression that leaves the foreground proposals."""

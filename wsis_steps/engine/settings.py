@@ -16,6 +16,7 @@ RENAMED = {  # keys of older versions, with what they are called now; `threshold
     "cluster_value": ("min_cluster_center",),
     "foreground_share": ("min_foreground_share",),
     "head_factor": ("head_lr_factor",),
+    "ignore_below": ("min_seed_overlap",),
     "kernel_normalisation": ("kernel_normalization",),
     "least_share": ("min_share",),
     "minimal_score": ("min_score",),

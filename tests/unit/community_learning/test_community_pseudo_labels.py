@@ -20,7 +20,7 @@ from wsis_steps.community_learning.settings import CommunityLearningTrain
 
 # a, a moved by 1 of 10, a moved by 4, b far away, b's half, one of its own
 SETTINGS = CommunityLearningTrain(
-    seed_overlap=0.5, ignore_below=0, foreground_nms=0.3, min_foreground_share=0.5, foreground_overlap=0.5,
+    seed_overlap=0.5, min_seed_overlap=0, foreground_nms=0.3, min_foreground_share=0.5, foreground_overlap=0.5,
     background_overlap=0.1, sampled_objects=32, sampled_background=32,
 )  # fmt: skip
 BOXES = torch.tensor(
@@ -74,7 +74,7 @@ def test_proposals_take_the_class_of_their_nearest_seed_and_its_score_as_weight(
     found = label_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), SETTINGS)
     assert found.categories.tolist() == [2, 2, 0, 5, 5, 0]
     assert found.weights.tolist() == pytest.approx([0.6, 0.6, 0.6, 0.3, 0.3, 0.6])
-    ignoring = label_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), CommunityLearningTrain(ignore_below=0.1))
+    ignoring = label_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), CommunityLearningTrain(min_seed_overlap=0.1))
     assert ignoring.weights.tolist() == pytest.approx([0.6, 0.6, 0.6, 0.3, 0.3, 0])
 
 

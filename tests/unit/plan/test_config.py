@@ -105,6 +105,7 @@ NOW_CALLED = [
     ("bestie_train", "head_factor", "head_lr_factor"),
     ("classifier_find_peaks", "threshold", "min_value"),
     ("classifier_train", "head_factor", "head_lr_factor"),
+    ("community_learning_train", "ignore_below", "min_seed_overlap"),
     ("community_learning_infer", "score_threshold", "min_score"),
     ("community_learning_train", "bias_factor", "bias_lr_factor"),
     ("community_learning_train", "foreground_share", "min_foreground_share"),
