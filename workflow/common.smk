@@ -58,7 +58,10 @@ def reads(step, name):
 
     def path(wildcards):
         number = int(wildcards.round) if hasattr(wildcards, "round") else None
-        found = RUNS.reads(wildcards.run, step, name, number)
+        try:
+            found = RUNS.reads(wildcards.run, step, name, number)
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
         return f"{RESULTS}/{found}" if found else []
 
     return path
@@ -123,7 +126,7 @@ def common(step, **more):
     if stage and stage.divides:
         parameters["shard"] = shard
     if STEPS[step].shares_batches:
-        parameters["work"] = record("work", step, "")
+        parameters.setdefault("work", record("work", step, ""))
     return parameters
 
 

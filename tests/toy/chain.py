@@ -23,7 +23,22 @@ CHAINS = (
                 divides=True,
                 shows=(
                     Show("labels", "labels/round{round}", scored="train", about="smaller rectangles"),
-                    Show("predictions", "predictions", scored="val", last=True, about="rectangles without tags"),
+                    Show(
+                        "predictions",
+                        "predictions",
+                        scored="val",
+                        last=True,
+                        when=lambda run, settings: not run.retrains,
+                        about="rectangles without tags",
+                    ),
+                    Show(
+                        "predictions",
+                        "predictions_direct",
+                        scored="val",
+                        last=True,
+                        when=lambda run, settings: run.retrains,
+                        about="rectangles without tags",
+                    ),
                 ),
             ),
         ),

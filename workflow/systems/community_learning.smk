@@ -35,7 +35,7 @@ rule community_learning_train:
 rule community_learning_infer:
     input:
         images=IMAGES,
-        proposals=reads("community_learning_train", "proposals"),
+        proposals=reads("community_learning_infer", "proposals"),
         model=reads("community_learning_infer", "model"),
     output:
         labels=writes("community_learning_infer", "labels"),

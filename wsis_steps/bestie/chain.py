@@ -34,8 +34,8 @@ _CHAIN = (
     Stage(
         "bestie_train",
         reads=(
-            Read("semantic"),
             Read("labels"),
+            Read("semantic"),
             PRETRAINED,
         ),
         writes={"model": "bestie/round{round}/model.pt", "metrics": "bestie/round{round}/metrics.jsonl"},

@@ -22,7 +22,7 @@ _CHAIN = (
     ),
     Stage(
         "community_learning_infer",
-        reads=(Read("model"),),
+        reads=(Read("proposals", shared=_proposals, of="community_learning_train"), Read("model")),
         writes={"labels": "labels/round00.h5", "predictions": "predictions/direct.h5"},
         rounds=first_round,
         divides=True,

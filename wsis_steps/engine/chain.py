@@ -56,6 +56,8 @@ class Read:
     """Of the last round that there is."""
     shared: Callable[[Any], str] | None = None
     """A file below `results/<dataset>/shared/`, by the settings of the step."""
+    of: str = ""
+    """The step whose settings `shared` and `when` look at, where it is another."""
     when: Condition = always
 
     @property

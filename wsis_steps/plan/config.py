@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.engine.settings import Count, Positive, Settings, explain
+from wsis_steps.plan.chain_faults import check_chains
 from wsis_steps.plan.steps import STEPS
 from wsis_steps.plan.systems import CHAINS, Semantic, System
 
@@ -87,6 +88,8 @@ class Configuration(Settings):
     def _check(self) -> "Configuration":
         if not self.runs:
             raise ValueError("runs is empty; name at least one run")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: a seed stands there twice, which would be one run")
         if "shared" in self.runs:
             raise ValueError("runs: 'shared' is a reserved name")
         if len(self.seeds) > 1 and any(run.seed is not None for run in self.runs.values()):
@@ -111,6 +114,7 @@ class Configuration(Settings):
 
 def load(values: dict[str, Any]) -> Configuration:
     """Validates a configuration and repeats its runs for each seed; InputError names every wrong key."""
+    check_chains()
     try:
         configuration = Configuration.model_validate(values)
     except ValidationError as error:

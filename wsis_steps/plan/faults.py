@@ -1,6 +1,9 @@
 """What is wrong with the runs of a configuration, before anything is computed."""
 
+from collections import Counter
+
 from wsis_steps.engine.errors import InputError
+from wsis_steps.plan.listing import shows, stage_name
 from wsis_steps.plan.runs import Runs
 
 
@@ -19,7 +22,22 @@ def check(runs: Runs) -> None:
 
 def faults(runs: Runs) -> list[str]:
     """A clause for each run that sets what it does not have, or needs annotations or true masks that the data lack."""
-    return [fault for name in runs.runs for fault in _of_run(runs, name)]
+    return [fault for name in runs.runs for fault in _of_run(runs, name)] + _scored_twice(runs)
+
+
+def _scored_twice(runs: Runs) -> list[str]:
+    """Stages of a run that two files would have in the table: a fault of a chain."""
+    found = Counter(
+        (run, stage_name(show, node), show.scored)
+        for run in runs.runs
+        for node, show in shows(runs, run)
+        if show.scored
+    )
+    return [
+        f"run {run} has several files of the stage {stage} of the {split} images"
+        for (run, stage, split), count in found.items()
+        if count > 1
+    ]
 
 
 def _of_run(runs: Runs, name: str) -> list[str]:
@@ -49,13 +67,15 @@ def _of_run(runs: Runs, name: str) -> list[str]:
 def _of_corrections(runs: Runs, name: str) -> list[str]:
     """Corrections of labels that nothing learns from, and files that do not exist."""
     rounds, found = runs.graphs[name].corrected_rounds(), []
-    learnt = "no such labels" if not rounds else f"round {rounds[0]}"
-    learnt += f" to {rounds[-1]}" if len(rounds) > 1 else ""
+    last = f" to {rounds[-1]}" if len(rounds) > 1 else ""
+    learnt = (
+        f"nothing trains on labels of round {{}}; this run trains on round {rounds[0]}{last}"
+        if rounds
+        else ("nothing in this run trains on labels that could be corrected")
+    )
     for number, path in runs.runs[name].corrections.items():
         if number not in rounds:
-            found.append(
-                f"run {name}: corrections: nothing trains on labels of round {number}; this run trains on {learnt}"
-            )
+            found.append(f"run {name}: corrections: {learnt.format(number)}")
         elif not path.exists():
             found.append(f"run {name}: corrections of round {number}: {path} does not exist")
     return found

@@ -20,6 +20,9 @@ def fingerprint(module: str) -> str:
     return own_package().fingerprint(module)
 
 
+BESIDE = (".pt", ".css", ".js")  # suffixes of what a module reads that lies beside it
+
+
 class Package:
     """The modules below a folder, each read once."""
 
@@ -28,16 +31,18 @@ class Package:
         self.name = root.name
         paths = {path: path.relative_to(root.parent).with_suffix("").parts for path in root.rglob("*.py")}
         self.modules = {".".join(parts).removesuffix(".__init__"): path for path, parts in paths.items()}
-        self.weights = sorted(root.rglob("*.pt"))
+        self.beside = sorted(path for suffix in BESIDE for path in root.rglob(f"*{suffix}"))
         self.results = _results(root)
         self._read: dict[str, tuple[Form, bytes, list[tuple[str, frozenset[str]]]]] = {}
 
     def fingerprint(self, module: str) -> str:
         """The version of results and a digest of the normal forms of `module` and of all that it imports, in any depth.
 
-        Trained weights that the package brings belong to the module whose name they begin with:
-        `rankers_learned_fast.pt`.
+        Weights, styles and scripts that the package brings belong to the module whose name they begin with:
+        `rankers_learned_fast.pt`, `page.css`. KeyError where there is no such module.
         """
+        if module not in self.modules:
+            raise KeyError(f"there is no module {module}")
         state = hashlib.blake2b(digest_size=8)
         reached, passed_on = self._reach(module)
         for name in sorted(reached):
@@ -64,14 +69,14 @@ class Package:
         return reached, passed_on
 
     def _module(self, name: str) -> tuple[Form, bytes, list[tuple[str, frozenset[str]]]]:
-        """The form of a module, a digest of it and of its weights, and what it imports from this package."""
+        """The form of a module, a digest of it and of the files beside it, and what it imports from this package."""
         if name not in self._read:
             path = self.modules[name]
             form = normal_form(path.read_text(encoding="utf-8"))
             state = hashlib.blake2b(form.text.encode(), digest_size=16)
-            for weights in self.weights:
-                if weights.parent == path.parent and weights.name.startswith(path.stem):
-                    state.update(f"\n{weights.name}\n".encode() + weights.read_bytes())
+            for file in self.beside:
+                if file.parent == path.parent and file.name.startswith(path.stem):
+                    state.update(f"\n{file.name}\n".encode() + file.read_bytes())
             imported = [target for one in form.imports for target in self._targets(one, form.attributes)]
             self._read[name] = form, state.digest(), imported
         return self._read[name]

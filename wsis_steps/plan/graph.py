@@ -8,7 +8,7 @@ from wsis_steps.engine.chain import Read, Stage
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.settings import Settings
 from wsis_steps.plan.config import Run
-from wsis_steps.plan.systems import CHAINS, STAGES
+from wsis_steps.plan.systems import CHAINS, STAGES, stage_of
 
 RETRAINED = "maskrcnn_infer"  # ends a run that trains a Mask R-CNN on its last labels
 CORRECTIONS, LABELS = "data_import_corrections", "labels"
@@ -44,8 +44,8 @@ class Graph:
         self.steps = frozenset(node.step for node in self.nodes)
 
     def stage(self, step: str) -> Stage:
-        """The stage of a step, as this system has it."""
-        return self.own.get(step) or STAGES[step]
+        """The stage of a step as this system has it, else as any other."""
+        return self.own.get(step) or stage_of(step)
 
     def _rounds(self, step: str) -> tuple[int | None, ...]:
         """The rounds in which a step computes something."""
@@ -53,8 +53,11 @@ class Graph:
         return (None,) if rounds is None else tuple(rounds(self.run))
 
     def node(self, step: str, number: int | None = None) -> Node:
-        """The node of a step, in its only round where no number is given."""
-        return Node(step, self.rounds(step)[0] if number is None else number)
+        """The node of a step, in its only round where no number is given; InputError where there is no such round."""
+        rounds = self.rounds(step)
+        if number is not None and number not in rounds:
+            raise InputError(f"Run {self.name} has no round {number} of {step}.")
+        return Node(step, rounds[0] if number is None else number)
 
     def path(self, product: Product) -> str:
         """Where a product lies below the folder of the run that computes it."""
@@ -74,20 +77,15 @@ class Graph:
         ]
 
     def written(self, role: str, number: int | None = None) -> Product | None:
-        """What writes a role in a round, by default the last; None where nothing does in that round."""
-        steps = self._writers(role)
-        rounds = [one for step in steps for one in self.rounds(step)]
+        """What writes a role in a round, by default the last of the chain; None where nothing does in that round."""
+        nodes = [Node(step, own) for step in self._writers(role) for own in self.rounds(step)]
         if number is None:
-            number = max((one for one in rounds if one is not None), default=None)
-        for step in steps:
-            for own in self.rounds(step):
-                if own is None or own == number:
-                    return Product(Node(step, own), role)
-        return None
+            return Product(nodes[-1], role) if nodes else None
+        return next((Product(node, role) for node in nodes if node.round in (None, number)), None)
 
     def find(self, read: Read, node: Node) -> Source | None:
         """What a node reads by one of its inputs; None where this run lacks it."""
-        settings = self.values(node.step)
+        settings = self.values(read.of or node.step)
         if not read.when(self.run, settings):
             return None
         if read.role in self.chain.files:
@@ -96,7 +94,7 @@ class Graph:
             return f"shared/{read.shared(settings)}"
         number = None if read.last or node.round is None else node.round - read.back
         found = self.written(read.role, number)
-        if found is None and not read.optional:
+        if found is None and not read.later:
             raise InputError(f"Run {self.name}: nothing makes the {read.role} that {node.step} reads.")
         corrected = found and read.role == LABELS and node.step != CORRECTIONS
         if corrected and found.node.round in self.run.corrections:

@@ -42,10 +42,10 @@ def figures(runs: Runs, truth: tuple[str, ...]) -> list[Row]:
         for one in proposals(runs, name) if truth else ():
             path = f"{_folder(runs)}/shared/evaluation/proposals_{one}.json"
             rows.append((name, run.system, f"proposals/{one}", path))
-        for node, show in _shows(runs, name):
+        for node, show in shows(runs, name):
             if show.scored in truth:
                 made = runs.path(name, Product(node, show.role))
-                rows.append((name, run.system, _stage(show, node), f"{_folder(runs)}/{_evaluation(made)}"))
+                rows.append((name, run.system, stage_name(show, node), f"{_folder(runs)}/{_evaluation(made)}"))
     return rows
 
 
@@ -55,14 +55,14 @@ def shown(runs: Runs) -> list[Row]:
     for name, run in runs.runs.items():
         if run.supervision == "points":
             rows.append((name, "points", f"{_folder(runs)}/shared/data/images.h5"))
-        for node, show in _shows(runs, name):
-            rows.append((name, _stage(show, node), f"{_folder(runs)}/{runs.path(name, Product(node, show.role))}"))
+        for node, show in shows(runs, name):
+            rows.append((name, stage_name(show, node), f"{_folder(runs)}/{runs.path(name, Product(node, show.role))}"))
     return rows
 
 
 def stages(runs: Runs) -> list[Row]:
     """Rows of stage and what it is, for the legend of the report."""
-    found = {_stage(show, node): show.about for name in runs.runs for node, show in _shows(runs, name) if show.about}
+    found = {stage_name(show, node): show.about for name in runs.runs for node, show in shows(runs, name) if show.about}
     return list(found.items())
 
 
@@ -89,7 +89,7 @@ def _folder(runs: Runs) -> str:
     return f"results/{runs.configuration.dataset}"
 
 
-def _shows(runs: Runs, name: str) -> list[tuple[Node, Show]]:
+def shows(runs: Runs, name: str) -> list[tuple[Node, Show]]:
     """What a run shows, node by node."""
     graph, run = runs.graphs[name], runs.runs[name]
     return [
@@ -100,7 +100,7 @@ def _shows(runs: Runs, name: str) -> list[tuple[Node, Show]]:
     ]
 
 
-def _stage(show: Show, node: Node) -> str:
+def stage_name(show: Show, node: Node) -> str:
     return show.stage if node.round is None else show.stage.format(round=f"{node.round:02d}")
 
 

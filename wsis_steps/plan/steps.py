@@ -41,5 +41,5 @@ STEPS: dict[str, type[Settings]] = {
 
 def module_of(step: str) -> str:
     """The module of a step below the package: `maskrcnn.train` of `maskrcnn_train`."""
-    folder = next(folder for folder in folders() if step.startswith(f"{folder}_"))
+    folder = max((folder for folder in folders() if step.startswith(f"{folder}_")), key=len)
     return f"{folder}.{step.removeprefix(f'{folder}_')}"

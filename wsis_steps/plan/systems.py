@@ -18,12 +18,13 @@ STAGES: dict[str, Stage] = {stage.step: stage for module in _MODULES for stage i
 """What any chain may take, by step."""
 CHAINS: dict[str, Chain] = {chain.system: chain for module in _MODULES for chain in getattr(module, "CHAINS", ())}
 """Every system by its name."""
-_OWN = {stage.step: stage for chain in CHAINS.values() for stage in chain.stages}
+OWN_STAGES = {stage.step: stage for chain in CHAINS.values() for stage in chain.stages}
+"""What is of one system alone, by step."""
 
 
 def stage_of(step: str) -> Stage | None:
     """The stage of a step in any system; None where a step is in no chain, as those that make the table are."""
-    return STAGES.get(step) or _OWN.get(step)
+    return STAGES.get(step) or OWN_STAGES.get(step)
 
 
 def choices(key: str) -> list[str]:

@@ -78,16 +78,17 @@ def _is_semantic(part: Artifact) -> bool:
 
 
 def _together(rows: Sequence[tuple[str, Path]], artifacts: dict[Path, Artifact]) -> list[tuple[tuple[str, Path], ...]]:
-    """The rows of one run, in order; cues that follow activation maps are drawn on them."""
+    """The rows of one run, in order; its cues and points are drawn on its activation maps, where it has some."""
+    cues = [row for row in rows if isinstance(artifacts[row[1]], Images | Points)]
     found: list[tuple[tuple[str, Path], ...]] = []
     for row in rows:
-        before = artifacts[found[-1][0][1]] if found and len(found[-1]) == 1 else None
-        on_maps = isinstance(before, Maps) and not _is_semantic(before)
-        if on_maps and isinstance(artifacts[row[1]], Images | Points):
-            found[-1] += (row,)
-        else:
+        shown = artifacts[row[1]]
+        if isinstance(shown, Maps) and not _is_semantic(shown):
+            found.append((row, *cues))
+            cues = []
+        elif not isinstance(shown, Images | Points):
             found.append((row,))
-    return found
+    return [*((row,) for row in cues), *found]
 
 
 def columns_by_split(

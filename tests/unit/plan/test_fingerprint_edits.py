@@ -128,15 +128,18 @@ def change(tmp_path_factory, steps):
     before = all_steps()
     assert len(set(before.values())) == len(steps)
 
-    def edit(name: str, pattern: str, replacement: str) -> set[str]:
-        path = copy / f"{name}.py"
-        text = path.read_text()
-        edited = re.sub(pattern, replacement, text)
-        assert edited != text, "the edit finds nothing to change"
-        ast.parse(edited)
-        path.write_text(edited)
+    def edit(name: str, pattern: str = "", replacement: str = "") -> set[str]:
+        path = copy / name if "." in name else copy / f"{name}.py"
+        data = path.read_bytes()
+        if path.suffix == ".py":
+            edited = re.sub(pattern, replacement, data.decode())
+            assert edited != data.decode(), "the edit finds nothing to change"
+            ast.parse(edited)
+            path.write_text(edited)
+        else:
+            path.write_bytes(data + b" ")
         after = all_steps()
-        path.write_text(text)
+        path.write_bytes(data)
         assert all_steps() == before
         return {step for step in steps if after[step] != before[step]}
 
@@ -155,6 +158,13 @@ def test_an_edit_that_may_change_a_figure_changes_the_steps_that_run_it(change, 
     using -= {"proposals_import_proposals"} if edit[0] == "proposals/mcg/hierarchy" else set()
     assert change(*edit) == using
     assert 0 < len(using) < len(steps)
+
+
+@pytest.mark.parametrize("file", ["report/page.css", "report/page.js", "proposals/mcg/rankers_learned_fast.pt"])
+def test_a_file_beside_a_module_belongs_to_it(change, steps, file):
+    owner = "report/page" if file.startswith("report") else "proposals/mcg/rankers"
+    using = {step for step, path in steps.items() if owner in imported_by(path)}
+    assert change(file) == using and using
 
 
 def test_raising_results_changes_all_steps(change, steps):

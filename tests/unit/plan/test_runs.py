@@ -260,6 +260,26 @@ def test_a_second_round_is_shared_only_where_the_first_was_segmented_alike():
     assert runs.owner("b", "bestie_train", 1) == "b"
 
 
+def test_the_report_shows_what_a_run_makes_in_the_order_in_which_it_makes_it():
+    found = runs(a=bestie(supervision="points"), b=bestie())
+    stages = [stage for run, stage, _ in shown(found) if run == "b"]
+    assert stages == ["classifier", "activation maps", "cues", "semantic", "labels/round00", "bestie/round00",
+                      "labels/round01", "predictions_direct", "maskrcnn", "predictions"]  # fmt: skip
+    assert [stage for run, stage, _ in shown(found) if run == "a"][:4] == [
+        "points",
+        "classifier",
+        "activation maps",
+        "semantic",
+    ]
+
+
+def test_a_step_of_another_system_may_be_asked_for_by_name():
+    found = runs(a=bestie())
+    step = "postprocess_replace_with_proposals"
+    assert found.reads("a", step, "proposals") == "shared/proposals/mcg.h5"
+    assert found.located("a", "predictions/val.h5") == "a/predictions/val.h5"
+
+
 def test_a_run_that_sets_a_step_it_lacks_is_refused():
     check(runs(a=bestie(steps={"bestie_train": {"iterations": 5}})))
     found = runs(a={"system": "supervised", "steps": {"bestie_train": {"iterations": 5}}})
@@ -420,8 +440,11 @@ def test_corrections_lead_to_what_follows_and_nowhere_else(tmp_path):
     [
         (bestie(corrections={2: "x"}), "round 2; this run trains on round 0 to 1"),
         (bestie(maskrcnn=False, corrections={1: "x"}), "round 1; this run trains on round 0"),
-        ({**COMMUNITY, "corrections": {0: "x"}}, "trains on no such labels"),
-        ({"system": "annotation_consistency", "corrections": {0: "x"}}, "trains on no such labels"),
+        ({**COMMUNITY, "corrections": {0: "x"}}, "nothing in this run trains on labels"),
+        (
+            {"system": "annotation_consistency", "corrections": {0: "x"}},
+            "nothing in this run trains on labels",
+        ),
         ({**COMMUNITY, "maskrcnn": True, "corrections": {0: "absent.xml"}}, "absent.xml does not exist"),
     ],
 )

@@ -128,9 +128,10 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
             }
         )
     )
-    one = [("classifier", "metrics.jsonl"), ("activation maps", "maps.h5"), ("cues", "peaks.h5")]
-    two = [("classifier", "metrics.jsonl"), ("activation maps", "maps.h5"), ("points", "images.h5")]
-    rest = [("semantic", "semantic.h5"), ("labels/round00", "labels.h5")]
+    # cues are drawn on the maps, wherever both stand in the list
+    maps, semantic = [("classifier", "metrics.jsonl"), ("activation maps", "maps.h5")], ("semantic", "semantic.h5")
+    one, two = [*maps, semantic, ("cues", "peaks.h5")], [("points", "images.h5"), *maps, semantic]
+    rest = [("labels/round00", "labels.h5")]
     runs = {"one": [*one, *rest, ("predictions", "one.h5")], "two": [*two, *rest, ("predictions", "two.h5")]}
     runs["same"] = runs["one"]
     results = [(run, stage, str(folder / name)) for run, files in runs.items() for stage, name in files]

@@ -1,0 +1,57 @@
+"""What is wrong with a chain.py, as whoever writes a new one may make it."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from types import SimpleNamespace
+
+from wsis_steps.engine.chain import Chain, Stage
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.plan.steps import STEPS
+from wsis_steps.plan.systems import CHAINS, OWN_STAGES, STAGES
+
+# Files that a rule of the evaluation takes.
+SCORED = re.compile(r"labels/round(\d\d|\{round\})(_corrected)?\.h5|predictions/[^/]+\.h5|semantic/(train|val)\.h5")
+EXAMPLE = SimpleNamespace(rounds=3, corrections={0: "", 1: ""})  # a run of several rounds
+
+
+@cache
+def check_chains() -> None:
+    """InputError that names the first fault of any chain."""
+    for stage in (*STAGES.values(), *OWN_STAGES.values()):
+        for fault in of_stage(stage):
+            raise InputError(f"The chain of {stage.step}: {fault}.")
+    for chain in CHAINS.values():
+        for fault in of_chain(chain):
+            raise InputError(f"The chain of {chain.system}: {fault}.")
+
+
+def of_stage(stage: Stage) -> Iterator[str]:
+    """A clause for each fault of a stage."""
+    if stage.step not in STEPS:
+        yield f"there are no settings of {stage.step}, {nearest(stage.step, STEPS)}"
+    several = stage.rounds is not None and len(list(stage.rounds(EXAMPLE))) > 1
+    for role, path in stage.writes.items():
+        if several and "{round}" not in path:
+            yield f"{role} is written in several rounds to one file, {path}, which should hold {{round}}"
+    for show in stage.shows:
+        if show.role not in stage.writes:
+            yield f"it shows {show.role}, which it does not write, {nearest(show.role, stage.writes)}"
+        elif show.scored and not SCORED.fullmatch(stage.writes[show.role]):
+            yield (
+                f"{stage.writes[show.role]} cannot be scored; labels/round{{round}}.h5, predictions/<name>.h5 and "
+                "semantic/{train,val}.h5 can"
+            )
+
+
+def of_chain(chain: Chain) -> Iterator[str]:
+    """A clause for each fault of a chain beside those of its stages."""
+    steps = {stage.step for stage in chain.stages} | set(STAGES)
+    if chain.ends not in steps:
+        yield f"it ends in {chain.ends}, which is no stage, {nearest(chain.ends, steps)}"
+    for agreement in chain.agreements:
+        for step in agreement.steps:
+            keys = STEPS[step].model_fields if step in STEPS else {}
+            for key in agreement.keys:
+                if key not in keys:
+                    yield f"{step} has no setting {key}, {nearest(key, keys)}"
