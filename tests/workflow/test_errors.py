@@ -323,7 +323,7 @@ def test_a_wrong_configuration_is_one_sentence(tmp_path):
     status, said = snakemake(tmp_path, text, "--dry-run")
     assert status != 0 and "Traceback" not in said
     (line,) = [line for line in said.splitlines() if "bestei" in line]
-    assert "'runs.a.system' is 'bestei' but should be 'bestie', 'community_learning'" in line
+    assert "'runs.a.system': there is no system 'bestei', the nearest is 'bestie'" in line
     assert "'runs.a.rounds' is -1 but" in line
 
 
