@@ -76,6 +76,10 @@ def writes(step, role):
     """An output of a step: all of it or, where `shards` jobs share its images, a part to be joined. Of two outputs both
     parts are kept, also the one that nothing asks for yet, which would later make the other anew, too."""
     stage = stage_of(step)
+    if stage is None or role not in stage.writes:
+        raise WorkflowError(
+            f"No chain says that {step} writes {role}; it writes {', '.join(stage.writes) if stage else 'nothing'}."
+        )
     path = f"results/{{dataset}}/{'shared' if stage.shared else '{run}'}/{stage.writes[role]}"
     if not (stage.divides and SHARD):
         return path

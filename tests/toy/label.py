@@ -5,9 +5,9 @@ out  labels  instances of the training images
 """
 
 import numpy as np
-from wsis_steps.toy.settings import ToyLabel
 
 from wsis_steps.engine.step import Job, Step
+from wsis_steps.toy.settings import ToyLabel
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import write_instances
 from wsis_steps.vision.masks import describe, encode

@@ -8,9 +8,9 @@ out  labels       instances of the training images
 
 import numpy as np
 from scipy.ndimage import binary_erosion
-from wsis_steps.toy.settings import ToyRefine
 
 from wsis_steps.engine.step import Job, Step
+from wsis_steps.toy.settings import ToyRefine
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances
 from wsis_steps.vision.contracts.joining import join_shards

@@ -4,7 +4,7 @@ in   configuration  the workflow's configuration as JSON; of many runs, the list
 out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, file], ...] from the evaluation steps,
                     "results": [[run, stage, file], ...], the artifacts and metrics of each run in order,
                     "trainings": [[run, stage, step, settings], ...],
-                    "stages": [[stage, what it is], ...],
+                    "stages": [[stage, what it is, of which systems], ...],
                     "published": [[run, stage, split, {metric: fraction}, [[class or null, fraction], ...]], ...]}
 """
 

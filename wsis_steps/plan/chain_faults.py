@@ -12,6 +12,7 @@ from wsis_steps.plan.systems import CHAINS, OWN_STAGES, STAGES
 
 # Files that a rule of the evaluation takes.
 SCORED = re.compile(r"labels/round(\d\d|\{round\})(_corrected)?\.h5|predictions/[^/]+\.h5|semantic/(train|val)\.h5")
+SPLITS, SUPERVISION = ("train", "val"), ("tags", "points", "boxes")
 EXAMPLE = SimpleNamespace(rounds=3, corrections={0: "", 1: ""})  # a run of several rounds
 
 
@@ -29,7 +30,7 @@ def check_chains() -> None:
 def of_stage(stage: Stage) -> Iterator[str]:
     """A clause for each fault of a stage."""
     if stage.step not in STEPS:
-        yield f"there are no settings of {stage.step}, {nearest(stage.step, STEPS)}"
+        yield f"no settings.py of a folder has the class {_class_of(stage.step)} for its settings"
     several = stage.rounds is not None and len(list(stage.rounds(EXAMPLE))) > 1
     for role, path in stage.writes.items():
         if several and "{round}" not in path:
@@ -37,6 +38,8 @@ def of_stage(stage: Stage) -> Iterator[str]:
     for show in stage.shows:
         if show.role not in stage.writes:
             yield f"it shows {show.role}, which it does not write, {nearest(show.role, stage.writes)}"
+        elif show.scored not in ("", *SPLITS):
+            yield f"{show.stage} is scored on '{show.scored}', {nearest(show.scored, SPLITS)}"
         elif show.scored and not SCORED.fullmatch(stage.writes[show.role]):
             yield (
                 f"{stage.writes[show.role]} cannot be scored; labels/round{{round}}.h5, predictions/<name>.h5 and "
@@ -44,11 +47,19 @@ def of_stage(stage: Stage) -> Iterator[str]:
             )
 
 
+def _class_of(step: str) -> str:
+    """The class of a step's settings: `MaskrcnnTrain` of `maskrcnn_train`."""
+    return step.title().replace("_", "")
+
+
 def of_chain(chain: Chain) -> Iterator[str]:
     """A clause for each fault of a chain beside those of its stages."""
     steps = {stage.step for stage in chain.stages} | set(STAGES)
     if chain.ends not in steps:
         yield f"it ends in {chain.ends}, which is no stage, {nearest(chain.ends, steps)}"
+    for supervision in chain.supervision:
+        if supervision not in SUPERVISION:
+            yield f"it learns from '{supervision}', {nearest(supervision, SUPERVISION)}"
     for agreement in chain.agreements:
         for step in agreement.steps:
             keys = STEPS[step].model_fields if step in STEPS else {}

@@ -61,9 +61,13 @@ def shown(runs: Runs) -> list[Row]:
 
 
 def stages(runs: Runs) -> list[Row]:
-    """Rows of stage and what it is, for the legend of the report."""
-    found = {stage_name(show, node): show.about for name in runs.runs for node, show in shows(runs, name) if show.about}
-    return list(found.items())
+    """Rows of stage, what it is, and the systems of which it is that, for the legend of the report."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for name, run in runs.runs.items():
+        for node, show in shows(runs, name):
+            if show.about:
+                found.setdefault((stage_name(show, node), show.about), {})[run.system] = None
+    return [(stage, about, ", ".join(systems)) for (stage, about), systems in found.items()]
 
 
 def proposals(runs: Runs, name: str) -> list[str]:

@@ -30,6 +30,16 @@ def lead(images: Images, runs: Sequence[str], truth: Container[str]) -> str:
     return text + "".join(f"<p><b>{UNKNOWN[split]}</b></p>" for split in SPLITS if split not in truth)
 
 
-def legend(stages: Sequence[tuple[str, str]]) -> str:
-    """HTML of what the stages of the tables are, one after another."""
-    return "Stages: " + "; ".join(f"<b>{escape(stage)}</b>, {escape(about)}" for stage, about in stages) + "."
+def legend(stages: Sequence[tuple[str, str, str]]) -> str:
+    """HTML of what the stages of the tables are, one after another; where it is not the same for all, of which systems.
+
+    stages: stage, what it is, and the systems of which it is that.
+    """
+    meanings: dict[str, list[tuple[str, str]]] = {}
+    for stage, about, systems in stages:
+        meanings.setdefault(stage, []).append((about, systems))
+    parts = []
+    for stage, found in meanings.items():
+        words = [about if len(found) == 1 else f"{about} ({systems})" for about, systems in found]
+        parts.append(f"<b>{escape(stage)}</b>, {escape(', or '.join(words))}")
+    return f"Stages: {'; '.join(parts)}."

@@ -15,9 +15,10 @@ from wsis_steps.plan.systems import CHAINS, STAGES
 
 LABELS = Stage("bestie_label", writes={"labels": "labels/round00.h5"})
 WRONG = {
-    "a step without settings": (replace(LABELS, step="bestie_lable"), "no settings of bestie_lable, the nearest is"),
+    "a step without settings": (replace(LABELS, step="bestie_lable"), "has the class BestieLable"),
     "rounds in one file": (replace(LABELS, rounds=each_round), "should hold {round}"),
     "a role that it does not write": (replace(LABELS, shows=(Show("label", "x"),)), "the nearest is 'labels'"),
+    "a split that is none": (replace(LABELS, shows=(Show("labels", "x", scored="test"),)), "is scored on 'test'"),
     "what no rule scores": (
         replace(LABELS, writes={"labels": "a/b/c.h5"}, shows=(Show("labels", "x", scored="train"),)),
         "a/b/c.h5 cannot be scored",
@@ -41,6 +42,8 @@ def test_faults_of_a_chain():
     chain = CHAINS["annotation_consistency"]
     (fault,) = of_chain(replace(chain, ends="maskrcnn_infr"))
     assert "the nearest is 'maskrcnn_infer'" in fault
+    (fault,) = of_chain(replace(chain, supervision=("tag",)))
+    assert "learns from 'tag', the nearest is 'tags'" in fault
     wrong = Agreement(("annotation_consistency_sample",), ("pairwize",))
     (fault,) = of_chain(replace(chain, agreements=(wrong,)))
     assert "has no setting pairwize, the nearest is 'pairwise'" in fault

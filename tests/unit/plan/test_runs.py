@@ -11,7 +11,7 @@ from wsis_steps.data.watched import labelme_files
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.config import load
 from wsis_steps.plan.faults import check
-from wsis_steps.plan.listing import figures, proposals, shown, trainings
+from wsis_steps.plan.listing import figures, proposals, shown, stages, trainings
 from wsis_steps.plan.runs import Runs
 
 CLASSIFIER = {"classifier_train", "classifier_infer", "classifier_find_peaks"}
@@ -271,6 +271,13 @@ def test_the_report_shows_what_a_run_makes_in_the_order_in_which_it_makes_it():
         "activation maps",
         "semantic",
     ]
+
+
+def test_what_a_stage_is_is_told_for_each_system_of_which_it_is_something_else():
+    found = runs(a=bestie(), b=CONSISTENCY, c=bestie(maskrcnn=False), d=COMMUNITY)
+    rows = [(about, systems) for stage, about, systems in stages(found) if stage == "labels/round00"]
+    assert [systems for _, systems in rows] == ["bestie, community_learning", "annotation_consistency"]
+    assert len({about for about, _ in rows}) == 2
 
 
 def test_a_step_of_another_system_may_be_asked_for_by_name():

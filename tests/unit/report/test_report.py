@@ -137,7 +137,10 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
     results = [(run, stage, str(folder / name)) for run, files in runs.items() for stage, name in files]
     figures = [("one", "bestie", "predictions", str(folder / "scores.json"))] if truth else []
     listing = {"dataset": "toy", "figures": figures, "results": results, "trainings": TRAININGS}
-    listing |= {"stages": [["cues", "peaks"]], "published": []}
+    listing |= {
+        "stages": [["cues", "peaks", "bestie"], ["labels", "first", "a, b"], ["labels", "own", "c"]],
+        "published": [],
+    }
     (folder / "listing.json").write_text(json.dumps(listing))
     columns = "run,step,jobs,minutes,cpu_minutes,memory_mb,gpu_memory_mb,written_mb"
     (folder / "cost.csv").write_text(f"{columns}\none,maskrcnn_train,2,90.5,170.0,2048.0,,12.5\n")
@@ -296,6 +299,10 @@ def test_the_cues_lie_where_they_were_found(page):
     cues = [(float(a["cx"]), float(a["cy"])) for a in page.all("circle")]
     points = [(6 + 2 * k, 8 + k) for k in (0, TRAIN - 1)]  # as `write_images` sets them
     assert cues == [(8, 9), points[0], (8, 9), points[1]]
+
+
+def test_the_legend_says_of_which_systems_a_stage_is_what(page):
+    assert "cues, peaks; labels, first (a, b), or own (c)." in page.text
 
 
 def test_weak_predictions_are_there_but_not_named(page):

@@ -76,6 +76,23 @@ def test_no_images_at_all_is_a_file_too(tmp_path):
     assert len(Instances(tmp_path / "l.h5")) == 0 and list(Instances(tmp_path / "l.h5")) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"heights": [SIZE - 1]}, "masks of"),
+        ({"ids": [], "heights": [], "widths": []}, "shorter"),
+        ({"category": 7}, r"categories \[7\] of 2 classes"),
+        ({"category": -1}, r"categories \[-1\] of 2 classes"),
+    ],
+)
+def test_instances_that_would_mislead_a_reader_are_not_written(tmp_path, change, words):
+    found = describe(encode(np.ones((1, SIZE, SIZE), bool)), np.array([change.pop("category", 0)]))
+    table = {"ids": ["a"], "heights": [SIZE], "widths": [SIZE]} | change
+    with pytest.raises(ValueError, match=words):
+        write_instances(tmp_path / "l.h5", provenance(), *table.values(), [found])
+    assert not (tmp_path / "l.h5").exists()
+
+
 def test_maps_of_different_sizes_and_counts_come_back(tmp_path):
     rng = np.random.default_rng(0)
     stacks = [rng.random(shape).astype(np.float16) for shape in ((2, 4, 6), (0, 3, 5), (1, 5, 2))]
@@ -143,7 +160,7 @@ def check_refused(contract, path, *words):
     assert str(path) in text and all(word in text for word in words) and "\n" not in text
 
 
-def test_a_missing_a_foreign_and_a_truncated_file_arecheck_refused(tmp_path):
+def test_a_missing_a_foreign_and_a_truncated_file_are_refused(tmp_path):
     check_refused(Images, tmp_path / "absent.h5", "does not exist")
     (tmp_path / "text.h5").write_text("no HDF5")
     check_refused(Images, tmp_path / "text.h5", "truncated")
@@ -153,11 +170,11 @@ def test_a_missing_a_foreign_and_a_truncated_file_arecheck_refused(tmp_path):
         check_refused(Images, tmp_path / "cut.h5", "truncated")
 
 
-def test_another_kind_ischeck_refused(tmp_path):
+def test_another_kind_is_refused(tmp_path):
     check_refused(Images, write_labels(tmp_path / "l.h5"), "'instances'", "'images'")
 
 
-def test_another_version_ischeck_refused(tmp_path):
+def test_another_version_is_refused(tmp_path):
     with h5py.File(write_labels(tmp_path / "l.h5"), "a") as file:
         file.attrs["schema_version"] = 99
     check_refused(Instances, tmp_path / "l.h5", "version 99", "version 1")

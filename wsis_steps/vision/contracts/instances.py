@@ -105,7 +105,7 @@ def write_instances(
     images: Iterable[ImageInstances],
 ) -> None:
     """Writes the instances of the images, in their order; an image is let go before the next is asked for."""
-    rows = InstanceRows(images)
+    rows = InstanceRows(images, heights, widths, len(provenance.class_names))
     with create(path, Instances.schema, provenance) as file:
         rows.write(file, ids, heights, widths)
 
@@ -117,11 +117,23 @@ class InstanceRows:
     finds no room where it was before and takes more with every image.
     """
 
-    def __init__(self, images: Iterable[ImageInstances]) -> None:
+    def __init__(
+        self, images: Iterable[ImageInstances], heights: Sequence[int], widths: Sequence[int], classes: int
+    ) -> None:
+        """Takes the instances of the images in turn, whose sizes are `heights` and `widths`.
+
+        Raises ValueError where a mask is of another size, a category is none of the `classes` (0: not known), or there
+        are more or fewer images than sizes: whoever reads the file would be misled, or wait for ever.
+        """
         self.columns = {name: bytearray() for name in _COLUMNS}
         self.masks, self.ignored = bytearray(), bytearray()
         self.lengths, self.ignored_lengths, self.counts = array("q"), array("q"), array("q")
-        for image in images:
+        for image, height, width in zip(images, heights, widths, strict=True):
+            sizes = {tuple(rle["size"]) for rle in image.rles}
+            if sizes - {(int(height), int(width))}:
+                raise ValueError(f"masks of {sizes} pixels for a picture of {(int(height), int(width))}")
+            if classes and len(image) and not 0 <= image.categories.min() <= image.categories.max() < classes:
+                raise ValueError(f"categories {sorted(set(image.categories.tolist()))} of {classes} classes")
             self._add(image)
 
     def _add(self, image: ImageInstances) -> None:

@@ -32,7 +32,7 @@ def write_label_sets(
     sets: Sequence[np.ndarray],
 ) -> None:
     """Writes the instances of the images, in their order, with the sets (n, K) that hold them."""
-    rows = InstanceRows(images)
+    rows = InstanceRows(images, heights, widths, len(provenance.class_names))
     with create(path, LabelSets.schema, provenance) as file:
         rows.write(file, ids, heights, widths)
         file.create_dataset("instance/sets", data=np.concatenate(sets) if len(sets) else np.zeros((0, 0), bool))
