@@ -1,5 +1,6 @@
 """What a network trains on: a data set of pictures, and whether there is anything to learn from it."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.settings import Training
 
 
-class Samples(Dataset):
+class Samples(Dataset, ABC):
     """A sample of each of some images, drawn anew at each visit; classes derived from this one say what it is.
 
     members: int64 (n,), the places in `images` of those that are learned from.
@@ -32,9 +33,9 @@ class Samples(Dataset):
         rng = np.random.default_rng((self.settings.seed, *place))
         return self.draw(index, self.pictures.read(self.members[index]), rng)
 
+    @abstractmethod
     def draw(self, index: int, picture: np.ndarray, rng: np.random.Generator) -> Any:
         """The sample of the picture uint8 RGB (h, w, 3) of the image `members[index]`."""
-        raise NotImplementedError
 
 
 def check_tags(images: Images, members: np.ndarray) -> None:
