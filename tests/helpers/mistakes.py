@@ -84,6 +84,7 @@ def summarise(place: Place, figures: Path) -> Outcome:
         "results": [],
         "trainings": [],
         "stages": [],
+        "pairs": [],
         "published": [],
     }
     outputs = {"table": place.out / "table", "text": place.out / "text"}

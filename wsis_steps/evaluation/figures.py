@@ -60,7 +60,7 @@ def read_figures(path: Path) -> dict[str, Any]:
 def read_listing(path: Path) -> dict[str, Any]:
     """The document of evaluation_list_results; InputError where there is none."""
     found = _read_document(path, "list of results")
-    if not {"dataset", "figures", "results", "trainings", "stages", "published"} <= set(found):
+    if not {"dataset", "figures", "results", "trainings", "stages", "pairs", "published"} <= set(found):
         raise InputError(f"{path} holds no list of results; delete it and run again.")
     return found
 

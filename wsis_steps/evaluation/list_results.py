@@ -5,6 +5,7 @@ out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, fil
                     "results": [[run, stage, file], ...], the artifacts and metrics of each run in order,
                     "trainings": [[run, stage, step, settings], ...],
                     "stages": [[stage, what it is, of which systems], ...],
+                    "pairs": [[run, the run it is compared with, stage, split], ...],
                     "published": [[run, stage, split, {metric: fraction}, [[class or null, fraction], ...]], ...]}
 """
 

@@ -3,7 +3,7 @@
 in   figures  JSON files of the evaluation steps
      listing  which run, system and stage each of them is of
 out  table    summary.csv: run,system,supervision,stage,split,metric,value; one row a figure
-     text     summary.md: the main figures in percent, beside the paper's
+     text     summary.md: the main figures in percent, beside the paper's, and paired differences between runs
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ def main(job: Job) -> None:
         rows += [(run, system, supervision, stage, found["split"], *figure) for figure in found["metrics"].items()]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.to_csv(job.outputs["table"], index=False, float_format="%.6g")
-    text = summary_table(table, published_figures(wanted))
+    text = summary_table(table, published_figures(wanted), wanted["pairs"])
     job.outputs["text"].write_text(text)
     print(text)
 

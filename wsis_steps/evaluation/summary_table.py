@@ -1,11 +1,12 @@
 """The summary of all runs as a Markdown table that also reads well in a terminal."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.evaluation.paired_table import NOTE, Pair, paired_table
+from wsis_steps.evaluation.text_table import SEED, aligned, base_name
 
 COLUMNS = ("run", "system", "supervision", "stage", "split", "metric", "value")
 HEADINGS = {
@@ -30,13 +31,7 @@ PROPOSAL_HEADINGS = {
     "box_abo": "mean box IoU",
     "box_recall50": "box recall 0.5",
 }
-_SEED = re.compile(r"(.+)_seed\d+")
 _KEY = ["name", "seeded", "stage", "split"]
-
-
-def _base_name(run: str) -> str:
-    found = _SEED.fullmatch(run)
-    return found[1] if found else run
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
@@ -46,8 +41,8 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
         first = twice.iloc[0]
         raise InputError(f"the summary gives {first.metric} of {first.run}, {first.stage}, {first.split} twice.")
     return rows.assign(
-        name=rows["run"].map(_base_name),
-        seeded=rows["run"].str.fullmatch(_SEED.pattern),
+        name=rows["run"].map(base_name),
+        seeded=rows["run"].str.fullmatch(SEED.pattern),
         value=rows["value"].astype(float),
     )
 
@@ -61,20 +56,6 @@ def _cell(values: pd.Series, paper: float | None) -> str:
     if len(values) > 1:
         text += f" ± {values.std(ddof=1):.1f}"
     return text if paper is None else f"{text} ({paper * 100:.1f})"
-
-
-def _aligned(header: list[str], lines: list[list[str]], text_columns: int) -> str:
-    """Markdown with padded cells: the first columns are text, the others numbers, to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    rules = ["-" * width if k < text_columns else "-" * (width - 1) + ":" for k, width in enumerate(widths)]
-
-    def padded(row: list[str]) -> list[str]:
-        text = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        numbers = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-        return text[:text_columns] + numbers[text_columns:]
-
-    rows = (padded(header), rules, *map(padded, lines))
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def _proposal_table(rows: pd.DataFrame) -> str:
@@ -96,17 +77,19 @@ def _proposal_table(rows: pd.DataFrame) -> str:
             values = kind[kind["figure"] == figure].drop_duplicates("number").set_index("number")["value"].astype(float)
             cells = [_cell(values[values.index == number], None) for number in numbers]
             lines.append([name, supervision, split, PROPOSAL_HEADINGS[figure], *cells])
-    return _aligned(["proposals", "supervision", "split", "figure", *numbers], lines, 4)
+    return aligned(["proposals", "supervision", "split", "figure", *numbers], lines, 4)
 
 
-def summary_table(rows: pd.DataFrame, published: Mapping[tuple[str, str, str], Mapping[str, float]]) -> str:
+def summary_table(
+    rows: pd.DataFrame, published: Mapping[tuple[str, str, str], Mapping[str, float]], pairs: Sequence[Pair] = ()
+) -> str:
     """Markdown text: a line per run, stage and split, the main metrics in percent, and foot notes.
 
     rows: `COLUMNS`, value a fraction from 0 to 1 or NaN. published: what papers print, fractions by metric, by run,
-    stage and split; stands in brackets. Runs `<name>_seed<k>` become one line with mean and
-    sample standard deviation. A dagger marks lines whose supervision names masks (`masks`, `masks_seen`).
-    Metrics that `HEADINGS` does not list are left out; those of proposals stand in a second table, by the number
-    of proposals. Raises InputError where a figure is given twice.
+    stage and split; stands in brackets. pairs: which runs are compared at which stage. Runs `<name>_seed<k>` become
+    one line with mean and sample standard deviation. A dagger marks lines whose supervision names masks (`masks`,
+    `masks_seen`). Metrics that `HEADINGS` does not list are left out. Paired differences stand in a second table, those
+    of proposals in a last one, by the number of proposals. Raises InputError where a figure is given twice.
     """
     proposals, of_proposals = _proposal_table(rows), rows["stage"].str.startswith(PROPOSALS)
     any_masks = rows["supervision"].str.contains("masks") & (rows["metric"].isin(HEADINGS) | of_proposals)
@@ -125,13 +108,15 @@ def summary_table(rows: pd.DataFrame, published: Mapping[tuple[str, str, str], M
         text = [run, " / ".join(line["supervision"].unique()), stage] + [split] * with_split
         lines.append(text + [_cell(v, p) for v, p in zip(values, paper, strict=True)])
     header = ["run", "supervision", "stage"] + ["split"] * with_split
-    table = _aligned(header + [HEADINGS[metric] for metric in metrics], lines, len(header))
+    table = aligned(header + [HEADINGS[metric] for metric in metrics], lines, len(header))
     notes = ["In percent; ± is the standard deviation over seeds." if rows["seeded"].any() else "In percent."]
     if any_paper:
         notes.append("In brackets: the figure that the paper prints.")
+    if paired := paired_table(rows, pairs, HEADINGS):
+        notes.append(NOTE)
     if proposals:
         notes.append("Proposals: of the best so many of each image, and of all.")
     if any_masks.any():
         notes.append("† masks went in, as supervision or through a part trained elsewhere on masks or contours.")
-    tables = [table, proposals] if proposals else [table]
+    tables = [text for text in (table, paired, proposals) if text]
     return "\n\n".join([*tables, "\n".join(notes)]) + "\n"

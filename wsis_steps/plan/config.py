@@ -34,6 +34,8 @@ class Run(Settings):
     that round's labels takes them instead."""
     seed: Count | None = None
     """Seed of every training step of the run; by default the configuration's."""
+    against: str | None = None
+    """The run that this one is compared with, seed by seed: `summary.md` shows the paired differences."""
     steps: dict[str, dict[str, Any]] = {}
     """Settings that differ from the global ones, by step."""
 
@@ -94,6 +96,8 @@ class Configuration(Settings):
             raise ValueError("runs: 'shared' is a reserved name")
         if len(self.seeds) > 1 and any(run.seed is not None for run in self.runs.values()):
             raise ValueError("runs: a run with its own seed cannot be repeated for several seeds; drop one of the two")
+        for name, run in self.runs.items():
+            self._check_pair(name, run)
         sections = {"steps": self.steps}
         sections.update({f"runs.{name}.steps": run.steps for name, run in self.runs.items()})
         for where, steps in sections.items():
@@ -111,6 +115,19 @@ class Configuration(Settings):
                     raise ValueError(explain(error, STEPS[step], f"{where}.{step}")) from error
         return self
 
+    def _check_pair(self, name: str, run: Run) -> None:
+        """ValueError where the run that a run is compared with is none, or has another seed."""
+        if run.against is None:
+            return
+        where = f"runs.{name}.against"
+        if run.against == name:
+            raise ValueError(f"{where}: a run is not compared with itself")
+        if run.against not in self.runs:
+            raise ValueError(f"{where}: there is no run '{run.against}', {nearest(run.against, self.runs)}")
+        own, other = (self.seeds[0] if one.seed is None else one.seed for one in (run, self.runs[run.against]))
+        if own != other:
+            raise ValueError(f"{where}: {name} has seed {own} and {run.against} seed {other}; a pair has one seed")
+
 
 def load(values: dict[str, Any]) -> Configuration:
     """Validates a configuration and repeats its runs for each seed; InputError names every wrong key."""
@@ -126,7 +143,9 @@ def load(values: dict[str, Any]) -> Configuration:
         }
     else:
         runs = {
-            f"{name}_seed{seed}": run.model_copy(update={"seed": seed})
+            f"{name}_seed{seed}": run.model_copy(
+                update={"seed": seed, "against": run.against and f"{run.against}_seed{seed}"}
+            )
             for seed in configuration.seeds
             for name, run in configuration.runs.items()
         }

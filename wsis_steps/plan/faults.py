@@ -3,7 +3,7 @@
 from collections import Counter
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.plan.listing import shows, stage_name
+from wsis_steps.plan.listing import pairs, shows, stage_name
 from wsis_steps.plan.runs import Runs
 
 
@@ -53,6 +53,11 @@ def _of_run(runs: Runs, name: str) -> list[str]:
     if table and run.supervision != "tags" and not table.is_file():
         found.append(f"run {name} is supervised by {run.supervision}, but {table} does not exist")
     found += _of_corrections(runs, name)
+    if run.against is not None and data.truth and not pairs(runs, name, data.truth):
+        found.append(
+            f"run {name} is compared with {run.against} ('against'), but there is nothing to compare: "
+            "they have no stage in common or are equal"
+        )
     for agreement in graph.chain.agreements:
         if graph.steps.issuperset(agreement.steps):
             found += _different(runs, name, agreement.steps, agreement.keys)

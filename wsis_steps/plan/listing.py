@@ -24,6 +24,7 @@ def listing(runs: Runs) -> dict[str, Any]:
         "results": shown(runs),
         "trainings": trainings(runs),
         "stages": stages(runs),
+        "pairs": [row for name in runs.runs for row in pairs(runs, name, truth)],
         "published": [
             [*key, dict(found.values), list(found.per_class.items())] for key, found in published(dataset).items()
         ],
@@ -42,11 +43,27 @@ def figures(runs: Runs, truth: tuple[str, ...]) -> list[Row]:
         for one in proposals(runs, name) if truth else ():
             path = f"{_folder(runs)}/shared/evaluation/proposals_{one}.json"
             rows.append((name, run.system, f"proposals/{one}", path))
-        for node, show in shows(runs, name):
-            if show.scored in truth:
-                made = runs.path(name, Product(node, show.role))
-                rows.append((name, run.system, stage_name(show, node), f"{_folder(runs)}/{_evaluation(made)}"))
+        scored = _scored(runs, name, truth).items()
+        rows += [(name, run.system, stage, f"{_folder(runs)}/{path}") for (stage, _), path in scored]
     return rows
+
+
+def pairs(runs: Runs, name: str, truth: tuple[str, ...]) -> list[Row]:
+    """Rows of run, the run that it is compared with, stage and split of what both have, each computed by itself."""
+    other = runs.runs[name].against
+    if other is None:
+        return []
+    theirs, own = _scored(runs, other, truth), _scored(runs, name, truth)
+    return [(name, other, *key) for key, path in own.items() if theirs.get(key, path) != path]
+
+
+def _scored(runs: Runs, name: str, truth: tuple[str, ...]) -> dict[tuple[str, str], str]:
+    """The evaluation files of what a run shows, by stage and split."""
+    return {
+        (stage_name(show, node), show.scored): _evaluation(runs.path(name, Product(node, show.role)))
+        for node, show in shows(runs, name)
+        if show.scored in truth
+    }
 
 
 def shown(runs: Runs) -> list[Row]:

@@ -59,7 +59,7 @@ def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], listin
         return "<p>None: figures need true masks to compare with.</p>"
     table["value"] = pd.to_numeric(table["value"], errors="coerce")
     text = summary_html(job.inputs["text"].read_text(encoding="utf-8"), "main figures in percent")
-    text += f'<p class="note">{legend(listing["stages"])}</p>'
+    text += f'<p class="note">{legend(listing["stages"], listing["pairs"])}</p>'
     text += class_figures_html(rows, class_names, published_classes(listing))
     of_proposals = table["stage"].str.startswith(PROPOSALS)
     every = all_figures_html(table[~of_proposals], "every figure as a fraction")
@@ -70,6 +70,8 @@ def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], listin
 
 def curves_html(rows: list[Row], runs: list[str]) -> str:
     """Charts of every training step; runs that share a training share its line."""
+    if not rows:
+        return "<p>No run trains a network.</p>"
     owners: dict[tuple[str, Path], list[str]] = {}
     for run, stage, path in rows:
         owners.setdefault((stage, path), []).append(run)

@@ -20,6 +20,11 @@ KEYS = (
     "with one kind of picture; n and p turn the page."
 )
 
+PAIRS = (
+    "Paired differences: above zero the first run has the higher figure; what lies below zero where it lacks a part of "
+    "the other is what that part brings. A stage that both share has no line."
+)
+
 
 def lead(images: Images, runs: Sequence[str], truth: Container[str]) -> str:
     """What the page is about, in a few sentences of HTML."""
@@ -30,10 +35,11 @@ def lead(images: Images, runs: Sequence[str], truth: Container[str]) -> str:
     return text + "".join(f"<p><b>{UNKNOWN[split]}</b></p>" for split in SPLITS if split not in truth)
 
 
-def legend(stages: Sequence[tuple[str, str, str]]) -> str:
+def legend(stages: Sequence[tuple[str, str, str]], pairs: Sequence[Sequence[str]] = ()) -> str:
     """HTML of what the stages of the tables are, one after another; where it is not the same for all, of which systems.
 
-    stages: stage, what it is, and the systems of which it is that.
+    stages: stage, what it is, and the systems of which it is that. pairs: what is compared; where there is any, it
+    says how differences are to be read.
     """
     meanings: dict[str, list[tuple[str, str]]] = {}
     for stage, about, systems in stages:
@@ -42,4 +48,4 @@ def legend(stages: Sequence[tuple[str, str, str]]) -> str:
     for stage, found in meanings.items():
         words = [about if len(found) == 1 else f"{about} ({systems})" for about, systems in found]
         parts.append(f"<b>{escape(stage)}</b>, {escape(', or '.join(words))}")
-    return f"Stages: {'; '.join(parts)}."
+    return f"Stages: {'; '.join(parts)}." + (f" {PAIRS}" if pairs else "")

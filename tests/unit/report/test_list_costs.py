@@ -41,7 +41,17 @@ def table(tmp_path) -> pd.DataFrame:
     write_job(tmp_path, "first/classifier_train", 30, 10, "")
     results = [["first", "classifier", "a"], ["one", "labels", "b"], ["one", "labels", "c"]]
     (tmp_path / "results.json").write_text(
-        json.dumps({"dataset": "d", "results": results, "figures": [], "trainings": [], "stages": [], "published": []})
+        json.dumps(
+            {
+                "dataset": "d",
+                "results": results,
+                "figures": [],
+                "trainings": [],
+                "stages": [],
+                "pairs": [],
+                "published": [],
+            }
+        )
     )
     names = {"benchmarks": "benchmarks", "logs": "logs", "listing": "results.json"}
     inputs = {name: tmp_path / path for name, path in names.items()}

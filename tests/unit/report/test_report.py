@@ -17,9 +17,11 @@ from artifacts import (
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job
+from wsis_steps.evaluation.summary_table import COLUMNS, summary_table
 from wsis_steps.report.image_gallery import starting_threshold
 from wsis_steps.report.render_report import main
 from wsis_steps.report.settings import ReportRenderReport
+from wsis_steps.report.texts import legend
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.instances import Instances, write_instances
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
@@ -139,6 +141,7 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
     listing = {"dataset": "toy", "figures": figures, "results": results, "trainings": TRAININGS}
     listing |= {
         "stages": [["cues", "peaks", "bestie"], ["labels", "first", "a, b"], ["labels", "own", "c"]],
+        "pairs": [],
         "published": [],
     }
     (folder / "listing.json").write_text(json.dumps(listing))
@@ -303,6 +306,33 @@ def test_the_cues_lie_where_they_were_found(page):
 
 def test_the_legend_says_of_which_systems_a_stage_is_what(page):
     assert "cues, peaks; labels, first (a, b), or own (c)." in page.text
+
+
+def test_paired_differences_stand_on_the_page_and_are_explained(tmp_path):
+    job = build(tmp_path)
+    rows = [(f"{run}_seed{k}", "bestie", "tags", "predictions", "val", "mask_ap50", value)
+            for run, values in (("full", (0.5, 0.52, 0.54)), ("less", (0.4, 0.41, 0.45)))
+            for k, value in enumerate(values)]  # fmt: skip
+    pairs = [[f"less_seed{k}", f"full_seed{k}", "predictions", "val"] for k in range(3)]
+    job.inputs["text"].write_text(summary_table(pd.DataFrame(rows, columns=COLUMNS), {}, pairs), encoding="utf-8")
+    listing = json.loads(job.inputs["listing"].read_text())
+    job.inputs["listing"].write_text(json.dumps({**listing, "pairs": pairs}))
+    main(job)
+    page = open_page(job)
+    table = next(table for table in page.tables if table[0][0] == "paired differences")
+    assert table[1] == ["less", "full", "predictions", "3", "-10.0 ± 0.6"]
+    assert "? not told from chance" in page.text and "A stage that both share has no line." in page.text
+    assert "A stage that both share" not in legend([])
+
+
+def test_where_nothing_is_trained_the_page_says_so(tmp_path):
+    job = build(tmp_path)
+    listing = json.loads(job.inputs["listing"].read_text())
+    listing["results"] = [row for row in listing["results"] if not row[2].endswith(".jsonl")]
+    job.inputs["listing"].write_text(json.dumps(listing))
+    main(job)
+    losses = job.outputs["page"].read_text(encoding="utf-8").split('<section id="losses">')[1].split("</section>")[0]
+    assert losses == "<h2>Losses</h2><p>No run trains a network.</p>"
 
 
 def test_weak_predictions_are_there_but_not_named(page):

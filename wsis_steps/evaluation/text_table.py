@@ -1,0 +1,25 @@
+"""Tables that are Markdown and read well in a terminal, and names of runs in them."""
+
+import re
+
+SEED = re.compile(r"(.+)_seed\d+")
+
+
+def base_name(run: str) -> str:
+    """The name of a run without its seed: `bestie` of `bestie_seed0`."""
+    found = SEED.fullmatch(run)
+    return found[1] if found else run
+
+
+def aligned(header: list[str], lines: list[list[str]], text_columns: int) -> str:
+    """Markdown with padded cells: the first columns are text, the others numbers, to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    rules = ["-" * width if k < text_columns else "-" * (width - 1) + ":" for k, width in enumerate(widths)]
+
+    def padded(row: list[str]) -> list[str]:
+        text = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        numbers = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        return text[:text_columns] + numbers[text_columns:]
+
+    rows = (padded(header), rules, *map(padded, lines))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
