@@ -1,6 +1,7 @@
 """A toy: a rectangle for every tag, which shrinks from round to round; all that a system has to say of itself."""
 
-from wsis_steps.engine.chain import Chain, Published, Read, Show, Stage, after_each_round, first_round
+from wsis_steps.engine.chain import Chain, Read, Show, Stage, after_each_round, first_round
+from wsis_steps.engine.published import Published
 
 CHAINS = (
     Chain(

@@ -17,5 +17,5 @@ def test_an_installed_package_has_all_files_of_the_source(monkeypatch):
     modules = {Path(path).resolve() for path in build.get_source_files()}
     data = {Path(folder, name).resolve() for _, folder, _, files in build.data_files for name in files}
     source = {path for path in (ROOT / "wsis_steps").rglob("*") if path.is_file() and path.parent.name != "__pycache__"}
-    assert {path.suffix for path in source} >= {".py", ".css", ".js", ".pt"}
+    assert {path.suffix for path in source} >= {".py", ".css", ".csv", ".js", ".pt"}
     assert source == modules | data

@@ -10,16 +10,15 @@ from wsis_steps.engine.chain import (
     PRETRAINED,
     Agreement,
     Chain,
-    Published,
     Read,
     Show,
     Stage,
     each_round,
     first_round,
     later_rounds,
-    percent,
     show_labels,
 )
+from wsis_steps.engine.published import read_published
 
 _PROPOSALS = Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5")
 _EDGES = Read("edges", shared=lambda settings: "proposals/edges.h5", when=lambda run, settings: settings.pairwise)
@@ -75,14 +74,6 @@ CHAINS = (
                 (*Scoring.model_fields, "proposals"),
             ),
         ),
-        published={
-            ("voc2012", "annotation_consistency", "predictions", "val"): Published(
-                percent(("mask_ap25", "mask_ap50", "mask_ap70", "mask_ap75"), 59.7, 50.9, 30.2, 28.5),
-                "Annotation Consistent Instances, in BESTIE, table 1",
-            ),
-            ("voc2012", "annotation_consistency_boxes", "predictions", "val"): Published(
-                percent(("mask_ap50",), 58.2), "Annotation Consistent Instances, supplement, table 1"
-            ),
-        },
+        published=read_published(__file__),
     ),
 )

@@ -8,16 +8,15 @@ published.
 from wsis_steps.engine.chain import (
     PRETRAINED,
     Chain,
-    Published,
     Read,
     Show,
     Stage,
     after_each_round,
     each_round,
     first_round,
-    percent,
     show_labels,
 )
+from wsis_steps.engine.published import read_published
 
 _CHAIN = (
     Stage(
@@ -61,12 +60,6 @@ _CHAIN = (
     ),
 )
 
-_VOC = ("mask_ap25", "mask_ap50", "mask_ap70", "mask_ap75")
-_COCO = ("coco_ap", "coco_ap50", "coco_ap75")
-_TABLE1 = "BESTIE, table 1"
-_COCO_TABLE = "BESTIE, COCO table; whether with Mask R-CNN is not stated"
-_ABLATION = "BESTIE, supplement, table 1, without Mask R-CNN"
-
 CHAINS = (
     Chain(
         "bestie",
@@ -77,34 +70,6 @@ CHAINS = (
         supervision=("tags", "points"),
         rounds=True,
         maskrcnn=True,
-        published={
-            ("voc2012", "bestie", "predictions_direct", "val"): Published(
-                percent(_VOC, 53.5, 41.8, 28.3, 24.2), _TABLE1
-            ),
-            ("voc2012", "bestie", "predictions", "val"): Published(percent(_VOC, 61.2, 51.0, 31.9, 26.6), _TABLE1),
-            ("voc2012", "bestie_points", "predictions_direct", "val"): Published(
-                percent(_VOC, 58.6, 46.7, 33.1, 26.3), _TABLE1
-            ),
-            ("voc2012", "bestie_points", "predictions", "val"): Published(
-                percent(_VOC, 66.4, 56.1, 36.5, 30.2), _TABLE1
-            ),
-            ("voc2012", "bestie_cam", "predictions_direct", "val"): Published(
-                percent(("mask_ap25", "mask_ap50", "mask_ap75"), 40.2, 34.7, 19.6),
-                "BESTIE, supplement, table 3, without Mask R-CNN",
-            ),
-            ("voc2012", "bestie_no_refinement", "predictions_direct", "val"): Published(
-                percent(("mask_ap50",), 39.2), _ABLATION
-            ),
-            ("voc2012", "bestie_no_iag", "predictions_direct", "val"): Published(
-                percent(("mask_ap50",), 27.8), _ABLATION
-            ),
-            ("voc2012", "bestie_no_iag_no_refinement", "predictions_direct", "val"): Published(
-                percent(("mask_ap50",), 29.3), _ABLATION
-            ),
-            ("coco2017", "bestie", "predictions", "val"): Published(percent(_COCO, 14.3, 28.0, 13.2), _COCO_TABLE),
-            ("coco2017", "bestie_points", "predictions", "val"): Published(
-                percent(_COCO, 17.7, 34.0, 16.4), _COCO_TABLE
-            ),
-        },
+        published=read_published(__file__),
     ),
 )

@@ -1,7 +1,8 @@
 """Deep Community Learning: tags and boxes -> one network -> labels and predictions, whose masks region proposals may
 replace. The paper has one round."""
 
-from wsis_steps.engine.chain import PRETRAINED, Chain, Published, Read, Show, Stage, first_round, percent
+from wsis_steps.engine.chain import PRETRAINED, Chain, Read, Show, Stage, first_round
+from wsis_steps.engine.published import read_published
 
 
 def _proposals(settings) -> str:
@@ -46,8 +47,6 @@ _CHAIN = (
     ),
 )
 
-_TABLE1 = "Deep Community Learning, table 1"
-
 CHAINS = (
     Chain(
         "community_learning",
@@ -56,17 +55,6 @@ CHAINS = (
         ends_in="predictions of its own network",
         stages=_CHAIN,
         maskrcnn=False,
-        published={
-            ("voc2012", "community_learning", "predictions", "val"): Published(
-                percent(("mask_ap25", "mask_ap50", "mask_ap75", "abo", "box_ap50"), 57.0, 35.9, 5.8, 43.8, 53.2),
-                f"{_TABLE1} and 3",
-            ),
-            ("voc2012", "community_learning", "predictions_mcg", "val"): Published(
-                percent(("mask_ap25", "mask_ap50", "mask_ap75", "abo"), 56.6, 38.1, 12.3, 48.2), _TABLE1
-            ),
-            ("voc2012", "community_learning", "predictions", "train"): Published(
-                percent(("corloc",), 70.8), "Deep Community Learning, table 3 (70.1 in table 6)"
-            ),
-        },
+        published=read_published(__file__),
     ),
 )

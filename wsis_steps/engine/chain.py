@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wsis_steps.engine.published import Published
+
 Condition = Callable[[Any, Any], bool]  # of a run (`plan.config.Run`) and the settings of the step in it
 
 
@@ -135,16 +137,6 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Published:
-    """What a paper prints for one run: metric names to fractions, and where; some also print a figure a class."""
-
-    values: Mapping[str, float]
-    source: str
-    per_class: Mapping[str | None, float] = field(default_factory=dict)
-    """IoU of semantic maps; None: the background."""
-
-
-@dataclass(frozen=True)
 class Chain:
     """A system: the stages of its own, in order, and where it ends."""
 
@@ -167,8 +159,3 @@ class Chain:
     agreements: tuple[Agreement, ...] = ()
     published: Mapping[tuple[str, str, str, str], Published] = field(default_factory=dict)
     """By data set, run, stage and split, as they are named in `summary.csv`."""
-
-
-def percent(metrics: Iterable[str | None], *figures: float) -> dict[str | None, float]:
-    """Fractions by metric from figures that are printed in percent."""
-    return {name: round(figure / 100, 4) for name, figure in zip(metrics, figures, strict=True)}

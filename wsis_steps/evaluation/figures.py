@@ -70,9 +70,13 @@ def published_figures(listing: dict[str, Any]) -> dict[tuple[str, str, str], dic
     return {(run, stage, split): values for run, stage, split, values, _ in listing["published"]}
 
 
-def published_classes(listing: dict[str, Any]) -> dict[tuple[str, str, str], dict[str | None, float]]:
-    """What papers print class by class (None: the background), fractions, where they do: by run, stage and split."""
-    return {(run, stage, split): dict(classes) for run, stage, split, _, classes in listing["published"] if classes}
+def published_classes(listing: dict[str, Any]) -> dict[tuple[str, str, str, str], dict[str | None, float]]:
+    """What papers print class by class (None: the background), fractions: by run, stage, split and metric."""
+    return {
+        (run, stage, split, metric): dict(values)
+        for run, stage, split, _, classes in listing["published"]
+        for metric, values in classes.items()
+    }
 
 
 def _read_document(path: Path, what: str) -> dict[str, Any]:

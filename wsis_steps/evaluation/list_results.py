@@ -6,7 +6,8 @@ out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, fil
                     "trainings": [[run, stage, step, settings], ...],
                     "stages": [[stage, what it is, of which systems], ...],
                     "pairs": [[run, the run it is compared with, stage, split], ...],
-                    "published": [[run, stage, split, {metric: fraction}, [[class or null, fraction], ...]], ...]}
+                    "published": [[run, stage, split, {metric: fraction},
+                                   {metric: [[class or null, fraction], ...]}], ...]}
 """
 
 import json

@@ -4,7 +4,8 @@ Its maps are a source of semantic maps for other systems (`semantic: learning_to
 the same network on the true masks.
 """
 
-from wsis_steps.engine.chain import PRETRAINED, Chain, Published, Read, Show, Stage, percent
+from wsis_steps.engine.chain import PRETRAINED, Chain, Read, Show, Stage
+from wsis_steps.engine.published import read_published
 
 SYSTEM, BOUND = "learning_to_segment", "supervised_semantic"
 MAPS = "semantic maps of the training images, with their tags"
@@ -41,20 +42,6 @@ NETWORK = (
 
 STAGES = NETWORK
 
-_CLASSES = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
-    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
-_TABLE = Published(
-    percent(("miou",), 51.6),
-    "Learning to segment with image-level supervision, results on val",
-    percent(
-        (None, *_CLASSES),
-        *(85.4, 68.4, 28.3, 63.6, 42.9, 54.4, 62.7, 62.9, 67.5, 10.6, 46.3, 37.2, 48.7, 53.8, 57.3, 64.7, 44.3, 58.2),
-        *(35.8, 43.6, 47.4),
-    ),
-)
-
 CHAINS = (
     Chain(
         SYSTEM,
@@ -62,7 +49,7 @@ CHAINS = (
         ends="learning_to_segment_infer",
         ends_in="semantic maps",
         stages=NETWORK,
-        published={(dataset, SYSTEM, "semantic", "val"): _TABLE for dataset in ("voc2012", "voc2012_imagenet")},
+        published=read_published(__file__),
     ),
     Chain(
         BOUND,

@@ -1,6 +1,7 @@
 """Mask R-CNN on the last labels of any system, and on the true masks as the upper bound of all."""
 
-from wsis_steps.engine.chain import PRETRAINED, Chain, Published, Read, Show, Stage, percent
+from wsis_steps.engine.chain import PRETRAINED, Chain, Read, Show, Stage
+from wsis_steps.engine.published import read_published
 
 STAGES = (
     Stage(
@@ -33,13 +34,6 @@ CHAINS = (
         ends_in="a Mask R-CNN on the true masks",
         supervision=(),
         files={"labels": "data/instances_train.h5"},
-        published={
-            ("voc2012", "supervised", "predictions", "val"): Published(
-                percent(("mask_ap25", "mask_ap50", "mask_ap70", "mask_ap75"), 76.7, 67.9, 52.5, 44.9), "BESTIE, table 1"
-            ),
-            ("coco2017", "supervised", "predictions", "val"): Published(
-                percent(("coco_ap", "coco_ap50", "coco_ap75"), 35.4, 57.3, 37.5), "BESTIE, COCO table"
-            ),
-        },
+        published=read_published(__file__),
     ),
 )

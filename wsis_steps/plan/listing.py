@@ -26,7 +26,8 @@ def listing(runs: Runs) -> dict[str, Any]:
         "stages": stages(runs),
         "pairs": [row for name in runs.runs for row in pairs(runs, name, truth)],
         "published": [
-            [*key, dict(found.values), list(found.per_class.items())] for key, found in published(dataset).items()
+            [*key, dict(found.values), {metric: list(classes.items()) for metric, classes in found.per_class.items()}]
+            for key, found in published(dataset).items()
         ],
     }
 

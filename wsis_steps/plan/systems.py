@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from wsis_steps.engine.chain import Chain, Published, Stage
+from wsis_steps.engine.chain import Chain, Stage
 from wsis_steps.engine.errors import nearest
+from wsis_steps.engine.published import Published
 from wsis_steps.plan.steps import PACKAGE, folders
 
 _MODULES = [

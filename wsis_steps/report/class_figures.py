@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wsis_steps.evaluation.figures import read_figures
+from wsis_steps.evaluation.text_table import base_name
 from wsis_steps.report.tables import class_table
 
 METRICS = {  # stages to their metric and its name
@@ -16,11 +17,12 @@ FEW_CLASSES = 10  # a table of up to so many is unfolded at first
 def class_figures_html(
     rows: Sequence[tuple[str, str, Path]],
     class_names: Sequence[str],
-    published: Mapping[tuple[str, str, str], Mapping[str | None, float]],
+    published: Mapping[tuple[str, str, str, str], Mapping[str | None, float]],
 ) -> str:
     """Tables of the evaluation images: a row a class, a column a run.
 
-    rows: run, stage, file of an evaluation step. published: what papers print by class, by run, stage and split.
+    rows: run, stage, file of an evaluation step. published: what papers print by class, by run (without a seed), stage,
+    split and metric.
     """
     text = ""
     for kind, (metric, name) in METRICS.items():
@@ -35,8 +37,8 @@ def class_figures_html(
             if f"background_{metric}" in found["metrics"]:
                 values[None] = found["metrics"][f"background_{metric}"]
             columns[run, stage] = values
-            if printed := published.get((run, stage, "val")):
-                columns[run, "the paper"] = printed
+            if printed := published.get((base_name(run), stage, "val", metric)):
+                columns[base_name(run), "the paper"] = printed
         if columns:
             caption = f"{name} of each class in percent, evaluation images"
             opened = " open" if len(class_names) <= FEW_CLASSES else ""
