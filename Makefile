@@ -48,13 +48,12 @@ lint: setup
 bench: setup
 	$(BIN)/python -m bench.run
 
-# What each part of the systems brings, on the generated data set. Many small jobs: side by side they use the cores best.
-ABLATIONS := $(basename $(notdir $(wildcard workflow/presets/shapes_*.yaml)))
+# What each part of the systems brings, on the generated data set, in pairs of runs. Many small jobs: side by side they use
+# the cores best.
 ablations: setup
-	for preset in $(ABLATIONS); do \
-	    snakemake --configfile config.yaml workflow/presets/$$preset.yaml --cores $(CORES) --max-threads 1 || exit; \
-	done
-	@echo && cat $(ABLATIONS:%=results/%/summary.md)
+	snakemake --configfile config.yaml workflow/presets/shapes_ablations.yaml --cores $(CORES) --max-threads 1
+	@echo && cat results/shapes_ablations/summary.md && echo && \
+	    echo "report: $(CURDIR)/results/shapes_ablations/report.html"
 
 # Official archives, checked, to data/; WSIS_MIRROR=<address> takes the same files from elsewhere.
 voc2012 coco2017: setup

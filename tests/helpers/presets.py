@@ -9,12 +9,11 @@ from wsis_steps.plan.config import Configuration, load
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"
+# What a preset is laid over, in the order of --configfile.
 LAID_OVER = {
-    "voc2012_ablations": PRESETS / "voc2012.yaml",
-    "voc2012_imagenet": PRESETS / "voc2012.yaml",
-    "shapes_ablations": ROOT / "config.yaml",
-    "shapes_annotation_consistency": ROOT / "config.yaml",
-    "shapes_community_learning": ROOT / "config.yaml",
+    "shapes_ablations": (ROOT / "config.yaml",),
+    "voc2012_ablations": (PRESETS / "voc2012.yaml",),
+    "voc2012_imagenet": (PRESETS / "voc2012.yaml",),
 }
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
@@ -29,5 +28,4 @@ def merged(*paths: Path) -> dict:
 
 def preset(name: str) -> Configuration:
     """A preset with what it is laid over."""
-    below = [LAID_OVER[name]] if name in LAID_OVER else []
-    return load(merged(*below, PRESETS / f"{name}.yaml"))
+    return load(merged(*LAID_OVER.get(name, ()), PRESETS / f"{name}.yaml"))

@@ -1,11 +1,9 @@
 """The presets are valid, hold what they promise, and those that are laid over another file cannot drift from it."""
 
-from pathlib import Path
-
 import pytest
-import yaml
-from snakemake.utils import update_config
+from presets import NAMES, ROOT, merged, preset
 
+from wsis_steps.evaluation.text_table import base_name
 from wsis_steps.plan.config import load
 from wsis_steps.plan.faults import check
 from wsis_steps.plan.listing import figures
@@ -13,36 +11,16 @@ from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.steps import STEPS
 from wsis_steps.plan.systems import published
 
-ROOT = Path(__file__).parents[3]
-PRESETS = ROOT / "workflow/presets"
 
-
-def _load(*paths: Path):
-    merged: dict = {}
-    for path in paths:  # as Snakemake merges several files after --configfile
-        update_config(merged, yaml.safe_load(path.read_text()))
-    return load(merged)
-
-
-LAID_OVER = {
-    "voc2012_ablations": PRESETS / "voc2012.yaml",
-    "voc2012_imagenet": PRESETS / "voc2012.yaml",
-    "shapes_ablations": ROOT / "config.yaml",
-    "shapes_annotation_consistency": ROOT / "config.yaml",
-    "shapes_community_learning": ROOT / "config.yaml",
-}
-
-
-@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_preset_gives_every_run_its_steps(path):
-    below = [LAID_OVER[path.stem]] if path.stem in LAID_OVER else []
-    runs = Runs(_load(*below, path))
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_gives_every_run_its_steps(name):
+    runs = Runs(preset(name))
     for run in runs.runs:
         assert {step for step in runs.steps(run) if runs.settings(run, step)}
 
 
 def test_voc2012_has_the_papers_values_which_are_the_defaults():
-    configuration = _load(PRESETS / "voc2012.yaml")
+    configuration = preset("voc2012")
     for step, values in configuration.steps.items():
         if step.startswith("data_"):
             continue
@@ -61,46 +39,64 @@ def _close(a, b) -> bool:
 
 
 def test_voc2012_and_its_ablations_have_the_names_under_which_the_papers_figures_stand():
-    runs = set(_load(PRESETS / "voc2012.yaml", PRESETS / "voc2012_ablations.yaml").runs)
+    runs = set(preset("voc2012_ablations").runs)
     bestie = {run for run, *_ in published("voc2012") if run.startswith(("bestie", "superv"))}
     assert bestie <= runs
 
 
 def test_an_ablation_shares_what_it_has_in_common():
-    runs = Runs(_load(PRESETS / "voc2012.yaml", PRESETS / "voc2012_ablations.yaml"))
+    runs = Runs(preset("voc2012_ablations"))
     assert runs.owner("bestie_no_iag", "bestie_label") == "bestie"
     assert runs.owner("bestie_no_iag", "bestie_train", 0) == "bestie_no_iag"
     assert runs.owner("bestie_alpha07", "classifier_train") == "bestie_alpha07"
     assert runs.owner("bestie_points", "classifier_train") == "bestie"
 
 
-def test_shapes_ablations_are_config_yaml_with_other_runs():
-    below, found = _load(ROOT / "config.yaml"), _load(LAID_OVER["shapes_ablations"], PRESETS / "shapes_ablations.yaml")
-    shorter = {**below.steps, "bestie_train": {**below.steps["bestie_train"], "iterations": 600}}
-    assert found.steps == shorter
-    names = ["bestie", "cam", "no_iag", "no_refinement", "class_agnostic_centers", "points"]
-    runs = {name if name == "bestie" else f"bestie_{name}" for name in [*names, "learning_to_segment"]}
-    parts = ["no_neighbours", "lambda1", "weighted", "no_prior"]
-    runs |= {"learning_to_segment", "supervised_semantic", *(f"learning_to_segment_{part}" for part in parts)}
-    assert set(found.runs) == {f"{run}_seed{seed}" for run in runs for seed in range(3)}
-    assert not any(run.maskrcnn for run in found.runs.values() if run.system == "bestie")
+def test_shapes_ablations_are_config_yaml_with_other_runs_and_shorter_trainings():
+    below, found = load(merged(ROOT / "config.yaml")), preset("shapes_ablations")
+    changed = {}
+    for step in found.steps:
+        before = below.steps.get(step, {})
+        changed[step] = {key: value for key, value in found.steps[step].items() if before.get(key) != value}
+    shorter = {step for step, values in changed.items() if set(values) == {"iterations"}}
+    assert all(changed[step]["iterations"] < below.steps[step]["iterations"] for step in shorter)
+    others = {step: values for step, values in changed.items() if values and step not in shorter}
+    assert others == {"community_learning_infer": {"flip": False}, "report_render_report": {"images": 60}}
+    assert {step.split("_")[0] for step in shorter} == {"bestie", "learning", "annotation", "community"}
+    assert {base_name(run) for run in found.runs} & {"supervised", "supervised_semantic"} == set()
+    assert not any(run.retrains for run in found.runs.values())
+    check(Runs(found))
 
 
-def test_parts_of_community_learning_are_config_yaml_with_other_runs():
-    preset = PRESETS / "shapes_community_learning.yaml"
-    below, found = _load(ROOT / "config.yaml"), _load(LAID_OVER[preset.stem], preset)
-    assert found.steps == below.steps
-    assert all(run.system == "community_learning" for run in found.runs.values())
-    own = {
-        name for name in yaml.safe_load((PRESETS / "voc2012_ablations.yaml").read_text())["runs"] if "community" in name
+@pytest.mark.parametrize("name", ["shapes_ablations", "voc2012_ablations"])
+def test_every_ablation_names_what_it_is_compared_with(name):
+    runs = preset(name).runs
+    ablations = {
+        run for run in runs if any(run.startswith(f"{one}_") and runs[one].system == runs[run].system for one in runs)
     }
-    assert {name.removesuffix("_seed0") for name in found.runs if name.endswith("seed0")} == own | {
-        "community_learning"
+    beside = {"bestie_points", "annotation_consistency_boxes", "community_learning_maskrcnn"}  # of voc2012.yaml
+    assert {run for run in ablations if runs[run].against is None} <= (beside if name.startswith("voc") else set())
+    for run, values in runs.items():
+        assert values.against is None or runs[values.against].system == values.system, run
+
+
+def test_parts_of_community_learning_on_shapes_are_those_of_the_paper():
+    found = {
+        name: {run for run in preset(name).runs if "community" in run}
+        for name in ("shapes_ablations", "voc2012_ablations")
     }
+    own = {base_name(run) for run in found["shapes_ablations"]}
+    assert own == found["voc2012_ablations"] - {"community_learning_maskrcnn"}
+
+
+def test_all_systems_of_the_ablations_share_the_data_and_the_classifier_of_a_seed():
+    runs = Runs(preset("shapes_ablations"))
+    trained = {(runs.owner(run, "classifier_train"), seed) for run, seed in ((r, r[-1]) for r in runs.runs)}
+    assert trained == {(f"bestie{part}_seed{seed}", str(seed)) for part in ("", "_cam") for seed in range(3)}
 
 
 def test_imagenet_pictures_are_evaluated_on_voc_by_masks_of_val_only():
-    found = Runs(_load(LAID_OVER["voc2012_imagenet"], PRESETS / "voc2012_imagenet.yaml"))
+    found = Runs(preset("voc2012_imagenet"))
     truth = found.values("shared", "data_import_dataset").truth
     assert set(found.runs) == {"learning_to_segment"} and truth == ("val",)
     assert [stage for _, _, stage, _ in figures(found, truth)] == ["semantic"]
@@ -112,11 +108,9 @@ def test_a_run_that_is_null_is_left_out():
 
 
 def test_ablations_of_annotation_consistency_share_what_they_have_in_common():
-    runs = Runs(_load(LAID_OVER["shapes_annotation_consistency"], PRESETS / "shapes_annotation_consistency.yaml"))
-    check(runs)
+    runs = Runs(preset("shapes_ablations"))
     name = "annotation_consistency"
-    assert {run.removesuffix("_seed0") for run in runs.runs if run.endswith("_seed0")} == {
-        "supervised",
+    assert {base_name(run) for run in runs.runs if run.startswith(name)} == {
         name,
         *(f"{name}_{part}" for part in ("resnet", "boxes", "unary", "pairwise")),
         *(f"{name}_no_{part}diversity" for part in ("prediction_", "conditional_", "")),
