@@ -64,14 +64,15 @@ class TrainingSamples(Samples):
         return maps
 
     def _scale(self, rng: np.random.Generator, height: int, width: int) -> tuple[float, float]:
-        """Factors on height and width: to the long side, both sides 1 mod 32, then random in steps of 0.1."""
+        """Factors on height and width: to the long side, both sides up to 1 mod 32, then random in steps of 0.1."""
         low, high = self.settings.scale
         steps = round((high - low) * 10) + 1
         factor = low + 0.1 * rng.integers(steps)
         if not self.settings.long_side:
             return factor, factor
-        sides = np.array([height, width]) * self.settings.long_side / max(height, width)
-        resized = np.maximum(np.rint((sides - 1) / SIDES), 1) * SIDES + 1
+        longest = (self.settings.long_side - 1) // SIDES * SIDES + 1
+        sides = np.floor(np.array([height, width]) * (longest / max(height, width)))
+        resized = np.maximum(np.ceil((sides - 1) / SIDES), 1) * SIDES + 1
         return factor * resized[0] / height, factor * resized[1] / width
 
     def _instances(self, index: int, instance_map: np.ndarray) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class BestieTrain(Training, CenterFinding):
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "poly"
     warm_up: Count = 2_000
     long_side: Count = 449
-    """The longer side after resizing; 0 keeps the image's size."""
+    """The longer side after resizing, down to 1 mod 32; the shorter goes up to 1 mod 32. 0 keeps the image's size."""
     scale: tuple[float, float] = (0.7, 1.3)
     """Random scale after that."""
     crop: Positive = 416

@@ -150,7 +150,7 @@ def activation_maps(
     present = tags.to(images.device) > 0
     total = images.new_zeros((int(present.sum()), *size), dtype=torch.float32)
     for scale in scales:
-        scaled = images if scale == 1 else _resize(images, [round(scale * n) for n in images.shape[-2:]])
+        scaled = images if scale == 1 else _resize(images, [round(scale * n) for n in images.shape[-2:]], True)
         maps = _normalize(_resize(model(scaled)[1].float().relu()[present][:, None], size)[:, 0])
         if flip:
             mirrored = model(scaled.flip(-1))[1].flip(-1)
@@ -161,10 +161,10 @@ def activation_maps(
     return result
 
 
-def _resize(images: Tensor, size: list[int] | tuple[int, ...]) -> Tensor:
+def _resize(images: Tensor, size: list[int] | tuple[int, ...], antialias: bool = False) -> Tensor:
     if not len(images):
         return images.new_zeros((*images.shape[:2], *size))
-    return functional.interpolate(images, size=tuple(size), mode="bilinear", align_corners=False)
+    return functional.interpolate(images, size=tuple(size), mode="bilinear", align_corners=False, antialias=antialias)
 
 
 def _normalize(maps: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ def make_views(model: CommunityNetwork, picture: Tensor, settings: CommunityLear
         size = scale_to(height, width, short_side, settings.long_side)
         resized = normalized
         if (size.height, size.width) != (height, width):
-            resized = functional.interpolate(normalized, (size.height, size.width), mode="bilinear")
+            resized = functional.interpolate(normalized, (size.height, size.width), mode="bilinear", antialias=True)
         scale = torch.tensor([size.width / width, size.height / height] * 2, device=picture.device)
         for mirrored in (False, True) if settings.flip else (False,):
             maps = model(resized.flip(-1) if mirrored else resized)

@@ -162,7 +162,8 @@ class FeaturePyramid(nn.Module):
 
 
 class Transform(GeneralizedRCNNTransform):
-    """torchvision's resizing and normalization, which also resizes ignored regions and sets crowds aside.
+    """torchvision's resizing and normalization, which also resizes ignored regions and sets crowds aside. Pictures are
+    shrunk with antialiasing, which torchvision leaves out.
 
     Mean and standard deviation are the backbone's; as buffers they are saved and loaded with the model.
     """
@@ -174,12 +175,14 @@ class Transform(GeneralizedRCNNTransform):
         self.register_buffer("image_std", body.std.clone())
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """As torchvision's, for one 3 x H x W image and its target."""
+        """As torchvision's but antialiased, for one 3 x H x W image and its target."""
         if target is None and torch.jit.is_tracing():
             return _resize_traced(image, self.min_size[-1], self.max_size), None
         if target is not None and "iscrowd" in target:
             target = _set_crowds_aside(target)
+        full = image[None]
         image, target = super().resize(image, target)
+        image = functional.interpolate(full, image.shape[-2:], mode="bilinear", antialias=True)[0]
         if target is not None and "ignore" in target:
             region = target["ignore"][None, None].float()
             target["ignore"] = functional.interpolate(region, size=image.shape[-2:])[0, 0] > 0.5
@@ -187,13 +190,24 @@ class Transform(GeneralizedRCNNTransform):
 
 
 def _resize_traced(image: Tensor, min_size: int, max_size: int) -> Tensor:
-    """torchvision's resizing of a 3 x H x W image, for export. There it computes in float32 and rounds some sizes to a
-    pixel less than it does in Python; the exporter to ONNX does the same to double scalars, but not to vectors."""
+    """The same resizing of a 3 x H x W image, for export. There torchvision computes in float32 and rounds some sizes
+    to a pixel less than it does in Python; the exporter to ONNX does the same to double scalars, but not to vectors."""
     sides = torch._shape_as_tensor(image)[1:].double()
     least, most = (torch.tensor([float(limit)], dtype=torch.float64) for limit in (min_size, max_size))
     scale = torch.minimum(least / sides.amin(0, keepdim=True), most / sides.amax(0, keepdim=True))
     size = (sides * scale).floor().long()
-    return functional.interpolate(image[None], size=[size[0], size[1]], mode="bilinear", align_corners=False)[0]
+    rows, columns = (_antialiased(sides[axis], size[axis]) for axis in (0, 1))
+    return rows @ image @ columns.T
+
+
+def _antialiased(length: Tensor, new: Tensor) -> Tensor:
+    """Weights float32 (new, length) by which a side is resized: those of torch's antialiased bilinear filter, for which
+    ONNX has no operator that runtimes of the last years know."""
+    scale = length / new
+    centers = (torch.arange(new, dtype=torch.float64) + 0.5) * scale
+    distances = (torch.arange(length.long(), dtype=torch.float64) + 0.5 - centers[:, None]).abs()
+    weights = (1 - distances / scale.clamp(min=1)).clamp(min=0)
+    return (weights / weights.sum(dim=1, keepdim=True)).float()
 
 
 def _set_crowds_aside(target: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.images import Images
 
 cv2.setNumThreads(0)  # loading runs in worker processes; threads inside them only get in each other's way
+LARGE = 1 << 20  # pixels; a picture of more is first halved, which is many times as fast as shrinking it at once
 CACHE = 1 << 28  # bytes of decoded pictures kept in memory when a whole split fits; label maps may come on top
 
 
@@ -33,10 +34,9 @@ class Pictures:
         """uint8 RGB (h, w, 3) of image i; InputError where its bytes are damaged."""
         if self.cache is not None and i in self.cache:
             return self.cache[i]
-        decoded = cv2.imdecode(self.images.encoded(i), cv2.IMREAD_COLOR)
-        if decoded is None:
+        picture = cv2.imdecode(self.images.encoded(i), cv2.IMREAD_COLOR_RGB)
+        if picture is None:
             raise InputError(f"{self.images.path}: image '{self.images.ids[i]}' is damaged; import the data again.")
-        picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
         if self.cache is not None:
             self.cache[i] = picture
         return picture
@@ -69,12 +69,45 @@ class Geometry:
         return np.column_stack([self.matrix[:, :2], self.matrix[:, 2] + shift])
 
     def picture(self, picture: np.ndarray, fill: tuple[int, int, int] = (124, 116, 104)) -> np.ndarray:
-        """Bilinear sampling of an RGB picture; outside it the ImageNet mean color."""
+        """The mapped RGB picture; outside it the ImageNet mean color, where `labels` has its fill.
+
+        Axes that get shorter are first averaged by area to nearly the final scale, for sampling alone would alias; the
+        rest is bilinear, and mixes the border with nothing.
+        """
         if np.array_equal(self.matrix, np.eye(2, 3)) and picture.shape[:2] == (self.height, self.width):
             return picture
-        return cv2.warpAffine(
-            picture, self._centers(), (self.width, self.height), flags=cv2.INTER_LINEAR, borderValue=fill
+        small, near = self._shrink(picture)
+        moved = cv2.warpAffine(
+            small, near._centers(), (self.width, self.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
+        if not self._reaches_out(*picture.shape[:2]):
+            return moved
+        inside = self.labels(np.ones(picture.shape[:2], np.uint8))
+        canvas = cv2.rectangle(np.empty_like(moved), (0, 0), (self.width, self.height), fill, cv2.FILLED)
+        return cv2.copyTo(moved, inside, canvas)
+
+    def _shrink(self, picture: np.ndarray) -> tuple[np.ndarray, "Geometry"]:
+        """The picture with each axis that the map shortens at its scale, to whole pixels, and the map from there."""
+        sides, halvings = np.array(picture.shape[1::-1]), 0
+        scales = np.minimum(np.linalg.norm(self.matrix[:, :2], axis=0), 1)
+        size = np.maximum(np.rint(sides * scales), 1).astype(int)
+        small = picture
+        while sides.prod() > LARGE and (2 * size <= sides).all():
+            right, bottom = sides % 2
+            if right or bottom:  # repeated, which changes no sample inside the picture
+                small = cv2.copyMakeBorder(small, 0, int(bottom), 0, int(right), cv2.BORDER_REPLICATE)
+            sides, halvings = -(-sides // 2), halvings + 1
+            small = cv2.resize(small, sides.tolist(), interpolation=cv2.INTER_AREA)
+        if (size != sides).any():
+            small = cv2.resize(small, size.tolist(), interpolation=cv2.INTER_AREA)
+        factors = 2**halvings * sides / size
+        return small, Geometry(self.matrix * [*factors, 1], self.height, self.width)
+
+    def _reaches_out(self, height: int, width: int) -> bool:
+        """Whether the center of a target pixel may lie outside a source of this size."""
+        corners = np.array([[x, y] for x in (0.5, self.width - 0.5) for y in (0.5, self.height - 0.5)])
+        places = np.linalg.solve(self.matrix[:, :2], (corners - self.matrix[:, 2]).T)
+        return bool((places < 0.01).any() or (places > np.array([[width], [height]]) - 0.01).any())
 
     def labels(self, labels: np.ndarray, fill: int = 0) -> np.ndarray:
         """Nearest sampling of a label map: uint8, or int32 with values below 2^24."""

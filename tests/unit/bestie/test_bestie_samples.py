@@ -1,5 +1,7 @@
 """Samples of bestie_train: picture, maps, tables and points go through one augmentation and stay together."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,30 @@ def test_all_parts_of_a_sample_move_together(build, crop):
             assert row[0] == category and bright[row[2], row[1]]
         assert sample["instance_weights"].tolist() == [1]
     assert len(seen) > 18, "hardly any augmentation"
+
+
+def released_sides(height: int, width: int, longest: int = 449) -> list[int]:
+    """The release's rule in words: shrink so that the longer side is `longest`, cut fractions off, go up to the next
+    number that is 1 mod 32, and 32 back where that is too long."""
+    found = []
+    for side in (height, width):
+        new = math.floor(side * (longest / max(height, width)))
+        while new % 32 != 1:
+            new += 1
+        found.append(new - 32 if new > longest else new)
+    return found
+
+
+@pytest.mark.parametrize(
+    "short", [500, 479, 463, 442, 430, 417, 400, 388, 383, 375, 366, 357, 353, 343, 338, 335, 334, 333, 332, 281, 250]
+)
+def test_sides_are_rounded_up_as_released(build, short):
+    dataset, rng = build(long_side=449), np.random.default_rng(0)
+    for height, width in ((short, 500), (500, short)):
+        factors = dataset._scale(rng, height, width)
+        sides = [height * factors[0], width * factors[1]]
+        np.testing.assert_allclose(sides, released_sides(height, width))
+    assert released_sides(375, 500) == [353, 449] and released_sides(333, 500) == [321, 449]
 
 
 def test_padding_is_unsure_and_not_background(build):
