@@ -155,8 +155,8 @@ class SkipDecoder(nn.Module):
 class InstanceNetwork(nn.Module):
     """A backbone and a decoder.
 
-    Attributes: backbone, whose `normalize` makes the input and which alone has pretrained weights; decoder; center_maps:
-    how many of the decoder's center maps are used, from the first.
+    Attributes: backbone, whose `normalize` makes the input and which alone has pretrained weights; decoder;
+    center_maps, how many of the decoder's center maps are used, from the first.
     """
 
     def __init__(self, backbone: Backbone, decoder: nn.Module, center_maps: int) -> None:
