@@ -166,6 +166,20 @@ def instances(probability, centers, offsets, threshold=0.1, window=41, tolerance
     return found
 
 
+def instances_of_points(probability, offsets, points):
+    """Predicted instances of given points (x, y, category) as {(pixels, category): score}: pixels of a class without a
+    point are in none."""
+    semantic, found = probability.argmax(0), {}
+    for category in range(len(probability) - 1):
+        centers = [(y, x) for x, y, c in points if c == category]
+        pixels = list(zip(*np.nonzero(semantic == category + 1), strict=True))
+        for part in assign(offsets, pixels, centers) if centers else []:
+            if part:
+                mean = sum(float(probability[category + 1][p]) for p in part) / len(part)
+                found[frozenset(part), category] = mean
+    return found
+
+
 def scene(seed, shape=(120, 170), class_count=4, offsets="noisy"):
     """A semantic map of ellipses of two classes with specks, and outputs that more or less show the ellipses.
 

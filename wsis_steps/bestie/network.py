@@ -14,6 +14,7 @@ from wsis_steps.vision.models import TrainedModel
 
 OUTPUTS = ("semantic", "centers", "offsets")
 OFFSET_UNIT = 16  # pixels; what an output of 1 means in the two networks that are trained for few iterations
+MOMENTUM = 0.01  # of batch normalization in all of the network that has the paper's decoder for ResNet-50
 LARGE = 10_000_000  # parameters of a backbone from which on it gets the paper's decoder
 
 
@@ -53,13 +54,16 @@ def _head(before: int, hidden: int, after: int) -> nn.Sequential:
 
 
 class Pyramid(nn.Module):
-    """Context of a coarse map: a 1x1 and three dilated 3x3 convolutions and the image mean, joined to 256 channels."""
+    """Context of a coarse map: a 1x1 and three dilated 3x3 convolutions and the image mean, joined to 256 channels.
+
+    The mean has no batch normalization (released code), which could not train on a batch of one.
+    """
 
     def __init__(self, before: int, width: int = 256) -> None:
         super().__init__()
         dilated = [_block(before, width, 3, dilation) for dilation in (3, 6, 9)]
         self.branches = nn.ModuleList([_block(before, width, 1), *dilated])
-        self.mean = _block(before, width, 1)
+        self.mean = nn.Sequential(nn.Conv2d(before, width, 1, bias=False), nn.ReLU(inplace=True))
         self.join = nn.Sequential(_block(5 * width, width, 1), nn.Dropout(0.5))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -151,12 +155,13 @@ class SkipDecoder(nn.Module):
 class InstanceNetwork(nn.Module):
     """A backbone and a decoder.
 
-    Attributes: backbone, whose `normalize` makes the input and which alone has pretrained weights; decoder.
+    Attributes: backbone, whose `normalize` makes the input and which alone has pretrained weights; decoder;
+    center_maps, how many of the decoder's center maps are used, from the first.
     """
 
-    def __init__(self, backbone: Backbone, decoder: nn.Module, align_corners: bool) -> None:
+    def __init__(self, backbone: Backbone, decoder: nn.Module, center_maps: int) -> None:
         super().__init__()
-        self.backbone, self.decoder, self.align_corners = backbone, decoder, align_corners
+        self.backbone, self.decoder, self.center_maps = backbone, decoder, center_maps
 
     def parameter_groups(self, learning_rate: float, head_lr_factor: float) -> list[dict]:
         """Groups for an optimizer: the backbone, and the decoder, which learns `head_lr_factor` times as fast."""
@@ -173,7 +178,8 @@ class InstanceNetwork(nn.Module):
         # a 0 after normalization is the mean color
         padded = F.pad(images, (0, -width % 32, 0, -height % 32))
         outputs = self.decoder(self.backbone(padded))
-        full = {name: _resized(maps, padded, self.align_corners) for name, maps in outputs.items()}
+        outputs["centers"] = outputs["centers"][:, : self.center_maps]
+        full = {name: _resized(maps, padded, self.decoder.align_corners) for name, maps in outputs.items()}
         return {name: maps[..., :height, :width] for name, maps in full.items()}
 
 
@@ -189,22 +195,24 @@ def build_network(settings: BestieTrain, class_count: int) -> InstanceNetwork:
 
     class_count: classes without background. Of HRNet the branch of stride 4 is used. Convolutions outside the backbone
     start from a normal distribution of standard deviation 0.001 in the paper's networks, as released, and of He's in
-    the others, but for their last one.
+    the others, but for their last one. Batch normalization of the paper's decoder for a ResNet and of the backbone
+    below it has momentum 0.01, as released. Every setting of an ablation builds the same layers, which therefore start
+    from the same weights: class-agnostic centers use the first of the center maps.
 
     Raises InputError for an unknown backbone.
     """
-    center_maps = class_count if settings.class_wise_centers else 1
-    widths = dict(zip(OUTPUTS, (1 + class_count, center_maps, 2), strict=True))
+    widths = dict(zip(OUTPUTS, (1 + class_count, class_count, 2), strict=True))
     backbone = build_backbone(settings.backbone, normalization=settings.normalization)
     if backbone.high_resolution:
         backbone.keep_branches(1)
     decoder = _decoder(backbone, widths)
     _initialize(decoder, 0.001 if decoder.released else None)
-    if decoder.released:
-        for module in decoder.modules():
+    network = InstanceNetwork(backbone, decoder, class_count if settings.class_wise_centers else 1)
+    if isinstance(decoder, DualDecoder):
+        for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.momentum = 0.01
-    return InstanceNetwork(backbone, decoder, decoder.align_corners)
+                module.momentum = MOMENTUM
+    return network
 
 
 def _decoder(backbone: Backbone, widths: dict[str, int]) -> nn.Module:

@@ -209,15 +209,13 @@ def instances_from_outputs(
 
 @torch.no_grad()
 def instances_from_points(*, probability: Tensor, offsets: Tensor, points: Tensor) -> Instances:
-    """Instances of one image with given points: pixels of the likeliest class that has a point go to its points.
+    """Instances of one image with given points: the pixels of each class that has points go to these.
 
-    probability: float (1 + C, H, W) softmax; offsets: (2, H, W), channel 0 = y, pixels; points: int (n, 3),
-    rows category, x, y. Score = mean class probability.
+    probability: float (1 + C, H, W), softmax, 0 for classes that cannot be; offsets: (2, H, W), channel 0 = y,
+    pixels; points: int (n, 3), rows category, x, y. Pixels whose likeliest class has no point are in no instance, as
+    released. Score = mean class probability.
     """
-    points = points.long()
-    possible = torch.zeros_like(probability[:, :1, :1])
-    possible[0] = possible[points[:, 0] + 1] = 1
-    semantic = (probability * possible).max(dim=0).indices.byte()
+    semantic = probability.max(dim=0).indices.byte()
     pixels, centers, groups = _class_groups(semantic[None], points[None])
     kept, place = _assign(pixels, offsets[None], centers, groups)
     pixels = pixels.select(kept)

@@ -8,7 +8,12 @@ Of a file of instances (labels/, predictions/, shared/data/instances_*.h5), with
   label_studio  tasks with brush masks as suggestions, exact
   cvat          XML of `CVAT for images 1.1` with masks, exact
 
-Exports of two splits into one folder add up. Of a model.pt of a Mask R-CNN, for the CPU:
+Exports of two splits into one folder add up. Of a file of semantic maps (semantic/) of VOC's 20 classes:
+
+  voc_server    results/VOC2012/Segmentation/comp6_test_cls/<id>.png, to be packed for VOC's evaluation server;
+                --competition comp5 for networks that have seen VOC's pictures alone, no ImageNet
+
+Of a model.pt of a Mask R-CNN, for the CPU:
 
   torchscript   a file for torch.jit.load: float RGB (3, h, w) from 0 to 1 to boxes, labels, scores, masks
   onnx          the same for ONNX runtimes, which compute it to about a ten-thousandth of a pixel
@@ -17,6 +22,7 @@ examples:
   wsis export results/shapes/bestie/labels/round01.h5 --format label_studio --out to_correct --score 0.3
   wsis export results/shapes/bestie/predictions/val.h5 --format coco --out found
   wsis export results/shapes/bestie/maskrcnn/model.pt --format torchscript --out model.ts
+  wsis export results/voc2012/learning_to_segment/semantic/val.h5 --format voc_server --out to_submit
 """
 
 import argparse
@@ -31,30 +37,36 @@ from wsis_steps.exchange.label_studio import write_label_studio
 from wsis_steps.exchange.labelled import read_labels
 from wsis_steps.exchange.pictures import find_images
 from wsis_steps.exchange.voc_png import write_voc
+from wsis_steps.exchange.voc_server import COMPETITIONS, write_voc_server
 from wsis_steps.exchange.yolo import write_yolo
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.maps import Maps
 
 log = logging.getLogger("wsis")
 
 WRITERS = {
     "coco": write_coco, "voc": write_voc, "yolo": write_yolo, "label_studio": write_label_studio, "cvat": write_cvat,
 }  # fmt: skip
+SERVER = "voc_server"
 MODELS = ("torchscript", "onnx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="an .h5 file of instances, or a model.pt")
-    parser.add_argument("--format", required=True, choices=[*WRITERS, *MODELS])
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="an .h5 file of instances or semantic maps, or a model.pt"
+    )
+    parser.add_argument("--format", required=True, choices=[*WRITERS, SERVER, *MODELS])
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="a folder; of a model a file")
     parser.add_argument("--score", type=float, default=0.0, help="leave out what is less sure (0 to 1, default 0)")
     parser.add_argument("--images", type=Path, metavar="FILE", help="images.h5, where it does not lie with the result")
+    parser.add_argument("--competition", choices=COMPETITIONS, default="comp6", help="of voc_server (default comp6)")
 
 
 def main(options: argparse.Namespace) -> None:
     is_model = options.file.suffix == ".pt"
     if is_model != (options.format in MODELS):
-        valid = ", ".join(MODELS if is_model else WRITERS)
+        valid = ", ".join(MODELS if is_model else (*WRITERS, SERVER))
         raise InputError(f"{options.file} cannot be written as {options.format}; valid: {valid}.")
     if not 0 <= options.score <= 1:
         raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
@@ -65,6 +77,10 @@ def main(options: argparse.Namespace) -> None:
 
         export_model(options.file, options.format, options.out)
         log.info("wrote %s", options.out)
+        return
+    if options.format == SERVER:
+        maps = Maps(options.file)
+        log.info("wrote %s, %d maps", write_voc_server(options.out, maps, options.competition), len(maps))
         return
     instances = Instances(options.file)
     labels = read_labels(instances, Images(options.images or find_images(options.file)), options.score)

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
-from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.models.detection.transform import resize_boxes
 
+from wsis_steps.maskrcnn.pasting import paste_masks
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import describe, encode
 
@@ -37,7 +37,7 @@ def _describe(found: dict[str, Tensor], seen: tuple[int, int], height: int, widt
     """Detections in a picture of (height, width) that the network has seen at the size `seen`."""
     boxes, rles = resize_boxes(found["boxes"], seen, (height, width)), []
     for some in torch.arange(len(boxes)).split(max(PIXELS // (height * width), 1)):
-        pasted = paste_masks_in_image(found["masks"][some], boxes[some], (height, width))[:, 0]
+        pasted = paste_masks(found["masks"][some], boxes[some], height, width)[:, 0]
         rles += encode((pasted >= MASK_THRESHOLD).cpu().numpy())
     categories = found["labels"].cpu().numpy() - 1
     return describe(rles, categories.astype(np.int64), scores=found["scores"].float().cpu().numpy())

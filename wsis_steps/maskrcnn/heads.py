@@ -1,7 +1,7 @@
 """Mask R-CNN's proposal network and heads for pseudo labels: weighted instances and ignored regions.
 
-torchvision's classes with other training losses; where all weights are 1 and nothing is ignored, theirs exactly.
-What a target holds is said in `network`.
+torchvision's classes with other training losses; where all weights are 1 and nothing is ignored, theirs exactly, but
+for where a mask lies in its box (`pasting`). What a target holds is said in `network`.
 """
 
 from collections.abc import Callable
@@ -9,10 +9,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.models.detection.roi_heads import RoIHeads, project_masks_on_boxes
+from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import box_iou
 
+from wsis_steps.maskrcnn.pasting import cut_masks
 from wsis_steps.vision.ranks import divisor
 
 IGNORED_SHARE = 0.5  # a box with more of its area than this in an ignored region is no background
@@ -110,7 +111,7 @@ class WeightedRoIHeads(RoIHeads):
         size = mask_logits.shape[-1]
         mask_targets = torch.cat(
             [
-                project_masks_on_boxes(target["masks"], box, index, size)
+                cut_masks(target["masks"], box, index, size)
                 for target, box, index in zip(targets, boxes, matched, strict=True)
             ]
         )

@@ -24,12 +24,13 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
-from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.maskrcnn.heads import WeightedProposalNetwork, WeightedRoIHeads
+from wsis_steps.maskrcnn.pasting import paste_masks
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.vision.backbones import Backbone, build_backbone
 from wsis_steps.vision.device import autocast
@@ -187,6 +188,20 @@ class Transform(GeneralizedRCNNTransform):
             region = target["ignore"][None, None].float()
             target["ignore"] = functional.interpolate(region, size=image.shape[-2:])[0, 0] > 0.5
         return image, target
+
+    def postprocess(
+        self,
+        result: list[dict[str, Tensor]],
+        image_shapes: list[tuple[int, int]],
+        original_sizes: list[tuple[int, int]],
+    ) -> list[dict[str, Tensor]]:
+        """As torchvision's, boxes and masks at the images' own sizes, but with masks that fit their boxes."""
+        if self.training:
+            return result
+        for found, seen, size in zip(result, image_shapes, original_sizes, strict=True):
+            found["boxes"] = resize_boxes(found["boxes"], seen, size)
+            found["masks"] = paste_masks(found["masks"], found["boxes"], *size)
+        return result
 
 
 def _resize_traced(image: Tensor, min_size: int, max_size: int) -> Tensor:

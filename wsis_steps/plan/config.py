@@ -29,6 +29,10 @@ class Run(Settings):
     maskrcnn: bool | None = None
     """Train a Mask R-CNN on the last labels; without it the system's own predictions are the result. By default as in
     the system's paper."""
+    takes: dict[Literal["semantic", "pretrained"], str] = {}
+    """What the run takes of another run, which it names, and does not make itself: `semantic`, the semantic maps of the
+    training images; `pretrained`, the classifier that trainings start from. So an ablation of the classifier can leave
+    both as they are. Of a run that is repeated for several seeds that of the same seed."""
     corrections: dict[Count, Path] = {}
     """Files of labels that people corrected (`wsis export` and back), by the round that they correct: what trains on
     that round's labels takes them instead."""
@@ -58,6 +62,8 @@ class Run(Settings):
             )
         if chain.maskrcnn is None and self.maskrcnn is not None:
             raise ValueError(f"{self.system} ends in {chain.ends_in}; leave maskrcnn out")
+        if "semantic" in self.takes and "semantic" in self.model_fields_set:
+            raise ValueError(f"it takes the semantic maps of run {self.takes['semantic']}; leave semantic out")
         if self.rounds > 1 and not chain.rounds:
             raise ValueError(f"{self.system} has one round, not {self.rounds}")
         return self
@@ -98,6 +104,7 @@ class Configuration(Settings):
             raise ValueError("runs: a run with its own seed cannot be repeated for several seeds; drop one of the two")
         for name, run in self.runs.items():
             self._check_pair(name, run)
+            self._check_taken(name)
         sections = {"steps": self.steps}
         sections.update({f"runs.{name}.steps": run.steps for name, run in self.runs.items()})
         for where, steps in sections.items():
@@ -128,6 +135,15 @@ class Configuration(Settings):
         if own != other:
             raise ValueError(f"{where}: {name} has seed {own} and {run.against} seed {other}; a pair has one seed")
 
+    def _check_taken(self, name: str, behind: tuple[str, ...] = ()) -> None:
+        """ValueError where a run takes something of a run that there is not, or by way of others of itself."""
+        if name in behind:
+            raise ValueError(f"runs: {' takes of '.join([*behind[behind.index(name) :], name])}, which is a circle")
+        for what, other in self.runs[name].takes.items():
+            if other not in self.runs:
+                raise ValueError(f"runs.{name}.takes.{what}: there is no run '{other}', {nearest(other, self.runs)}")
+            self._check_taken(other, (*behind, name))
+
 
 def load(values: dict[str, Any]) -> Configuration:
     """Validates a configuration and repeats its runs for each seed; InputError names every wrong key."""
@@ -144,7 +160,11 @@ def load(values: dict[str, Any]) -> Configuration:
     else:
         runs = {
             f"{name}_seed{seed}": run.model_copy(
-                update={"seed": seed, "against": run.against and f"{run.against}_seed{seed}"}
+                update={
+                    "seed": seed,
+                    "against": run.against and f"{run.against}_seed{seed}",
+                    "takes": {what: f"{other}_seed{seed}" for what, other in run.takes.items()},
+                }
             )
             for seed in configuration.seeds
             for name, run in configuration.runs.items()

@@ -48,6 +48,12 @@ def _of_run(runs: Runs, name: str) -> list[str]:
         for step in run.steps
         if step not in graph.steps
     ]
+    read = {option for node in graph.nodes for option in graph.reads(node)}
+    found += [
+        f"run {name} takes {what} of run {other}, but none of its steps reads any"
+        for what, other in run.takes.items()
+        if what not in read
+    ]
     folder = data.root if data.format == "folder" and data.root and data.root.is_dir() else None
     table = folder / f"{run.supervision}.csv" if folder else None
     if table and run.supervision != "tags" and not table.is_file():

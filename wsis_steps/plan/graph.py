@@ -22,20 +22,28 @@ class Node(NamedTuple):
 
 
 class Product(NamedTuple):
-    """A file that a node writes."""
+    """A file that a node writes, of another run where that is named."""
 
     node: Node
     role: str
+    run: str | None = None
 
 
 Source = Product | str  # what a node reads; as text a path below results/<dataset>/ that does not depend on the run
 
 
 class Graph:
-    """What a run computes; `values` gives the settings of a step in it."""
+    """What a run computes; `values` gives the settings of a step in it, `others` the graphs of the runs that it takes
+    something of."""
 
-    def __init__(self, name: str, run: Run, values: Callable[[str], Settings]) -> None:
-        self.name, self.run, self.values = name, run, values
+    def __init__(
+        self,
+        name: str,
+        run: Run,
+        values: Callable[[str], Settings],
+        others: Callable[[str], "Graph"] | None = None,
+    ) -> None:
+        self.name, self.run, self.values, self.others = name, run, values, others
         self.chain = CHAINS[run.system]
         self.own = {stage.step: stage for stage in self.chain.stages}
         self.rounds = cache(self._rounds)
@@ -88,6 +96,8 @@ class Graph:
         settings = self.values(read.of or node.step)
         if not read.when(self.run, settings):
             return None
+        if read.option in self.run.takes:
+            return self._taken(read)
         if read.role in self.chain.files:
             return f"shared/{self.chain.files[read.role]}"
         if read.shared:
@@ -101,6 +111,20 @@ class Graph:
             return Product(Node(CORRECTIONS, found.node.round), "corrected")
         return found
 
+    def _taken(self, read: Read) -> Product:
+        """What another run makes, or itself takes of a third."""
+        other = self.others(self.run.takes[read.option])
+        if read.option in other.run.takes:
+            return other._taken(read)
+        found = (node for node in other.nodes if read.role in other.stage(node.step).writes)
+        node = next(found, None)
+        if node is None:
+            raise InputError(
+                f"Run {self.name} takes {read.option} of run {other.name}, which makes none: its steps are "
+                f"{', '.join(sorted(other.steps))}."
+            )
+        return Product(node, read.role, other.name)
+
     def _reads(self, node: Node) -> dict[str, Source]:
         """What a node reads, by the names of its inputs."""
         found = {read.option: self.find(read, node) for read in self.stage(node.step).reads}
@@ -113,7 +137,7 @@ class Graph:
 
         def reach(node: Node, behind: tuple[Node, ...]) -> None:
             for source in self.reads(node).values():
-                if isinstance(source, Product) and source.node not in reached:
+                if isinstance(source, Product) and source.run is None and source.node not in reached:
                     if source.node in (*behind, node):
                         raise InputError(f"Run {self.name}: {node.step} reads what is made of its own {source.role}.")
                     reach(source.node, (*behind, node))

@@ -26,9 +26,11 @@ class Runs:
         self.settings = cache(self._settings)
         self.identity = cache(self._identity)
         self.owner = cache(self._owner)
-        self.graphs = {
-            name: Graph(name, run, lambda step, name=name: self.values(name, step)) for name, run in self.runs.items()
-        }
+        self.graph = cache(self._graph)
+        self.graphs = {name: self.graph(name) for name in self.runs}
+
+    def _graph(self, name: str) -> Graph:
+        return Graph(name, self.runs[name], lambda step: self.values(name, step), self.graph)
 
     def steps(self, run: str) -> frozenset[str]:
         """All steps that a run needs for its result."""
@@ -66,7 +68,9 @@ class Runs:
         if node.step == CORRECTIONS:
             parts.append(str(self.runs[run].corrections[node.round]))
         for name, source in graph.reads(node).items():
-            made = source if isinstance(source, str) else f"{self.identity(run, source.node)} {source.role}"
+            made = (
+                source if isinstance(source, str) else f"{self.identity(source.run or run, source.node)} {source.role}"
+            )
             parts.append(f"{name} {made}")
         return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
@@ -87,8 +91,8 @@ class Runs:
         """Path of what a run reads or makes."""
         if isinstance(source, str):
             return source
-        step, number = source.node
-        return f"{self.owner(run, step, number)}/{self.graphs[run].path(source)}"
+        run = source.run or run
+        return f"{self.owner(run, *source.node)}/{self.graphs[run].path(source)}"
 
     def reads(self, run: str, step: str, name: str, number: int | None = None) -> str | None:
         """Path of an input of a step; None where the run lacks it."""

@@ -45,9 +45,32 @@ def test_every_parameter_gets_a_gradient(name):
     assert [n for n, p in trained.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_of_one_trains(name):
+    trained = network(name).train()
+    trained.zero_grad()
+    outputs = trained(torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+    sum((maps - 1).square().sum() for maps in outputs.values()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in trained.parameters())
+
+
 def test_class_agnostic_networks_have_one_center_map():
     made = build_network(BestieTrain(backbone="small", class_wise_centers=False), 3).eval()
     assert made(torch.zeros(1, 3, 32, 32))["centers"].shape == (1, 1, 32, 32)
+
+
+@pytest.mark.parametrize("name", ["small", "mobilenet_v2"])
+def test_class_agnostic_networks_have_the_layers_and_the_initial_weights_of_others(name):
+    states, first = [], []
+    for class_wise in (True, False):
+        torch.manual_seed(0)
+        made = build_network(BestieTrain(backbone=name, class_wise_centers=class_wise), 3).eval()
+        states.append(made.state_dict())
+        with torch.no_grad():
+            first.append(made(torch.ones(1, 3, 32, 32))["centers"][:, :1])
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+    assert torch.equal(*first)
 
 
 @pytest.mark.parametrize("name", ["hrnet_w48", "small"])
@@ -127,7 +150,21 @@ def test_resnet_decoders_have_the_released_widths():
         assert [b[0].dilation[0] for b in branch.context.branches] == [1, 3, 6, 9]
     hidden = {name: (head[-1].in_channels, head[-1].out_channels) for name, head in decoder.heads.items()}
     assert hidden == {"semantic": (256, 4), "centers": (128, 3), "offsets": (32, 2)}
-    assert all(m.momentum == 0.01 for m in decoder.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+def test_batch_normalization_is_the_released_one():
+    """Momentum 0.01 in the backbone and the decoder for ResNet, none in image pooling; HRNet's own in HRNet."""
+    momenta = {
+        name: [m.momentum for m in network(name).modules() if isinstance(m, nn.BatchNorm2d)]
+        for name in ("resnet50", "hrnet_w48")
+    }
+    backbone, pyramids, sides, joins, heads = 53, 2 * 5, 2 * 3, 2 * 3 * 2, 3 * 2
+    assert momenta["resnet50"] == [0.01] * (backbone + pyramids + sides + joins + heads)
+    assert momenta["hrnet_w48"] and set(momenta["hrnet_w48"]) == {0.1}
+    decoder = network("resnet50").decoder
+    for branch in (decoder.semantic, decoder.instance):
+        convolution, relu = branch.context.mean
+        assert isinstance(convolution, nn.Conv2d) and convolution.bias is None and isinstance(relu, nn.ReLU)
 
 
 def test_hrnet_heads_have_the_released_widths():
@@ -155,7 +192,7 @@ def test_what_a_backbone_is_like_decides_on_its_decoder():
     ):
         made = build_network(BestieTrain(backbone=name), 3)
         assert isinstance(made.decoder, kind) and made.decoder.first == first, name
-        assert made.align_corners == (kind is DualDecoder)
+        assert made.decoder.align_corners == (kind is DualDecoder)
 
 
 def test_unknown_networks_are_named():

@@ -11,6 +11,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.maskrcnn import detections
 from wsis_steps.maskrcnn.heads import box_losses, ignored_share, mask_loss
 from wsis_steps.maskrcnn.network import build_maskrcnn, refuse_mask_weights
+from wsis_steps.maskrcnn.pasting import cut_masks
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.vision.backbones import build_backbone
 from wsis_steps.vision.masks import decode
@@ -85,6 +86,7 @@ def test_without_weights_and_ignored_regions_losses_and_gradients_are_torchvisio
             target["weights"] = torch.ones(len(target["labels"]))
             target["ignore"] = torch.zeros(96, 96, dtype=torch.bool)
     ours, our_gradients = losses_of(model, images, targets), gradients_of(model, images, targets)
+    monkeypatch.setattr(reference_heads, "project_masks_on_boxes", cut_masks)
     monkeypatch.setattr(model.rpn, "__class__", RegionProposalNetwork)
     monkeypatch.setattr(model.roi_heads, "__class__", RoIHeads)
     theirs, their_gradients = losses_of(model, images, plain), gradients_of(model, images, plain)

@@ -52,6 +52,29 @@ def test_an_ablation_shares_what_it_has_in_common():
     assert runs.owner("bestie_points", "classifier_train") == "bestie"
 
 
+def test_ablations_of_the_classifier_keep_the_semantic_maps_and_the_initial_weights():
+    voc = Runs(preset("voc2012_ablations"))
+    changed = [
+        run for run in voc.runs if voc.runs[run].system == "bestie" and "classifier_train" in voc.runs[run].steps
+    ]
+    assert len(changed) == 3 + 7  # tables 2 and 3
+    shapes = Runs(preset("shapes_ablations"))
+    for runs, name, seeds in ((voc, changed, [""]), (shapes, ["bestie_cam"], ["_seed0", "_seed2"])):
+        for run, seed in ((run, seed) for run in name for seed in seeds):
+            check(runs)
+            assert runs.owner(f"{run}{seed}", "classifier_find_peaks") == f"{run}{seed}"
+            assert runs.reads(f"{run}{seed}", "bestie_train", "semantic") == f"bestie{seed}/semantic/train.h5"
+            pretrained = runs.reads(f"{run}{seed}", "bestie_train", "pretrained")
+            assert pretrained == (None if runs is voc else f"bestie{seed}/classifier/model.pt")
+
+
+def test_voc2012_has_the_papers_thresholds_of_cues():
+    runs = Runs(preset("voc2012_ablations"))
+    for run, value in (("bestie_cues03", 0.3), ("bestie", 0.5), ("bestie_cues07", 0.7)):
+        assert runs.values(run, "classifier_find_peaks").min_value == value
+        assert runs.owner(run, "classifier_infer") == "bestie" and runs.owner(run, "bestie_label") == run
+
+
 def test_shapes_ablations_are_config_yaml_with_other_runs_and_shorter_trainings():
     below, found = load(merged(ROOT / "config.yaml")), preset("shapes_ablations")
     changed = {}
