@@ -27,6 +27,7 @@ def _load(*paths: Path):
 LAID_OVER = {
     "voc2012_ablations": PRESETS / "voc2012.yaml",
     "voc2012_imagenet": PRESETS / "voc2012.yaml",
+    "voc2012_learning_to_segment": PRESETS / "voc2012.yaml",
     "shapes_ablations": ROOT / "config.yaml",
     "shapes_annotation_consistency": ROOT / "config.yaml",
     "shapes_community_learning": ROOT / "config.yaml",
@@ -57,7 +58,7 @@ def _close(a, b) -> bool:
         return a.keys() == b.keys() and all(_close(a[key], b[key]) for key in a)
     if isinstance(a, list):
         return len(a) == len(b) and all(map(_close, a, b))
-    return a == pytest.approx(b, rel=1e-6) if isinstance(a, float) else a == b
+    return a == pytest.approx(b, rel=1e-6) if isinstance(b, float) else a == b
 
 
 def test_voc2012_and_its_ablations_have_the_names_under_which_the_papers_figures_stand():
