@@ -155,4 +155,3 @@ def planned(tmp_path, *presets) -> str:
 def test_maps_of_training_images_that_nothing_reads_are_not_made(tmp_path):
     said = planned(tmp_path, "voc2012", "voc2012_imagenet")
     assert "semantic/val.h5" in said and "semantic/train.h5" not in said
-    # where other pictures have no masks, nothing of the training images is scored, but a run may read the maps

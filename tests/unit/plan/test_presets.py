@@ -107,6 +107,20 @@ def test_imagenet_pictures_are_evaluated_on_voc_by_masks_of_val_only():
     assert [stage for _, _, stage, _ in figures(found, truth)] == ["semantic"]
 
 
+@pytest.mark.parametrize("above", [[], ["voc2012_imagenet"]])
+def test_the_sweep_of_learning_to_segment_goes_from_0_to_1_with_either_mean(above):
+    names = ["voc2012", *above, "voc2012_learning_to_segment"]
+    runs = Runs(_load(*(PRESETS / f"{name}.yaml" for name in names)))
+    check(runs)
+    values = [runs.values(run, "learning_to_segment_train") for run in runs.runs if "learning_to_segment" in run]
+    for mean in ("exponentiated", "weighted"):
+        swept = sorted({one.neighbourhood_weight for one in values if one.mean == mean})
+        assert swept == ([0] if mean == "exponentiated" else []) + [0.1, 0.3, 0.5, 0.7, 1]  # at 0 no mean is taken
+    assert {one.kernel_reading for one in values} == {"nips2011", "later"}
+    printed = {run for run, stage, _ in published(runs.configuration.dataset) if stage == "semantic"}
+    assert printed == {"learning_to_segment", "learning_to_segment_weighted"} and printed <= set(runs.runs)
+
+
 def test_a_run_that_is_null_is_left_out():
     run = {"system": "bestie"}
     assert set(load({"dataset": "x", "runs": {"a": run, "b": None}}).runs) == {"a"}

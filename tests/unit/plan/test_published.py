@@ -22,6 +22,7 @@ PUBLISHED = [figures for chain in CHAINS.values() for figures in chain.published
         ("voc2012", "community_learning", "predictions", "abo", 0.438),
         ("voc2012", "community_learning", "predictions_mcg", "mask_ap75", 0.123),
         ("voc2012", "learning_to_segment", "semantic", "miou", 0.516),
+        ("voc2012_imagenet", "learning_to_segment_weighted", "semantic", "miou", 0.507),
         ("coco2017", "bestie", "predictions", "coco_ap", 0.143),
         ("coco2017", "bestie_points", "predictions", "coco_ap75", 0.164),
     ],
