@@ -72,19 +72,22 @@ def located(folder):
     return lambda wildcards: f"{RESULTS}/{RUNS.located(wildcards.run, f'{folder}/{wildcards.name}.h5')}"
 
 
-def writes(step, role):
+def writes(step, role, split=""):
     """An output of a step: all of it or, where `shards` jobs share its images, a part to be joined. Of two outputs both
-    parts are kept, also the one that nothing asks for yet, which would later make the other anew, too."""
+    parts are kept, also the one that nothing asks for yet, which would later make the other anew, too. Where each split
+    has a job of its own, `split` is the one of this role, which becomes a wildcard."""
     stage = stage_of(step)
     if stage is None or role not in stage.writes:
         raise WorkflowError(
             f"No chain says that {step} writes {role}; it writes {', '.join(stage.writes) if stage else 'nothing'}."
         )
     path = f"results/{{dataset}}/{'shared' if stage.shared else '{run}'}/{stage.writes[role]}"
+    if split:
+        path = path.replace(f"/{split}.h5", "/{split}.h5")
     if not (stage.divides and SHARD):
         return path
     part = f"{path.removesuffix('.h5')}/{SHARD[1:]}.h5"
-    return part if len(stage.writes) > 1 else temp(part)
+    return part if len(stage.writes) > 1 and not split else temp(part)
 
 
 def parts(path):
@@ -103,7 +106,7 @@ def record(kind, step, suffix, more=""):
     stage = stage_of(step)
     folder = "{run}" if stage and not stage.shared else "shared"
     number = "_round{round}" if stage and stage.numbered else ""
-    return f"{kind}/{{dataset}}/{folder}/{step}{number}{SHARD if stage and stage.divides else ''}{more}{suffix}"
+    return f"{kind}/{{dataset}}/{folder}/{step}{number}{more}{SHARD if stage and stage.divides else ''}{suffix}"
 
 
 def gpus(step):

@@ -1,15 +1,20 @@
 """The semantic network as steps: it learns from tags alone, and its maps keep to the tags."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from artifacts import CLASSES, SIZE, write_images, write_labels
 from calls import call
+from PIL import Image
 from tiny_settings import LEARNING_TO_SEGMENT
+from tiny_workflow import ROOT
 
-from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
+from wsis_steps.learning_to_segment.infer import prepare
+from wsis_steps.learning_to_segment.settings import LearningToSegmentInfer, LearningToSegmentTrain
 from wsis_steps.learning_to_segment.train import neighbourhood_weight, shrink
 from wsis_steps.vision.contracts.maps import Maps
 
@@ -35,8 +40,9 @@ def train(data, folder, **arguments):
 def infer(data, folder, **settings):
     outputs = {split: folder / f"{split}.h5" for split in ("train", "val")}
     inputs = {"images": data / "images.h5", "model": folder / "model.pt"}
-    outcome = call("learning_to_segment.infer", settings, **inputs, **outputs)
-    assert outcome.status == 0, outcome.errors
+    for split, path in outputs.items():
+        outcome = call("learning_to_segment.infer", settings, **inputs, split=split, semantic=path)
+        assert outcome.status == 0, outcome.errors
     found = {split: Maps(path) for split, path in outputs.items()}
     return found, {split: np.stack([maps.semantic(i) for i in range(len(maps))]) for split, maps in found.items()}
 
@@ -97,3 +103,55 @@ def test_pictures_shrink_with_what_is_valid_of_them():
     assert small.shape == (1, 3, 3, 2) and counted[0].tolist() == [[True, True], [True, False], [True, True]]
     assert small[0, 1, 0, 1] == picture[0, 1, :4, 4:].float().mean()
     assert small[0, 2, 2, 0] == picture[0, 2, 8:, :4].float().mean()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "shape"),
+    [
+        ({}, (90, 120)),
+        ({"short_side": 45}, (45, 60)),
+        ({"short_side": 180}, (180, 240)),
+        ({"size": 64, "short_side": 45}, (64, 64)),
+    ],
+)
+def test_the_network_sees_pictures_in_the_size_that_is_set(chosen, shape):
+    picture = np.random.default_rng(0).integers(0, 255, (90, 120, 3)).astype(np.uint8)
+    assert prepare(LearningToSegmentInfer(**chosen))(picture).shape == (3, *shape)
+
+
+@pytest.mark.parametrize("chosen", [{"short_side": 256}, {"size": 256}])
+def test_noise_that_is_shrunk_is_averaged(chosen):
+    noise = np.random.default_rng(0).integers(0, 256, (1800, 2400, 3)).astype(np.uint8)
+    found = prepare(LearningToSegmentInfer(**chosen))(noise).permute(1, 2, 0).numpy().astype(int)
+    expected = np.asarray(Image.fromarray(noise).resize(found.shape[1::-1], Image.Resampling.BOX)).astype(int)
+    assert abs(found.std() - expected.std()) < 1.5  # about 10; sampling without averaging keeps about 50
+    smooth = Image.fromarray(noise[:9, :12]).resize((2400, 1800), Image.Resampling.BICUBIC)
+    found = prepare(LearningToSegmentInfer(**chosen))(np.asarray(smooth)).permute(1, 2, 0).numpy().astype(int)
+    expected = np.asarray(smooth.resize(found.shape[1::-1], Image.Resampling.BOX)).astype(int)
+    assert np.abs(found - expected).max() <= 2
+
+
+def test_maps_keep_the_size_of_their_pictures_whatever_the_network_sees(data, tmp_path):
+    assert train(data, tmp_path).status == 0
+    _, own = infer(data, tmp_path)
+    for chosen in ({"short_side": SIZE}, {"short_side": 2 * SIZE}):
+        _, labels = infer(data, tmp_path, **chosen)
+        assert {split: found.shape for split, found in labels.items()} == {
+            split: found.shape for split, found in own.items()
+        }
+        same = np.mean(labels["val"] == own["val"])
+        assert same == 1 if chosen["short_side"] == SIZE else same < 1
+
+
+def planned(tmp_path, *presets) -> str:
+    """What a dry run of presets laid over each other says."""
+    paths = [str(ROOT / "workflow/presets" / f"{name}.yaml") for name in presets]
+    words = ["--dry-run", "--cores", "1", "--directory", str(tmp_path), "--configfile", *paths]
+    done = subprocess.run([sys.executable, "-m", "snakemake", *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_maps_of_training_images_that_nothing_reads_are_not_made(tmp_path):
+    said = planned(tmp_path, "voc2012", "voc2012_imagenet")
+    assert "semantic/val.h5" in said and "semantic/train.h5" not in said

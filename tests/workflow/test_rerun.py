@@ -32,8 +32,8 @@ def labels(run: str) -> set[str]:
 
 def semantic_system(run: str, *splits: str) -> set[str]:
     """The semantic network, and the splits of which its maps are scored."""
-    scores = {f"evaluation_score_semantics {run} {split}" for split in splits}
-    return {f"learning_to_segment_train {run}", f"learning_to_segment_infer {run}", *scores}
+    steps = ("learning_to_segment_infer", "evaluation_score_semantics")
+    return {f"learning_to_segment_train {run}", *(f"{step} {run} {split}" for step in steps for split in splits)}
 
 
 NETWORKS = semantic_system("learning_to_segment", "train", "val") | semantic_system("supervised_semantic", "val")

@@ -17,7 +17,7 @@ CRF = {"crf_iterations": 1, "bilateral_sxy": 8}
 STEPS = {
     "classifier.infer": ({"stride": 2}, {"images": "images", "model": "classifier.train"}, ["maps"]),
     "postprocess.refine_with_crf": (CRF, {"images": "images", "maps": "maps"}, ["semantic"]),
-    "learning_to_segment.infer": (CRF, {"images": "images", "model": "learning_to_segment.train"}, ["train", "val"]),
+    "learning_to_segment.infer": (CRF, {"images": "images", "model": "learning_to_segment.train"}, ["semantic"]),
     "bestie.infer": (
         {**CRF, "min_area": 4, "window": 5},
         {"images": "images", "model": "bestie.train"},
@@ -83,12 +83,16 @@ def infer(step: str, folder, outputs: dict, **more) -> None:
     assert done.status == 0, done.errors
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_jobs_that_share_the_images_make_the_bytes_of_one(trained, tmp_path, step):
+@pytest.mark.parametrize(
+    ("step", "more"),
+    [(step, {}) for step in STEPS if step != "learning_to_segment.infer"]
+    + [("learning_to_segment.infer", {"split": split}) for split in ("train", "val")],
+)
+def test_jobs_that_share_the_images_make_the_bytes_of_one(trained, tmp_path, step, more):
     names = STEPS[step][2]
-    infer(step, trained, {name: tmp_path / name for name in names})
+    infer(step, trained, {name: tmp_path / name for name in names}, **more)
     for k in (1, 2, 3, 4):  # VAL is less than four blocks: some have none of its images
-        infer(step, trained, {name: tmp_path / f"{name}{k}" for name in names}, shard=f"{k}/4")
+        infer(step, trained, {name: tmp_path / f"{name}{k}" for name in names}, shard=f"{k}/4", **more)
     for name in names:
         shards, merged = [tmp_path / f"{name}{k}" for k in (1, 2, 3, 4)], tmp_path / "merged"
         done = call("postprocess.merge_shards", shards=shards, merged=merged)
@@ -112,5 +116,6 @@ def test_a_part_goes_when_it_is_joined_but_not_one_of_two_results(tmp_path):
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     removed = [line for line in said.splitlines() if line.startswith("Would remove temporary output")]
-    assert any("classifier/train/1_of_2.h5" in line for line in removed)
-    assert not any("/semantic/val/" in line or "/predictions/round" in line or "/labels/" in line for line in removed)
+    for one in ("classifier/train", "learning_to_segment/semantic/val"):
+        assert any(f"{one}/1_of_2.h5" in line for line in removed)
+    assert not any("/predictions/round" in line or "/labels/" in line for line in removed)

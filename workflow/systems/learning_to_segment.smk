@@ -1,5 +1,5 @@
-# Learning to segment with image-level supervision: tags -> semantic network -> semantic maps of both splits. The run
-# `supervised_semantic` trains the same network on the true masks.
+# Learning to segment with image-level supervision: tags -> semantic network -> semantic maps, of each split that is asked
+# for. The run `supervised_semantic` trains the same network on the true masks.
 
 
 rule learning_to_segment_train:
@@ -35,14 +35,14 @@ rule learning_to_segment_infer:
         images=IMAGES,
         model=reads("learning_to_segment_infer", "model"),
     output:
-        train=writes("learning_to_segment_infer", "semantic"),
-        val=writes("learning_to_segment_infer", "semantic_val"),
+        semantic=writes("learning_to_segment_infer", "semantic", split="train"),
     log:
-        record("logs", "learning_to_segment_infer", ".log"),
+        record("logs", "learning_to_segment_infer", ".log", more="_{split}"),
     benchmark:
-        record("benchmarks", "learning_to_segment_infer", ".tsv")
+        record("benchmarks", "learning_to_segment_infer", ".tsv", more="_{split}")
     wildcard_constraints:
         **where("learning_to_segment_infer"),
+        split="train|val",
     conda:
         ENVIRONMENT
     threads: 8
@@ -53,6 +53,6 @@ rule learning_to_segment_infer:
     shell:
         command(
             "learning_to_segment_infer",
-            "--images {input.images} --model {input.model} --train {output.train} --val {output.val}",
+            "--images {input.images} --model {input.model} --split {wildcards.split} --semantic {output.semantic}",
             ranks=True,
         )

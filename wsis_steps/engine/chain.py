@@ -88,6 +88,8 @@ class Show:
     last: bool = False
     """Of the last round only."""
     when: Condition = always
+    spare: bool = False
+    """Whether it is left out where true masks are given, but none of `scored`: what only the report would read."""
     about: str = ""
     """A clause that says what it is, for the legend."""
 

@@ -1,4 +1,4 @@
-"""Learning to segment with image-level supervision: tags -> semantic network -> semantic maps of both splits.
+"""Learning to segment with image-level supervision: tags -> semantic network -> semantic maps.
 
 Its maps are a source of semantic maps for other systems (`semantic: learning_to_segment`). `supervised_semantic` trains
 the same network on the true masks.
@@ -33,8 +33,14 @@ NETWORK = (
                 when=lambda run, settings: run.system in (SYSTEM, BOUND),
                 about="semantic maps of the evaluation images, without their tags",
             ),
-            Show("semantic", "semantic", scored="train", when=lambda run, settings: run.system != BOUND, about=MAPS),
-            Show("semantic", "semantic", when=lambda run, settings: run.system == BOUND, about=MAPS),
+            Show(
+                "semantic",
+                "semantic",
+                scored="train",
+                when=lambda run, settings: run.system != BOUND,
+                spare=True,
+                about=MAPS,
+            ),
         ),
         choice=("semantic", SYSTEM),
     ),

@@ -1,16 +1,16 @@
-"""Segments images by class with a trained network: training images with their tags, evaluation images without.
+"""Segments the images of a split by class with a trained network: training images with their tags, others without.
 
-in   images  images.h5
-     model   of learning_to_segment_train
-out  train   semantic maps of the training images, uint8: 0 background, 1 + category
-     val     semantic maps of the evaluation images
+in   images    images.h5
+     model     of learning_to_segment_train
+out  semantic  semantic maps of the split, uint8: 0 background, 1 + category
 
 Learning to segment with image-level supervision (WACV 2019), section 5: the predicted distribution alone, upsampled;
 with crf_iterations above 0 refined by a dense CRF (not in the paper).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional
@@ -33,18 +33,30 @@ STEP = Step(
     "learning_to_segment_infer",
     LearningToSegmentInfer,
     inputs=("images", "model"),
-    outputs=("train", "val"),
+    values=("split",),
+    outputs=("semantic",),
     join=join_shards,
 )
-BATCH = 8  # pictures at once; changes nothing but speed
+BATCH, PIXELS = 8, 2**22  # pictures at once, and pixels of all of them; change nothing but speed and memory
 
 
-def prepare(size: int):
-    """A function from an RGB picture to a uint8 tensor: (3, size, size), or the picture's own size where size is 0."""
+def network_size(height: int, width: int, settings: LearningToSegmentInfer) -> tuple[int, int]:
+    """The height and width in which the network sees a picture of these."""
+    if settings.size:
+        return settings.size, settings.size
+    factor = settings.short_side / min(height, width) if settings.short_side else 1
+    return max(round(height * factor), 1), max(round(width * factor), 1)
+
+
+def prepare(settings: LearningToSegmentInfer) -> Callable[[np.ndarray], torch.Tensor]:
+    """A function from an RGB picture to a uint8 tensor (3, h, w) of `network_size`; it is shrunk by area."""
 
     def resize(picture: np.ndarray) -> torch.Tensor:
-        height, width = picture.shape[:2]
-        return to_tensor(fit(height, width, size or height, size or width).picture(picture))
+        before = picture.shape[:2]
+        after = network_size(*before, settings)
+        if after[0] < before[0] and after[1] < before[1]:
+            return to_tensor(cv2.resize(picture, after[::-1], interpolation=cv2.INTER_AREA))
+        return to_tensor(fit(*before, *after).picture(picture))
 
     return resize
 
@@ -61,18 +73,17 @@ def predict(model: SemanticNetwork, pictures: torch.Tensor, flip: bool) -> torch
 
 
 def compute_probabilities(
-    job: Job, pictures: Pictures, model: SemanticNetwork, split: str, device: torch.device
+    job: Job, pictures: Pictures, model: SemanticNetwork, members: np.ndarray, device: torch.device
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Image index and class probabilities (1 + C, h, w) at the image's size, of every image of a split in order."""
+    """Image index and class probabilities (1 + C, h, w) at the image's size, of the members in order."""
     settings, images = job.settings, pictures.images
-    members = job.share(images.members(split))
-    for indices, batch in read_ahead(pictures, members, prepare(settings.size), job.threads, BATCH):
+    for indices, batch in read_ahead(pictures, members, prepare(settings), job.threads, BATCH, PIXELS):
         with torch.inference_mode(), autocast(device):
             coarse = predict(model, batch.to(device), settings.flip)
         for i, own in zip(indices, coarse, strict=True):
             size = int(images.heights[i]), int(images.widths[i])
             probability = functional.interpolate(own[None], size, mode="bilinear")[0]
-            if split == "train":
+            if job.values["split"] == "train":
                 tags = torch.from_numpy(images.tags[i]).to(device)
                 probability = limit_to_tags(probability, tags, settings.background_weight)
             yield i, probability
@@ -84,18 +95,19 @@ def main(job: Job) -> None:
     trained = load_model(job.inputs["model"], "learning_to_segment_train")
     check_same_classes(images, trained)
     model = load_semantic_network(trained).to(device).eval()
-    for split in ("train", "val"):
-        everyone = images.members(split)
-        members, pictures = job.share(everyone), Pictures(images)
-        outputs = compute_probabilities(job, pictures, model, split, device)
-        refined = refine_ahead(pictures, outputs, job.settings, job.threads)
-        largest = images.heights[everyone].max(initial=1), images.widths[everyone].max(initial=1)
-        with create(job.outputs[split], Maps.schema, job.provenance(trained.class_names, trained.supervision)) as file:
-            writer = MapsWriter(file, tuple(map(int, largest)), np.uint8)
-            for i, probability in zip(members, job.progress(refined, len(members)), strict=True):
-                labels = probability.max(dim=0).indices.byte().cpu().numpy()
-                writer.add(images.ids[i], *labels.shape, labels[None])
-            writer.close()
+    everyone, pictures = images.members(job.values["split"]), Pictures(images)
+    members = job.share(everyone)
+    refined = refine_ahead(
+        pictures, compute_probabilities(job, pictures, model, members, device), job.settings, job.threads
+    )
+    largest = images.heights[everyone].max(initial=1), images.widths[everyone].max(initial=1)
+    provenance = job.provenance(trained.class_names, trained.supervision)
+    with create(job.outputs["semantic"], Maps.schema, provenance) as file:
+        writer = MapsWriter(file, tuple(map(int, largest)), np.uint8)
+        for i, probability in zip(members, job.progress(refined, len(members)), strict=True):
+            labels = probability.max(dim=0).indices.byte().cpu().numpy()
+            writer.add(images.ids[i], *labels.shape, labels[None])
+        writer.close()
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ class Neighbourhood:
         self.weights = settings.appearance_weight, settings.smoothness_weight
         if not sum(self.weights):
             raise InputError("appearance_weight and smoothness_weight are both 0, so that a pixel has no neighbours.")
-        color, position = settings.appearance_color, settings.appearance_position
+        position, color = settings.appearance
         self.kernels = (
             AppearanceKernel(pictures, color=color, position=position, exclude_self=settings.exclude_self),
             SmoothnessKernel(position=settings.smoothness_position, exclude_self=settings.exclude_self),

@@ -1,11 +1,17 @@
 """Settings of the steps in learning_to_segment/."""
 
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from wsis_steps.engine.settings import Count, Fraction, Positive
 from wsis_steps.vision.settings import Backbone, DenseCrf, Training
+
+# Position in cells of the output, a quarter of the picture, and color in levels of 255: the paper takes both from the
+# example of the dense CRF's code and divides positions by four. The code of NIPS 2011, which the paper names, says
+# 60 and 20 there, its later version 80 and 13.
+READINGS = MappingProxyType({"nips2011": (15.0, 20.0), "later": (20.0, 13.0)})
 
 
 class LearningToSegmentTrain(Training):
@@ -63,21 +69,33 @@ class LearningToSegmentTrain(Training):
     """Whether the loss also moves the neighbours; the paper does not say."""
     appearance_weight: Annotated[float, Field(ge=0)] = 10.0
     """Of the appearance kernel."""
-    appearance_position: Annotated[float, Field(gt=0)] = 20.0
-    """Cells of the output, a quarter of the input: 80 pixels in the CRF's own scale."""
-    appearance_color: Annotated[float, Field(gt=0)] = 13.0
-    """Levels of 255."""
+    kernel_reading: Literal["nips2011", "later"] = "nips2011"
+    """Where the appearance kernel's position and color come from, in the code of the dense CRF: as published with the
+    paper that is named (15 cells, 20 levels) or as rewritten later (20 cells, 13 levels)."""
+    appearance_position: Annotated[float, Field(gt=0)] | None = None
+    """Cells of the output, a quarter of the input; null: that of kernel_reading."""
+    appearance_color: Annotated[float, Field(gt=0)] | None = None
+    """Levels of 255; null: that of kernel_reading."""
     smoothness_weight: Annotated[float, Field(ge=0)] = 3.0
     """Of the smoothness kernel."""
     smoothness_position: Annotated[float, Field(gt=0)] = 0.75
     """Cells of the output; 3 pixels in the CRF's own scale."""
+
+    @property
+    def appearance(self) -> tuple[float, float]:
+        """Position in cells and color in levels of the appearance kernel: as given, the rest by `kernel_reading`."""
+        position, color = READINGS[self.kernel_reading]
+        return self.appearance_position or position, self.appearance_color or color
 
 
 class LearningToSegmentInfer(DenseCrf):
     """Semantic maps of training images, with their tags, and of evaluation images, without."""
 
     size: Count = 0
-    """Images are resized to this square; 0 keeps their size. The paper does not say."""
+    """Images are resized to this square; 0 keeps their shape. The paper does not say."""
+    short_side: Count = 0
+    """Pixels that the shorter side of an image has for the network; 0 keeps its size, as `size` does where it is given.
+    Trainings see `resize`. The paper does not say."""
     flip: bool = False
     """Average with the mirrored image; not in the paper."""
     crf_iterations: Count = 0

@@ -114,11 +114,14 @@ def _folder(runs: Runs) -> str:
 def shows(runs: Runs, name: str) -> list[tuple[Node, Show]]:
     """What a run shows, node by node."""
     graph, run = runs.graphs[name], runs.runs[name]
+    truth = runs.values("shared", "data_import_dataset").truth
     return [
         (node, show)
         for node in graph.nodes
         for show in graph.stage(node.step).shows
-        if show.when(run, runs.values(name, node.step)) and (not show.last or node.round == graph.rounds(node.step)[-1])
+        if show.when(run, runs.values(name, node.step))
+        and (not show.last or node.round == graph.rounds(node.step)[-1])
+        and not (show.spare and truth and show.scored not in truth)
     ]
 
 

@@ -16,30 +16,42 @@ def to_tensor(picture: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 
 
+def at_once(picture: torch.Tensor, batch: int, pixels: int | None) -> int:
+    """How many pictures (3, h, w) like this one a batch takes: `batch`, or half, a quarter ... where that is more than
+    `pixels`; at least one."""
+    each = picture.shape[-2] * picture.shape[-1]
+    while batch > 1 and pixels is not None and batch * each > pixels:
+        batch //= 2
+    return batch
+
+
 def read_ahead(
     pictures: Pictures,
     members: Iterable[int],
     prepare: Callable[[np.ndarray], torch.Tensor],
     threads: int,
     batch: int,
+    pixels: int | None = None,
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     """Yields (image indices, their prepared pictures stacked) in order, decoding in threads ahead of the reader.
 
-    A batch holds up to `batch` neighbours whose prepared pictures have the same shape; every so many begin a new one,
-    so that pictures meet as they would in one job where several share them.
+    A batch holds up to `batch` neighbours whose prepared pictures have the same shape, halved until they have no more
+    than `pixels` together or one is left; every so many begin a new one, so that pictures meet as they would in one
+    job where several share them.
     """
     indices: list[int] = []
     stack: list[torch.Tensor] = []
     with ThreadPoolExecutor(max(threads - 1, 1)) as pool:
-        waiting, taken = deque(), 0
+        waiting, taken, many = deque(), 0, batch
         todo = iter(members)
         for i in itertools.chain(todo, [None]):
             if i is not None:
                 waiting.append((int(i), pool.submit(lambda i=i: prepare(pictures.read(i)))))
-            while waiting and (i is None or len(waiting) > 2 * batch):
+            while waiting and (i is None or len(waiting) > 2 * many):
                 index, future = waiting.popleft()
                 picture = future.result()
-                if stack and (taken % batch == 0 or picture.shape != stack[0].shape):
+                many = at_once(picture, batch, pixels)
+                if stack and (taken % many == 0 or picture.shape != stack[0].shape):
                     yield indices, torch.stack(stack)
                     indices, stack = [], []
                 taken += 1

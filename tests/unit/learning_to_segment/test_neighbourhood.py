@@ -48,7 +48,7 @@ def draw(seed=0, images=2):
     return draw_pictures(rng, images), torch.from_numpy(rng.random((images, HEIGHT, WIDTH)) < 0.8), logits
 
 
-def literal_kernels(picture, valid, exclude_self=True, color=13.0, position=20.0, near=0.75):
+def literal_kernels(picture, valid, exclude_self=True, color=20.0, position=15.0, near=0.75):
     """Both kernels (N, N) of a picture (3, h, w), pixel by pixel; columns of invalid pixels are 0."""
     picture = np.asarray(picture, float)
     places = list(np.ndindex(*picture.shape[1:]))
@@ -124,6 +124,24 @@ def test_distribution_and_loss_are_the_written_out_ones(options, masked):
     assert float(loss_of(logits, made)) == pytest.approx(expected / int(valid.sum()), rel=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "position", "color"),
+    [
+        ({}, 60 / 4, 20),  # the example of the code of NIPS 2011, its position by four
+        ({"kernel_reading": "nips2011"}, 60 / 4, 20),
+        ({"kernel_reading": "later"}, 80 / 4, 13),
+        ({"kernel_reading": "later", "appearance_position": 3.0}, 3, 13),
+        ({"kernel_reading": "nips2011", "appearance_color": 40.0}, 60 / 4, 40),
+    ],
+)
+def test_a_reading_of_the_kernel_sets_what_is_not_given(chosen, position, color):
+    pictures, valid, logits = draw(images=1)
+    kernels = literal_kernels(pictures[0], valid[0], color=color, position=position)
+    expected = literal_distribution(kernels, softmax(rows(logits[0]), axis=1), "exponentiated", "per_kernel")
+    found = around(pictures.double(), valid, **chosen).log_distribution(logits.softmax(1)).exp()
+    np.testing.assert_allclose(rows(found[0]), expected, atol=1e-9)
+
+
 def test_single_precision_is_near_double_precision():
     pictures, valid, logits = draw()
     single, double = (around(p, valid) for p in (pictures, pictures.double()))
@@ -156,7 +174,7 @@ def lattice(picture, probabilities, appearance=0.0, smoothness=0.0, near=3.0) ->
     if smoothness:
         field.addPairwiseGaussian(sxy=near, compat=smoothness, **common)
     if appearance:
-        field.addPairwiseBilateral(sxy=20, srgb=13, rgbim=np.ascontiguousarray(picture), compat=appearance, **common)
+        field.addPairwiseBilateral(sxy=15, srgb=20, rgbim=np.ascontiguousarray(picture), compat=appearance, **common)
     state = field.startInference()
     np.asarray(state[0])[:] = probabilities.reshape(count, -1)
     field.stepInference(*state)

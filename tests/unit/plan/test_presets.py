@@ -1,7 +1,7 @@
 """The presets are valid, hold what they promise, and those that are laid over another file cannot drift from it."""
 
 import pytest
-from presets import NAMES, ROOT, merged, preset
+from presets import NAMES, PRESETS, ROOT, merged, preset
 
 from wsis_steps.evaluation.text_table import base_name
 from wsis_steps.plan.config import load
@@ -35,7 +35,7 @@ def _close(a, b) -> bool:
         return a.keys() == b.keys() and all(_close(a[key], b[key]) for key in a)
     if isinstance(a, list):
         return len(a) == len(b) and all(map(_close, a, b))
-    return a == pytest.approx(b, rel=1e-6) if isinstance(a, float) else a == b
+    return a == pytest.approx(b, rel=1e-6) if isinstance(b, float) else a == b
 
 
 def test_voc2012_and_its_ablations_have_the_names_under_which_the_papers_figures_stand():
@@ -123,6 +123,21 @@ def test_imagenet_pictures_are_evaluated_on_voc_by_masks_of_val_only():
     truth = found.values("shared", "data_import_dataset").truth
     assert set(found.runs) == {"learning_to_segment"} and truth == ("val",)
     assert [stage for _, _, stage, _ in figures(found, truth)] == ["semantic"]
+
+
+@pytest.mark.parametrize("above", [[], ["voc2012_imagenet"]])
+def test_the_sweep_of_learning_to_segment_goes_from_0_to_1_with_either_mean(above):
+    names = ["voc2012", *above, "voc2012_learning_to_segment"]
+    runs = Runs(load(merged(*(PRESETS / f"{name}.yaml" for name in names))))
+    check(runs)
+    values = [runs.values(run, "learning_to_segment_train") for run in runs.runs if "learning_to_segment" in run]
+    for mean in ("exponentiated", "weighted"):
+        swept = sorted({one.neighbourhood_weight for one in values if one.mean == mean})
+        assert swept == ([0] if mean == "exponentiated" else []) + [0.1, 0.3, 0.5, 0.7, 1]  # at 0 no mean is taken
+    assert {one.kernel_reading for one in values} == {"nips2011", "later"}
+    printed = {run for run, stage, _ in published(runs.configuration.dataset) if stage == "semantic"}
+    weighted = {"learning_to_segment_weighted"} if above else set()  # 50.7 is of a training on ImageNet pictures
+    assert printed == {"learning_to_segment"} | weighted and printed <= set(runs.runs)
 
 
 def test_a_run_that_is_null_is_left_out():

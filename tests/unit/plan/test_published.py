@@ -114,6 +114,7 @@ def test_a_figure_that_no_run_can_be_compared_with_is_found(rows, scored, key, f
         ("voc2012", "community_learning_4_maps", "predictions", "val", "mask_ap50", 0.313),
         ("voc2012", "learning_to_segment", "semantic", "val", "miou", 0.516),
         ("voc2012_imagenet", "learning_to_segment", "semantic", "val", "miou", 0.516),
+        ("voc2012_imagenet", "learning_to_segment_weighted", "semantic", "val", "miou", 0.507),
         ("coco2017", "bestie", "predictions", "val", "coco_ap", 0.143),
         ("coco2017", "bestie_points", "predictions", "val", "coco_ap75", 0.164),
         ("coco2017", "supervised", "predictions", "val", "coco_ap50", 0.573),

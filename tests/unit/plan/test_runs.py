@@ -149,6 +149,19 @@ def test_figures_and_pictures_of_a_run_lie_where_they_are_computed():
     ]
 
 
+@pytest.mark.parametrize(
+    ("truth", "expected"),
+    [(["train", "val"], {"val", "train"}), (["val"], {"val"}), ([], {"val", "train"})],
+)
+def test_maps_of_training_images_are_shown_where_they_are_scored_or_nothing_is(truth, expected):
+    found = runs({"data_import_dataset": {"truth": truth}}, a={"system": "learning_to_segment"})
+    assert {path.removesuffix(".h5") for _, stage, path in shown(found) if stage == "semantic"} == {
+        f"results/d/a/semantic/{split}" for split in expected
+    }
+    bound = runs({"data_import_dataset": {"truth": ["train", "val"]}}, a={"system": "supervised_semantic"})
+    assert [path for _, stage, path in shown(bound) if stage == "semantic"] == ["results/d/a/semantic/val.h5"]
+
+
 def test_settings_are_global_ones_with_the_overrides_of_the_run():
     found = runs(
         {"classifier_train": {"epochs": 7, "seed": 1}, "bestie_label": {"min_area": 9}},

@@ -223,6 +223,17 @@ def test_pictures_meet_in_shards_as_in_one_job(count):
     assert sum(map(batches, shards), []) == batches(np.arange(len(sides)))
 
 
+def test_a_batch_has_no_more_pixels_than_it_may_but_one_picture():
+    sides = [5] * 8 + [10] * 8 + [40] * 3 + [5] * 5
+    batches = list(read_ahead(Stand(sides), range(len(sides)), to_tensor, 2, batch=8, pixels=100))
+    assert [len(indices) for indices, _ in batches] == [4, 4, *[2] * 4, 1, 1, 1, 1, 4]
+    assert all(len(stacked) == 1 or stacked[:, 0].numel() <= 100 for _, stacked in batches)
+    assert sum((indices for indices, _ in batches), []) == list(range(len(sides)))
+    free = [indices for indices, _ in read_ahead(Stand(sides), range(len(sides)), to_tensor, 2, batch=8)]
+    roomy = [indices for indices, _ in read_ahead(Stand(sides), range(len(sides)), to_tensor, 2, 8, pixels=8 * 160)]
+    assert free == roomy  # a budget that all pictures keep changes nothing
+
+
 def test_reading_ahead_does_not_run_away_and_passes_errors_on():
     stand = Stand([5] * 100)
     batches = read_ahead(stand, range(100), to_tensor, 4, batch=2)

@@ -121,6 +121,22 @@ def test_a_semantic_map_is_one_row_marked_as_such(tmp_path):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(maps)).semantic(0), labels)  # after a dataset was looked up
 
 
+def test_a_map_costs_its_own_size_whatever_the_largest_of_the_file(tmp_path):
+    rng = np.random.default_rng(0)
+    stacks = [rng.integers(0, 20, shape).astype(np.uint8) for shape in ((90, 120), (700, 530), (1, 1300))]
+    with create(tmp_path / "m.h5", Maps.schema, provenance()) as file:
+        writer = MapsWriter(file, (4000, 6000), np.uint8)
+        for k, labels in enumerate(stacks):
+            writer.add(str(k), *labels.shape, labels[None])
+        assert np.prod(writer.maps.chunks) <= 2**18  # what is compressed at once, in memory twice
+        written = writer.maps.id.get_num_chunks()
+        writer.close()
+    assert written == 1 + 4 + 3  # of 96 a row
+    maps = Maps(tmp_path / "m.h5")
+    for i, labels in enumerate(stacks):
+        np.testing.assert_array_equal(maps.semantic(i), labels)
+
+
 def test_points_come_back_image_by_image(tmp_path):
     rows = [np.array([[1, 2, 0, 0.5]]), np.zeros((0, 4)), np.array([[3, 4, 1, 1], [5, 6, 0, 0.25]])]
     write_points(tmp_path / "p.h5", provenance(), ["a", "b", "c"], [9] * 3, [9] * 3, rows)

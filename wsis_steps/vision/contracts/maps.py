@@ -8,14 +8,15 @@ import numpy as np
 from wsis_steps.engine.output import OutputFile
 from wsis_steps.vision.contracts.artifact import Artifact, write_image_table
 
+CHUNK = 512  # sides of the parts in which maps are stored: to write one map costs its own size, not the largest's
 SEMANTIC = 255  # the category of a row of `Maps` that is a whole label map, not one class; no label: see masks.UNSURE
 
 
 class Maps(Artifact):
     """Activation maps (float16, only the classes an image has) or semantic label maps (uint8, one an image).
 
-    Maps are padded to the largest size in the file, one chunk a map, shuffled and gzipped: the padding costs
-    next to nothing on disk.
+    Maps are padded to the largest size in the file, one chunk a map where that is at most 512 x 512, shuffled and
+    gzipped: the padding costs next to nothing on disk.
     """
 
     schema = "maps"
@@ -51,7 +52,7 @@ class MapsWriter:
             "maps",
             shape=(0, *largest),
             maxshape=(None, *largest),
-            chunks=(1, *largest),
+            chunks=(1, *(min(side, CHUNK) for side in largest)),
             dtype=dtype,
             shuffle=True,
             compression="gzip",
