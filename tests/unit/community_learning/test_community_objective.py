@@ -136,8 +136,6 @@ def test_equations_5_and_9_count_the_regions_that_the_settings_say(monkeypatch, 
     m = (masks.activation[chosen] > 0.4).tolist()
     wanted = plain.l_seg(masks.segmentation[chosen].tolist(), m)
     assert float(terms["segmentation"].detach()) == pytest.approx(wanted, rel=1e-4)
-        plain.l_seg(masks.segmentation[chosen].tolist(), m), rel=1e-4
-    )
     rows = sample.rows.tolist() if regression == "sampled" else range(len(boxes))
     truths = {int(c): int(r) for r, c in reversed(list(zip(foreground.rows, foreground.categories, strict=True)))}
     targets = boxes[list(truths.values())].tolist()
