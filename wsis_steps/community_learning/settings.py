@@ -58,7 +58,7 @@ class CommunityLearningTrain(Training):
     other objects, or all foreground proposals (those of section 3.2.1, of the scores that the head learns from)."""
     moved_seeds: bool = False
     """Seeds lie where the regressor moves them: a reading of section 4.4.1, by which regression helps "by generating
-    better pseudo-ground-truths". Appendix A.2.3 has the proposals themselves."""
+    better pseudo-ground-truths". Appendix A.2.3 has the proposals themselves. Without a regressor nothing moves."""
     seed_overlap: Fraction = 0.5
     """A proposal takes the class of its seed from this IoU on."""
     min_seed_overlap: Fraction = 0.0
@@ -131,8 +131,6 @@ class CommunityLearningTrain(Training):
                 f"{self.backbone} is trained with batch normalization, whose statistics norm: group would lose; take "
                 "norm: frozen, or backbone: resnet50_gn"
             )
-        if self.moved_seeds and self.regression == "none":
-            raise ValueError("moved_seeds needs a regressor; set it to false too")
         if self.segmentation and not self.mask_generation:
             raise ValueError("segmentation learns from mask_generation; set segmentation to false too")
         if self.batch_size % self.accumulation:

@@ -244,8 +244,6 @@ def test_an_image_without_tags_has_a_loss_too():
 def test_segmentation_learns_from_the_maps_and_no_detector_without_it():
     with pytest.raises(ValidationError, match="segmentation learns from mask_generation"):
         CommunityLearningTrain(mask_generation=False)
-    with pytest.raises(ValidationError, match="moved_seeds needs a regressor"):
-        CommunityLearningTrain(moved_seeds=True, regression="none")
     with pytest.raises(ValidationError, match="does not divide"):
         CommunityLearningTrain(batch_size=4, accumulation=3)
 

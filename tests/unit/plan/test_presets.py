@@ -27,6 +27,7 @@ def _load(*paths: Path):
 LAID_OVER = {
     "voc2012_ablations": PRESETS / "voc2012.yaml",
     "voc2012_imagenet": PRESETS / "voc2012.yaml",
+    "voc2012_train": PRESETS / "voc2012.yaml",
     "shapes_ablations": ROOT / "config.yaml",
     "shapes_annotation_consistency": ROOT / "config.yaml",
     "shapes_community_learning": ROOT / "config.yaml",
@@ -97,6 +98,13 @@ def test_parts_of_community_learning_are_config_yaml_with_other_runs():
     assert {name.removesuffix("_seed0") for name in found.runs if name.endswith("seed0")} == own | {
         "community_learning"
     }
+
+
+def test_training_images_are_evaluated_on_where_a_paper_does():
+    found = Runs(_load(LAID_OVER["voc2012_train"], PRESETS / "voc2012_train.yaml"))
+    data = found.values("shared", "data_import_dataset")
+    assert (data.train_list, data.val_list, data.images_in_both) == ("trainaug", "train", True)
+    assert set(found.runs) == {"community_learning"}
 
 
 def test_imagenet_pictures_are_evaluated_on_voc_by_masks_of_val_only():
