@@ -37,6 +37,7 @@ def draw_sample(count: int, device: torch.device) -> dict[str, torch.Tensor]:
         "picture": torch.from_numpy(picture).permute(2, 0, 1).contiguous(),
         "boxes": torch.from_numpy(np.hstack([low, low + sides]).astype(np.float32)),
         "tags": torch.from_numpy(rng.permutation(CLASSES) < 2),
+        "luck": torch.from_numpy(rng.random(count, dtype=np.float32)),
     }
     return {name: value.to(device) for name, value in sample.items()}
 

@@ -14,6 +14,7 @@ LAID_OVER = {
     "shapes_ablations": (ROOT / "config.yaml",),
     "voc2012_ablations": (PRESETS / "voc2012.yaml",),
     "voc2012_imagenet": (PRESETS / "voc2012.yaml",),
+    "voc2012_train": (PRESETS / "voc2012.yaml",),
     "voc2012_learning_to_segment": (PRESETS / "voc2012.yaml", PRESETS / "voc2012_imagenet.yaml"),
 }
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))

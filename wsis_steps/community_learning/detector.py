@@ -16,7 +16,7 @@ class Detections(NamedTuple):
     """Outputs for the proposals of a batch, still without softmax.
 
     classes, places: float (R, C), x^c and x^d of equations 11 and 12; refined: (R, heads, 1 + C), background first;
-    offsets: (R, 4), (R, 4 C), or (R, 0) without a regressor.
+    offsets: (R, 4), (R, 4 C) of each class, or (R, 0) where none are asked for.
     """
 
     classes: Tensor
@@ -28,11 +28,13 @@ class Detections(NamedTuple):
 class Detector(nn.Module):
     """Heads on the mean of a proposal's features; the regressor on the mean, or on those of each cell.
 
+    Every layer is there whatever `regression` is, so that all ablations start from the same weights.
+
     Args:
         channels: of res5.
         class_count: classes without background.
         heads: of refinement (paper 3).
-        regression: class_agnostic, class_specific or none.
+        regression: which offsets it gives: class_agnostic, class_specific or none.
         width: of the regressor's first layer.
         cells: of a proposal that the regressor sees one by one; 1 for their mean.
     """
@@ -42,19 +44,20 @@ class Detector(nn.Module):
         self.classes = linear(channels, class_count)
         self.places = linear(channels, class_count)
         self.refine = nn.ModuleList([linear(channels, 1 + class_count) for _ in range(heads)])
-        outputs = {"class_agnostic": 4, "class_specific": 4 * class_count, "none": 0}[regression]
-        self.cells = cells
-        self.regress = None
-        if outputs:
-            self.regress = nn.Sequential(linear(cells * channels, width), nn.ReLU(inplace=True), linear(width, outputs))
+        self.cells, self.regression = cells, regression
+        self.regress = nn.Sequential(linear(cells * channels, width), nn.ReLU(inplace=True))
+        self.offsets = nn.ModuleDict(
+            {"class_agnostic": linear(width, 4), "class_specific": linear(width, 4 * class_count)}
+        )
 
     def forward(self, features: Tensor) -> Detections:
         """Outputs for res5's features (R, channels, size, size)."""
         pooled = features.mean(dim=(2, 3))
         refined = torch.stack([head(pooled) for head in self.refine], dim=1)
         offsets = pooled[:, :0]
-        if self.regress is not None:
-            offsets = self.regress(pooled if self.cells == 1 else features.flatten(1))
+        if self.regression != "none":
+            hidden = self.regress(pooled if self.cells == 1 else features.flatten(1))
+            offsets = self.offsets[self.regression](hidden)
         return Detections(self.classes(pooled), self.places(pooled), refined, offsets)
 
 

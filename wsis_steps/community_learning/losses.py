@@ -38,7 +38,7 @@ def refinement_loss(logits: Tensor, labels: Labels) -> Tensor:
 
 
 def regression_loss(offsets: Tensor, targets: Tensor, matched: Tensor) -> Tensor:
-    """L_reg, equation 5: smooth L1 of the offsets of matched proposals, by the number of all proposals.
+    """L_reg, equation 5: smooth L1 of the offsets of matched proposals, by the number of all that are given.
 
     offsets: float (R, 4) predicted, v; targets: (R, 4), t; matched: bool (R,), sum over j of q.
     """

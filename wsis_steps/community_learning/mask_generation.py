@@ -13,11 +13,13 @@ from wsis_steps.community_learning.detector import linear
 class ActivationBranch(nn.Module):
     """A class activation map of one level: smoothing, a convolution, weighted pooling and a linear classifier.
 
+    The classifier always has a weight for the background, so that all ablations start from the same weights.
+
     Args:
         channels: of the level.
         class_count: classes without background.
         width: channels of the convolution.
-        background: whether background is a class too.
+        background: whether background is a class too, which then has a logit.
         smoothing: whether features enter as log(1 + f) (section 3.2.2).
         sigma: width of the pooling's Gaussian over the proposal's side; 0 pools evenly.
     """
@@ -29,7 +31,7 @@ class ActivationBranch(nn.Module):
         self.convolution = nn.Conv2d(channels, width, 3, padding=1)
         nn.init.kaiming_normal_(self.convolution.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.convolution.bias)
-        self.classifier = linear(width, class_count + background)
+        self.classifier = linear(width, 1 + class_count)
         self.background, self.smoothing, self.sigma = background, smoothing, sigma
 
     def forward(self, features: Tensor, categories: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,11 +43,10 @@ class ActivationBranch(nn.Module):
         features = features.relu()  # the ends of some levels are linear, and a logarithm wants f >= 0
         features = self.convolution(features.log1p() if self.smoothing else features).relu()
         logits = self.classifier(weighted_mean(features, self.sigma))
-        rows = categories if self.background else (categories - 1).clamp(min=0)
-        maps = activation_map(features, self.classifier.weight[rows])
-        if not self.background:
-            maps = maps * (categories > 0)[:, None, None]
-        return logits, maps
+        maps = activation_map(features, self.classifier.weight[categories])
+        if self.background:
+            return logits, maps
+        return logits[:, 1:], maps * (categories > 0)[:, None, None]
 
 
 def weighted_mean(features: Tensor, sigma: float) -> Tensor:

@@ -16,13 +16,14 @@ from wsis_steps.vision.backbones import parameter_groups
 from wsis_steps.vision.models import TrainedModel
 
 LAST = 3  # the place of res5 among the four levels
+LEVELS = range(LAST + 1)
 
 
 class Masks(NamedTuple):
     """Outputs for n regions with a category each.
 
     logits: (n, branches, 1 + C), or (n, branches, C) without a background class; activation: (n, T, T), the mean of
-    the branches' maps M, 0 to 1; segmentation: logits (n, T, T) of S, or (n, 0, 0) where the network has none.
+    the branches' maps M, 0 to 1; segmentation: logits (n, T, T) of S, or (n, 0, 0) where it is left out.
     """
 
     logits: Tensor
@@ -32,6 +33,9 @@ class Masks(NamedTuple):
 
 class CommunityNetwork(nn.Module):
     """Features of the picture first (`forward`), then `detect` and `segment` on regions of it.
+
+    Every layer is there, with the same initial weights, whatever an ablation leaves out: settings only say which of
+    them are used.
 
     Regions are float (n, 5): place of the image in the batch, x1, y1, x2, y2 in pixels of the pictures.
     """
@@ -51,21 +55,12 @@ class CommunityNetwork(nn.Module):
             settings.regressor_width,
             cells=1 if settings.regressor_pooling == "mean" else settings.roi_size**2,
         )
-        self.levels = tuple(range(LAST + 1))[-settings.activation_maps :]
         sigma = settings.pooling_sigma if settings.weighted_pooling else 0
-        self.branches = nn.ModuleList()
-        self.segmentation = None
-        if settings.mask_generation:
-            for level in self.levels:
-                width, background = settings.activation_width, settings.background_map
-                smoothing = settings.feature_smoothing
-                self.branches.append(
-                    ActivationBranch(channels[level], class_count, width, background, smoothing, sigma)
-                )
-        if settings.segmentation:
-            self.segmentation = Segmentation(
-                channels[LAST], class_count, settings.segmentation_width, settings.segmentation_layers
-            )
+        kind = settings.activation_width, settings.background_map, settings.feature_smoothing, sigma
+        self.branches = nn.ModuleList([ActivationBranch(channels[level], class_count, *kind) for level in LEVELS])
+        self.segmentation = Segmentation(
+            channels[LAST], class_count, settings.segmentation_width, settings.segmentation_layers
+        )
 
     @property
     def backbone(self) -> nn.Module:
@@ -97,12 +92,12 @@ class CommunityNetwork(nn.Module):
             cropped = self.features.crop(maps, LAST - 1, part, settings.roi_size)
             last = upsample(self.features.last_level(cropped), settings.mask_size)
             found = []
-            for level, branch in zip(self.levels, self.branches, strict=True):
+            for level in LEVELS[-settings.activation_maps :]:
                 features = last if level == LAST else self.features.crop(maps, level, part, settings.mask_size)
-                found.append(branch(features, chosen))
+                found.append(self.branches[level](features, chosen))
             logits = torch.stack([each for each, _ in found], dim=1)
             activation = torch.stack([each for _, each in found]).mean(dim=0)
-            segmented = activation[:, :0, :0] if self.segmentation is None else self.segmentation(last, chosen)
+            segmented = self.segmentation(last, chosen) if settings.segmentation else activation[:, :0, :0]
             return Masks(logits, activation, segmented)
 
         return Masks(*in_chunks(segment, chunk, regions, categories))

@@ -31,37 +31,64 @@ from wsis_steps.community_learning.pseudo_labels import (
     sample_proposals,
 )
 from wsis_steps.community_learning.settings import CommunityLearningTrain
-from wsis_steps.vision.batches import stack_pictures
+from wsis_steps.vision.batches import same_sizes
 
 Terms = dict[str, Tensor]
 
 
-def refinement_terms(outputs: Detections, boxes: Tensor, tags: Tensor, settings: CommunityLearningTrain) -> Terms:
+def move(
+    boxes: Tensor, offsets: Tensor, categories: Tensor, size: tuple[int, int], settings: CommunityLearningTrain
+) -> Tensor:
+    """Boxes (n, 4) as the regressor moves them within a picture of (height, width), without gradient; one that would be
+    left with less than a pixel stays, as all do without a regressor.
+
+    offsets: (n, 4), (n, 4 C) or (n, 0) of the boxes; categories: int64 (n,) from 1.
+    """
+    if settings.regression == "none":
+        return boxes
+    own = offsets_of(offsets.detach().float(), categories)
+    moved = clip_boxes_to_image(apply_offsets(boxes, own, settings.offset_std), size)
+    usable = (moved[:, 2:] - moved[:, :2] >= 1).all(dim=1)
+    return torch.where(usable[:, None], moved, boxes)
+
+
+def refinement_terms(
+    outputs: Detections, boxes: Tensor, tags: Tensor, size: tuple[int, int], settings: CommunityLearningTrain
+) -> Terms:
     """L_cls and every L_refine of one image (equations 3, 4): each head learns from the scores of the one before."""
     scores = midn_scores(outputs.classes, outputs.places)
     terms = {"classification": classification_loss(scores.sum(dim=0), tags)}
     for k in range(outputs.refined.shape[1]):
-        seeds = find_seeds(scores, tags)
-        labels = label_proposals(boxes, seeds, settings)
+        best = settings.seeds == "best"
+        seeds = find_seeds(scores, tags) if best else find_foreground(scores, boxes, tags, settings)
+        places = boxes[seeds.rows]
+        if settings.moved_seeds:
+            places = move(places, outputs.offsets[seeds.rows], seeds.categories, size, settings)
+        labels = label_proposals(boxes, seeds, places, settings)
         terms[f"refinement{k + 1}"] = refinement_loss(outputs.refined[:, k], labels)
         scores = outputs.refined[:, k].detach().float().softmax(dim=1)[:, 1:]
     return terms
 
 
 def regression_term(
-    outputs: Detections, boxes: Tensor, scores: Tensor, foreground: Seeds, settings: CommunityLearningTrain
+    outputs: Detections,
+    boxes: Tensor,
+    scores: Tensor,
+    foreground: Seeds,
+    counted: Tensor,
+    settings: CommunityLearningTrain,
 ) -> Tensor:
     """L_reg of one image (equation 5): proposals above the overlap with their nearest pseudo ground truth learn to
-    become it."""
+    become it. counted: int64 rows of the proposals that make up R."""
     truths = best_of_each_class(foreground)
     if not len(truths.rows):
         return outputs.offsets.sum() * 0
     targets = boxes[truths.rows]
     if settings.regression_target == "cluster":
         targets = cluster_boxes(boxes, scores, truths, settings.cluster_overlap)
-    overlaps, nearest = match(boxes, targets)
-    offsets = offsets_of(outputs.offsets, truths.categories[nearest])
-    wanted = to_offsets(boxes, targets[nearest], settings.offset_std)
+    overlaps, nearest = match(boxes[counted], targets)
+    offsets = offsets_of(outputs.offsets[counted], truths.categories[nearest])
+    wanted = to_offsets(boxes[counted], targets[nearest], settings.offset_std)
     return regression_loss(offsets, wanted, overlaps > settings.regression_overlap)
 
 
@@ -71,26 +98,24 @@ def regressed(
     """Boxes (n, 4) of which masks are made: those sampled, of objects as the regressor moves them (section 3.4), within
     a picture of (height, width)."""
     chosen = boxes[sample.rows]
-    if settings.regression == "none":
-        return chosen
-    offsets = offsets_of(outputs.offsets.detach().float()[sample.rows], sample.categories.clamp(min=1))
-    moved = clip_boxes_to_image(apply_offsets(chosen, offsets, settings.offset_std), size)
-    usable = (sample.categories > 0) & (moved[:, 2:] - moved[:, :2] >= 1).all(dim=1)
-    return torch.where(usable[:, None], moved, chosen)
+    moved = move(chosen, outputs.offsets[sample.rows], sample.categories.clamp(min=1), size, settings)
+    return torch.where((sample.categories > 0)[:, None], moved, chosen)
 
 
 def image_terms(
     outputs: Detections, sample: dict[str, Tensor], settings: CommunityLearningTrain
 ) -> tuple[Terms, Tensor, Sample]:
     """The detector's terms of one image, the regions (n, 4) of which masks are made, and what these hold."""
-    boxes, tags = sample["boxes"], sample["tags"]
-    terms = refinement_terms(outputs, boxes, tags, settings)
+    boxes, tags, size = sample["boxes"], sample["tags"], tuple(sample["picture"].shape[1:])
+    terms = refinement_terms(outputs, boxes, tags, size, settings)
     scores = refined_scores(outputs.refined.detach())[:, 1:]
     foreground = find_foreground(scores, boxes, tags, settings)
+    chosen = sample_proposals(boxes, foreground, sample["luck"], settings)
     if settings.regression != "none":
-        terms["regression"] = regression_term(outputs, boxes, scores, foreground, settings)
-    chosen = sample_proposals(boxes, foreground, settings)
-    return terms, regressed(outputs, boxes, chosen, sample["picture"].shape[1:], settings), chosen
+        every = torch.arange(len(boxes), device=boxes.device)
+        counted = chosen.rows if settings.regression_regions == "sampled" else every
+        terms["regression"] = regression_term(outputs, boxes, scores, foreground, counted, settings)
+    return terms, regressed(outputs, boxes, chosen, size, settings), chosen
 
 
 def mask_terms(
@@ -101,34 +126,47 @@ def mask_terms(
     regions, categories = to_regions(boxes), torch.cat([sample.categories for sample in samples])
     masks = model.segment(maps, regions, categories, settings.roi_chunk)
     found, counts = [], [len(sample.rows) for sample in samples]
-    parts = (part.split(counts) for part in (categories, *masks))
-    for own, logits, activation, segmented in zip(*parts, strict=True):
+    parts = (part.split(counts) for part in masks)
+    for sample, logits, activation, segmented in zip(samples, *parts, strict=True):
         terms = {
-            f"activation{k + 1}": activation_loss(logits[:, k], own, settings.background_map)
+            f"activation{k + 1}": activation_loss(logits[:, k], sample.categories, settings.background_map)
             for k in range(logits.shape[1])
         }
         if settings.segmentation:
-            objects = own > 0
+            objects = sample.foreground if settings.segmentation_regions == "foreground" else sample.categories > 0
             targets = pseudo_masks(activation[objects], settings.mask_threshold)
             terms["segmentation"] = segmentation_loss(segmented[objects], targets, settings.segmentation_mean)
         found.append(terms)
     return found
 
 
-def batch_loss(model: CommunityNetwork, batch: list[dict[str, Tensor]], iteration: int = 0) -> Terms:
-    """All terms of the loss of a batch, the mean over its images, and their sum `total` (equations 2, 6 and 8).
-
-    batch: samples with picture uint8 (3, h, w), boxes float (R, 4) in its pixels and tags bool (C,).
-    """
+def pass_terms(model: CommunityNetwork, batch: list[dict[str, Tensor]]) -> list[Terms]:
+    """All terms of each image of some whose pictures have one size, in one pass through the network."""
     settings = model.settings
-    maps = model(stack_pictures([sample["picture"] for sample in batch], model.backbone.normalize))
+    maps = model(model.backbone.normalize(torch.stack([sample["picture"] for sample in batch])))
     boxes = [sample["boxes"] for sample in batch]
     outputs = model.detect(maps, to_regions(boxes), settings.roi_chunk)
     parts = (part.split([len(part) for part in boxes]) for part in outputs)
     found = [image_terms(Detections(*own), sample, settings) for sample, *own in zip(batch, *parts, strict=True)]
     terms, regions, samples = map(list, zip(*found, strict=True))
-    if settings.mask_generation:
-        of_masks = mask_terms(model, maps, regions, samples)
-        terms = [{**first, **second} for first, second in zip(terms, of_masks, strict=True)]
-    means = {name: sum(image[name] for image in terms) / len(batch) for name in terms[0]}
-    return {**means, "total": total(means)}
+    if not settings.mask_generation:
+        return terms
+    of_masks = mask_terms(model, maps, regions, samples)
+    return [{**first, **second} for first, second in zip(terms, of_masks, strict=True)]
+
+
+def batch_loss(model: CommunityNetwork, batch: list[dict[str, Tensor]], iteration: int = 0) -> Terms:
+    """All terms of the loss of a batch and their sum `total` (equations 2, 6 and 8); of its images the mean or the sum.
+
+    Pictures of different sizes go through the network one after the other: filled up to one size, a picture would have
+    other features beside a larger one, since group normalization takes the whole canvas for its statistics.
+
+    batch: samples with picture uint8 (3, h, w), boxes float (R, 4) in its pixels, tags bool (C,) and luck float (R,).
+    """
+    settings = model.settings
+    groups = same_sizes([sample["picture"] for sample in batch])
+    terms = [image for group in groups for image in pass_terms(model, [batch[place] for place in group])]
+    # the loop averages over the parts of a batch and over processes, so that a part's mean by all images is the sum
+    scale = settings.batch_size if settings.image_losses == "sum" else 1
+    found = {name: sum(image[name] for image in terms) * (scale / len(batch)) for name in terms[0]}
+    return {**found, "total": total(found)}

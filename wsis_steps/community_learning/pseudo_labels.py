@@ -30,10 +30,12 @@ class Labels(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Proposals of which masks are made: int64 rows (n,) and their categories (n,), objects first."""
+    """Proposals of which masks are made: int64 rows (n,) and their categories (n,), objects first; foreground bool
+    (n,): those that are foreground proposals themselves, not only near one."""
 
     rows: Tensor
     categories: Tensor
+    foreground: Tensor
 
 
 @torch.no_grad()
@@ -66,14 +68,15 @@ def match(boxes: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def label_proposals(boxes: Tensor, seeds: Seeds, settings: CommunityLearningTrain) -> Labels:
+def label_proposals(boxes: Tensor, seeds: Seeds, places: Tensor, settings: CommunityLearningTrain) -> Labels:
     """Categories and weights of all proposals for a refinement head, y and w of equation 4 (appendix A.2.3).
 
+    boxes: (R, 4); places: boxes (k, 4) of the seeds, as they were proposed or as the regressor moves them.
     A proposal takes the category of its nearest seed where their IoU reaches `seed_overlap`, else it is background; its
     weight is the nearest seed's score in both cases. Below an IoU of `min_seed_overlap` with every seed it has weight 0
     (PCL's released code: 0.1; OICR's: 0). Without seeds all weights are 0.
     """
-    overlaps, nearest = match(boxes, boxes[seeds.rows])
+    overlaps, nearest = match(boxes, places)
     if not len(seeds.rows):
         return Labels(nearest, overlaps)
     categories = torch.where(overlaps >= settings.seed_overlap, seeds.categories[nearest], 0)
@@ -121,17 +124,17 @@ def cluster_boxes(boxes: Tensor, scores: Tensor, truths: Seeds, overlap: float) 
 
 
 @torch.no_grad()
-def sample_proposals(boxes: Tensor, foreground: Seeds, settings: CommunityLearningTrain) -> Sample:
+def sample_proposals(boxes: Tensor, foreground: Seeds, luck: Tensor, settings: CommunityLearningTrain) -> Sample:
     """Proposals for mask generation, labelled by the detector (section 3.2.1).
 
     Objects have an IoU of at least `foreground_overlap` with their nearest foreground proposal, whose category they
     take; the foreground itself goes first, best first, the rest is drawn at random. Background is drawn at random from
-    what overlaps it by `background_overlap` to below `foreground_overlap`. Random numbers are torch's of the boxes'
-    device.
+    what overlaps it by `background_overlap` to below `foreground_overlap`. Those of the least `luck`, random numbers
+    float (R,) from 0 to 1, are drawn.
     """
     overlaps, nearest = match(boxes, boxes[foreground.rows])
-    order = torch.rand(len(boxes), device=boxes.device)
-    first = torch.arange(len(foreground.rows), device=boxes.device, dtype=order.dtype) - len(boxes)
+    order = luck.clone()
+    first = torch.arange(len(foreground.rows), device=boxes.device, dtype=order.dtype) - len(foreground.rows)
     order.scatter_reduce_(0, foreground.rows, first, "amin")  # a proposal may be the foreground of two classes
     shuffled = order.argsort(stable=True)
     near, beside = overlaps >= settings.foreground_overlap, overlaps >= settings.background_overlap
@@ -141,4 +144,5 @@ def sample_proposals(boxes: Tensor, foreground: Seeds, settings: CommunityLearni
         categories = torch.cat([foreground.categories[nearest[inside]], torch.zeros_like(outside)])
     else:
         categories = torch.cat([inside, torch.zeros_like(outside)])
-    return Sample(torch.cat([inside, outside]), categories)
+    rows = torch.cat([inside, outside])
+    return Sample(rows, categories, order[rows] < 0)

@@ -15,7 +15,12 @@ from wsis_steps.vision.samples import Samples
 
 
 class TrainingSamples(Samples):
-    """A sample is a dict: picture uint8 (3, h, w); boxes float32 (R, 4) xyxy in its pixels; tags bool (C,)."""
+    """A sample is a dict: picture uint8 (3, h, w); boxes float32 (R, 4) xyxy in its pixels; tags bool (C,); luck
+    float32 (R,), 0 to 1, by which boxes are drawn where some of them are.
+
+    Luck comes with the sample so that it depends on seed, iteration and place alone, not on what the network computes
+    besides.
+    """
 
     settings: CommunityLearningTrain
 
@@ -34,6 +39,7 @@ class TrainingSamples(Samples):
             "picture": to_tensor(geometry.picture(picture)),
             "boxes": torch.from_numpy(geometry.boxes(boxes).astype(np.float32)),
             "tags": torch.from_numpy(self.images.tags[i]),
+            "luck": torch.from_numpy(rng.random(len(boxes), dtype=np.float32)),
         }
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
+from wsis_steps.vision.backbone_table import has_batch_norm
 from wsis_steps.vision.settings import Backbone, Training
 
 Sides = Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -13,11 +14,12 @@ Sides = Annotated[tuple[Positive, ...], Field(min_length=1)]
 class CommunityLearningTrain(Training):
     """Detector, mask generation and segmentation, trained together (Deep Community Learning, sections 3 and 4.1)."""
 
-    backbone: Backbone = "resnet50"
-    """Feature extractor."""
+    backbone: Backbone = "resnet50_gn"
+    """Feature extractor; paper: ResNet-50 with group normalization."""
     norm: Literal["group", "frozen"] = "group"
-    """group: every batch normalization of the backbone becomes group normalization, with its scale and shift; frozen:
-    batch normalization keeps the statistics of the weights. Paper: group, for its batches of two."""
+    """group: the backbone has group normalization, and so must its weights, since those for batch normalization mean
+    nothing without its statistics; frozen: batch normalization keeps the statistics of the weights. Paper: group, for
+    its batches of two."""
     proposals: Literal["selective_search", "imported"] = "selective_search"
     """Boxes that may hold an object; paper: Selective Search. imported: those of proposals_import_proposals."""
     iterations: Positive = 120_000
@@ -29,6 +31,8 @@ class CommunityLearningTrain(Training):
     """New layers learn this many times as fast as the backbone; paper: 1, OICR's code: 10 for refinement heads."""
     bias_lr_factor: Annotated[float, Field(gt=0)] = 1.0
     """Biases learn this many times as fast as weights; paper: not stated, OICR's code: 2."""
+    image_losses: Literal["sum", "mean"] = "sum"
+    """What the loss of a batch is of those of its images; paper: not stated, the first author's detector sums them."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "drop"
     drop_at: tuple[Fraction, ...] = (0.75,)
@@ -49,6 +53,12 @@ class CommunityLearningTrain(Training):
     result."""
     refinement_heads: Positive = 3
     """K of equation 6; paper 3."""
+    seeds: Literal["best", "foreground"] = "best"
+    """Seeds of the refinement: the best proposal of each class (paper, appendix A.2.3), which makes background of its
+    other objects, or all foreground proposals (those of section 3.2.1, of the scores that the head learns from)."""
+    moved_seeds: bool = False
+    """Seeds lie where the regressor moves them: a reading of section 4.4.1, by which regression helps "by generating
+    better pseudo-ground-truths". Appendix A.2.3 has the proposals themselves. Without a regressor nothing moves."""
     seed_overlap: Fraction = 0.5
     """A proposal takes the class of its seed from this IoU on."""
     min_seed_overlap: Fraction = 0.0
@@ -74,6 +84,9 @@ class CommunityLearningTrain(Training):
     weighted by their scores."""
     cluster_overlap: Fraction = 0.3
     """IoU from which a proposal is near the best one, for regression_target: cluster."""
+    regression_regions: Literal["sampled", "all"] = "sampled"
+    """The proposals R of equation 5, by whose number it divides: those that section 3.2.1 samples in the detection
+    module, or all, few of which have a pseudo ground truth."""
     offset_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
     """Offsets are divided by these; paper: not stated, those of Fast R-CNN."""
     regressor_width: Positive = 1024
@@ -105,11 +118,19 @@ class CommunityLearningTrain(Training):
     """Channels of its convolutions; paper: not stated."""
     segmentation_layers: Positive = 4
     """Convolutions before its output."""
+    segmentation_regions: Literal["foreground", "sampled"] = "foreground"
+    """The objects of equation 9: the foreground proposals, which suppression leaves (section 3.2.1; "each selected
+    proposal", section 3.2.2), or all that are sampled for mask generation."""
     segmentation_mean: bool = False
     """Divide equation 9 by the number of proposals; as printed it is their sum."""
 
     @model_validator(mode="after")
     def _check(self) -> "CommunityLearningTrain":
+        if self.norm == "group" and self.weights in ("imagenet", "classifier") and has_batch_norm(self.backbone):
+            raise ValueError(
+                f"{self.backbone} is trained with batch normalization, whose statistics norm: group would lose; take "
+                "norm: frozen, or backbone: resnet50_gn"
+            )
         if self.segmentation and not self.mask_generation:
             raise ValueError("segmentation learns from mask_generation; set segmentation to false too")
         if self.batch_size % self.accumulation:

@@ -52,6 +52,7 @@ def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callabl
         settings.sbd_root,
         names,
         settings.truth,
+        in_both=settings.images_in_both,
         mapper=mapper,
     )
 

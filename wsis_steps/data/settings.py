@@ -52,6 +52,9 @@ class DataImportDataset(Settings):
     """VOC only: list in ImageSets/Segmentation, or a path, of the training images."""
     val_list: str = "val"
     """VOC, and class folders with `val_root`: list of the evaluation images."""
+    images_in_both: bool = False
+    """VOC only: images may be in both lists, and have the id <id>_val as evaluation images. What was learned from is
+    then evaluated on, as in table 2 of Deep Community Learning; otherwise it is refused as a mistake."""
     difficult: Literal["include", "exclude"] = "include"
     """VOC only: whether objects marked difficult give tags."""
     class_names: tuple[str, ...] | None = None

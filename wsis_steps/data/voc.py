@@ -50,6 +50,7 @@ class _Entry:
     split: str
     where: str
     image: Path | None
+    identity: str  # the name of its files, but for an image of both lists
     objects: Objects | None = None
     masks: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # points, boxes, categories
 
@@ -125,16 +126,17 @@ def _find_list(root: Path, name: str | Path) -> Path:
     raise InputError(f"There is no list '{name}', as a file or in {shipped}; {nearest(str(name), known)}")
 
 
-def _read_entries(root: Path, lists: dict[str, Path], problems: Problems) -> list[_Entry]:
-    """One entry a listed image; notes images that do not exist and ids in both lists."""
+def _read_entries(root: Path, lists: dict[str, Path], in_both: bool, problems: Problems) -> list[_Entry]:
+    """One entry a listed image; notes images that do not exist and, unless they may be, ids in both lists."""
     pictures = {p.stem: p for p in (root / "JPEGImages").iterdir() if p.suffix.lower() in SUFFIXES}
     entries: dict[str, _Entry] = {}
     for split, path in lists.items():
         for name, where in read_ids(path, problems):
-            if name in entries:
-                problems.add(f"{where}: id '{name}' of the {split} list is also in {entries[name].where}.")
+            identity = f"{name}_{split}" if in_both and name in entries else name
+            if identity in entries:
+                problems.add(f"{where}: id '{identity}' of the {split} list is also in {entries[identity].where}.")
                 continue
-            entries[name] = _Entry(name, split, where, pictures.get(name))
+            entries[identity] = _Entry(name, split, where, pictures.get(name), identity)
             if name not in pictures:
                 problems.add(f"{where}: there is no image '{name}' in {root / 'JPEGImages'}.")
     return list(entries.values())
@@ -223,7 +225,7 @@ def _record(entry: _Entry, class_names: list[str], labels: dict | None, include_
     if names:
         boxes = np.column_stack([entry.objects.boxes, categories])[used].astype(np.float32)
     points, boxes = (table[np.isin(table[:, -1], tags)] for table in (points, boxes))
-    return ImageRecord(entry.id, entry.split, entry.image, tags, points, boxes)
+    return ImageRecord(entry.identity, entry.split, entry.image, tags, points, boxes)
 
 
 def _count(entries: list[_Entry], records: list[ImageRecord], include_difficult: bool, disagreeing: int) -> dict:
@@ -246,6 +248,7 @@ def read_voc(
     class_names: list[str] | None = None,
     truth: tuple[str, ...] = SPLITS,
     labels: Path | str | None = None,
+    in_both: bool = False,
     mapper: Callable = map,
 ) -> Dataset:
     """Imports a VOC tree.
@@ -254,7 +257,7 @@ def read_voc(
     name of one in ImageSets/Segmentation; None leaves its split out. `difficult` objects are included in tags,
     boxes and points or excluded from all three. `truth` names the splits whose true masks are read: PNG masks,
     else `sbd_root`'s. `labels` is a list of image labels that replaces the tags of the XML files, which then may
-    be missing.
+    be missing. With `in_both` an image may be in both lists; its id is <id>_val in the second.
     `mapper` may be the `map` of a process pool. Raises one `InputError` that names up to 20 bad files and
     lines.
     """
@@ -263,7 +266,7 @@ def read_voc(
     root, problems = find_devkit(Path(root)), Problems()
     named = {"train": train_list, "val": val_list}
     lists = {split: _find_list(root, name) for split, name in named.items() if name is not None}
-    entries = _read_entries(root, lists, problems)
+    entries = _read_entries(root, lists, in_both, problems)
     _read_annotations(root, entries, labels is not None, mapper, problems)
     class_names = _name_classes(root, entries, class_names)
     _check_names(root, entries, class_names, problems)

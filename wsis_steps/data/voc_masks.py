@@ -130,7 +130,7 @@ class VocTruth:
         """Reads the masks of `record`; void pixels become the ignore region. Raises `InputError`."""
         if record.split not in self.splits:
             return None
-        found = self.folders.read(record.id, record.path)
+        found = self.folders.read(record.path.stem, record.path)
         ignore = encode(found.void[None])[0] if found.void.any() else None
         masks = encode(found.id_map == found.ids[:, None, None])
         return TrueInstances(masks, found.categories.astype(np.int64), np.zeros(len(masks), bool), ignore)

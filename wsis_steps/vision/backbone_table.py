@@ -33,6 +33,7 @@ class Entry:
         weights: torchvision's name of the weights, or timm's of the network.
         normalization: a key of NORMALIZATIONS, of the ImageNet weights; timm where timm's configuration says it.
         high_resolution: whether its resolutions run side by side (HRNet), and do not follow one upon the other.
+        norm: what normalizes its layers; unknown of timm's.
     """
 
     family: Literal["vgg", "resnet", "mobilenet_v2", "small", "timm"]
@@ -42,14 +43,16 @@ class Entry:
     weights: str = ""
     normalization: str = "imagenet"
     high_resolution: bool = False
+    norm: Literal["batch", "group", "none", "unknown"] = "batch"
 
 
 TABLE = {
     "small": Entry("small", 16, source="none"),
     "mobilenet_v2": Entry("mobilenet_v2", 32, weights="MobileNet_V2_Weights"),
     "resnet50": Entry("resnet", 32, weights="ResNet50_Weights"),
+    "resnet50_gn": Entry("timm", 32, source="timm", weights="resnet50_gn.a1h_in1k", norm="group"),
     "resnet101": Entry("resnet", 32, weights="ResNet101_Weights"),
-    "vgg16": Entry("vgg", 16, weights="VGG16_Weights"),
+    "vgg16": Entry("vgg", 16, weights="VGG16_Weights", norm="none"),
     "hrnet_w48": Entry("timm", 32, source="timm", weights="hrnet_w48", high_resolution=True),
 }
 
@@ -71,4 +74,9 @@ def entry_of(name: str) -> Entry:
         raise InputError(f"{fault[0].upper()}{fault[1:]}.")
     if name in TABLE:
         return TABLE[name]
-    return Entry("timm", 0, source="timm", weights=name.removeprefix(TIMM), normalization="timm")
+    return Entry("timm", 0, source="timm", weights=name.removeprefix(TIMM), normalization="timm", norm="unknown")
+
+
+def has_batch_norm(name: str) -> bool:
+    """Whether a backbone is known to have batch normalization; False also of names that are none."""
+    return name in TABLE and TABLE[name].norm == "batch"

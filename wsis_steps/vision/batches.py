@@ -61,6 +61,14 @@ def read_ahead(
         yield indices, torch.stack(stack)
 
 
+def same_sizes(pictures: list[torch.Tensor]) -> list[list[int]]:
+    """Places of the pictures (3, h, w) in groups of the same height and width, in the order of their first."""
+    groups: dict[torch.Size, list[int]] = {}
+    for place, picture in enumerate(pictures):
+        groups.setdefault(picture.shape, []).append(place)
+    return list(groups.values())
+
+
 def stack_pictures(pictures: list[torch.Tensor], normalize: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
     """Normalized pictures (B, 3, H, W) of uint8 pictures (3, h, w), at the top left of the largest height and width;
     the mean color around them."""

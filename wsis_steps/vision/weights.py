@@ -1,7 +1,9 @@
 """The one door through which pretrained weights come in: where their files are, and how they fill a backbone."""
 
+import hashlib
 import logging
 import os
+import re
 import struct
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,6 +16,7 @@ from wsis_steps.vision.backbone_table import Entry, entry_of
 from wsis_steps.vision.backbones import Backbone
 
 log = logging.getLogger(__name__)
+_DIGITS = re.compile(r"-([0-9a-f]{8,})\.pth\b")  # how names of published files tell the beginning of their SHA-256
 
 # what torch.load raises on damaged or foreign files (found by cutting files short and changing their bytes)
 _UNREADABLE = (
@@ -61,7 +64,7 @@ def load_weights(backbone: Backbone, weights: str) -> None:
             f"({len(missing)} entries missing, {len(wrong)} unknown or of another shape)"
         )
     backbone.load_state_dict(own | {name: state[key] for key, name in names.items()})
-    log.info("backbone %s starts from %s", backbone.name, path)
+    log.info("backbone %s starts from %s%s", backbone.name, path, _origin(backbone.name, path, weights))
 
 
 def _names(backbone: Backbone, own: list[str], keys: dict[str, Tensor]) -> dict[str, str]:
@@ -110,6 +113,19 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     return dict(state)
 
 
+def _origin(name: str, path: Path, weights: str) -> str:
+    """Whether a file of ImageNet weights is the published one, where its checksum is known; else nothing."""
+    source = (_source(entry_of(name)) if weights == "imagenet" else None) or ""
+    digits = _DIGITS.search(source)
+    if digits is None:
+        return ""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found.startswith(digits[1]):
+        return f", the published file (SHA-256 {digits[1]})"
+    return f", which is not the published file (SHA-256 {found[:8]}, not {digits[1]})"
+
+
 def imagenet_path(name: str) -> Path:
     """The file of a backbone's ImageNet weights; InputError that says where to get it, where there is none."""
     entry = entry_of(name)
@@ -127,8 +143,9 @@ def _source(entry: Entry) -> str | None:
     if entry.source == "timm":
         from wsis_steps.vision.timm_backbones import pretrained_of
 
-        repository = pretrained_of(entry.weights).hf_hub_id
-        return f"pytorch_model.bin of https://huggingface.co/{repository}" if repository else None
+        published = pretrained_of(entry.weights)
+        hub = f"pytorch_model.bin of https://huggingface.co/{published.hf_hub_id}" if published.hf_hub_id else None
+        return " or ".join(filter(None, (published.url, hub))) or None
     if entry.source == "none":
         return None
     # imported where it is needed, since that takes seconds which every step would pay

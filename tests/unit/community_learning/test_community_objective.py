@@ -6,6 +6,7 @@ import pytest
 import torch
 from test_community_network import batch, network, some_boxes
 
+from wsis_steps.community_learning import objective
 from wsis_steps.community_learning.boxes import apply_offsets
 from wsis_steps.community_learning.detector import Detections, refined_scores
 from wsis_steps.community_learning.infer import find_instances
@@ -36,7 +37,7 @@ def seeds_of(scores: np.ndarray) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("seed", range(4))
 def test_each_head_learns_from_the_scores_of_the_one_before(seed):
     found, boxes = outputs(seed, 12), some_boxes(seed, 12)
-    terms = refinement_terms(found, boxes, TAGS, CommunityLearningTrain())
+    terms = refinement_terms(found, boxes, TAGS, (48, 48), CommunityLearningTrain())
     scores = np.array(plain.midn(found.classes.tolist(), found.places.tolist()))
     assert float(terms["classification"]) == pytest.approx(plain.l_cls(scores.sum(0).tolist(), TAGS.tolist()), rel=1e-4)
     for k in range(3):
@@ -46,6 +47,34 @@ def test_each_head_learns_from_the_scores_of_the_one_before(seed):
             row, c = seeds[int(np.argmax(reached))]
             labels.append(1 + c if max(reached) >= 0.5 else 0)
             weights.append(float(scores[row, c]))
+        wanted = plain.l_refine(found.refined[:, k].tolist(), labels, weights)
+        assert float(terms[f"refinement{k + 1}"]) == pytest.approx(wanted, rel=1e-4)
+        scores = np.array([plain.softmax(row)[1:] for row in found.refined[:, k].tolist()])
+
+
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_foreground_proposal_may_be_a_seed_and_lie_where_it_is_regressed(seed, moved):
+    settings = CommunityLearningTrain(seeds="foreground", moved_seeds=moved, min_foreground_share=0.6)
+    found, boxes = outputs(seed, 15), some_boxes(seed, 15)
+    terms = refinement_terms(found, boxes, TAGS, (48, 48), settings)
+    scores = np.array(plain.midn(found.classes.tolist(), found.places.tolist()))
+    for k in range(3):
+        seeds = []
+        for c in (0, 2):
+            strong = [r for r in range(15) if scores[r, c] >= 0.6 * scores[:, c].max()]
+            kept = plain.suppressed(boxes[strong].tolist(), scores[strong, c].tolist(), 0.3)
+            seeds += [(strong[row], c) for row in kept]
+        rows = [row for row, _ in seeds]
+        places = boxes[rows]
+        if moved:
+            places = apply_offsets(places, found.offsets[rows], (0.1, 0.1, 0.2, 0.2)).clamp(0, 48)
+        labels, weights = [], []
+        for r in range(15):
+            reached = [plain.overlap(boxes[r].tolist(), place) for place in places.tolist()]
+            best = max(range(len(seeds)), key=lambda j: (reached[j], scores[seeds[j]]))
+            labels.append(1 + seeds[best][1] if reached[best] >= 0.5 else 0)
+            weights.append(float(scores[seeds[best]]))
         wanted = plain.l_refine(found.refined[:, k].tolist(), labels, weights)
         assert float(terms[f"refinement{k + 1}"]) == pytest.approx(wanted, rel=1e-4)
         scores = np.array([plain.softmax(row)[1:] for row in found.refined[:, k].tolist()])
@@ -62,24 +91,62 @@ def test_the_regressor_learns_the_pseudo_ground_truth_of_its_class(seed, target)
     foreground = find_foreground(scores, boxes, TAGS, settings)
     truths = best_of_each_class(foreground)
     targets = cluster_boxes(boxes, scores, truths, 0.3) if target == "cluster" else boxes[truths.rows]
+    rows = torch.randperm(30, generator=torch.Generator().manual_seed(seed))[:25]  # R of the equation
     table = [[plain.overlap(p, g) for g in targets.tolist()] for p in boxes.tolist()]
     near = [[j == int(np.argmax(row)) and row[j] > 0.2 for j in range(len(row))] for row in table]
     chosen = [4 * (int(truths.categories[int(np.argmax(row))]) - 1) for row in table]
     v = [found.offsets[r, place : place + 4].tolist() for r, place in enumerate(chosen)]
-    wanted = plain.l_reg(v, boxes.tolist(), targets.tolist(), near)
+    v, near = [v[r] for r in rows], [near[r] for r in rows]
+    wanted = plain.l_reg(v, boxes[rows].tolist(), targets.tolist(), near)
     assert wanted > 0
-    term = regression_term(found, boxes, scores, foreground, settings)
+    term = regression_term(found, boxes, scores, foreground, rows, settings)
     assert float(term) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_masks_are_made_of_objects_as_they_are_regressed():
     boxes = torch.tensor([[4.0, 4, 12, 12], [20, 20, 30, 30], [2, 2, 30, 30]])
     found = outputs(0, 3)._replace(offsets=torch.tensor([[10.0, 0, 0, 0], [10, 0, 0, 0], [0, 0, 5, 5]]))
-    sample = Sample(torch.tensor([2, 0, 1]), torch.tensor([1, 2, 0]))
+    sample = Sample(torch.tensor([2, 0, 1]), torch.tensor([1, 2, 0]), torch.tensor([True, False, False]))
     moved = regressed(found, boxes, sample, (32, 32), CommunityLearningTrain())
     torch.testing.assert_close(moved, torch.tensor([[0.0, 0, 32, 32], [12, 4, 20, 12], [20, 20, 30, 30]]))
     without = regressed(found, boxes, sample, (32, 32), CommunityLearningTrain(regression="none"))
     assert torch.equal(without, boxes[sample.rows])
+
+
+@pytest.mark.parametrize("regression", ["sampled", "all"])
+@pytest.mark.parametrize("segmentation", ["foreground", "sampled"])
+def test_equations_5_and_9_count_the_regions_that_the_settings_say(monkeypatch, regression, segmentation):
+    values = {"regression_regions": regression, "segmentation_regions": segmentation, "norm": "frozen"}
+    model, one = network(**values, image_losses="mean", foreground_overlap=0.3), batch()[:1]
+    boxes = one[0]["boxes"]
+    kept = {}
+    for module in ("detect", "segment"):
+        original = getattr(model, module)
+        monkeypatch.setattr(model, module, lambda *a, name=module, f=original: kept.setdefault(name, f(*a)))
+    draw = objective.sample_proposals
+    monkeypatch.setattr(objective, "sample_proposals", lambda *a: kept.setdefault("sample", draw(*a)))
+    terms = batch_loss(model, one)
+    sample, masks = kept["sample"], kept["segment"]
+    foreground = find_foreground(
+        refined_scores(kept["detect"].refined.detach())[:, 1:], boxes, one[0]["tags"], model.settings
+    )
+    listed = set(foreground.rows.tolist())
+    objects = [n for n in range(len(sample.rows)) if sample.categories[n] > 0]
+    chosen = [n for n in objects if segmentation == "sampled" or int(sample.rows[n]) in listed]
+    m = (masks.activation[chosen] > 0.4).tolist()
+    wanted = plain.l_seg(masks.segmentation[chosen].tolist(), m)
+    assert float(terms["segmentation"].detach()) == pytest.approx(wanted, rel=1e-4)
+    rows = sample.rows.tolist() if regression == "sampled" else range(len(boxes))
+    truths = {int(c): int(r) for r, c in reversed(list(zip(foreground.rows, foreground.categories, strict=True)))}
+    targets = boxes[list(truths.values())].tolist()
+    loss = 0.0
+    for r in rows:
+        reached = [plain.overlap(boxes[r].tolist(), g) for g in targets]
+        t = plain.offsets(*(plain.centered(box) for box in (boxes[r].tolist(), targets[int(np.argmax(reached))])))
+        v = kept["detect"].offsets[r].tolist()
+        if max(reached) > 0.6:
+            loss += sum(plain.smooth_l1(t[k] / std - v[k]) for k, std in enumerate((0.1, 0.1, 0.2, 0.2)))
+    assert float(terms["regression"].detach()) == pytest.approx(loss / len(rows), rel=1e-3, abs=1e-6)
 
 
 def test_a_batch_without_tags_has_the_same_terms():

@@ -71,18 +71,19 @@ def test_matches_are_those_of_a_loop():
 
 def test_proposals_take_the_class_of_their_nearest_seed_and_its_score_as_weight():
     # overlaps with the first seed: 1, 9/11, 6/14; with the second: 1, 1/2
-    found = label_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), SETTINGS)
+    given = seeds([0, 3], [2, 5], [0.6, 0.3])
+    found = label_proposals(BOXES, given, BOXES[given.rows], SETTINGS)
     assert found.categories.tolist() == [2, 2, 0, 5, 5, 0]
     assert found.weights.tolist() == pytest.approx([0.6, 0.6, 0.6, 0.3, 0.3, 0.6])
-    ignoring = label_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), CommunityLearningTrain(min_seed_overlap=0.1))
+    ignoring = label_proposals(BOXES, given, BOXES[given.rows], CommunityLearningTrain(min_seed_overlap=0.1))
     assert ignoring.weights.tolist() == pytest.approx([0.6, 0.6, 0.6, 0.3, 0.3, 0])
 
 
 def test_without_seeds_nothing_has_weight():
     nothing = Seeds(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
-    found = label_proposals(BOXES, nothing, SETTINGS)
+    found = label_proposals(BOXES, nothing, BOXES[:0], SETTINGS)
     assert not found.weights.any() and not found.categories.any()
-    sample = sample_proposals(BOXES, nothing, SETTINGS)
+    sample = sample_proposals(BOXES, nothing, torch.rand(len(BOXES)), SETTINGS)
     assert len(sample.rows) == 0 and len(sample.categories) == 0
 
 
@@ -117,10 +118,10 @@ def test_foreground_of_many_is_that_of_a_loop(seed):
 
 
 def test_samples_are_objects_first_and_background_of_some_overlap():
-    torch.manual_seed(0)
-    found = sample_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), SETTINGS)
+    found = sample_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), torch.rand(len(BOXES)), SETTINGS)
     assert found.rows[:2].tolist() == [0, 3]  # the foreground itself, best first
     assert dict(zip(found.rows.tolist(), found.categories.tolist(), strict=True)) == {0: 2, 1: 2, 3: 5, 4: 5, 2: 0}
+    assert found.foreground.tolist() == [True, True, False, False, False]
 
 
 def test_samples_are_at_most_as_many_as_asked_and_drawn_at_random():
@@ -129,8 +130,10 @@ def test_samples_are_at_most_as_many_as_asked_and_drawn_at_random():
     foreground = seeds([7, 9], [1, 2], [0.9, 0.8])
     drawn = set()
     for k in range(4):
-        torch.manual_seed(k)
-        sample = sample_proposals(boxes, foreground, CommunityLearningTrain(sampled_objects=5, sampled_background=6))
+        luck = torch.rand(len(boxes), generator=torch.Generator().manual_seed(k))
+        sample = sample_proposals(
+            boxes, foreground, luck, CommunityLearningTrain(sampled_objects=5, sampled_background=6)
+        )
         overlaps, nearest = match(boxes, boxes[foreground.rows])
         objects = sample.rows[:5]
         assert len(sample.rows) == 11 and objects[:2].tolist() == [7, 9]

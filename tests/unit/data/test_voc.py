@@ -216,3 +216,14 @@ def test_the_photographs_have_the_published_figures():
     labels = json.loads((SHARED / "photos/image_labels.json").read_text())
     for record in data.records:
         assert [data.class_names[c] for c in record.tags] == sorted(labels[record.id])
+
+
+def test_an_image_of_both_lists_is_two_images_where_that_is_allowed(tree):
+    plain = read_voc(tree, "train", "train", in_both=True)
+    train, val = ([record for record in plain.records if record.split == split] for split in ("train", "val"))
+    assert train and [record.id for record in val] == [f"{record.id}_val" for record in train]
+    for first, second in zip(train, val, strict=True):
+        assert (first.path, first.tags) == (second.path, second.tags)
+        assert plain.truth(first).masks == plain.truth(second).masks
+    with pytest.raises(InputError, match="of the val list is also in"):
+        read_voc(tree, "train", "train")

@@ -118,6 +118,13 @@ def test_all_systems_of_the_ablations_share_the_data_and_the_classifier_of_a_see
     assert trained == {(f"bestie{part}_seed{seed}", str(seed)) for part in ("", "_cam") for seed in range(3)}
 
 
+def test_training_images_are_evaluated_on_where_a_paper_does():
+    found = Runs(preset("voc2012_train"))
+    data = found.values("shared", "data_import_dataset")
+    assert (data.train_list, data.val_list, data.images_in_both) == ("trainaug", "train", True)
+    assert set(found.runs) == {"community_learning"}
+
+
 def test_imagenet_pictures_are_evaluated_on_voc_by_masks_of_val_only():
     found = Runs(preset("voc2012_imagenet"))
     truth = found.values("shared", "data_import_dataset").truth
