@@ -60,17 +60,25 @@ def contours_beyond(whole: np.ndarray, part: np.ndarray, superpixels: np.ndarray
     return total
 
 
+def spread(samples: np.ndarray) -> float:
+    """How far the margins over background of scores (K, P, L) lie apart, over proposals."""
+    variances = [
+        np.mean((margins - margins.mean()) ** 2)
+        for sample in samples
+        for margins in (sample[:, label] - sample[:, 0] for label in range(1, sample.shape[1]))
+    ]
+    return float(np.mean(variances)) ** 0.5
+
+
 def gains(scores: np.ndarray, anchors, contours, neighbours, settings) -> np.ndarray:
-    """One iteration of the pairwise term for scores (P, L)."""
+    """One iteration of the pairwise term for margins (P, L) in units of their spread, those of the background 0."""
     found = np.zeros_like(scores)
-    first = 1 if settings.neighbours == "within" else 0  # the background grows along no part
-    for u, label in itertools.product(range(scores.shape[0]), range(first, scores.shape[1])):
+    for u, label in itertools.product(range(scores.shape[0]), range(1, scores.shape[1])):
         higher = [v for v in anchors[label] if neighbours[u, v] and scores[v, label] > scores[u, label]]
         along = {}
         for v in higher:
             height = scores[v, label] - scores[u, label]
-            gain = np.exp(-settings.edge_scale * contours[u, v]) / (height + settings.delta)
-            along[v] = min(gain, height) if settings.pairwise_clip else gain
+            along[v] = np.exp(-settings.edge_scale * contours[u, v]) / (height + settings.delta)
         if higher and settings.pairwise_choice == "highest_score":
             found[u, label] = along[max(higher, key=lambda v: scores[v, label])]
         elif higher:

@@ -106,6 +106,7 @@ def test_tags_teach_which_proposal_is_the_object(trained, tmp_path):
         assert set(labels.read(i).categories) == {i % 3}  # the tag, which is also always met
         held = sets.sets[sets.rows(i)]
         assert held.shape[1] == 3 and held.any(axis=0).all() and held.any(axis=1).all()
+    assert sets.diversities.shape == (TRAIN,) and 0 < sets.diversities.max() <= 1
     assert (
         np.mean(overlaps(labels)) > 0.4
     )  # a random proposal would have some 0.15; here features see the whole picture
@@ -158,8 +159,8 @@ def test_the_prediction_network_is_rewarded_for_its_diversity_and_goes_on(predic
 def test_the_conditional_network_learns_from_the_prediction_network(predicted, tmp_path):
     assert train_conditional(predicted, tmp_path, iterations=6).status == 0
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert {"cross", "conditional", "total"} <= set(lines[0])
-    assert all(0 <= line["cross"] <= 2 and 0 <= line["conditional"] <= 1 for line in lines)
+    assert {"cross_diversity", "sample_diversity", "total"} <= set(lines[0])
+    assert all(0 <= line["cross_diversity"] <= 2 and 0 < line["sample_diversity"] <= 1 for line in lines)
     before = torch.load(predicted / "conditional.pt", weights_only=True)["model"]
     after = torch.load(tmp_path / "model.pt", weights_only=True)["model"]
     assert before.keys() == after.keys() and not torch.equal(before["classify.weight"], after["classify.weight"])

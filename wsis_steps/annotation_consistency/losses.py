@@ -82,27 +82,26 @@ def direct_loss(scores: Tensor, losses: Tensor, infer: Inference, gamma: float, 
         scores: S, float (K, P, L), K > 1 where gamma is not 0.
         losses: Delta of each label against the prediction network, float (P, L).
         infer: the exact inference for the picture's annotation.
-        gamma: 0 leaves out the diversity of the conditional network.
+        gamma: 0 leaves out the diversity of the conditional network, which is told all the same.
 
     Returns:
-        total, the surrogate, per proposal; cross and conditional, DIV(p, c) and DIV(c, c) per proposal.
+        total, the surrogate, per proposal; cross_diversity and sample_diversity, DIV(p, c) and DIV(c, c) per proposal:
+        the latter is the share of proposals whose labels differ between two samples.
     """
     samples, proposals, count = scores.shape
     fixed = scores.detach()
     labels = infer(fixed)
     toward = infer(fixed + epsilon * losses)
     surrogate = (score_of(scores, toward) - score_of(scores, labels)).mean()
-    others = label_losses(labels, count)
-    conditional = surrogate.new_zeros(())
     if gamma:
+        others = label_losses(labels, count)
         first, second = ordered_pairs(samples, scores.device)
         apart = infer(fixed[first] + epsilon * others[second])
         differences = score_of(scores[first], apart) - score_of(scores[first], labels[first])
         surrogate = surrogate - gamma * 2 * differences.mean()
-        conditional = sampled_self_diversity(labels) / proposals
     return {
-        "cross": cross_diversity(losses, labels) / proposals,
-        "conditional": conditional,
+        "cross_diversity": cross_diversity(losses, labels) / proposals,
+        "sample_diversity": sampled_self_diversity(labels) / proposals,
         "total": surrogate / (epsilon * proposals),
     }
 

@@ -36,11 +36,11 @@ class ConditionalNetwork(nn.Module):
         else:
             self.trunk = BackboneTrunk(settings, weights)
         self.stride, width = self.trunk.stride, self.trunk.width
-        self.mix = nn.Conv2d(width + 1, width, 1)  # features and noise back to as many channels
+        self.mix = nn.Conv2d(width + settings.noise_channels, width, 1)  # features and noise back to as many channels
         self.classify = nn.Conv2d(width, 1 + class_count, 1)  # label 0 is the background
-        for layer in (self.mix, self.classify):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+        for layer in (self.mix, self.classify):  # as Probabilistic U-Net's layers after the noise, released code
+            nn.init.orthogonal_(layer.weight)
+            nn.init.trunc_normal_(layer.bias, std=1e-3)
 
     @property
     def backbone(self) -> nn.Module:
@@ -52,10 +52,13 @@ class ConditionalNetwork(nn.Module):
         return self.trunk(pictures)
 
     def draw_noise(self, samples: int, height: int, width: int, generator: torch.Generator | None = None) -> Tensor:
-        """Uniform noise in -1 to 1, (samples, 1, rows, columns), a value for each `noise_cell` pixels of a picture."""
-        rows, columns = (-(-side // self.settings.noise_cell) for side in (height, width))
+        """Uniform noise in -1 to 1, (samples, noise_channels, rows, columns): one vector a sample (`noise: tiled`), or
+        one for each `noise_cell` pixels of a picture."""
+        rows, columns = 1, 1
+        if self.settings.noise == "grid":
+            rows, columns = (-(-side // self.settings.noise_cell) for side in (height, width))
         device = self.mix.weight.device if generator is None else generator.device
-        drawn = torch.rand(samples, 1, rows, columns, generator=generator, device=device)
+        drawn = torch.rand(samples, self.settings.noise_channels, rows, columns, generator=generator, device=device)
         return 2 * drawn.to(self.mix.weight.device) - 1
 
     def score(self, features: Tensor, noise: Tensor, graph: dict[str, Any], labels: Tensor) -> Tensor:
@@ -63,15 +66,16 @@ class ConditionalNetwork(nn.Module):
 
         Args:
             features: (width, h, w) of the picture.
-            noise: (K, 1, rows, columns).
+            noise: (K, noise_channels, rows, columns).
             graph: of the picture, as `samples.py` describes it.
             labels: int64 (L,), of 0 to C.
         """
         height, width = features.shape[-2:]
         features, weight = features.float(), self.mix.weight.float()
-        mixed = functional.conv2d(features[None], weight[:, :-1], self.mix.bias.float())
-        noise = functional.interpolate(noise, (height, width), mode="bilinear", align_corners=False)
-        mixed = (mixed + noise * weight[None, :, -1]).relu()
+        mixed = functional.conv2d(features[None], weight[:, : len(features)], self.mix.bias.float())
+        if self.settings.noise == "grid":
+            noise = functional.interpolate(noise, (height, width), mode="bilinear", align_corners=False)
+        mixed = (mixed + functional.conv2d(noise, weight[:, len(features) :])).relu()
         evidence = functional.conv2d(mixed, self.classify.weight.float()[labels])  # (K, L, h, w)
         by_cell = evidence.flatten(2).permute(2, 0, 1).flatten(1)  # (h w, K L)
         sums = graph["members"] @ torch.sparse.mm(graph["cells"], by_cell)

@@ -10,6 +10,7 @@ out  samples    label sets: the instances of the K sets of each image
 Annotation Consistent Instances (ECCV 2020): y^k = argmax S^k(y), exactly (`inference`), for K noise samples.
 """
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from wsis_steps.annotation_consistency.annotation import Claims, claims_of
 from wsis_steps.annotation_consistency.inference import forbid, infer
 from wsis_steps.annotation_consistency.instances import choose, quality
+from wsis_steps.annotation_consistency.losses import sampled_self_diversity
 from wsis_steps.annotation_consistency.network import CONDITIONAL_STEPS, ConditionalNetwork, load_conditional
 from wsis_steps.annotation_consistency.region_graph import RegionGraph, graph_tensors, with_matrices
 from wsis_steps.annotation_consistency.samples import GraphReader, read_edges, scale_to
@@ -39,6 +41,7 @@ from wsis_steps.vision.loop import to_device
 from wsis_steps.vision.masks import describe
 from wsis_steps.vision.models import load_model
 
+log = logging.getLogger("wsis")
 STEP = Step(
     "annotation_consistency_sample",
     AnnotationConsistencySample,
@@ -96,14 +99,21 @@ def collect(
     return describe(codes(rows), categories[kinds], scores=best / (1 + best)), held
 
 
+def diversity(labels: np.ndarray) -> float:
+    """The share of proposals whose labels differ between two of K labellings (K, P), the mean over pairs; 0 for one."""
+    samples, proposals = labels.shape
+    return float(sampled_self_diversity(torch.from_numpy(labels))) / proposals if samples > 1 else 0.0
+
+
 class Sampler:
     """Label sets of one image after another from a conditional network."""
 
     def __init__(self, model: ConditionalNetwork, graphs: GraphReader, settings: AnnotationConsistencySample) -> None:
         self.model, self.graphs, self.settings, self.images = model, graphs, settings, graphs.images
 
-    def __call__(self, i: int, picture: np.ndarray) -> tuple[tuple[ImageInstances, np.ndarray], ImageInstances]:
-        """(Instances and sets) of the K samples and the instances of the mean, of image i, an RGB picture (h, w, 3)."""
+    def __call__(self, i: int, picture: np.ndarray) -> tuple[tuple[ImageInstances, np.ndarray, float], ImageInstances]:
+        """(Instances, sets and diversity) of the K samples and the instances of the mean, of image i, an RGB picture
+        (h, w, 3)."""
         settings, (height, width) = self.settings, picture.shape[:2]
         graph = self.graphs.read(i)
         claims = claims_of(self.images.tags[i], self.images.boxes[i], graph.boxes, settings)
@@ -116,7 +126,7 @@ class Sampler:
             collect(picked[which], found.labels[which], qualities[which], graph.codes, claims.labels - 1)
             for which in (np.s_[:-1], np.s_[-1:])
         ]
-        return parts[0], parts[1][0]
+        return (*parts[0], diversity(found.labels[:-1])), parts[1][0]
 
     def _score(
         self, i: int, picture: np.ndarray, graph: RegionGraph, claims: Claims
@@ -155,7 +165,9 @@ def main(job: Job) -> None:
     seen = {settings.supervision, *trained.supervision, *proposals.supervision, *(edges.supervision if edges else ())}
     provenance = job.provenance(trained.class_names, seen)
     table = [images.ids[i] for i in members], images.heights[members], images.widths[members]
-    sets = zip(*found, strict=True) if found else ((), ())
+    sets = tuple(zip(*found, strict=True)) if found else ((), (), ())
+    if found:
+        log.info("labels of two samples differ for %.2g %% of the proposals", 100 * np.mean(sets[2]))
     write_label_sets(job.outputs["samples"], provenance, *table, *sets)
     write_instances(job.outputs["labels"], provenance, *table, labels)
 

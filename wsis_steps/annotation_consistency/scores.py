@@ -4,6 +4,12 @@ with the annotation.
 G^k starts from the network's scores F^k (semantic unary term) and grows along pairs of proposals, the less the stronger
 the edges between them (boundary-aware pairwise term). Agreement with the annotation is the matter of `inference`.
 Annotation Consistent Instances (ECCV 2020), section on the conditional distribution.
+
+A labelling is the same whatever is added to all scores of a proposal, and whatever positive number multiplies all
+scores. The term adds exp(-I) / (H + delta), which knows neither. So it works on margins m = F - F_background, where the
+background is 0 and gains nothing, and on m / s: of two proposals of a picture, a class and a sample that are drawn at
+random, m differs by 2 s^2 in mean square. In these units H is of order 1, and delta and `edge_scale` mean the same in
+every picture and at every stage of the training. The gains times s are added to F.
 """
 
 from typing import Any
@@ -15,11 +21,12 @@ from wsis_steps.annotation_consistency.settings import Scoring
 
 
 def final_scores(unary: Tensor, graph: dict[str, Any], settings: Scoring) -> Tensor:
-    """G^{k,N} float32 (K, P, L) from F^k (K, P, L); label 0 is the background."""
-    if not settings.pairwise:
+    """G^{k,N} float32 (K, P, L) from F^k (K, P, L); label 0 is the background, which gains nothing."""
+    if not settings.pairwise or unary.shape[2] == 1:
         return unary
-    first = 1 if settings.neighbours == "within" else 0  # the background grows along no part
-    scores = unary[..., first:].transpose(1, 2)  # (K, L, P), L from here on the labels that grow
+    margins = (unary[..., 1:] - unary[..., :1]).transpose(1, 2)  # (K, L, P), L from here on the classes
+    spread = spread_of(margins)
+    start = scores = margins / spread
     anchors = scores.detach().mean(dim=0).topk(min(settings.anchors, scores.shape[2]), dim=1).indices  # (L, T)
     find = {"within": contours_beyond, "touching": contours_to}[settings.neighbours]
     contour, neighbours = find(anchors.flatten(), graph)
@@ -28,15 +35,22 @@ def final_scores(unary: Tensor, graph: dict[str, Any], settings: Scoring) -> Ten
     likeness = likeness.reshape(len(contour), *anchors.shape).transpose(0, 1).contiguous()  # (L, P, T)
     for _ in range(settings.pairwise_iterations):
         scores = scores + gains(scores, anchors, likeness, settings)
-    return torch.cat([unary[..., :first], scores.transpose(1, 2)], dim=2)
+    grown = spread * (scores - start).transpose(1, 2)
+    return torch.cat([unary[..., :1], unary[..., 1:] + grown], dim=2)
+
+
+def spread_of(margins: Tensor) -> Tensor:
+    """How far margins (K, L, P) of a picture's proposals lie apart, a number: the root of their variance over
+    proposals, the mean over samples and classes."""
+    variance = margins.var(dim=2, correction=0).mean()
+    return variance.clamp(min=torch.finfo(margins.dtype).tiny).sqrt()
 
 
 def gains(scores: Tensor, anchors: Tensor, likeness: Tensor, settings: Scoring) -> Tensor:
     """exp(-I_uv) / (H_uv + delta) for every sample, label and proposal u, float (K, L, P).
 
     v is, of u's neighbours among the anchors of the label, the one of the highest score or of the greatest gain
-    (`pairwise_choice`), H how much higher its score is; 0 where no neighbour's is. With `pairwise_clip` no gain
-    exceeds H.
+    (`pairwise_choice`), H how much higher its score is; 0 where no neighbour's is.
 
     Args:
         scores: float (K, L, P).
@@ -60,10 +74,7 @@ def _choose(of_anchors: Tensor, scores: Tensor, likeness: Tensor, settings: Scor
 
 def _gain(height: Tensor, likeness: Tensor, settings: Scoring) -> Tensor:
     """The gain of pairs, 0 where the neighbour's score is no higher; a likeness of 0 gains nothing."""
-    gain = likeness / (height.clamp(min=0) + settings.delta)
-    if settings.pairwise_clip:
-        gain = torch.minimum(gain, height)
-    return gain * (height > 0)
+    return likeness / (height.clamp(min=0) + settings.delta) * (height > 0)
 
 
 def contours_beyond(parts: Tensor, graph: dict[str, Any]) -> tuple[Tensor, Tensor]:

@@ -21,16 +21,15 @@ class Scoring(Settings):
     """The boundary-aware pairwise term; false is an ablation."""
     neighbours: Literal["touching", "within"] = "touching"
     """Whom a proposal grows along: others that it touches or overlaps, I being the mean strength of the contour between
-    them; or parts of it (the background grows along none), I being the strength of the contours beyond the part, summed
-    along them. Other defaults of the term were set for `touching`. Paper: not known."""
+    them; or parts of it, I being the strength of the contours beyond the part, summed along them. Other defaults of the
+    term were set for `touching`. Paper: not known."""
     pairwise_choice: Literal["highest_score", "greatest_gain"] = "highest_score"
     """Of several neighbours, the one that a proposal grows along. Paper: not known."""
     pairwise_iterations: Positive = 3
     """N, how often scores grow along pairs; paper: not known."""
-    pairwise_clip: bool = True
-    """A proposal grows no higher than its neighbour; paper: not known."""
-    delta: Above = 0.1
-    """Added to the difference of two scores that a gain is divided by; paper: not known."""
+    delta: Above = 1.0
+    """Added to the difference of two scores that a gain is divided by, in units of the spread of the picture's scores;
+    paper: not known."""
     edge_scale: Weight = 10.0
     """Factor of I in exp(-I). I is a mean from 0 to 1, or with `neighbours: within` a sum: 1 for a contour of full
     strength as long as the side of a square of the picture's area. Paper: not known."""
@@ -51,11 +50,12 @@ class ConditionalTraining(Training):
     proposals: Literal["mcg", "imported"] = "mcg"
     """Regions that may hold an object; paper: MCG. imported: those of proposals_import_proposals."""
     iterations: Positive = 10_582
-    """Training iterations; one pass over VOC. Paper: not known."""
-    batch_size: Positive = 1
+    """Training iterations; ten passes over VOC. Paper: not known."""
+    batch_size: Positive = 10
+    """As Kohl et al.; paper: not known."""
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
-    learning_rate: Above = 1e-4
-    """Paper: as Kohl et al."""
+    learning_rate: Above = 1e-5
+    """Where that of Kohl et al. ends."""
     weight_decay: Weight = 1e-5
     head_lr_factor: Above = 1.0
     """How many times as fast as the rest new layers learn or, in later rounds, the layers after the noise; paper: not
@@ -69,8 +69,15 @@ class ConditionalTraining(Training):
 
 
 class AnnotationConsistencyInitialise(ConditionalTraining):
-    """The conditional network as a classifier of tags, by its best proposals."""
+    """The conditional network as a classifier of tags, by its best proposals. Its schedule is that of Kohl et al.,
+    which the paper names."""
 
+    iterations: Positive = 240_000
+    """Training iterations."""
+    learning_rate: Above = 1e-4
+    schedule: Literal["constant", "drop", "poly", "one_cycle"] = "drop"
+    drop_at: tuple[Fraction, ...] = (1 / 3, 2 / 3)
+    drop_to: tuple[Fraction, ...] = (0.5, 0.1)
     network: Literal["unet", "resnet"] = "unet"
     """unet: fine features of a U-Net; resnet: the last features of the backbone (supplement, section 3.2)."""
     backbone: backbone_type("plain") = "plain"
@@ -85,9 +92,14 @@ class AnnotationConsistencyInitialise(ConditionalTraining):
     """Most channels of coarser features on the way up with another backbone."""
     decoder_layers: Positive = 3
     """Convolutions of each scale on the way up with another backbone."""
+    noise: Literal["tiled", "grid"] = "tiled"
+    """One vector of a sample at every pixel, as Kohl et al.; or one for each `noise_cell` pixels, interpolated. Paper:
+    similar to Kohl et al."""
+    noise_channels: Positive = 6
+    """Length of these vectors; Kohl et al. 6, paper: an extra channel."""
     noise_cell: Positive = 32
-    """Pixels of a side of what shares a value of the noise; paper: not known."""
-    pooling: Literal["full", "mask"] = "full"
+    """`noise: grid`: pixels of a side of what shares a vector."""
+    pooling: Literal["full", "mask"] = "mask"
     """Mean of a proposal's features over the whole picture, as printed, or over its mask."""
     sharpness: Above = 4.0
     """The score of a tag is log-mean-exp over proposals at this scale: near 0 their mean, high their best."""
@@ -116,14 +128,14 @@ class AnnotationConsistencySample(Scoring):
     """Proposals of each label of a sample, the best, that instances are chosen from."""
     nms: Fraction = 0.3
     """Overlap above which the weaker of two proposals of a class goes; paper: not known."""
-    overlap: Literal["union", "smaller"] = "union"
+    overlap: Literal["union", "smaller"] = "smaller"
     """What the intersection of two proposals is divided by: their union, or the smaller of the two."""
     instances: Positive = 20
     """Most instances of a class of an image; paper: not known."""
     fit_power: Weight = 6.0
     """Boxes: of the IoU of a proposal's box with the annotated one, which multiplies its quality for that; paper: not
     known."""
-    min_share: Fraction = 0.0
+    min_share: Fraction = 0.1
     """Of the quality of the best instance of its class in the image; those with less are left out."""
     area_power: Weight = 0.5
     """Of a proposal's area in its quality, by which instances are chosen; paper: not known."""
@@ -139,9 +151,9 @@ class AnnotationConsistencyTrainPrediction(MaskrcnnTrain):
     """Of the dissimilarity coefficient; paper 0.5."""
     self_diversity: bool = True
     """The prediction network's own diversity, which its objective rewards; false is an ablation."""
-    use_scores: bool = False
+    use_scores: bool = True
     """Weigh each instance by its score; paper: all alike."""
-    min_score: Fraction = 0.0
+    min_score: Fraction = 0.05
     """Instances below are ignored regions: neither object nor background. Paper: all are objects."""
 
 

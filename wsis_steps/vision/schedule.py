@@ -15,7 +15,7 @@ def rate(settings: Training, iteration: int, iterations: int) -> float:
     progress = iteration / iterations
     factor = 1.0
     if settings.schedule == "drop":
-        factor = 0.1 ** sum(progress >= at for at in settings.drop_at)
+        factor = _dropped(settings, sum(progress >= at for at in settings.drop_at))
     elif settings.schedule == "halve":
         factor = 0.5 ** math.floor(10 * progress)
     elif settings.schedule == "poly":
@@ -28,6 +28,13 @@ def rate(settings: Training, iteration: int, iterations: int) -> float:
     if iteration < settings.warm_up:
         factor *= 0.001 + 0.999 * iteration / settings.warm_up
     return factor
+
+
+def _dropped(settings: Training, drops: int) -> float:
+    """What is left of the learning rate after some of its drops."""
+    if settings.drop_to:
+        return settings.drop_to[drops - 1] if drops else 1.0
+    return 0.1**drops
 
 
 def ramp(share: float, iteration: int, iterations: int) -> float:

@@ -1,8 +1,8 @@
 """Settings that steps of several folders have: of trainings, of dense CRFs; imports no torch."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
 from wsis_steps.vision.backbone_table import TABLE, TIMM, fault_of
@@ -56,11 +56,20 @@ class Training(Settings):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 (sgd, adam) or decoupled (adamw)."""
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "constant"
-    """drop: x0.1 at each of drop_at; poly: (1 - t/T)^0.9; one_cycle: up in the first quarter, then cosine."""
+    """drop: at each of drop_at to what drop_to says; poly: (1 - t/T)^0.9; one_cycle: up in the first quarter, then
+    cosine."""
     drop_at: tuple[Fraction, ...] = ()
-    """Fractions of the training at which the learning rate drops tenfold."""
+    """Fractions of the training at which the learning rate drops."""
+    drop_to: tuple[Fraction, ...] = ()
+    """Share of `learning_rate` from each of drop_at on; empty: a tenth of what was before."""
     warm_up: Count = 0
     """Iterations of linear warm-up from a thousandth of the learning rate."""
+
+    @model_validator(mode="after")
+    def _drops(self) -> Self:
+        if self.drop_to and len(self.drop_to) != len(self.drop_at):
+            raise ValueError(f"drop_to has {len(self.drop_to)} shares for the {len(self.drop_at)} of drop_at")
+        return self
 
 
 class DenseCrf(Settings):

@@ -1,7 +1,10 @@
 """Which of the labelled proposals become instances, and the table of several label sets."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 from artifacts import CLASSES, SIZE, provenance, squares
 
 from wsis_steps.annotation_consistency.annotation import Claims
@@ -12,6 +15,7 @@ from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.label_sets import LabelSets, write_label_sets
 from wsis_steps.vision.masks import encode
 
+PRESET = Path(__file__).parents[3] / "workflow/presets/voc2012.yaml"
 # five superpixels of 4 pixels in a row; proposals: left pair, its half, right pair, all but one, the last
 MEMBERS = np.array([[1, 1, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 1, 1, 0], [1, 1, 1, 1, 0], [0, 0, 0, 0, 1]], bool)
 SIZES = np.full(5, 4, np.float32)
@@ -51,15 +55,42 @@ def test_instances_equal_greedy_suppression_in_a_loop(kind):
         labels, qualities = rng.integers(0, 3, (4, 5)), rng.random((4, 5)).round(2)
         nms = float(rng.choice([0.2, 0.4, 0.6]))
         expected = [brute(*row, nms, kind) for row in zip(labels, qualities, strict=True)]
-        assert chosen(labels, qualities, nms=nms, overlap=kind) == expected
+        assert chosen(labels, qualities, nms=nms, overlap=kind, min_share=0) == expected
 
 
 def test_numbers_and_shares_bound_the_instances():
     labels, qualities = [1, 1, 1, 0, 1], [1.0, 0.9, 0.3, 2.0, 0.2]
-    assert chosen(labels, qualities, overlap="smaller") == [[0, 2, 4]]
+    assert chosen(labels, qualities, overlap="smaller", min_share=0) == [[0, 2, 4]]
     assert chosen(labels, qualities, overlap="smaller", min_share=0.25) == [[0, 2]]
     assert chosen(labels, qualities, overlap="smaller", instances=1) == [[0]]
     assert chosen(labels, qualities, overlap="smaller", candidates=2) == [[0]]
+
+
+def test_the_presets_selection_leaves_one_instance_of_each_object():
+    """Two objects of nine cells each on a grid of 5 x 12: proposals are they, all their rows, columns and corners, and
+    they with a margin of one or two cells; all have the class, and the whole objects the best quality."""
+    settings = yaml.safe_load(PRESET.read_text())["steps"]["annotation_consistency_sample"]
+    cells = np.zeros((5, 12), bool)
+    proposals, objects = [], []
+    for left in (1, 8):
+        around = [np.s_[1:4, left : left + 3]]
+        around += [np.s_[row : row + 1, left : left + 3] for row in (1, 2, 3)]
+        around += [np.s_[1:4, column : column + 1] for column in range(left, left + 3)]
+        around += [np.s_[1 + row : 3 + row, left + column : left + column + 2] for row in (0, 1) for column in (0, 1)]
+        around += [np.s_[0:4, left : left + 3], np.s_[1:5, left : left + 3], np.s_[0:5, left - 1 : left + 4]]
+        objects.append(len(proposals))
+        for part in around:
+            proposals.append(cells.copy())
+            proposals[-1][part] = True
+    members = np.array(proposals).reshape(len(proposals), -1)
+    qualities = np.full((1, len(members)), 0.5, np.float32)
+    qualities[0, objects] = 1
+    every = Claims(np.array([0, 1]), np.zeros(0, int), np.zeros((0, 0), bool), np.zeros((0, 0)), np.zeros((0, 0), bool))
+    picked = choose(
+        np.ones((1, len(members)), int), qualities, every, members, np.ones(members.shape[1], np.float32),
+        AnnotationConsistencySample(**settings),
+    )  # fmt: skip
+    assert np.flatnonzero(picked[0]).tolist() == objects
 
 
 def test_a_box_has_the_best_proposal_that_meets_it():
@@ -98,8 +129,9 @@ def test_label_sets_are_collected_once_and_read_back(tmp_path):
 
     images = [squares(0), squares(1)]
     sets = [np.array([[True, False]]), np.array([[False, True]])]
-    write_label_sets(tmp_path / "sets.h5", provenance(), ["a", "b"], [SIZE] * 2, [SIZE] * 2, images, sets)
+    write_label_sets(tmp_path / "sets.h5", provenance(), ["a", "b"], [SIZE] * 2, [SIZE] * 2, images, sets, [0, 0.25])
     read = LabelSets(tmp_path / "sets.h5")
+    assert read.diversities.tolist() == [0, 0.25]
     assert read.class_names == CLASSES and read.sets.tolist() == [[True, False], [False, True]]
     assert read.read(1).at(np.array([], np.int64)).boxes.shape == (0, 4) and len(read.read(0).at(np.array([0]))) == 1
     with pytest.raises(Exception, match="holds 'label_sets', but 'instances' is wanted"):

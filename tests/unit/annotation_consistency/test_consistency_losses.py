@@ -152,6 +152,17 @@ def test_the_gradient_goes_through_to_the_networks_parameters():
     torch.testing.assert_close(weight.grad, torch.einsum("kpl,kplc->c", by_scores, inputs))
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5])
+def test_the_diversity_of_samples_is_told_with_and_without_its_reward(gamma):
+    scores = torch.randn(K, 6, L, generator=torch.Generator().manual_seed(1))
+    best = partial(infer, claimed=torch.zeros(0, dtype=torch.int64), candidates=torch.zeros(0, 6, dtype=torch.bool))
+    found = direct_loss(scores, 1 - random_probabilities(1, 6).float(), best, gamma, 1.0)["sample_diversity"]
+    labels = scores.argmax(dim=2).tolist()
+    pairs = [(a, b) for a in range(K) for b in range(K) if a != b]
+    expected = np.mean([x != y for a, b in pairs for x, y in zip(labels[a], labels[b], strict=True)])
+    assert float(found) == pytest.approx(expected) and expected > 0
+
+
 def test_a_labelling_close_to_a_worse_one_moves_away_from_it():
     scores = torch.tensor([[[0.0, 0.5]], [[0.0, 0.5]]], requires_grad=True)  # label 1 is best, and right
     best = partial(infer, claimed=torch.zeros(0, dtype=torch.int64), candidates=torch.zeros(0, 1, dtype=torch.bool))

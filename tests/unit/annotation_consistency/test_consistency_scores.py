@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from consistency_reference import contour, contours_beyond, gains, masked_scores
+from consistency_reference import contour, contours_beyond, gains, masked_scores, spread
 from proposal_sets import pixels, random_proposals
 
 from wsis_steps.annotation_consistency import scores as library
+from wsis_steps.annotation_consistency.losses import sampled_self_diversity
 from wsis_steps.annotation_consistency.network import ConditionalNetwork, load_conditional
 from wsis_steps.annotation_consistency.prediction import masks_in_boxes
 from wsis_steps.annotation_consistency.region_graph import build_graph, cells_of, graph_tensors, with_matrices
@@ -112,25 +113,61 @@ def test_contours_beyond_a_part_equal_those_counted_pixel_by_pixel(seed):
 
 @pytest.mark.parametrize("choice", ["highest_score", "greatest_gain"])
 @pytest.mark.parametrize("neighbours", ["touching", "within"])
-@pytest.mark.parametrize("clip", [True, False])
-def test_gains_equal_the_loops(clip, neighbours, choice):
+def test_gains_equal_the_loops(neighbours, choice):
     *_, tensors = nested(2)
     settings = Scoring(
-        neighbours=neighbours, pairwise_choice=choice, pairwise_clip=clip, delta=0.3, edge_scale=2.0, anchors=4,
-        pairwise_iterations=2,
+        neighbours=neighbours, pairwise_choice=choice, delta=0.3, edge_scale=2.0, anchors=4, pairwise_iterations=2
     )  # fmt: skip
-    unary = torch.randn(3, 9, 4, generator=torch.Generator().manual_seed(0))
+    unary = 3 * torch.randn(3, 9, 4, generator=torch.Generator().manual_seed(0))
     found = library.final_scores(unary, tensors, settings)
-    anchors = unary.mean(dim=0).T.topk(4, dim=1).indices.numpy()
+    anchors = (unary - unary[..., :1]).mean(dim=0).T.topk(4, dim=1).indices.numpy()
     pair = {"touching": library.contours_to, "within": library.contours_beyond}[neighbours]
     contours, paired = (part.numpy() for part in pair(torch.arange(9), tensors))
+    scale = spread(unary.double().numpy())
     for sample, ours in zip(unary.double().numpy(), found.numpy(), strict=True):
         assert np.abs(ours - sample)[:, 1:].max() > 0.1  # there is something to compare
+        margins = (sample - sample[:, :1]) / scale
         for _ in range(2):
-            sample = sample + gains(sample, anchors, contours, paired, settings)
-        np.testing.assert_allclose(ours, sample, rtol=1e-4, atol=1e-5)
-        if clip:
-            assert sample.max() <= unary.max() + 1e-6
+            margins = margins + gains(margins, anchors, contours, paired, settings)
+        np.testing.assert_allclose(ours, sample[:, :1] + scale * margins, rtol=1e-4, atol=1e-5)
+
+
+def label_shares(unary: torch.Tensor, **settings) -> tuple[torch.Tensor, torch.Tensor]:
+    """The best labels (K, P) with the term and without."""
+    grown = library.final_scores(unary, nested(2)[3], Scoring(**settings))
+    return grown.argmax(dim=2), unary.argmax(dim=2)
+
+
+@pytest.mark.parametrize("neighbours", ["touching", "within"])
+def test_labels_depend_neither_on_the_scale_of_scores_nor_on_what_is_added_to_a_proposal(neighbours):
+    generator = torch.Generator().manual_seed(4)
+    unary = torch.randn(6, 9, 3, generator=generator, dtype=torch.float64).float()
+    settings = {"neighbours": neighbours, "delta": 0.3, "edge_scale": 1.0}
+    labels, before = label_shares(unary, **settings)
+    assert (labels != before).any()  # the term does something
+    for scale in (1e-3, 0.1, 10.0, 1e3):
+        assert torch.equal(label_shares(scale * unary, **settings)[0], labels)
+    added = torch.randn(6, 9, 1, generator=generator)
+    assert torch.equal(label_shares(unary + added, **settings)[0], labels)
+
+
+@pytest.mark.parametrize("choice", ["highest_score", "greatest_gain"])
+@pytest.mark.parametrize("neighbours", ["touching", "within"])
+def test_the_background_never_gains_and_no_class_loses(neighbours, choice):
+    unary = torch.randn(4, 9, 3, generator=torch.Generator().manual_seed(5))
+    settings = Scoring(neighbours=neighbours, pairwise_choice=choice, edge_scale=0.5)
+    found = library.final_scores(unary, nested(2)[3], settings)
+    assert torch.equal(found[..., 0], unary[..., 0])
+    assert (found[..., 1:] >= unary[..., 1:]).all() and (found[..., 1:] > unary[..., 1:]).any()
+
+
+def test_proposals_whose_scores_differ_still_differ_however_small_the_scores_are():
+    """A gain of at most the difference would make a tie of each pair whose difference is below the gain."""
+    unary = 1e-3 * torch.randn(1, 9, 2, generator=torch.Generator().manual_seed(6))
+    found = library.final_scores(unary, nested(2)[3], Scoring(edge_scale=0.1, pairwise_iterations=1))
+    margins = (found - found[..., :1])[0, :, 1]
+    apart = (margins[:, None] - margins).abs().triu(diagonal=1)
+    assert (apart > 1e-6).sum() == 9 * 8 // 2
 
 
 def test_without_edges_between_them_a_proposal_follows_its_neighbour_and_behind_edges_it_does_not():
@@ -141,9 +178,10 @@ def test_without_edges_between_them_a_proposal_follows_its_neighbour_and_behind_
     boxes = np.array([[0, 0, 1, 4], [0, 0, 2, 4], [2, 0, 3, 4]], np.float32)
     graph = build_graph(RegionProposals(boxes, np.ones(3, np.float32), superpixels, members), strength, 4, 3)
     tensors = with_matrices(graph_tensors(graph, 1), 12)
-    unary = torch.tensor([[[0.0], [-1.0], [-1.0]]])
-    found = library.final_scores(unary, tensors, Scoring(edge_scale=20, pairwise_iterations=3))[0, :, 0]
-    assert found[0] == 0 and found[1] > -0.2 and found[2] < -0.99
+    unary = torch.tensor([[[0.0, 0.0], [0.0, -1.0], [0.0, -1.0]]])
+    found = library.final_scores(unary, tensors, Scoring(edge_scale=20, pairwise_iterations=1))[0, :, 1]
+    spread = 2**0.5 / 3  # of 0, -1 and -1
+    assert found[0] == 0 and found[1] == pytest.approx(-1 + spread / (1 / spread + 1)) and found[2] < -0.99
     assert torch.equal(library.final_scores(unary, tensors, Scoring(pairwise=False)), unary)
 
 
@@ -162,17 +200,17 @@ def test_a_whole_object_grows_along_its_part_and_what_goes_beyond_it_does_not():
     found = library.final_scores(unary, tensors, settings)
     assert torch.equal(found[..., 0], unary[..., 0])  # the background grows along nothing
     part, whole, beyond, apart = found[0, :, 1].tolist()
-    assert (part, whole, apart) == (2.0, 1.5, 0.0)  # 1 / (1 + delta) for the whole
-    assert beyond == pytest.approx(
-        1 + np.exp(-5.0) / 2, abs=1e-5
-    )  # the outline runs along the whole side of the picture
+    spread = float(np.std([1.0, 0.5, 0.4, 0.0]))  # of the margins
+    assert (part, apart) == (2.0, 0.0) and whole == pytest.approx(1 + spread / (0.5 / spread + 1))
+    # the outline runs along the whole side of the picture
+    assert beyond == pytest.approx(1 + spread * np.exp(-5.0) / (0.6 / spread + 1), abs=1e-5)
 
 
 def test_scores_are_finite_whatever_the_scale_of_edges():
     *_, tensors = nested(2)
     unary = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(1))
     for neighbours in ("touching", "within"):
-        settings = Scoring(neighbours=neighbours, edge_scale=1e4, pairwise_clip=False, anchors=2)
+        settings = Scoring(neighbours=neighbours, edge_scale=1e4, anchors=2)
         assert library.final_scores(unary, tensors, settings).isfinite().all()
 
 
@@ -198,20 +236,23 @@ def network(**settings) -> ConditionalNetwork:
     return ConditionalNetwork(AnnotationConsistencyInitialise(**{**SMALL, **settings}), 3).eval()
 
 
+@pytest.mark.parametrize("noise", ["tiled", "grid"])
 @pytest.mark.parametrize("pooling", ["full", "mask"])
-def test_scores_are_those_of_the_written_layers(pooling):
+def test_scores_are_those_of_the_written_layers(pooling, noise):
     """With a cell a pixel: features times mask, 1 x 1 convolution, average; the noise beside the features."""
     rng = np.random.default_rng(0)
     proposals = random_proposals(rng, "regions", 5, 6, 8)
     graph = with_matrices(graph_tensors(build_graph(proposals, None, 6, 8), 1), 48)
-    model = network(pooling=pooling)
+    model = network(pooling=pooling, noise=noise, noise_channels=3)
     features = torch.randn(model.trunk.width, 6, 8)
-    noise = model.draw_noise(2, 6, 8, torch.Generator().manual_seed(0))
+    drawn = model.draw_noise(2, 6, 8, torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 2])
-    found = model.score(features, noise, graph, labels)
+    found = model.score(features, drawn, graph, labels)
     masks = torch.from_numpy(pixels(proposals, 6, 8)).float()
     for k in range(2):
-        wide = torch.nn.functional.interpolate(noise[k : k + 1], (6, 8), mode="bilinear", align_corners=False)
+        wide = drawn[k : k + 1].expand(-1, -1, 6, 8)
+        if noise == "grid":
+            wide = torch.nn.functional.interpolate(drawn[k : k + 1], (6, 8), mode="bilinear", align_corners=False)
         mixed = model.mix(torch.cat([features[None], wide], dim=1)).relu()[0]
         classify, bias = model.classify.weight[labels, :, 0, 0], model.classify.bias[labels]
         expected = masked_scores(mixed, wide, masks, classify, bias, pooling)
@@ -219,9 +260,37 @@ def test_scores_are_those_of_the_written_layers(pooling):
 
 
 def test_noise_is_uniform_on_a_coarse_grid():
-    noise = network(noise_cell=32).draw_noise(500, 96, 50, torch.Generator().manual_seed(0))
+    model = network(noise="grid", noise_channels=1, noise_cell=32)
+    noise = model.draw_noise(500, 96, 50, torch.Generator().manual_seed(0))
     assert noise.shape == (500, 1, 3, 2) and noise.min() >= -1 and noise.max() <= 1
     assert abs(float(noise.mean())) < 0.05 and float(noise.std()) == pytest.approx(3**-0.5, abs=0.02)
+
+
+def margins_of(model: ConditionalNetwork, samples: int = 40) -> torch.Tensor:
+    """What the classes of random proposals of a random picture score over background, (K, P, C)."""
+    rng = np.random.default_rng(0)
+    proposals = random_proposals(rng, "regions", 30, 96, 96)
+    picture = torch.from_numpy(rng.integers(0, 256, (1, 3, 96, 96), dtype=np.uint8))
+    with torch.no_grad():
+        features = model(model.backbone.normalize(picture))[0]
+        graph = build_graph(proposals, None, 96, 96)
+        tensors = with_matrices(graph_tensors(graph, model.stride), features[0].numel())
+        noise = model.draw_noise(samples, 96, 96, torch.Generator().manual_seed(0))
+        scores = model.score(features, noise, tensors, torch.arange(4))
+    return scores[..., 1:] - scores[..., :1]
+
+
+def test_one_vector_at_every_pixel_makes_samples_that_differ():
+    """The default against a grid of single values, and against a grid of as long vectors."""
+    tiled, single, grid = (
+        margins_of(network(noise=noise, noise_channels=channels))
+        for noise, channels in (("tiled", 6), ("grid", 1), ("grid", 6))
+    )
+    spreads = [float(margins.std(dim=0).mean()) for margins in (tiled, single, grid)]
+    assert spreads[0] > 4 * spreads[1] and spreads[0] > 2.5 * spreads[2]
+    labels = [torch.cat([torch.zeros(40, 30, 1), margins], dim=2).argmax(dim=2) for margins in (tiled, grid)]
+    shares = [float(sampled_self_diversity(found)) / 30 for found in labels]
+    assert shares[0] > 2 * shares[1]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,34 @@ def test_voc2012_and_its_ablations_have_the_names_under_which_the_papers_figures
     assert bestie <= runs
 
 
+def test_voc2012_has_the_ablations_of_annotation_consistency_that_shapes_have():
+    """The same runs, each with the same terms and diversities left out."""
+    name, switches = "annotation_consistency", ("pairwise", "higher_order", "self_diversity")
+    found = []
+    for below, preset in (("voc2012", "voc2012_ablations"), ("", "shapes_annotation_consistency")):
+        path = PRESETS / f"{below}.yaml" if below else ROOT / "config.yaml"
+        runs = Runs(_load(path, PRESETS / f"{preset}.yaml"))
+        found.append({})
+        for run in sorted(run for run in runs.runs if run.startswith(name) and not run.endswith(("_seed1", "_seed2"))):
+            steps = {step: runs.values(run, step) for step in runs.steps(run) if step.startswith(name)}
+            found[-1][run.removesuffix("_seed0")] = {
+                (step, switch): getattr(values, switch)
+                for step, values in steps.items()
+                for switch in switches
+                if hasattr(values, switch)
+            }
+    voc, shapes = found
+    assert voc.pop(f"{name}_boxes_resnet") == voc[f"{name}_boxes"]
+    assert voc == shapes and len(voc) == 8
+    assert sum(all(values.values()) for values in voc.values()) == 3  # the system, with boxes, with a ResNet
+
+
+def test_coco_has_annotation_consistency_from_tags_and_boxes():
+    runs = Runs(_load(PRESETS / "coco2017.yaml"))
+    assert {"annotation_consistency", "annotation_consistency_boxes"} <= set(runs.runs)
+    check(runs)
+
+
 def test_an_ablation_shares_what_it_has_in_common():
     runs = Runs(preset("voc2012_ablations"))
     assert runs.owner("bestie_no_iag", "bestie_label") == "bestie"
@@ -165,3 +193,8 @@ def test_ablations_of_annotation_consistency_share_what_they_have_in_common():
     assert runs.owner(f"{name}_resnet_seed1", f"{name}_initialise") == f"{name}_resnet_seed1"
     assert runs.owner(f"{name}_no_conditional_diversity_seed1", f"{name}_train_prediction", 0) == first
     assert runs.owner(f"{name}_no_conditional_diversity_seed1", f"{name}_train_prediction", 1) != first
+    assert runs.owner(f"{name}_no_prediction_diversity_seed1", f"{name}_sample", 0) == first
+    for part in ("unary", "pairwise", "no_prediction_diversity", "no_conditional_diversity", "no_diversity", "boxes"):
+        assert runs.owner(f"{name}_{part}_seed1", f"{name}_initialise") == first
+        for step in ("train_prediction", "train_conditional"):  # the same initial weights, order and noise
+            assert runs.values(f"{name}_{part}_seed1", f"{name}_{step}").seed == 1

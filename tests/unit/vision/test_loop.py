@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import Dataset
 
+from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job
 from wsis_steps.vision import loop, metrics
@@ -62,6 +63,16 @@ def test_constant_drop_and_poly_have_their_closed_form():
     dropped = schedule(schedule="drop", drop_at=(0.3, 0.6))
     np.testing.assert_allclose(dropped, np.select([t < 300, t < 600], [1, 0.1], 0.01))
     np.testing.assert_allclose(schedule(schedule="poly"), (1 - t / 1000) ** 0.9)
+
+
+def test_drops_to_given_shares_are_those_of_a_published_schedule():
+    """Kohl et al.: 1e-4, from batch 80,000 on 0.5e-4, from 160,000 on 1e-5, of 240,000."""
+    settings = AnnotationConsistencyInitialise()
+    found = [1e-4 * rate(settings, t, settings.iterations) for t in (0, 79_999, 80_000, 159_999, 160_000, 239_999)]
+    assert settings.iterations == 240_000 and settings.batch_size == 10 and settings.learning_rate == 1e-4
+    assert found == pytest.approx([1e-4, 1e-4, 0.5e-4, 0.5e-4, 1e-5, 1e-5])
+    with pytest.raises(ValueError, match="drop_to has 1 shares for the 2 of drop_at"):
+        Training(drop_at=(0.3, 0.6), drop_to=(0.5,))
 
 
 def test_one_cycle_rises_for_a_quarter_and_ends_at_nothing():
