@@ -4,16 +4,54 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# what Snakemake says of a job in a dry run, as far as the command
+_JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)Shell command: (python -m wsis_steps\..*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job before it runs. name: <run>/<job>, as its log has it. Files are relative to the working directory."""
+
+    step: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    on_gpu: bool
+    command: tuple[str, ...]
+
+    def option(self, name: str) -> str:
+        """A value of the command line."""
+        return self.command[self.command.index(f"--{name}") + 1]
+
+
+def planned_jobs(folder: Path, *configurations: Path) -> list[PlannedJob]:
+    """Every job that Snakemake would run in `folder`, in an order in which they can run."""
+    snakemake = [sys.executable, "-m", "snakemake", "--directory", folder, "--dry-run", "--printshellcmds"]
+    options = ["--cores", "1", "--configfile", *configurations]
+    done = subprocess.run([*map(str, snakemake + options)], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"the dry run failed: {done.stderr[-2000:]}")
+    return planned(done.stdout + done.stderr)
+
+
+def planned(said: str) -> list[PlannedJob]:
+    """The jobs of which Snakemake told in a dry run."""
+    return [_planned(*found) for found in _JOB.findall(said)]
+
+
+def _planned(step: str, said: str, line: str) -> PlannedJob:
+    about = dict(re.findall(r"^    (\w+): (.*)$", said, flags=re.MULTILINE))
+    files = {role: tuple(filter(None, about.get(role, "").split(", "))) for role in ("input", "output")}
+    name = "/".join(Path(about["log"]).with_suffix("").parts[2:])
+    words = (sys.executable, *shlex.split(line)[1:])
+    on_gpu = re.search(r"\bgpu=[1-9]", about.get("resources", "")) is not None
+    return PlannedJob(step, name, files["input"], files["output"], on_gpu, words)
 
 
 def commands(folder: Path, configuration: Path) -> list[tuple[str, list[str]]]:
-    """Name and command line of every job that Snakemake would run in `folder`, in an order in which they can run."""
-    snakemake = [sys.executable, "-m", "snakemake", "--directory", folder, "--dry-run", "--printshellcmds"]
-    options = ["--cores", "1", "--configfile", configuration]
-    done = subprocess.run([*map(str, snakemake + options)], cwd=ROOT, capture_output=True, text=True, check=True)
-    lines = re.findall(r"^Shell command: (python -m wsis_steps\..*)$", done.stdout + done.stderr, flags=re.MULTILINE)
-    words = [shlex.split(line) for line in lines]
-    return [(Path(line[line.index("--log") + 1]).stem, [sys.executable, *line[1:]]) for line in words]
+    """The last part of the name, and the command line, of every job, in an order in which they can run."""
+    return [(Path(job.name).name, list(job.command)) for job in planned_jobs(folder, configuration)]

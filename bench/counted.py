@@ -1,0 +1,73 @@
+"""Calls a step and records what it takes: python -m bench.counted RECORD wsis_steps.bestie.train --images FILE ...
+
+RECORD becomes JSON: seconds and processor seconds of the step's own function, without imports; FLOPs that torch's
+counter saw (multiplications and additions of convolutions and matrix products, forward and backward); and the ids of
+the images that what it wrote, or else what it read, is of.
+"""
+
+import functools
+import json
+import runpy
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from pathlib import Path
+
+import h5py
+
+from wsis_steps.engine.step import Job, Step
+
+
+def image_ids(paths: Iterable[Path]) -> list[str]:
+    """The images that these artifacts hold, sorted; files of other kinds have none."""
+    found: set[str] = set()
+    for path in paths:
+        if path.is_file() and h5py.is_hdf5(path):
+            with h5py.File(path) as file:
+                found |= set(file["image/id"].asstr()[:]) if "image/id" in file else set()
+    return sorted(found)
+
+
+def job_images(job: Job) -> list[str]:
+    """The images of a job: those of its outputs or, where these are no artifacts, those of all its inputs."""
+    inputs = (path for given in job.inputs.values() for path in (given if isinstance(given, list) else [given]))
+    return image_ids(job.outputs.values()) or image_ids(path for path in inputs if path)
+
+
+def counted(main: Callable[[Job], None], record: Path) -> Callable[[Job], None]:
+    """A step's function that also writes `record`. Where the step does not use torch there is nothing to count."""
+
+    @functools.wraps(main)
+    def call(job: Job) -> None:
+        counter = nullcontext()
+        if "torch" in sys.modules:
+            from torch.utils.flop_counter import FlopCounterMode
+
+            counter = FlopCounterMode(display=False)
+        started = time.perf_counter(), time.process_time()
+        with counter:
+            main(job)
+        seconds, processor = time.perf_counter() - started[0], time.process_time() - started[1]
+        flops = counter.get_total_flops() if hasattr(counter, "get_total_flops") else 0
+        document = {"seconds": seconds, "processor": processor, "flops": flops, "images": job_images(job)}
+        record.write_text(json.dumps(document))
+
+    return call
+
+
+def count_runs(record: Path) -> None:
+    """From now on every step that is run in this process writes `record`."""
+    run = Step.run
+
+    def counted_run(step: Step, main: Callable[[Job], None], *arguments) -> None:
+        run(step, counted(main, record), *arguments)
+
+    Step.run = counted_run
+
+
+if __name__ == "__main__":
+    record = Path(sys.argv[1])
+    del sys.argv[:2]
+    count_runs(record)
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -1,0 +1,102 @@
+"""What the preset voc2012 reads, small and made up: data in the layouts of VOC 2012 and of SBD, and files of weights.
+
+    python -m bench.rehearsal_data FOLDER trainaug val vgg16 resnet50    these lists and backbones, in FOLDER/data
+
+Everything lies where the preset looks for it, so that its paths hold. Pictures are drawn shapes of 375 x 500 pixels
+under VOC's class names. Weights are random, in the layout of the real files; running means of batch norm are those of
+noise, as features would grow from layer to layer without them.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.io import savemat
+from torch import nn
+
+from wsis_steps.data.shapes import draw_image
+from wsis_steps.data.voc import VOC_CLASSES
+from wsis_steps.data.voc_files import write_annotation, write_map
+from wsis_steps.vision.backbone_table import entry_of
+
+HEIGHT, WIDTH = 375, 500
+PICTURES = 4  # to train on; and as many to evaluate on
+TREE, SBD = "data/VOCdevkit/VOC2012", "data/benchmark_RELEASE/dataset"
+
+
+def draw(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Picture uint8 (HEIGHT, WIDTH, 3), objects and classes uint8 (HEIGHT, WIDTH), as `draw_image` has them."""
+    picture, objects, classes = draw_image(np.random.default_rng((0, number)), WIDTH, difficulty=1.0)
+    top = (WIDTH - HEIGHT) // 2
+    rows = slice(top, top + HEIGHT)
+    classes = np.where(classes > 0, 1 + (classes.astype(int) + 5 * number) % len(VOC_CLASSES), 0)
+    return picture[rows], objects[rows], classes[rows].astype(np.uint8)
+
+
+def write_image(root: Path, name: str, number: int, in_sbd: bool) -> None:
+    """Writes picture, annotation and masks of an image; those of an image of SBD as it has them, in a .mat file."""
+    tree = root / TREE
+    picture, objects, classes = draw(number)
+    Image.fromarray(picture).save(tree / f"JPEGImages/{name}.jpg", quality=95)
+    write_annotation(tree / f"Annotations/{name}.xml", f"{name}.jpg", objects, classes, VOC_CLASSES)
+    if in_sbd:
+        ids = np.setdiff1d(objects, [0])
+        numbered = np.where(objects > 0, 1 + np.searchsorted(ids, objects), 0).astype(np.uint8)  # from 1 without gaps
+        categories = [[classes[objects == value][0]] for value in ids]
+        savemat(root / SBD / f"inst/{name}.mat", {"GTinst": {"Segmentation": numbered, "Categories": categories}})
+    else:
+        write_map(tree / f"SegmentationObject/{name}.png", objects)
+        write_map(tree / f"SegmentationClass/{name}.png", classes)
+
+
+def write_data(root: Path, train_list: str, val_list: str) -> None:
+    """Writes PICTURES images of each list; the masks of half of the training images are SBD's."""
+    folders = ("JPEGImages", "Annotations", "SegmentationObject", "SegmentationClass", "ImageSets/Segmentation")
+    for folder in (*(f"{TREE}/{folder}" for folder in folders), f"{SBD}/inst"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for split, (name, first) in enumerate({train_list: 1, val_list: 1 + PICTURES}.items()):
+        numbers = range(first, first + PICTURES)
+        names = [f"{2008 + split}_{number:06d}" for number in numbers]
+        for number, image in zip(numbers, names, strict=True):
+            write_image(root, image, number, in_sbd=split == 0 and number % 2 == 0)
+        (root / TREE / f"ImageSets/Segmentation/{name}.txt").write_text("\n".join(names) + "\n")
+
+
+def build_network(name: str) -> nn.Module:
+    """The whole network of which a backbone's ImageNet weights are, as torchvision or timm has it, random."""
+    entry = entry_of(name)
+    if entry.source == "timm":
+        import timm
+
+        return timm.create_model(entry.weights, pretrained=False)
+    import torchvision
+
+    return getattr(torchvision.models, name)(weights=None)
+
+
+def write_weights(root: Path, name: str) -> None:
+    """Writes the file of a backbone's ImageNet weights, unless it is there."""
+    path = root / "data/weights" / f"{name.replace('/', '_')}_imagenet.pth"
+    if path.is_file():
+        return
+    torch.manual_seed(0)
+    network = build_network(name).train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the mean over all that it sees
+    with torch.no_grad():
+        network(torch.randn(4, 3, 224, 224))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(network.state_dict(), path)
+
+
+def main(folder: str, train_list: str, val_list: str, *backbones: str) -> None:
+    write_data(Path(folder), train_list, val_list)
+    for name in backbones:
+        write_weights(Path(folder), name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

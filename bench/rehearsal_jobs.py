@@ -1,0 +1,138 @@
+"""Runs the jobs of a rehearsal one after the other and keeps what each took."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from bench.jobs import ROOT, PlannedJob
+from wsis_steps.engine.settings import canonical
+
+FAULT_LINES = 3  # of what a job that failed said, its last
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass
+class Taken:
+    """What a job took.
+
+    settings: with which it ran. clock, job_processor: seconds of the whole job, with Python's start; seconds,
+    processor: of the step's own function. memory: MB at the most; expected: that of the preset's batch, where a
+    smaller one ran. flops: those that torch's counter saw. images: whose results it wrote. fault: why it has no
+    result; empty where it has one.
+    """
+
+    name: str
+    step: str
+    settings: dict
+    on_gpu: bool
+    clock: float = 0
+    job_processor: float = 0
+    seconds: float = 0
+    processor: float = 0
+    memory: float = 0
+    expected: float = 0
+    flops: float = 0
+    images: list[str] = field(default_factory=list)
+    fault: str = ""
+
+
+def run_all(jobs: list[PlannedJob], folder: Path, limit: float, smaller: dict[str, tuple[int, int]]) -> list[Taken]:
+    """Runs jobs in `folder`, each in a process of its own; what `folder` already has the records of is not run again.
+
+    limit: MB of memory; a job that takes more is ended. smaller: two batch sizes for each training whose own needs
+    more.
+    """
+    records = folder / "rehearsal"
+    records.mkdir(exist_ok=True)
+    found = []
+    for number, job in enumerate(jobs, start=1):
+        record = records / f"{job.name.replace('/', '-')}.json"
+        if record.is_file():
+            found.append(Taken(**json.loads(record.read_text())))
+            continue
+        taken = run_smaller(job, folder, limit, smaller[job.step]) if job.step in smaller else run(job, folder, limit)
+        found.append(taken)
+        print(f"{number} of {len(jobs)}: {describe(taken)}", flush=True)
+        if not taken.fault:
+            record.write_text(json.dumps(asdict(taken)))
+    return found
+
+
+def describe(taken: Taken) -> str:
+    """A line on a job."""
+    if taken.fault:
+        return f"{taken.name}: {taken.fault}"
+    return f"{taken.name}: {taken.clock:.1f} s, {taken.memory:,.0f} MB, {taken.flops / 1e12:.3g} TFLOP"
+
+
+def run_smaller(job: PlannedJob, folder: Path, limit: float, batches: tuple[int, int]) -> Taken:
+    """Runs a training with two small batches, the larger last, and tells from both how much memory its own needs."""
+    settings = json.loads(job.option("settings"))
+    takens = [run(with_settings(job, {**settings, "batch_size": batch}), folder, limit) for batch in batches]
+    less, taken = takens
+    if not less.fault and not taken.fault:
+        slope = (taken.memory - less.memory) / (batches[1] - batches[0])
+        taken.expected = taken.memory + slope * (settings["batch_size"] - batches[1])
+    return taken
+
+
+def with_settings(job: PlannedJob, settings: dict) -> PlannedJob:
+    """A job with other settings."""
+    place = job.command.index("--settings") + 1
+    return replace(job, command=(*job.command[:place], canonical(settings), *job.command[place + 1 :]))
+
+
+def run(job: PlannedJob, folder: Path, limit: float) -> Taken:
+    """Runs a job under `bench.counted`."""
+    taken = Taken(job.name, job.step, json.loads(job.option("settings")), job.on_gpu)
+    missing = [path for path in job.inputs if not (folder / path).exists()]
+    if missing:
+        taken.fault = f"not run, for lack of {missing[0]}"
+        return taken
+    record = folder / "rehearsal/record.json"
+    record.unlink(missing_ok=True)
+    # what Snakemake would have made
+    log = job.option("log")
+    for path in (*job.outputs, log, log.replace("logs", "benchmarks", 1)):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "bench.counted", str(record), *job.command[2:]]
+    started = time.monotonic()
+    status, usage, said = watch(command, folder, limit)
+    taken.clock, taken.job_processor = time.monotonic() - started, usage.ru_utime + usage.ru_stime
+    taken.memory = usage.ru_maxrss / 1e3
+    if status:
+        end = " ".join(said.strip().splitlines()[-FAULT_LINES:])
+        taken.fault = f"ended with {status} at {taken.memory:,.0f} MB: {end}"
+        return taken
+    for name, value in json.loads(record.read_text()).items():
+        setattr(taken, name, value)
+    return taken
+
+
+def watch(command: list[str], folder: Path, limit: float) -> tuple[int, resource.struct_rusage, str]:
+    """Exit status of a process, what it used, and what it said; it is ended beyond `limit` MB."""
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with (folder / "rehearsal/said.txt").open("w+") as said:
+        with subprocess.Popen(command, cwd=folder, env=variables, stdout=said, stderr=said) as process:
+            ended, status, usage = 0, 0, None
+            while not ended:
+                ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if not ended and _resident(process.pid) > limit:
+                    process.kill()
+                time.sleep(0 if ended else 0.05)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        return process.returncode, usage, said.read()
+
+
+def _resident(process: int) -> float:
+    """MB of memory that a process has now."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE / 1e6
+    except OSError:
+        return 0

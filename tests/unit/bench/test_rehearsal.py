@@ -1,0 +1,210 @@
+"""The pure parts of the rehearsal: what may differ from a preset, which jobs run, the hours, the table, the counter."""
+
+import json
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from snakemake.utils import update_config
+from torch import nn
+
+from bench.counted import counted
+from bench.jobs import PlannedJob, planned
+from bench.rehearsal import PICTURES, PRESETS
+from bench.rehearsal_jobs import Taken, run_smaller, watch
+from bench.rehearsal_plan import backbones, check_settings, choose, iterations, merged, resolved, shortened
+from bench.rehearsal_table import BEGIN, END, Group, hours, row, table, times, write_between
+from wsis_steps.engine.step import Job
+
+
+def rehearsed(changes=None):
+    preset = merged(*PRESETS)
+    both = deepcopy(preset)
+    update_config(both, shortened(preset, PICTURES))
+    update_config(both, changes or {})
+    return preset, both
+
+
+def test_every_training_of_the_presets_is_shortened_and_nothing_else_changes():
+    preset, both = rehearsed()
+    check_settings(preset, both)
+    trainings = [values for values in resolved(both).values() if "batch_size" in values]
+    assert len(trainings) > 50
+    assert {iterations(values, PICTURES) for values in trainings} == {2}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": {"bestie_train": {"crop": 320}}},
+        {"steps": {"community_learning_infer": {"flip": False}}},
+        {"runs": {"bestie_pam4": {"steps": {"classifier_train": {"batch_size": 4}}}}},
+        {"runs": {"annotation_consistency": {"rounds": 2}}},
+        {"runs": {"bestie": {"maskrcnn": False}}},
+    ],
+)
+def test_any_other_difference_from_the_preset_is_refused(changes):
+    with pytest.raises(ValueError, match="differ from the preset's"):
+        check_settings(*rehearsed(changes))
+
+
+def test_the_presets_backbones_have_files():
+    assert {"vgg16", "hrnet_w48", "resnet50", "resnet101"} <= set(backbones(resolved(merged(*PRESETS)).values()))
+
+
+def planned_job(step, run, inputs=(), settings="{}"):
+    return PlannedJob(step, f"{run}/{step}", inputs, (f"{run}/{step}.out",), True, ("python", "--settings", settings))
+
+
+def test_of_jobs_alike_the_first_runs_with_what_it_stands_on():
+    other = '{"alpha":0.2}'
+    first = [
+        planned_job("classifier_train", "a"),
+        planned_job("classifier_infer", "a", ("a/classifier_train.out",)),
+        planned_job("bestie_label", "a", ("a/classifier_infer.out",)),
+    ]
+    more = [
+        planned_job("classifier_train", "b", settings=other),
+        planned_job("classifier_infer", "b", ("b/classifier_train.out",)),  # another model
+        planned_job("bestie_label", "b", ("b/classifier_infer.out",)),  # the same as a's
+        planned_job("classifier_train", "c", settings=other),
+        planned_job("bestie_label", "c", ("b/bestie_label.out",), settings='{"min_area":1}'),
+    ]
+    names = [job.name for job in choose(first, [*more, *first])]
+    own = ["b/classifier_train", "b/classifier_infer", "b/bestie_label", "c/bestie_label"]
+    assert names == [job.name for job in first] + own  # b's label only since c's stands on it
+
+
+SAID = """
+[Sun Nov 29 22:39:55 2026]
+rule bestie_train:
+    input: results/voc2012/shared/data/images.h5, results/voc2012/bestie/semantic/train.h5
+    output: results/voc2012/bestie/bestie/round00/model.pt
+    log: logs/voc2012/bestie/train.log
+    jobid: 132
+    resources: tmpdir=/tmp, gpu=1
+Shell command: python -m wsis_steps.bestie.train --settings '{"crop": 416}' --log logs/voc2012/bestie/train.log
+
+[Sun Nov 29 22:39:55 2026]
+localrule all:
+    input: results/voc2012/summary.csv
+    jobid: 0
+Shell command: None
+"""
+
+
+def test_a_dry_run_is_read():
+    (job,) = planned(SAID)
+    assert (job.step, job.name, job.on_gpu) == ("bestie_train", "bestie/train", True)
+    assert job.inputs == ("results/voc2012/shared/data/images.h5", "results/voc2012/bestie/semantic/train.h5")
+    assert json.loads(job.option("settings")) == {"crop": 416}
+
+
+TRAIN_IDS, VAL_IDS = {"a", "b", "c", "d"}, {"v", "w", "x", "y"}
+
+
+def group(settings, whole=None, jobs=1, **values):
+    taken = Taken("bestie/step", "step", settings, values.pop("on_gpu", True), **values)
+    return Group([taken], whole or settings, jobs)
+
+
+def test_hours_of_a_training_are_those_of_the_presets_iterations_and_batch():
+    ran = {"iterations": 2, "batch_size": 8}
+    found = group(ran, {"iterations": 50_000, "batch_size": 16}, flops=3.6e12)
+    assert times(found, TRAIN_IDS, VAL_IDS) == 50_000
+    assert hours(found, 50_000, rate=50) == pytest.approx(3.6e12 * 50_000 / 50e12 / 3600)
+
+
+def test_epochs_are_counted_in_iterations_of_the_whole_list():
+    found = group({"epochs": 3, "batch_size": 5}, {"epochs": 15, "batch_size": 5})
+    assert times(found, TRAIN_IDS, VAL_IDS) == (15 * 10_582 // 5) / 2
+
+
+@pytest.mark.parametrize(
+    "images, factor", [("abcd", 10_582 / 4), ("vwxy", 1_449 / 4), ("abcdvwxy", 12_031 / 8), ("", 1)]
+)
+def test_hours_of_inference_are_those_of_all_images_of_the_splits_it_is_for(images, factor):
+    found = group({}, images=list(images), on_gpu=False, processor=36.0, flops=1e12)
+    assert times(found, TRAIN_IDS, VAL_IDS) == pytest.approx(factor)
+    assert hours(found, factor, rate=1) == pytest.approx(0.01 * factor)  # of a core, whatever torch counted
+
+
+def test_the_table_sums_the_hours_of_all_jobs_and_names_what_failed():
+    groups = [
+        group({"iterations": 2, "batch_size": 1}, {"iterations": 7200, "batch_size": 1}, jobs=3, flops=2e12, memory=9),
+        group({}, jobs=5, on_gpu=False, images=["v"], fault="ended with 1 at 3 MB: Wrong."),
+    ]
+    text = table(groups, TRAIN_IDS, VAL_IDS, rate=4)
+    assert "1.5 hours of a GPU and 0 of a core; 1 jobs failed" in text  # 3 x 3600 x 0.5 s
+    assert "failed: ended with 1 at 3 MB: Wrong." in text
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+
+
+def test_a_smaller_batch_and_the_memory_that_is_expected_are_named():
+    found = group(
+        {"iterations": 2, "batch_size": 8}, {"iterations": 2, "batch_size": 16}, memory=9_000, expected=17_000
+    )
+    assert "| 2 x 8 of 16 |" in row(found, 2, rate=1)
+    assert "17,000 expected" in row(found, 2, rate=1)
+
+
+def test_the_page_keeps_what_is_around_the_table(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    write_between(page, "new\n")
+    write_between(page, "newer\n")
+    assert page.read_text() == f"before\n{BEGIN}newer\n{END}after\n"
+    page.write_text("nothing")
+    with pytest.raises(ValueError, match="has no lines"):
+        write_between(page, "new\n")
+
+
+def test_memory_of_a_batch_is_told_from_two_smaller(tmp_path, monkeypatch):
+    def run(job, folder, limit):
+        settings = json.loads(job.option("settings"))
+        return Taken(job.name, job.step, settings, True, memory=1000 + 500 * settings["batch_size"])
+
+    monkeypatch.setattr("bench.rehearsal_jobs.run", run)
+    job = planned_job("bestie_train", "bestie", settings='{"batch_size":16,"crop":416}')
+    taken = run_smaller(job, tmp_path, 0, (2, 4))
+    assert (taken.memory, taken.expected) == (3000, 9000)
+    assert taken.settings == {"batch_size": 4, "crop": 416}
+
+
+def test_a_process_is_watched_and_ended_where_it_takes_too_much(tmp_path):
+    (tmp_path / "rehearsal").mkdir()
+    command = ["python", "-c", "import time; print('here'); x = bytearray(200_000_000); time.sleep(20)"]
+    status, usage, _ = watch(command, tmp_path, limit=100)
+    assert status != 0 and usage.ru_maxrss > 100_000
+    status, _, said = watch([*command[:2], "print('here')"], tmp_path, limit=100)
+    assert (status, said) == (0, "here\n")
+
+
+def train_a_little(job):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3, padding=1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.randn(2, 3, 16, 16)).square().mean().backward()
+        optimizer.step()
+    job.result = model.state_dict()
+
+
+def test_counting_counts_multiplications_and_additions_and_changes_no_bit(tmp_path):
+    plain, watched = (Job("step", None, {}, {}) for _ in range(2))
+    train_a_little(plain)
+    counted(train_a_little, tmp_path / "record.json")(watched)
+    assert all(torch.equal(plain.result[key], watched.result[key]) for key in plain.result)
+    forward = [2 * 2 * 16 * 16 * 9 * channels for channels in (3 * 8, 8 * 4)]
+    # backward: gradients of weights and of inputs; the picture needs none
+    once = 2 * forward[0] + 3 * forward[1]
+    assert json.loads((tmp_path / "record.json").read_text())["flops"] == 2 * once
+
+
+def test_jobs_that_failed_do_not_count_in_the_means():
+    ran = Taken("a/step", "step", {}, True, seconds=2.0)
+    both = Group([ran, replace(ran, fault="no", seconds=0.0)], {})
+    assert both.mean("seconds") == 2
