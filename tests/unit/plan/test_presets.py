@@ -48,9 +48,8 @@ def test_voc2012_has_the_ablations_of_annotation_consistency_that_shapes_have():
     """The same runs, each with the same terms and diversities left out."""
     name, switches = "annotation_consistency", ("pairwise", "higher_order", "self_diversity")
     found = []
-    for below, preset in (("voc2012", "voc2012_ablations"), ("", "shapes_annotation_consistency")):
-        path = PRESETS / f"{below}.yaml" if below else ROOT / "config.yaml"
-        runs = Runs(_load(path, PRESETS / f"{preset}.yaml"))
+    for ablations in ("voc2012_ablations", "shapes_ablations"):
+        runs = Runs(preset(ablations))
         found.append({})
         for run in sorted(run for run in runs.runs if run.startswith(name) and not run.endswith(("_seed1", "_seed2"))):
             steps = {step: runs.values(run, step) for step in runs.steps(run) if step.startswith(name)}
@@ -67,7 +66,7 @@ def test_voc2012_has_the_ablations_of_annotation_consistency_that_shapes_have():
 
 
 def test_coco_has_annotation_consistency_from_tags_and_boxes():
-    runs = Runs(_load(PRESETS / "coco2017.yaml"))
+    runs = Runs(preset("coco2017"))
     assert {"annotation_consistency", "annotation_consistency_boxes"} <= set(runs.runs)
     check(runs)
 
