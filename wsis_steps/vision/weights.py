@@ -64,7 +64,8 @@ def load_weights(backbone: Backbone, weights: str) -> None:
             f"({len(missing)} entries missing, {len(wrong)} unknown or of another shape)"
         )
     backbone.load_state_dict(own | {name: state[key] for key, name in names.items()})
-    log.info("backbone %s starts from %s%s", backbone.name, path, _origin(backbone.name, path, weights))
+    origin = _origin(backbone.name, path, weights)
+    log.info("backbone %s starts from %s%s", backbone.name, path, origin)
 
 
 def _names(backbone: Backbone, own: list[str], keys: dict[str, Tensor]) -> dict[str, str]:

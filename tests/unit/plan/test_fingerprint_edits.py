@@ -26,7 +26,7 @@ NOTHING = {
         r'\nimport logging\n\nimport numpy as np\1\n\nlog = logging.getLogger("wsis")\n\nSTEP\2    peaks = []\n'
         r'    if len(maps) > 1:\n        log.info("%d maps, the first of %s", len(maps), maps.ids[0])\n',
     ),
-    "a log line less": ("vision/device", r"    log\.info\(\"device %s.*\n", ""),
+    "a log line less": ("vision/weights", r"    log\.info\(.*\n", ""),
     "a log line of vision": ("vision/checkpoint", r"resuming after iteration %d", "goes on from iteration %d"),
     "a log line and its condition": ("vision/loop", r"    if not start and .*\n        log.info.*\n", ""),
     "what an error says": ("vision/masks", r"its counts are not a compressed RLE", "no RLE"),
