@@ -54,7 +54,7 @@ def semantic_components(semantic: np.ndarray, tags: np.ndarray, min_area: int) -
     component_map = np.zeros(semantic.shape, dtype=np.int32)
     rows, found, small = [], 0, 0
     for category in np.flatnonzero(tags):
-        mask = cv2.compare(semantic, float(category + 1), cv2.CMP_EQ)
+        mask = (semantic == np.uint8(category + 1)).view(np.uint8)
         x, y, width, height = cv2.boundingRect(mask)
         if not width:
             continue

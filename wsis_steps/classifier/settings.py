@@ -63,8 +63,9 @@ class ClassifierInfer(Settings):
     """Sizes relative to `size` whose maps are averaged; IRN uses 1, 0.5, 1.5, 2."""
     flip: bool = True
     """Average with the mirrored image."""
-    stride: Positive = 4
-    """Maps are stored at the image's size divided by this."""
+    stride: Positive = 1
+    """Maps are stored at the image's size divided by this. Cues are found at that size: coarser maps have fewer of
+    them, but a map of a large picture takes two bytes a pixel before compression; released code 1."""
 
 
 class ClassifierFindPeaks(Settings):

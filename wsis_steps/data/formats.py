@@ -14,7 +14,10 @@ from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.data.voc import read_voc
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.instances import ImageInstances
-from wsis_steps.vision.masks import describe
+from wsis_steps.vision.masks import UNSURE, describe
+
+MOST_CLASSES = UNSURE - 1  # label maps are bytes: 0 is background, 255 unsure
+SLIMMEST = 100  # times as long as wide: of what is slimmer, networks that limit the longer side see no pixel
 
 
 def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callable) -> Dataset:
@@ -26,6 +29,13 @@ def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callabl
         raise InputError(f"data_import_dataset.root is missing: format {settings.format} needs a folder.")
     if not root.is_dir():
         raise InputError(missing_message(settings.format, root))
+    dataset = _read(settings, root, mapper)
+    if (count := len(dataset.class_names)) > MOST_CLASSES:
+        raise InputError(f"{root} has {count} classes, but label maps are bytes and hold at most {MOST_CLASSES}.")
+    return dataset
+
+
+def _read(settings: DataImportDataset, root: Path, mapper: Callable) -> Dataset:
     share, names = settings.val_share, settings.class_names
     if settings.format == "coco":
         return read_coco(find_coco(root), truth=settings.truth, mapper=mapper)
@@ -64,6 +74,12 @@ def load_record(record: ImageRecord, dataset: Dataset) -> tuple[bytes, int, int,
         truth = dataset.truth(record)
     except InputError as error:
         return error
+    short, long = sorted((height, width))
+    if long > SLIMMEST * short:
+        least = -(-long // SLIMMEST)
+        return InputError(
+            f"{record.path} is {width}x{height} pixels; its shorter side must be at least {least} of them."
+        )
     if truth is None:
         return data, height, width, None
     for rle in [*truth.masks, *([truth.ignore] if truth.ignore else [])]:

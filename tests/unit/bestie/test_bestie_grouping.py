@@ -110,6 +110,14 @@ def test_components_are_those_of_scipy(semantic, min_area):
     assert seen.sum() == areas[areas >= min_area].sum() and found.small == (areas < min_area).sum()
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (4, 1), (1, 4)])
+def test_pictures_of_a_few_pixels_are_labelled_too(shape):
+    semantic = np.full(shape, 2, np.uint8)
+    found = pseudo_instances(semantic, np.array([[0, 0, 1, 1.0]]), np.array([True, True]), 1)
+    assert (found.instance_map == 1).all() and found.categories.tolist() == [1]
+    assert not semantic_components(semantic * 0, np.array([True, True]), 1).map.any()
+
+
 def test_tables_are_padded_with_minus_one():
     padded = pad_tables([np.array([[1, 2, 3]]), np.zeros((0, 3)), np.array([[4, 5, 6], [7, 8, 9]])])
     assert padded.tolist() == [[[1, 2, 3], [-1] * 3], [[-1] * 3] * 2, [[4, 5, 6], [7, 8, 9]]]
