@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.ops import batched_nms, clip_boxes_to_image
+from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image
 
 from wsis_steps.community_learning.boxes import apply_offsets, mirror
 from wsis_steps.community_learning.detector import offsets_of, refined_scores
@@ -98,7 +98,18 @@ def keep_best(found: Found, height: int, width: int, settings: CommunityLearning
     usable = ((found.scores >= settings.min_score) & (found.scores > 0) & (sides >= 1).all(dim=1)).nonzero()[:, 0]
     kept = batched_nms(boxes[usable], found.scores[usable], found.categories[usable], settings.nms)
     rows = usable[kept[: settings.detections]]
-    return Found(boxes[rows], found.categories[rows], found.scores[rows])
+    best = Found(boxes[rows], found.categories[rows], found.scores[rows])
+    if settings.box_voting:
+        return vote(best, Found(boxes[usable], found.categories[usable], found.scores[usable]), settings.box_voting)
+    return best
+
+
+def vote(best: Found, all_found: Found, overlap: float) -> Found:
+    """The best detections, each with the mean box of all of its class that overlap it by more than `overlap`, itself
+    among them, weighted by their scores. A single best box is often a part of its object."""
+    near = box_iou(best.boxes, all_found.boxes) > overlap
+    weights = near * (best.categories[:, None] == all_found.categories) * all_found.scores
+    return best._replace(boxes=weights @ all_found.boxes / weights.sum(dim=1, keepdim=True))
 
 
 def mean_masks(model: CommunityNetwork, views: list[View], found: Found, chunk: int) -> Tensor:

@@ -62,8 +62,10 @@ def refinement_terms(
         best = settings.seeds == "best"
         seeds = find_seeds(scores, tags) if best else find_foreground(scores, boxes, tags, settings)
         places = boxes[seeds.rows]
-        if settings.moved_seeds:
+        if settings.seed_boxes == "moved":
             places = move(places, outputs.offsets[seeds.rows], seeds.categories, size, settings)
+        elif settings.seed_boxes == "cluster":
+            places = cluster_boxes(boxes, scores, seeds, settings.cluster_overlap)
         labels = label_proposals(boxes, seeds, places, settings)
         terms[f"refinement{k + 1}"] = refinement_loss(outputs.refined[:, k], labels)
         scores = outputs.refined[:, k].detach().float().softmax(dim=1)[:, 1:]

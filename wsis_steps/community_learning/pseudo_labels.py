@@ -71,7 +71,7 @@ def match(boxes: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
 def label_proposals(boxes: Tensor, seeds: Seeds, places: Tensor, settings: CommunityLearningTrain) -> Labels:
     """Categories and weights of all proposals for a refinement head, y and w of equation 4 (appendix A.2.3).
 
-    boxes: (R, 4); places: boxes (k, 4) of the seeds, as they were proposed or as the regressor moves them.
+    boxes: (R, 4); places: boxes (k, 4) of the seeds, as they were proposed or elsewhere (`seed_boxes`).
     A proposal takes the category of its nearest seed where their IoU reaches `seed_overlap`, else it is background; its
     weight is the nearest seed's score in both cases. Below an IoU of `min_seed_overlap` with every seed it has weight 0
     (PCL's released code: 0.1; OICR's: 0). Without seeds all weights are 0.

@@ -56,9 +56,11 @@ class CommunityLearningTrain(Training):
     seeds: Literal["best", "foreground"] = "best"
     """Seeds of the refinement: the best proposal of each class (paper, appendix A.2.3), which makes background of its
     other objects, or all foreground proposals (those of section 3.2.1, of the scores that the head learns from)."""
-    moved_seeds: bool = False
-    """Seeds lie where the regressor moves them: a reading of section 4.4.1, by which regression helps "by generating
-    better pseudo-ground-truths". Appendix A.2.3 has the proposals themselves. Without a regressor nothing moves."""
+    seed_boxes: Literal["proposed", "moved", "cluster"] = "proposed"
+    """Where a seed lies when proposals are labeled by their overlap with it: where it was proposed (paper, appendix
+    A.2.3); where the regressor moves it, a reading of section 4.4.1, by which regression helps "by generating better
+    pseudo-ground-truths" (without a regressor as proposed); or at the mean of the proposals near it, weighted by their
+    scores, which is less often a part of its object."""
     seed_overlap: Fraction = 0.5
     """A proposal takes the class of its seed from this IoU on."""
     min_seed_overlap: Fraction = 0.0
@@ -83,7 +85,7 @@ class CommunityLearningTrain(Training):
     """Pseudo ground truth of a class: its best foreground proposal (paper), or the mean of the proposals near that,
     weighted by their scores."""
     cluster_overlap: Fraction = 0.3
-    """IoU from which a proposal is near the best one, for regression_target: cluster."""
+    """IoU from which a proposal is near the best one, for regression_target and seed_boxes: cluster."""
     regression_regions: Literal["sampled", "all"] = "sampled"
     """The proposals R of equation 5, by whose number it divides: those that section 3.2.1 samples in the detection
     module, or all, few of which have a pseudo ground truth."""
@@ -151,6 +153,9 @@ class CommunityLearningInfer(Settings):
     """Each pass also on the mirrored picture."""
     nms: Fraction = 0.3
     """Box overlap above which the weaker detection of a class goes."""
+    box_voting: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Above 0 a detection's box is the mean of all of its class that overlap it by more, also of those that go,
+    weighted by their scores (Gidaris and Komodakis, ICCV 2015); 0: its own, as in the paper."""
     min_score: Fraction = 1e-3
     """Detections with a lower score are left out; paper: not stated."""
     detections: Positive = 100

@@ -312,3 +312,25 @@ def test_pasted_masks_lie_in_their_boxes():
     half[:, :, 2:] = 1
     pasted = paste(half, torch.tensor([[0.0, 0, 8, 8]]), 8, 8, 0.5)[0]
     assert pasted[:, 4:].all() and not pasted[:, :4].any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_voting_takes_the_mean_of_the_boxes_of_a_class_that_overlap_the_best_one(seed):
+    boxes, generator = some_boxes(seed, 30), torch.Generator().manual_seed(seed)
+    found = Found(boxes, torch.randint(1, 3, (30,), generator=generator), torch.rand(30, generator=generator))
+    settings = CommunityLearningInfer(nms=0.2, min_score=0.2)
+    plainly, voted = (
+        keep_best(found, 48, 48, settings),
+        keep_best(found, 48, 48, settings.model_copy(update={"box_voting": 0.3})),
+    )
+    assert torch.equal(plainly.scores, voted.scores) and torch.equal(plainly.categories, voted.categories)
+    moved = 0
+    for best, mean, category in zip(plainly.boxes, voted.boxes, plainly.categories, strict=True):
+        rows = [
+            r for r in range(30)
+            if found.categories[r] == category and found.scores[r] >= 0.2
+            and plain.overlap(boxes[r].tolist(), best.tolist()) > 0.3
+        ]  # fmt: skip
+        assert mean.tolist() == pytest.approx(np.average(boxes[rows].numpy(), 0, found.scores[rows].numpy()), rel=1e-4)
+        moved += len(rows) > 1
+    assert moved

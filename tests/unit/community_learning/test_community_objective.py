@@ -52,10 +52,10 @@ def test_each_head_learns_from_the_scores_of_the_one_before(seed):
         scores = np.array([plain.softmax(row)[1:] for row in found.refined[:, k].tolist()])
 
 
-@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("where", ["proposed", "moved", "cluster"])
 @pytest.mark.parametrize("seed", range(3))
-def test_every_foreground_proposal_may_be_a_seed_and_lie_where_it_is_regressed(seed, moved):
-    settings = CommunityLearningTrain(seeds="foreground", moved_seeds=moved, min_foreground_share=0.6)
+def test_every_foreground_proposal_may_be_a_seed_and_lie_elsewhere_than_proposed(seed, where):
+    settings = CommunityLearningTrain(seeds="foreground", seed_boxes=where, min_foreground_share=0.6)
     found, boxes = outputs(seed, 15), some_boxes(seed, 15)
     terms = refinement_terms(found, boxes, TAGS, (48, 48), settings)
     scores = np.array(plain.midn(found.classes.tolist(), found.places.tolist()))
@@ -67,8 +67,14 @@ def test_every_foreground_proposal_may_be_a_seed_and_lie_where_it_is_regressed(s
             seeds += [(strong[row], c) for row in kept]
         rows = [row for row, _ in seeds]
         places = boxes[rows]
-        if moved:
+        if where == "moved":
             places = apply_offsets(places, found.offsets[rows], (0.1, 0.1, 0.2, 0.2)).clamp(0, 48)
+        if where == "cluster":
+            near = [
+                [r for r in range(15) if plain.overlap(boxes[r].tolist(), boxes[row].tolist()) > 0.3] for row in rows
+            ]
+            means = [np.average(boxes[own], 0, scores[own, c]) for own, (_, c) in zip(near, seeds, strict=True)]
+            places = torch.from_numpy(np.stack(means))
         labels, weights = [], []
         for r in range(15):
             reached = [plain.overlap(boxes[r].tolist(), place) for place in places.tolist()]
