@@ -25,8 +25,8 @@ SCORINGS = {
     "touching": {},
     "within": {"neighbours": "within"},
     "shapes": {
-        "neighbours": "within", "pairwise_choice": "greatest_gain", "pairwise_iterations": 2, "pairwise_clip": False,
-        "delta": 1, "edge_scale": 2.5, "anchors": 300,
+        "neighbours": "within", "pairwise_choice": "greatest_gain", "pairwise_iterations": 2, "delta": 2,
+        "edge_scale": 2.5, "anchors": 300,
     },
 }  # fmt: skip
 

@@ -17,7 +17,14 @@ from wsis_steps.vision.contracts.label_sets import LabelSets
 from wsis_steps.vision.masks import decode
 
 # long enough to tell the color of a square
-LEARNING = {**INITIALISE, "iterations": 60, "batch_size": 9, "optimizer": "adamw", "learning_rate": 5e-3}
+LEARNING = {
+    **INITIALISE,
+    "iterations": 60,
+    "batch_size": 9,
+    "optimizer": "adamw",
+    "learning_rate": 5e-3,
+    "schedule": "constant",
+}
 TRAIN = 9
 OBJECTS = [k for k in range(TRAIN) if k % 3 < 2]
 SAMPLES = {"samples": 3, "overlap": "smaller"}
@@ -170,6 +177,22 @@ def test_the_conditional_network_learns_from_the_prediction_network(predicted, t
         samples=tmp_path / "labels/samples.h5", labels=tmp_path / "labels/labels.h5",
     )  # fmt: skip
     assert sampled.status == 0, sampled.errors
+
+
+def test_what_an_ablation_does_not_touch_is_the_same(predicted, tmp_path):
+    """The first iteration with and without a diversity: the same initial weights, order, samples and noise."""
+    found = {}
+    for reward in (True, False):
+        (tmp_path / str(reward)).mkdir()
+        for train, file in ((train_prediction, "prediction.jsonl"), (train_conditional, "metrics.jsonl")):
+            outcome = train(predicted, tmp_path / str(reward), self_diversity=reward, iterations=1)
+            assert outcome.status == 0, outcome.errors
+            found[reward, file] = json.loads((tmp_path / str(reward) / file).read_text().splitlines()[0])
+    for file, kept in (("prediction.jsonl", "loss_"), ("metrics.jsonl", ("cross_diversity", "sample_diversity"))):
+        terms = [
+            {name: x for name, x in found[reward, file].items() if name.startswith(kept)} for reward in (True, False)
+        ]
+        assert terms[0] == terms[1] and len(terms[0]) >= 2
 
 
 def test_what_does_not_fit_is_one_sentence(predicted, tmp_path):

@@ -135,11 +135,11 @@ class AnnotationConsistencySample(Scoring):
     fit_power: Weight = 6.0
     """Boxes: of the IoU of a proposal's box with the annotated one, which multiplies its quality for that; paper: not
     known."""
-    min_share: Fraction = 0.1
+    min_share: Fraction = 0.2
     """Of the quality of the best instance of its class in the image; those with less are left out."""
-    area_power: Weight = 0.5
+    area_power: Weight = 1.0
     """Of a proposal's area in its quality, by which instances are chosen; paper: not known."""
-    prior_weight: Weight = 0.7
+    prior_weight: Weight = 0.0
     """Of the score that a proposal came with, in standard deviations of the image's, in the logarithm of its quality;
     paper: not known."""
 
