@@ -158,4 +158,5 @@ class Chain:
     """Roles that files of true masks take, below `shared/`; for upper bounds."""
     agreements: tuple[Agreement, ...] = ()
     published: Mapping[tuple[str, str, str, str], Published] = field(default_factory=dict)
-    """By data set, run, stage and split, as they are named in `summary.csv`."""
+    """What papers print, by data set, run, stage and split, as they are named in `summary.csv`; from the table beside
+    the chain with `read_published(__file__)`."""
