@@ -1,4 +1,4 @@
-"""The shipped presets, each as it is meant to be used: alone, or laid over another file."""
+"""The shipped presets, each as it is meant to be used: alone, or laid over other files."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from wsis_steps.plan.config import Configuration, load
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"
+<<<<<<< HEAD
 # What a preset is laid over, in the order of --configfile.
 LAID_OVER = {
     "shapes_ablations": (ROOT / "config.yaml",),
@@ -16,18 +17,25 @@ LAID_OVER = {
     "voc2012_imagenet": (PRESETS / "voc2012.yaml",),
     "voc2012_train": (PRESETS / "voc2012.yaml",),
     "voc2012_learning_to_segment": (PRESETS / "voc2012.yaml", PRESETS / "voc2012_imagenet.yaml"),
+=======
+LAYERS = {  # uses of several files, in the order of --configfile; any other preset stands by itself
+    "shapes_ablations": ("config", "shapes_ablations"),
+    "voc2012_ablations": ("voc2012", "voc2012_ablations"),
+    "voc2012_imagenet": ("voc2012", "voc2012_imagenet"),
+>>>>>>> s21f
 }
-NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+NAMES = sorted({path.stem for path in PRESETS.glob("*.yaml")} | set(LAYERS))
 
 
-def merged(*paths: Path) -> dict:
+def merged(*names: str) -> dict:
     """The values of several files, as Snakemake merges them after --configfile."""
     values: dict = {}
-    for path in paths:
+    for name in names:
+        path = ROOT / "config.yaml" if name == "config" else PRESETS / f"{name}.yaml"
         update_config(values, yaml.safe_load(path.read_text()))
     return values
 
 
 def preset(name: str) -> Configuration:
-    """A preset with what it is laid over."""
-    return load(merged(*LAID_OVER.get(name, ()), PRESETS / f"{name}.yaml"))
+    """A use of a preset: with what it is laid over."""
+    return load(merged(*LAYERS.get(name, (name,))))

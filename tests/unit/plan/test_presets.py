@@ -1,7 +1,11 @@
 """The presets are valid, hold what they promise, and those that are laid over another file cannot drift from it."""
 
 import pytest
+<<<<<<< HEAD
 from presets import NAMES, PRESETS, ROOT, merged, preset
+=======
+from presets import NAMES, merged, preset
+>>>>>>> s21f
 
 from wsis_steps.evaluation.text_table import base_name
 from wsis_steps.plan.config import load
@@ -103,7 +107,7 @@ def test_voc2012_has_the_papers_thresholds_of_cues():
 
 
 def test_shapes_ablations_are_config_yaml_with_other_runs_and_shorter_trainings():
-    below, found = load(merged(ROOT / "config.yaml")), preset("shapes_ablations")
+    below, found = load(merged("config")), preset("shapes_ablations")
     changed = {}
     for step in found.steps:
         before = below.steps.get(step, {})
