@@ -9,20 +9,12 @@ from wsis_steps.plan.config import Configuration, load
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"
-<<<<<<< HEAD
-# What a preset is laid over, in the order of --configfile.
-LAID_OVER = {
-    "shapes_ablations": (ROOT / "config.yaml",),
-    "voc2012_ablations": (PRESETS / "voc2012.yaml",),
-    "voc2012_imagenet": (PRESETS / "voc2012.yaml",),
-    "voc2012_train": (PRESETS / "voc2012.yaml",),
-    "voc2012_learning_to_segment": (PRESETS / "voc2012.yaml", PRESETS / "voc2012_imagenet.yaml"),
-=======
 LAYERS = {  # uses of several files, in the order of --configfile; any other preset stands by itself
     "shapes_ablations": ("config", "shapes_ablations"),
     "voc2012_ablations": ("voc2012", "voc2012_ablations"),
     "voc2012_imagenet": ("voc2012", "voc2012_imagenet"),
->>>>>>> s21f
+    "voc2012_train": ("voc2012", "voc2012_train"),
+    "voc2012_learning_to_segment": ("voc2012", "voc2012_imagenet", "voc2012_learning_to_segment"),
 }
 NAMES = sorted({path.stem for path in PRESETS.glob("*.yaml")} | set(LAYERS))
 

@@ -1,11 +1,7 @@
 """The presets are valid, hold what they promise, and those that are laid over another file cannot drift from it."""
 
 import pytest
-<<<<<<< HEAD
-from presets import NAMES, PRESETS, ROOT, merged, preset
-=======
 from presets import NAMES, merged, preset
->>>>>>> s21f
 
 from wsis_steps.evaluation.text_table import base_name
 from wsis_steps.plan.config import load
@@ -166,7 +162,7 @@ def test_imagenet_pictures_are_evaluated_on_voc_by_masks_of_val_only():
 @pytest.mark.parametrize("above", [[], ["voc2012_imagenet"]])
 def test_the_sweep_of_learning_to_segment_goes_from_0_to_1_with_either_mean(above):
     names = ["voc2012", *above, "voc2012_learning_to_segment"]
-    runs = Runs(load(merged(*(PRESETS / f"{name}.yaml" for name in names))))
+    runs = Runs(load(merged(*names)))
     check(runs)
     values = [runs.values(run, "learning_to_segment_train") for run in runs.runs if "learning_to_segment" in run]
     for mean in ("exponentiated", "weighted"):
