@@ -77,9 +77,7 @@ def load_record(record: ImageRecord, dataset: Dataset) -> tuple[bytes, int, int,
     short, long = sorted((height, width))
     if long > SLIMMEST * short:
         least = -(-long // SLIMMEST)
-        return InputError(
-            f"{record.path} is {width}x{height} pixels; its shorter side must be at least {least} of them."
-        )
+        return InputError(f"{record.path} is {width}x{height} pixels; its shorter side must be at least {least}.")
     if truth is None:
         return data, height, width, None
     for rle in [*truth.masks, *([truth.ignore] if truth.ignore else [])]:

@@ -181,9 +181,8 @@ class Transform(GeneralizedRCNNTransform):
             return _resize_traced(image, self.min_size[-1], self.max_size), None
         if target is not None and "iscrowd" in target:
             target = _set_crowds_aside(target)
-        full = image[None]
-        image, target = super().resize(image, target)
-        image = functional.interpolate(full, image.shape[-2:], mode="bilinear", antialias=True)[0]
+        resized, target = super().resize(image[:1], target)  # of a channel, for its size
+        image = functional.interpolate(image[None], resized.shape[-2:], mode="bilinear", antialias=True)[0]
         if target is not None and "ignore" in target:
             region = target["ignore"][None, None].float()
             target["ignore"] = functional.interpolate(region, size=image.shape[-2:])[0, 0] > 0.5

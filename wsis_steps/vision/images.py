@@ -1,6 +1,6 @@
 """Decoding, normalizing and augmenting pictures together with their maps and points.
 
-An augmentation is one affine map, so a picture is sampled once, however it is scaled, cropped and turned.
+An augmentation is one affine map, so a picture is shrunk and sampled once, however it is scaled, cropped and turned.
 """
 
 from dataclasses import dataclass

@@ -39,7 +39,7 @@ def test_pictures_of_any_size_are_taken_but_slivers(height, width, tmp_path):
         assert found[1:] == (height, width, None)
     else:
         least = 2 if height == 1 else 10
-        said = f"{tmp_path}/a.png is {width}x{height} pixels; its shorter side must be at least {least} of them."
+        said = f"{tmp_path}/a.png is {width}x{height} pixels; its shorter side must be at least {least}."
         assert str(found) == said
 
 
