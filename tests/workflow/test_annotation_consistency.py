@@ -113,7 +113,7 @@ def test_tags_teach_which_proposal_is_the_object(trained, tmp_path):
         assert set(labels.read(i).categories) == {i % 3}  # the tag, which is also always met
         held = sets.sets[sets.rows(i)]
         assert held.shape[1] == 3 and held.any(axis=0).all() and held.any(axis=1).all()
-    assert sets.diversities.shape == (TRAIN,) and 0 <= sets.diversities.min() and sets.diversities.max() <= 1
+    assert sets.diversities.shape == (TRAIN,) and sets.diversities.min() >= 0 and sets.diversities.max() <= 1
     assert (
         np.mean(overlaps(labels)) > 0.4
     )  # a random proposal would have some 0.15; here features see the whole picture
