@@ -25,7 +25,7 @@ SCORINGS = {
     "touching": {},
     "within": {"neighbours": "within"},
     "shapes": {
-        "neighbours": "within", "pairwise_choice": "greatest_gain", "pairwise_iterations": 2, "delta": 2,
+        "neighbours": "within", "pairwise_choice": "greatest_gain", "pairwise_iterations": 1, "delta": 2,
         "edge_scale": 2.5, "anchors": 300,
     },
 }  # fmt: skip
