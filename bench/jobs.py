@@ -35,8 +35,8 @@ class PlannedJob:
 
 def planned_jobs(folder: Path, *configurations: Path) -> list[PlannedJob]:
     """Every job of a workflow in `folder`, done or not, in an order in which they can run."""
-    snakemake = [sys.executable, "-m", "snakemake", "--directory", folder, "--dry-run", "--forceall", "--printshellcmds"]
-    options = ["--cores", "1", "--configfile", *configurations]
+    snakemake = [sys.executable, "-m", "snakemake", "--directory", folder, "--cores", "1"]
+    options = ["--dry-run", "--forceall", "--printshellcmds", "--configfile", *configurations]
     done = subprocess.run([*map(str, snakemake + options)], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"the dry run failed: {done.stderr[-2000:]}")
