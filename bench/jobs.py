@@ -4,7 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -27,11 +27,16 @@ class PlannedJob:
         """A value of the command line."""
         return self.command[self.command.index(f"--{name}") + 1]
 
+    def with_option(self, name: str, value: str) -> "PlannedJob":
+        """The job with another value of its command line."""
+        place = self.command.index(f"--{name}") + 1
+        return replace(self, command=(*self.command[:place], value, *self.command[place + 1 :]))
+
 
 def planned_jobs(folder: Path, *configurations: Path) -> list[PlannedJob]:
-    """Every job that Snakemake would run in `folder`, in an order in which they can run."""
-    snakemake = [sys.executable, "-m", "snakemake", "--directory", folder, "--dry-run", "--printshellcmds"]
-    options = ["--cores", "1", "--configfile", *configurations]
+    """Every job of a workflow in `folder`, done or not, in an order in which they can run."""
+    snakemake = [sys.executable, "-m", "snakemake", "--directory", folder, "--cores", "1"]
+    options = ["--dry-run", "--forceall", "--printshellcmds", "--configfile", *configurations]
     done = subprocess.run([*map(str, snakemake + options)], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"the dry run failed: {done.stderr[-2000:]}")

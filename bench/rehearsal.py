@@ -6,8 +6,9 @@
 
 Networks, sizes of pictures, batches and all other settings are the preset's, which is checked; trainings take two
 iterations, on four drawn pictures of 375 x 500 pixels, and weights are random. Every job of voc2012.yaml runs, and of
-the ablations what differs: a step with other settings, or with a model that was trained with others. The download of
-the archives is left out. Jobs run one after the other, each in a process of its own with one thread.
+the presets that are laid over it what differs: a step with other settings, or with a network that was trained with
+others, such inference on one picture of each split. Presets with data of their own are left out, and the download of
+the archives. Jobs run one after the other, each in a process of its own with one thread.
 """
 
 import argparse
@@ -20,12 +21,13 @@ import yaml
 
 from bench.jobs import ROOT, PlannedJob, planned_jobs
 from bench.rehearsal_jobs import Taken, describe, run_all
-from bench.rehearsal_plan import backbones, check_settings, choose, kind, merged, resolved, shortened
+from bench.rehearsal_plan import backbones, check_settings, choose, kind, merged, own_data, resolved, shortened
 from bench.rehearsal_table import Group, table, write_between
 
-PRESETS = [ROOT / f"workflow/presets/{name}.yaml" for name in ("voc2012", "voc2012_ablations")]
+FOLDER = ROOT / "workflow/presets"
+# the preset, and those that add runs to it on the same data
+PRESETS = [FOLDER / "voc2012.yaml", *(path for path in sorted(FOLDER.glob("voc2012_*.yaml")) if not own_data(path))]
 PAGE = ROOT / "docs/cost.md"
-PICTURES = 4  # of each split
 RATE = 50.0  # TFLOP/s that a GPU is taken to sustain, if nothing else is said
 LIMIT = 14_000  # MB that a job may take
 SMALLER = {"bestie_train": (2, 8)}  # batches of what needs more than that
@@ -35,7 +37,7 @@ def plan(folder: Path, presets: list[Path]) -> list[PlannedJob]:
     """The jobs of presets, with short trainings, in `folder`."""
     before = merged(*presets)
     shorter = folder / f"shorter{len(presets)}.yaml"
-    shorter.write_text(yaml.safe_dump(shortened(before, PICTURES)))
+    shorter.write_text(yaml.safe_dump(shortened(before)))
     check_settings(before, merged(*presets, shorter))
     return planned_jobs(folder, *presets, shorter)
 

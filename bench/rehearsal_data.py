@@ -16,13 +16,13 @@ from PIL import Image
 from scipy.io import savemat
 from torch import nn
 
+from bench.rehearsal_plan import PICTURES
 from wsis_steps.data.shapes import draw_image
 from wsis_steps.data.voc import VOC_CLASSES
 from wsis_steps.data.voc_files import write_annotation, write_map
 from wsis_steps.vision.backbone_table import entry_of
 
 HEIGHT, WIDTH = 375, 500
-PICTURES = 4  # to train on; and as many to evaluate on
 TREE, SBD = "data/VOCdevkit/VOC2012", "data/benchmark_RELEASE/dataset"
 
 

@@ -6,7 +6,7 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.jobs import ROOT, PlannedJob
@@ -73,18 +73,14 @@ def describe(taken: Taken) -> str:
 def run_smaller(job: PlannedJob, folder: Path, limit: float, batches: tuple[int, int]) -> Taken:
     """Runs a training with two small batches, the larger last, and tells from both how much memory its own needs."""
     settings = json.loads(job.option("settings"))
-    takens = [run(with_settings(job, {**settings, "batch_size": batch}), folder, limit) for batch in batches]
-    less, taken = takens
+    less, taken = (
+        run(job.with_option("settings", canonical({**settings, "batch_size": batch})), folder, limit)
+        for batch in batches
+    )
     if not less.fault and not taken.fault:
         slope = (taken.memory - less.memory) / (batches[1] - batches[0])
         taken.expected = taken.memory + slope * (settings["batch_size"] - batches[1])
     return taken
-
-
-def with_settings(job: PlannedJob, settings: dict) -> PlannedJob:
-    """A job with other settings."""
-    place = job.command.index("--settings") + 1
-    return replace(job, command=(*job.command[:place], canonical(settings), *job.command[place + 1 :]))
 
 
 def run(job: PlannedJob, folder: Path, limit: float) -> Taken:

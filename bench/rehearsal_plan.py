@@ -12,12 +12,14 @@ import yaml
 from snakemake.utils import update_config
 
 from bench.jobs import PlannedJob
+from wsis_steps.engine.settings import canonical
 from wsis_steps.plan.config import load
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.steps import STEPS
 from wsis_steps.vision.settings import Training
 
 ITERATIONS = 2
+PICTURES = 4  # of each split
 LENGTHS = ("iterations", "epochs")  # the settings that a rehearsal may change
 
 
@@ -29,7 +31,12 @@ def merged(*paths: Path) -> dict[str, Any]:
     return configuration
 
 
-def shortened(configuration: dict[str, Any], pictures: int) -> dict[str, Any]:
+def own_data(preset: Path) -> bool:
+    """Whether a preset that is laid over another has images of its own."""
+    return "dataset" in yaml.safe_load(preset.read_text())
+
+
+def shortened(configuration: dict[str, Any], pictures: int = PICTURES) -> dict[str, Any]:
     """What is laid over a configuration so that every training on so many pictures takes ITERATIONS iterations."""
     steps = configuration.get("steps") or {}
     shorter = {step: _length(step, steps.get(step) or {}, pictures) for step in STEPS if _trains(step)}
@@ -83,17 +90,25 @@ def check_settings(preset: dict[str, Any], rehearsed: dict[str, Any]) -> None:
 
 
 def kind(job: PlannedJob, makers: dict[str, PlannedJob]) -> str:
-    """Equal where two jobs do the same: the step, its settings, and those of the trainings whose results it reads.
+    """Equal where two jobs do the same: the step, its settings, and those of the trainings whose results it reads. Of a
+    fraction it only matters whether it is 0: another threshold or weight takes no other way through the code.
 
     makers: the job that makes a file, by the file.
     """
     reads = {makers[path] for path in job.inputs if path in makers}
-    trainings = sorted(f"{maker.step} {maker.option('settings')}" for maker in reads if _trains(maker.step))
-    return "\n".join([job.step, job.option("settings"), *trainings])
+    trainings = sorted(f"{maker.step} {_roughly(maker)}" for maker in reads if _trains(maker.step))
+    return "\n".join([job.step, _roughly(job), *trainings])
+
+
+def _roughly(job: PlannedJob) -> str:
+    return canonical(json.loads(job.option("settings"), parse_float=lambda text: bool(float(text)) * 0.5))
 
 
 def choose(first: list[PlannedJob], every: list[PlannedJob]) -> list[PlannedJob]:
-    """The jobs of `first`, then of `every` one of each kind that `first` lacks, and what these stand on; in order."""
+    """The jobs of `first`, then of `every` one of each kind that `first` lacks, and what these stand on; in order.
+
+    Of the latter, inference that nothing else reads gets a part of the images, where its step can divide them.
+    """
     makers = {path: job for job in every for path in job.outputs}
     names = {job.name for job in first}
     kinds = {kind(job, makers) for job in every if job.name in names}
@@ -102,7 +117,14 @@ def choose(first: list[PlannedJob], every: list[PlannedJob]) -> list[PlannedJob]
         if job.name not in names and kind(job, makers) not in kinds:
             kinds.add(kind(job, makers))
             chosen.update(_with_ancestors(job, makers))
-    return first + [job for job in every if job.name in chosen.keys() - names]
+    more = [job for job in every if job.name in chosen.keys() - names]
+    read = {path for job in more for path in job.inputs}
+    return first + [job if read.intersection(job.outputs) else _of_a_part(job) for job in more]
+
+
+def _of_a_part(job: PlannedJob) -> PlannedJob:
+    """The same for one image of each split."""
+    return job.with_option("shard", f"1/{PICTURES}") if "--shard" in job.command else job
 
 
 def _with_ancestors(job: PlannedJob, makers: dict[str, PlannedJob]) -> dict[str, PlannedJob]:

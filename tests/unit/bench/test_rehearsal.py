@@ -11,9 +11,9 @@ from torch import nn
 
 from bench.counted import counted
 from bench.jobs import PlannedJob, planned
-from bench.rehearsal import PICTURES, PRESETS
+from bench.rehearsal import PRESETS
 from bench.rehearsal_jobs import Taken, run_smaller, watch
-from bench.rehearsal_plan import backbones, check_settings, choose, iterations, merged, resolved, shortened
+from bench.rehearsal_plan import PICTURES, backbones, check_settings, choose, iterations, merged, resolved, shortened
 from bench.rehearsal_table import BEGIN, END, Group, hours, row, table, times, write_between
 from wsis_steps.engine.step import Job
 
@@ -58,7 +58,7 @@ def planned_job(step, run, inputs=(), settings="{}"):
 
 
 def test_of_jobs_alike_the_first_runs_with_what_it_stands_on():
-    other = '{"alpha":0.2}'
+    other = '{"attention":"none"}'
     first = [
         planned_job("classifier_train", "a"),
         planned_job("classifier_infer", "a", ("a/classifier_train.out",)),
@@ -74,6 +74,18 @@ def test_of_jobs_alike_the_first_runs_with_what_it_stands_on():
     names = [job.name for job in choose(first, [*more, *first])]
     own = ["b/classifier_train", "b/classifier_infer", "b/bestie_label", "c/bestie_label"]
     assert names == [job.name for job in first] + own  # b's label only since c's stands on it
+
+
+def test_another_number_is_no_other_kind_but_zero_is_and_inference_sees_a_part():
+    def chain(run, alpha):
+        infer = planned_job("classifier_infer", run, (f"{run}/classifier_train.out",))
+        infer = replace(infer, command=(*infer.command, "--shard", "1/1"))
+        return [planned_job("classifier_train", run, settings=f'{{"alpha":{alpha},"width":5}}'), infer]
+
+    first = chain("a", 0.5)
+    added = choose(first, [*first, *chain("b", 0.2), *chain("c", 0.0)])[2:]
+    assert [job.name for job in added] == ["c/classifier_train", "c/classifier_infer"]
+    assert added[1].option("shard") == f"1/{PICTURES}" and first[1].option("shard") == "1/1"
 
 
 SAID = """
