@@ -150,7 +150,8 @@ def activation_maps(
     present = tags.to(images.device) > 0
     total = images.new_zeros((int(present.sum()), *size), dtype=torch.float32)
     for scale in scales:
-        scaled = images if scale == 1 else _resize(images, [round(scale * n) for n in images.shape[-2:]], True)
+        sides = [round(scale * side) for side in images.shape[-2:]]
+        scaled = images if scale == 1 else _resize(images, sides, antialias=True)
         maps = _normalize(_resize(model(scaled)[1].float().relu()[present][:, None], size)[:, 0])
         if flip:
             mirrored = model(scaled.flip(-1))[1].flip(-1)
