@@ -53,6 +53,7 @@ MODELS = ("torchscript", "onnx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes to its parser."""
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="an .h5 file of instances or semantic maps, or a model.pt"
     )
