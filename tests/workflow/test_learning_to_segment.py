@@ -108,7 +108,7 @@ def test_pictures_shrink_with_what_is_valid_of_them():
 @pytest.mark.parametrize(
     ("chosen", "shape"),
     [
-        ({}, (90, 120)),
+        ({"short_side": 0}, (90, 120)),
         ({"short_side": 45}, (45, 60)),
         ({"short_side": 180}, (180, 240)),
         ({"size": 64, "short_side": 45}, (64, 64)),
@@ -134,13 +134,20 @@ def test_noise_that_is_shrunk_is_averaged(chosen):
 def test_maps_keep_the_size_of_their_pictures_whatever_the_network_sees(data, tmp_path):
     assert train(data, tmp_path).status == 0
     _, own = infer(data, tmp_path)
-    for chosen in ({"short_side": SIZE}, {"short_side": 2 * SIZE}):
+    for chosen in ({"short_side": SIZE}, {"short_side": 0}, {"short_side": 2 * SIZE}):
         _, labels = infer(data, tmp_path, **chosen)
         assert {split: found.shape for split, found in labels.items()} == {
             split: found.shape for split, found in own.items()
         }
         same = np.mean(labels["val"] == own["val"])
-        assert same == 1 if chosen["short_side"] == SIZE else same < 1
+        assert same < 1 if chosen["short_side"] > SIZE else same == 1
+    larger = {**LEARNING, "resize": 2 * SIZE, "crop": 2 * SIZE, "iterations": 3}
+    (tmp_path / "larger").mkdir()
+    assert train(data, tmp_path / "larger", settings=larger).status == 0
+    _, as_trained = infer(data, tmp_path / "larger")
+    _, same_side = infer(data, tmp_path / "larger", short_side=2 * SIZE)
+    _, other_side = infer(data, tmp_path / "larger", short_side=SIZE)
+    assert (as_trained["val"] == same_side["val"]).all() and (as_trained["val"] != other_side["val"]).any()
 
 
 def planned(tmp_path, *presets) -> str:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.learning_to_segment.network import SemanticNetwork, load_semantic_network
-from wsis_steps.learning_to_segment.settings import LearningToSegmentInfer
+from wsis_steps.learning_to_segment.settings import LearningToSegmentInfer, LearningToSegmentTrain
 from wsis_steps.vision.batches import read_ahead, to_tensor
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.artifact import create
@@ -26,7 +26,7 @@ from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.images import Pictures, fit
-from wsis_steps.vision.models import load_model
+from wsis_steps.vision.models import TrainedModel, load_model
 from wsis_steps.vision.probabilities import limit_to_tags, refine_ahead
 
 STEP = Step(
@@ -38,6 +38,12 @@ STEP = Step(
     join=join_shards,
 )
 BATCH, PIXELS = 8, 2**22  # pictures at once, and pixels of all of them; change nothing but speed and memory
+
+
+def as_trained(settings: LearningToSegmentInfer, trained: TrainedModel) -> LearningToSegmentInfer:
+    """The settings with the short side of the training where none is given."""
+    resize = LearningToSegmentTrain.model_validate(trained.settings).resize
+    return settings if settings.short_side is not None else settings.model_copy(update={"short_side": resize})
 
 
 def network_size(height: int, width: int, settings: LearningToSegmentInfer) -> tuple[int, int]:
@@ -73,10 +79,11 @@ def predict(model: SemanticNetwork, pictures: torch.Tensor, flip: bool) -> torch
 
 
 def compute_probabilities(
-    job: Job, pictures: Pictures, model: SemanticNetwork, members: np.ndarray, device: torch.device
+    job: Job, settings: LearningToSegmentInfer, pictures: Pictures, model: SemanticNetwork, device: torch.device
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Image index and class probabilities (1 + C, h, w) at the image's size, of the members in order."""
-    settings, images = job.settings, pictures.images
+    """Image index and class probabilities (1 + C, h, w) at the image's size, of this job's in order."""
+    images = pictures.images
+    members = job.share(images.members(job.values["split"]))
     for indices, batch in read_ahead(pictures, members, prepare(settings), job.threads, BATCH, PIXELS):
         with torch.inference_mode(), autocast(device):
             coarse = predict(model, batch.to(device), settings.flip)
@@ -97,9 +104,8 @@ def main(job: Job) -> None:
     model = load_semantic_network(trained).to(device).eval()
     everyone, pictures = images.members(job.values["split"]), Pictures(images)
     members = job.share(everyone)
-    refined = refine_ahead(
-        pictures, compute_probabilities(job, pictures, model, members, device), job.settings, job.threads
-    )
+    outputs = compute_probabilities(job, as_trained(job.settings, trained), pictures, model, device)
+    refined = refine_ahead(pictures, outputs, job.settings, job.threads)
     largest = images.heights[everyone].max(initial=1), images.widths[everyone].max(initial=1)
     provenance = job.provenance(trained.class_names, trained.supervision)
     with create(job.outputs["semantic"], Maps.schema, provenance) as file:

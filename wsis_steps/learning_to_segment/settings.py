@@ -93,9 +93,9 @@ class LearningToSegmentInfer(DenseCrf):
 
     size: Count = 0
     """Images are resized to this square; 0 keeps their shape. The paper does not say."""
-    short_side: Count = 0
-    """Pixels that the shorter side of an image has for the network; 0 keeps its size, as `size` does where it is given.
-    Trainings see `resize`. The paper does not say."""
+    short_side: Count | None = None
+    """Pixels that the shorter side of an image has for the network, where `size` is 0; null: as in the training, since
+    objects of other sizes are found less well; 0: the image's own. The paper does not say."""
     flip: bool = False
     """Average with the mirrored image; not in the paper."""
     crf_iterations: Count = 0
