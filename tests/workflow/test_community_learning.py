@@ -108,13 +108,13 @@ def test_without_mask_generation_boxes_are_the_masks(data, tmp_path):
 
 
 def test_parts_of_a_batch_give_the_gradient_of_the_whole(data, tmp_path):
-    # without samples drawn at random, which depend on how many were drawn before
+    # regions are drawn by the sample's own random numbers, so they are the same in any part
     settings = {
         **COMMUNITY_LEARNING,
         "iterations": 1,
-        "mask_generation": False,
-        "segmentation": False,
         "optimizer": "sgd",
+        "sampled_objects": 2,
+        "sampled_background": 2,
     }
     models = []
     for parts in (1, 2):

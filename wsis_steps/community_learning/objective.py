@@ -135,7 +135,8 @@ def mask_terms(
             for k in range(logits.shape[1])
         }
         if settings.segmentation:
-            objects = sample.foreground if settings.segmentation_regions == "foreground" else sample.categories > 0
+            kinds = {"selected": sample.selected, "foreground": sample.foreground, "sampled": sample.categories > 0}
+            objects = kinds[settings.segmentation_regions]
             targets = pseudo_masks(activation[objects], settings.mask_threshold)
             terms["segmentation"] = segmentation_loss(segmented[objects], targets, settings.segmentation_mean)
         found.append(terms)

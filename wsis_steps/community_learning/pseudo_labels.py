@@ -30,12 +30,14 @@ class Labels(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Proposals of which masks are made: int64 rows (n,) and their categories (n,), objects first; foreground bool
-    (n,): those that are foreground proposals themselves, not only near one."""
+    """Proposals of which masks are made: int64 rows (n,) and their categories (n,), objects first; bool (n,): those
+    that are foreground proposals themselves, not only near one, and those selected as pseudo ground truth of their
+    class."""
 
     rows: Tensor
     categories: Tensor
     foreground: Tensor
+    selected: Tensor
 
 
 @torch.no_grad()
@@ -145,4 +147,4 @@ def sample_proposals(boxes: Tensor, foreground: Seeds, luck: Tensor, settings: C
     else:
         categories = torch.cat([inside, torch.zeros_like(outside)])
     rows = torch.cat([inside, outside])
-    return Sample(rows, categories, order[rows] < 0)
+    return Sample(rows, categories, order[rows] < 0, torch.isin(rows, best_of_each_class(foreground).rows))

@@ -120,9 +120,10 @@ class CommunityLearningTrain(Training):
     """Channels of its convolutions; paper: not stated."""
     segmentation_layers: Positive = 4
     """Convolutions before its output."""
-    segmentation_regions: Literal["foreground", "sampled"] = "foreground"
-    """The objects of equation 9: the foreground proposals, which suppression leaves (section 3.2.1; "each selected
-    proposal", section 3.2.2), or all that are sampled for mask generation."""
+    segmentation_regions: Literal["selected", "foreground", "sampled"] = "selected"
+    """The objects of equation 9: "each selected proposal" (section 3.2.2), which section 3.2.1 says of the best
+    foreground proposal of each class; all foreground proposals, which suppression leaves; or all that are sampled.
+    Before scores differ all but the first are `sampled_objects`, whose sum is half of the whole loss."""
     segmentation_mean: bool = False
     """Divide equation 9 by the number of proposals; as printed it is their sum."""
 

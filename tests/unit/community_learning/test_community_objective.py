@@ -112,7 +112,8 @@ def test_the_regressor_learns_the_pseudo_ground_truth_of_its_class(seed, target)
 def test_masks_are_made_of_objects_as_they_are_regressed():
     boxes = torch.tensor([[4.0, 4, 12, 12], [20, 20, 30, 30], [2, 2, 30, 30]])
     found = outputs(0, 3)._replace(offsets=torch.tensor([[10.0, 0, 0, 0], [10, 0, 0, 0], [0, 0, 5, 5]]))
-    sample = Sample(torch.tensor([2, 0, 1]), torch.tensor([1, 2, 0]), torch.tensor([True, False, False]))
+    no = torch.zeros(3, dtype=torch.bool)
+    sample = Sample(torch.tensor([2, 0, 1]), torch.tensor([1, 2, 0]), no, no)
     moved = regressed(found, boxes, sample, (32, 32), CommunityLearningTrain())
     torch.testing.assert_close(moved, torch.tensor([[0.0, 0, 32, 32], [12, 4, 20, 12], [20, 20, 30, 30]]))
     without = regressed(found, boxes, sample, (32, 32), CommunityLearningTrain(regression="none"))
@@ -120,7 +121,7 @@ def test_masks_are_made_of_objects_as_they_are_regressed():
 
 
 @pytest.mark.parametrize("regression", ["sampled", "all"])
-@pytest.mark.parametrize("segmentation", ["foreground", "sampled"])
+@pytest.mark.parametrize("segmentation", ["selected", "foreground", "sampled"])
 def test_equations_5_and_9_count_the_regions_that_the_settings_say(monkeypatch, regression, segmentation):
     values = {"regression_regions": regression, "segmentation_regions": segmentation, "norm": "frozen"}
     model, one = network(**values, image_losses="mean", foreground_overlap=0.3), batch()[:1]
@@ -138,12 +139,13 @@ def test_equations_5_and_9_count_the_regions_that_the_settings_say(monkeypatch, 
     )
     listed = set(foreground.rows.tolist())
     objects = [n for n in range(len(sample.rows)) if sample.categories[n] > 0]
+    truths = {int(c): int(r) for r, c in reversed(list(zip(foreground.rows, foreground.categories, strict=True)))}
+    listed = set(truths.values()) if segmentation == "selected" else listed
     chosen = [n for n in objects if segmentation == "sampled" or int(sample.rows[n]) in listed]
     m = (masks.activation[chosen] > 0.4).tolist()
     wanted = plain.l_seg(masks.segmentation[chosen].tolist(), m)
     assert float(terms["segmentation"].detach()) == pytest.approx(wanted, rel=1e-4)
     rows = sample.rows.tolist() if regression == "sampled" else range(len(boxes))
-    truths = {int(c): int(r) for r, c in reversed(list(zip(foreground.rows, foreground.categories, strict=True)))}
     targets = boxes[list(truths.values())].tolist()
     loss = 0.0
     for r in rows:

@@ -121,7 +121,7 @@ def test_samples_are_objects_first_and_background_of_some_overlap():
     found = sample_proposals(BOXES, seeds([0, 3], [2, 5], [0.6, 0.3]), torch.rand(len(BOXES)), SETTINGS)
     assert found.rows[:2].tolist() == [0, 3]  # the foreground itself, best first
     assert dict(zip(found.rows.tolist(), found.categories.tolist(), strict=True)) == {0: 2, 1: 2, 3: 5, 4: 5, 2: 0}
-    assert found.foreground.tolist() == [True, True, False, False, False]
+    assert found.foreground.tolist() == found.selected.tolist() == [True, True, False, False, False]
 
 
 def test_samples_are_at_most_as_many_as_asked_and_drawn_at_random():
