@@ -10,7 +10,6 @@ with crf_iterations above 0 refined by a dense CRF (not in the paper).
 
 from collections.abc import Callable, Iterator
 
-import cv2
 import numpy as np
 import torch
 from torch.nn import functional
@@ -55,14 +54,11 @@ def network_size(height: int, width: int, settings: LearningToSegmentInfer) -> t
 
 
 def prepare(settings: LearningToSegmentInfer) -> Callable[[np.ndarray], torch.Tensor]:
-    """A function from an RGB picture to a uint8 tensor (3, h, w) of `network_size`; it is shrunk by area."""
+    """A function from an RGB picture to a uint8 tensor (3, h, w) of `network_size`."""
 
     def resize(picture: np.ndarray) -> torch.Tensor:
-        before = picture.shape[:2]
-        after = network_size(*before, settings)
-        if after[0] < before[0] and after[1] < before[1]:
-            return to_tensor(cv2.resize(picture, after[::-1], interpolation=cv2.INTER_AREA))
-        return to_tensor(fit(*before, *after).picture(picture))
+        size = picture.shape[:2]
+        return to_tensor(fit(*size, *network_size(*size, settings)).picture(picture))
 
     return resize
 
