@@ -21,7 +21,7 @@ CONFIGURATION = {
     "runs": {
         "toy": {"system": "toy", "rounds": 2},
         "toy_small": {"system": "toy", "steps": {"toy_label": {"share": 0.3}}},
-        "toy_margin": {"system": "toy", "steps": {"toy_refine": {"margin": 2}}},
+        "toy_margin": {"system": "toy", "against": "toy", "steps": {"toy_refine": {"margin": 2}}},
     },
     "steps": {
         "data_draw_shapes": {"image_size": 64, "train": 20, "val": 18, "difficulty": 0},
@@ -82,6 +82,7 @@ def test_a_system_is_one_folder_and_one_smk(toy):
         assert sorted(numbers) == ["labels/round00", "labels/round01", "labels/round02", "predictions"]
         assert (f"toy_small_seed{seed}", "predictions") in stages
     assert "(50.0)" in (results / "summary.md").read_text()  # what its paper prints
+    check_differences(rows, (results / "summary.md").read_text())
     page = (results / "report.html").read_text()
     for words in ("toy_seed0", "toy_small_seed1", "a rectangle for every tag", "rectangles without tags"):
         assert words in page
@@ -94,6 +95,19 @@ def test_a_system_is_one_folder_and_one_smk(toy):
     status, said = toy.call(configuration=configuration)
     assert status == 0 and "Nothing to be done" in said
     check_corrections(toy)  # here, since another process of the tests would have to run all of it again
+
+
+def check_differences(rows: pd.DataFrame, text: str) -> None:
+    """What a run is compared with stands in a table of its own, without the stage that both share."""
+    table = next(block for block in text.split("\n\n") if block.startswith("| paired differences")).splitlines()
+    header, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    found = {line[2]: dict(zip(header, line, strict=True)) for line in lines}
+    assert set(found) == {"labels/round01", "predictions"}
+    for stage, line in found.items():
+        assert (line["paired differences"], line["against"]) == ("toy_margin", "toy")
+        values = rows[(rows["stage"] == stage) & (rows["metric"] == "abo")].set_index("run")["value"]
+        difference = sum(values[f"toy_margin_seed{seed}"] - values[f"toy_seed{seed}"] for seed in (0, 1)) / 2
+        assert line["seeds"] == "2" and line["ABO"].startswith(f"{difference * 100:+.1f} ± ")
 
 
 def check_corrections(toy: Tiny) -> None:
