@@ -48,7 +48,7 @@ lint: setup
 bench: setup
 	$(BIN)/python -m bench.run
 
-# Every step of the preset voc2012 and its ablations at full size, on four pictures: an hour of a core, 14 GB of memory,
+# Every step of the preset voc2012 and its ablations at full size, on four pictures, with up to 14 GB of memory and
 # some 15 GB in the folder for temporary files. Writes the table of docs/cost.md.
 rehearsal: setup
 	$(BIN)/python -m bench.rehearsal

@@ -1,6 +1,6 @@
 """Runs every step of the preset voc2012 and of its ablations at full size, on few pictures (make rehearsal).
 
-    python -m bench.rehearsal                      an hour of one core; writes the table of docs/cost.md
+    python -m bench.rehearsal                      some hours of one core; writes the table of docs/cost.md
     python -m bench.rehearsal --folder FOLDER      keeps what it makes there, and goes on from it
     python -m bench.rehearsal --rate 100           hours of a GPU that sustains 100 TFLOP/s
 
@@ -23,6 +23,7 @@ from bench.jobs import ROOT, PlannedJob, planned_jobs
 from bench.rehearsal_jobs import Taken, describe, run_all
 from bench.rehearsal_plan import backbones, check_settings, choose, kind, merged, own_data, resolved, shortened
 from bench.rehearsal_table import Group, table, write_between
+from wsis_steps.plan.steps import STEPS
 
 FOLDER = ROOT / "workflow/presets"
 # the preset, and those that add runs to it on the same data
@@ -51,7 +52,7 @@ def make_inputs(folder: Path) -> None:
 
 
 def groups(takens: list[Taken], every: list[PlannedJob]) -> list[Group]:
-    """What was taken, by kind, in order."""
+    """What was taken, by kind, in the order of the pipeline."""
     makers = {path: job for job in every for path in job.outputs}
     kinds = {job.name: kind(job, makers) for job in every}
     settings = resolved(merged(*PRESETS))
@@ -61,7 +62,7 @@ def groups(takens: list[Taken], every: list[PlannedJob]) -> list[Group]:
         found.setdefault(kinds[taken.name], Group([], own)).taken.append(taken)
     for job in every:
         found[kinds[job.name]].jobs += 1
-    return list(found.values())
+    return sorted(found.values(), key=lambda group: list(STEPS).index(group.first.step))
 
 
 def splits(folder: Path) -> tuple[set[str], set[str]]:
