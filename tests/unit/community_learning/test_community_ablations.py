@@ -1,30 +1,21 @@
 """All ablations of Deep Community Learning are paired: the same initial weights, data and draws of regions."""
 
-from pathlib import Path
-
 import pytest
 import torch
-import yaml
-from snakemake.utils import update_config
+from presets import preset
 from test_community_network import batch
 
 from wsis_steps.community_learning import objective
 from wsis_steps.community_learning.network import CommunityNetwork
 from wsis_steps.community_learning.settings import CommunityLearningTrain
-from wsis_steps.plan.config import load
 from wsis_steps.plan.runs import Runs
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
 def runs() -> dict[str, CommunityLearningTrain]:
     """Settings of the training of each run of the preset, seed 0."""
-    merged: dict = {}
-    for path in (ROOT / "config.yaml", ROOT / "workflow/presets/shapes_community_learning.yaml"):
-        update_config(merged, yaml.safe_load(path.read_text()))
-    found = Runs(load(merged))
-    names = [name for name in found.runs if name.endswith("_seed0")]
+    found = Runs(preset("shapes_ablations"))
+    names = [name for name in found.runs if name.startswith("community") and name.endswith("_seed0")]
     return {name: found.values(name, "community_learning_train") for name in names}
 
 
