@@ -21,7 +21,7 @@ from wsis_steps.community_learning.inference import make_views
 from wsis_steps.community_learning.settings import CommunityLearningInfer
 from wsis_steps.learning_to_segment import infer as segment_infer
 from wsis_steps.learning_to_segment.samples import TaggedSamples
-from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
+from wsis_steps.learning_to_segment.settings import LearningToSegmentInfer, LearningToSegmentTrain
 from wsis_steps.maskrcnn.network import Transform
 from wsis_steps.vision import images
 from wsis_steps.vision.backbones import build_backbone
@@ -58,7 +58,8 @@ def test_shrinking_smooths_whatever_the_size(height, width, vertical, horizontal
 
 
 def prepared(picture, folder):
-    return [squares.prepare(64)(picture), bestie_infer.prepare(80, 32)(picture), segment_infer.prepare(64)(picture)]
+    square = LearningToSegmentInfer(size=64)
+    return [squares.prepare(64)(picture), bestie_infer.prepare(80, 32)(picture), segment_infer.prepare(square)(picture)]
 
 
 def trained_on(picture, folder):
