@@ -16,6 +16,7 @@ makes it again. What a caller can keep for further use of the same pictures is a
 """
 
 import math
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -27,6 +28,10 @@ from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 from wsis_steps.vision.device import precise
 from wsis_steps.vision.ranks import divisor
 
+# Position in cells of the output, a quarter of the picture, and color in levels of 255: the paper takes both from the
+# example of the dense CRF's code and divides positions by four. The code of NIPS 2011, which the paper names, says
+# 60 and 20 there, its later version 80 and 13.
+READINGS = MappingProxyType({"nips2011": (15.0, 20.0), "later": (20.0, 13.0)})
 LEAST_SIMILARITY = 2.0**-30  # of any two pixels' appearance: one like no other has the mean of all as its neighbour
 SMALLEST_SUM = 1e-30  # of similarities, so that a pixel without a valid neighbour has sums of 0 by it, not 0 / 0
 LOWEST_PROBABILITY = 1e-12  # of a class among the neighbours; its logarithm stays finite
@@ -155,6 +160,12 @@ class SmoothnessKernel:
         return torch.exp(-(distance**2) / (2 * self.position**2)).where(distance.abs() <= self.radius, 0)
 
 
+def appearance_scales(settings: LearningToSegmentTrain) -> tuple[float, float]:
+    """Position in cells and color in levels of the appearance kernel: as given, the rest by `kernel_reading`."""
+    position, color = READINGS[settings.kernel_reading]
+    return settings.appearance_position or position, settings.appearance_color or color
+
+
 class Neighbourhood:
     """The pixels around each pixel of some pictures, and how much each of them counts (Eq. 11).
 
@@ -175,7 +186,7 @@ class Neighbourhood:
         self.weights = settings.appearance_weight, settings.smoothness_weight
         if not sum(self.weights):
             raise InputError("appearance_weight and smoothness_weight are both 0, so that a pixel has no neighbours.")
-        position, color = settings.appearance
+        position, color = appearance_scales(settings)
         self.kernels = (
             AppearanceKernel(pictures, color=color, position=position, exclude_self=settings.exclude_self),
             SmoothnessKernel(position=settings.smoothness_position, exclude_self=settings.exclude_self),

@@ -1,17 +1,11 @@
 """Settings of the steps in learning_to_segment/."""
 
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from wsis_steps.engine.settings import Count, Fraction, Positive
 from wsis_steps.vision.settings import Backbone, DenseCrf, Training
-
-# Position in cells of the output, a quarter of the picture, and color in levels of 255: the paper takes both from the
-# example of the dense CRF's code and divides positions by four. The code of NIPS 2011, which the paper names, says
-# 60 and 20 there, its later version 80 and 13.
-READINGS = MappingProxyType({"nips2011": (15.0, 20.0), "later": (20.0, 13.0)})
 
 
 class LearningToSegmentTrain(Training):
@@ -80,12 +74,6 @@ class LearningToSegmentTrain(Training):
     """Of the smoothness kernel."""
     smoothness_position: Annotated[float, Field(gt=0)] = 0.75
     """Cells of the output; 3 pixels in the CRF's own scale."""
-
-    @property
-    def appearance(self) -> tuple[float, float]:
-        """Position in cells and color in levels of the appearance kernel: as given, the rest by `kernel_reading`."""
-        position, color = READINGS[self.kernel_reading]
-        return self.appearance_position or position, self.appearance_color or color
 
 
 class LearningToSegmentInfer(DenseCrf):
