@@ -80,6 +80,7 @@ def together(count: int, function, *arguments) -> list:
     """What function(*arguments) gives in each of `count` forked ranks; with 1 in a process without ranks."""
 
     def child(rank: int, queue) -> None:
+        torch.set_num_threads(1)  # OpenMP's threads do not survive a fork: a child that waits for them waits for ever
         if count > 1:
             become(rank, count, port)
         try:
