@@ -109,7 +109,9 @@ def vote(best: Found, all_found: Found, overlap: float) -> Found:
     among them, weighted by their scores. A single best box is often a part of its object."""
     near = box_iou(best.boxes, all_found.boxes) > overlap
     weights = near * (best.categories[:, None] == all_found.categories) * all_found.scores
-    return best._replace(boxes=weights @ all_found.boxes / weights.sum(dim=1, keepdim=True))
+    with torch.autocast(weights.device.type, enabled=False):  # 8 bits would shift boxes by pixels
+        sums = weights.float() @ all_found.boxes.float()
+    return best._replace(boxes=sums / weights.sum(dim=1, keepdim=True))
 
 
 def mean_masks(model: CommunityNetwork, views: list[View], found: Found, chunk: int) -> Tensor:

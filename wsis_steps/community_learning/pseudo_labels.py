@@ -115,14 +115,15 @@ def best_of_each_class(seeds: Seeds) -> Seeds:
 
 @torch.no_grad()
 def cluster_boxes(boxes: Tensor, scores: Tensor, truths: Seeds, overlap: float) -> Tensor:
-    """Boxes (k, 4): of each pseudo ground truth the mean of all proposals near it, weighted by their scores.
+    """Boxes float32 (k, 4): of each pseudo ground truth the mean of all proposals near it, weighted by their scores.
 
     boxes: (R, 4); scores: float (R, C). Near are those with an IoU above `overlap`, and the proposal itself. A single
     best proposal is often a part of its object; the mean of what the detector takes for it is so less often.
     """
     weights = scores.float().T[truths.categories - 1] * (box_iou(boxes[truths.rows], boxes) > overlap)
     weights[torch.arange(len(weights), device=weights.device), truths.rows] += 1e-12
-    return weights / weights.sum(dim=1, keepdim=True) @ boxes.float()
+    with torch.autocast(boxes.device.type, enabled=False):  # 8 bits would shift boxes by pixels
+        return weights / weights.sum(dim=1, keepdim=True) @ boxes.float()
 
 
 @torch.no_grad()

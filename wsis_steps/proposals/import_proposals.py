@@ -3,11 +3,13 @@
 in   images     images.h5
 out  proposals  regions, boxes or masks of all images, in their order, best first
 
-Every image needs proposals there, and none may lie outside its image. Formats: mat_regions.py, mat_boxes.py and
-coco_masks.py of importers/.
+Every image needs proposals there, and none may lie outside its image; one that is in both splits has the same in both.
+Formats: mat_regions.py, mat_boxes.py and coco_masks.py of importers/.
 """
 
 from pathlib import Path
+
+import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
@@ -32,6 +34,16 @@ FORMATS = {
 SHOWN = 5
 
 
+def share_twins(images: Images, twins: dict[str, str], found: dict) -> None:
+    """Gives evaluation images without proposals those of their twins, if the two are the same picture."""
+    places = {identity: i for i, identity in enumerate(images.ids)}
+    for twin, identity in twins.items():
+        if twin in found or identity not in found:
+            continue
+        if np.array_equal(*(images.encoded(places[name]) for name in (twin, identity))):
+            found[twin] = found[identity]
+
+
 def check_complete(path: Path, images: Images, found: dict) -> None:
     """Raises InputError that names the first images without proposals and counts the others."""
     missing = [identity for identity in images.ids if identity not in found]
@@ -46,7 +58,9 @@ def main(job: Job) -> None:
     kind, find, read = FORMATS[job.settings.format]
     if path is None or not path.exists():
         raise InputError(f"proposals_import_proposals.path is {path}, which does not exist.")
-    found = find(path, ImageNames(images.ids))
+    names = ImageNames(images.ids)
+    found = find(path, names)
+    share_twins(images, names.twins, found)
     check_complete(path, images, found)
 
     def read_image(i: int) -> tuple:

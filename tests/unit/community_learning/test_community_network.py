@@ -9,7 +9,7 @@ from torch import nn
 
 from wsis_steps.community_learning.detector import midn_scores, offsets_of, refined_scores
 from wsis_steps.community_learning.features import Features, use_group_norm
-from wsis_steps.community_learning.inference import Found, View, keep_best, make_views, mean_masks, paste
+from wsis_steps.community_learning.inference import Found, View, keep_best, make_views, mean_masks, paste, vote
 from wsis_steps.community_learning.mask_generation import ActivationBranch, activation_map, pseudo_masks, weighted_mean
 from wsis_steps.community_learning.network import CommunityNetwork, to_regions
 from wsis_steps.community_learning.objective import batch_loss
@@ -334,3 +334,17 @@ def test_voting_takes_the_mean_of_the_boxes_of_a_class_that_overlap_the_best_one
         assert mean.tolist() == pytest.approx(np.average(boxes[rows].numpy(), 0, found.scores[rows].numpy()), rel=1e-4)
         moved += len(rows) > 1
     assert moved
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mixed_precision_shifts_no_voted_box(seed):
+    boxes, generator = 800 + some_boxes(seed, 30), torch.Generator().manual_seed(seed)
+    found = Found(boxes, torch.randint(1, 3, (30,), generator=generator), torch.rand(30, generator=generator))
+    best = Found(*(column[:8] for column in found))
+    with torch.autocast("cpu", torch.bfloat16):  # whose numbers near 800 are 4 apart
+        voted = vote(best, found, 0.3)
+    assert voted.boxes.dtype == torch.float32
+    for mean, box, category in zip(voted.boxes, best.boxes, best.categories, strict=True):
+        near = [r for r in range(30) if plain.overlap(boxes[r].tolist(), box.tolist()) > 0.3]
+        rows = [r for r in near if found.categories[r] == category]
+        assert mean.tolist() == pytest.approx(np.average(boxes[rows].numpy(), 0, found.scores[rows].numpy()), abs=1e-3)

@@ -159,6 +159,20 @@ def test_the_mean_of_a_cluster_is_that_of_the_boxes_near_its_best_one(seed):
     torch.testing.assert_close(alone, boxes[truths.rows])
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_mixed_precision_shifts_no_mean_of_a_cluster(seed):
+    rng = np.random.default_rng(seed)
+    boxes, scores = 800 + some_boxes(rng, 30), torch.from_numpy(rng.uniform(0, 1, (30, 3))).float()
+    truths = Seeds(torch.tensor([4, 9]), torch.tensor([1, 3]), torch.tensor([0.9, 0.8]))
+    with torch.autocast("cpu", torch.bfloat16):  # whose numbers near 800 are 4 apart
+        found = cluster_boxes(boxes, scores, truths, 0.3)
+    assert found.dtype == torch.float32
+    for mean, row, category in zip(found, [4, 9], [1, 3], strict=True):
+        near = [r for r in range(30) if plain.overlap(boxes[r].tolist(), boxes[row].tolist()) > 0.3]
+        wanted = np.average(boxes[near].numpy(), axis=0, weights=scores[near, category - 1].numpy())
+        assert mean.tolist() == pytest.approx(wanted, abs=1e-3)
+
+
 def test_offsets_are_those_of_the_equation_and_lead_back():
     rng = np.random.default_rng(1)
     proposals, targets = some_boxes(rng, 20), some_boxes(rng, 20)

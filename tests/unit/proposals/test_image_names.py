@@ -46,3 +46,9 @@ def test_a_name_finds_its_image(names, name, identity):
 def test_ids_of_coco_2014_are_found_by_number():
     names = ImageNames(["COCO_val2014_000000000042", "COCO_train2014_000000000043"])
     assert names.find(42) == "COCO_val2014_000000000042" and names.find("000000000043") == names.find(43)
+
+
+def test_an_evaluation_image_has_a_twin_where_both_are_there():
+    names = ImageNames(["a", "a_val", "b", "c_val", "val"])
+    assert names.twins == {"a_val": "a"}
+    assert names.find("a.jpg") == "a" and names.find("a_val.jpg") == "a_val" and names.find("c.jpg") is None

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from artifacts import SIZE, write_images
+from artifacts import SIZE, picture, png, provenance, write_images
 from published_proposals import VERSIONS, entry, write_boxes, write_json, write_regions
 from region_proposals import random_masks
 
+from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job
 from wsis_steps.proposals.import_proposals import main
 from wsis_steps.proposals.settings import ProposalsImportProposals
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
 from wsis_steps.vision.contracts.proposals import Proposals
 
 IDS = [f"image{k}" for k in range(8)]
@@ -81,6 +84,29 @@ def test_published_proposals_come_back_as_their_masks(tmp_path, name, version):
         np.testing.assert_array_equal(best.read(i).masks(slice(None)), masks[:2])
     run(images, tmp_path / "two.h5", 2, format=name, path=path)
     assert (tmp_path / "two.h5").read_bytes() == (tmp_path / "p.h5").read_bytes()
+
+
+def write_twins(path: Path, copied: int) -> Path:
+    """Images 0 to 5 for training; "image0_val", the picture of image 0, and "image1_val", that of the number."""
+    pictures = [(f"image{k}", "train", k) for k in range(6)] + [("image0_val", "val", 0), ("image1_val", "val", copied)]
+    nothing = Annotation(np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros((0, 5)))
+    with create(path, Images.schema, provenance()) as file:
+        writer = ImagesWriter(file)
+        for identity, split, number in pictures:
+            writer.add(identity, split, png(picture(number)), *SHAPE, nothing)
+        writer.close()
+    return path
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_image_in_both_splits_has_the_same_proposals_in_both(tmp_path, name):
+    path, wanted = FORMATS[name](tmp_path / "published", "5")
+    found = run(write_twins(tmp_path / "images.h5", 1), tmp_path / "p.h5", format=name, path=path)
+    assert found.ids[-2:] == ["image0_val", "image1_val"]
+    for i, masks in enumerate([*wanted[:6], *wanted[:2]]):
+        np.testing.assert_array_equal(found.read(i).masks(slice(None)), masks)
+    with pytest.raises(InputError, match="no proposals for 1 of the 8 images: 'image1_val'"):  # it only sounds like one
+        run(write_twins(tmp_path / "other.h5", 2), tmp_path / "q.h5", format=name, path=path)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -12,10 +12,15 @@ class ImageNames:
     """Finds the ids of images.
 
     ids: as the import of the data made them; a slash of a file name has become an underscore there.
+
+    Attributes:
+        twins: of images that may be in both splits (`images_in_both`), the id of the evaluation image, <id>_val, and
+            that of the training image, which files from elsewhere have.
     """
 
     def __init__(self, ids: Sequence[str]) -> None:
         self.ids = frozenset(ids)
+        self.twins = {twin: identity for identity in ids if (twin := f"{identity}_val") in self.ids}
         numbers = {identity: number for identity in ids if (number := _number(identity)) is not None}
         counts = Counter(numbers.values())
         self.numbers = {number: identity for identity, number in numbers.items() if counts[number] == 1}
