@@ -151,10 +151,22 @@ class AnnotationConsistencyTrainPrediction(MaskrcnnTrain):
     """Of the dissimilarity coefficient; paper 0.5."""
     self_diversity: bool = True
     """The prediction network's own diversity, which its objective rewards; false is an ablation."""
-    use_scores: bool = True
-    """Weigh each instance by its score; paper: all alike."""
-    min_score: Fraction = 0.05
-    """Instances below are ignored regions: neither object nor background. Paper: all are objects."""
+    supervision: Literal["tags", "boxes"] = "tags"
+    """Set by the run."""
+    use_scores: bool | None = None
+    """Weigh each instance by its score; by default with tags. With boxes every box is an object. Paper: all alike."""
+    min_score: Fraction | None = None
+    """Instances below are ignored regions: neither object nor background. By default 0.05 with tags, 0 with boxes;
+    paper: all are objects."""
+
+    @model_validator(mode="after")
+    def _resolve(self) -> "AnnotationConsistencyTrainPrediction":
+        from_tags = self.supervision == "tags"
+        if self.use_scores is None:
+            self.use_scores = from_tags
+        if self.min_score is None:
+            self.min_score = 0.05 if from_tags else 0.0
+        return self
 
 
 class TaskLoss(Settings):
