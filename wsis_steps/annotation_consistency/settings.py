@@ -78,6 +78,8 @@ class AnnotationConsistencyInitialise(ConditionalTraining):
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "drop"
     drop_at: tuple[Fraction, ...] = (1 / 3, 2 / 3)
     drop_to: tuple[Fraction, ...] = (0.5, 0.1)
+    """Share of `learning_rate` from each of drop_at on; empty, and by default with another drop_at: a tenth of what was
+    before."""
     network: Literal["unet", "resnet"] = "unet"
     """unet: fine features of a U-Net; resnet: the last features of the backbone (supplement, section 3.2)."""
     backbone: backbone_type("plain") = "plain"
