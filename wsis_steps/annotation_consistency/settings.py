@@ -99,8 +99,8 @@ class AnnotationConsistencyInitialise(ConditionalTraining):
     similar to Kohl et al."""
     noise_channels: Positive = 6
     """Length of these vectors; Kohl et al. 6, paper: an extra channel."""
-    noise_cell: Positive = 32
-    """`noise: grid`: pixels of a side of what shares a vector."""
+    noise_cell: Positive | None = None
+    """`noise: grid`: pixels of a side of what shares a vector, by default 32; `tiled` takes none."""
     pooling: Literal["full", "mask"] = "mask"
     """Mean of a proposal's features over the whole picture, as printed, or over its mask."""
     sharpness: Above = 4.0
@@ -112,6 +112,10 @@ class AnnotationConsistencyInitialise(ConditionalTraining):
             raise ValueError("network: resnet needs a backbone other than plain")
         if self.backbone == "plain" and self.weights != "none":
             raise ValueError("backbone: plain starts from random weights; set weights to none")
+        if self.noise == "tiled" and self.noise_cell is not None:
+            raise ValueError("noise: tiled has no cells; leave noise_cell out, or set noise to grid")
+        if self.noise == "grid" and self.noise_cell is None:
+            self.noise_cell = 32
         return self
 
 
