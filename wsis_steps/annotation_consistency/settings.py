@@ -78,6 +78,8 @@ class AnnotationConsistencyInitialise(ConditionalTraining):
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "drop"
     drop_at: tuple[Fraction, ...] = (1 / 3, 2 / 3)
     drop_to: tuple[Fraction, ...] = (0.5, 0.1)
+    """Share of `learning_rate` from each of drop_at on; empty, and by default with another drop_at: a tenth of what was
+    before."""
     network: Literal["unet", "resnet"] = "unet"
     """unet: fine features of a U-Net; resnet: the last features of the backbone (supplement, section 3.2)."""
     backbone: backbone_type("plain") = "plain"
@@ -97,8 +99,8 @@ class AnnotationConsistencyInitialise(ConditionalTraining):
     similar to Kohl et al."""
     noise_channels: Positive = 6
     """Length of these vectors; Kohl et al. 6, paper: an extra channel."""
-    noise_cell: Positive = 32
-    """`noise: grid`: pixels of a side of what shares a vector."""
+    noise_cell: Positive | None = None
+    """`noise: grid`: pixels of a side of what shares a vector, by default 32; `tiled` takes none."""
     pooling: Literal["full", "mask"] = "mask"
     """Mean of a proposal's features over the whole picture, as printed, or over its mask."""
     sharpness: Above = 4.0
@@ -110,6 +112,10 @@ class AnnotationConsistencyInitialise(ConditionalTraining):
             raise ValueError("network: resnet needs a backbone other than plain")
         if self.backbone == "plain" and self.weights != "none":
             raise ValueError("backbone: plain starts from random weights; set weights to none")
+        if self.noise == "tiled" and self.noise_cell is not None:
+            raise ValueError("noise: tiled has no cells; leave noise_cell out, or set noise to grid")
+        if self.noise == "grid" and self.noise_cell is None:
+            self.noise_cell = 32
         return self
 
 
@@ -151,10 +157,22 @@ class AnnotationConsistencyTrainPrediction(MaskrcnnTrain):
     """Of the dissimilarity coefficient; paper 0.5."""
     self_diversity: bool = True
     """The prediction network's own diversity, which its objective rewards; false is an ablation."""
-    use_scores: bool = True
-    """Weigh each instance by its score; paper: all alike."""
-    min_score: Fraction = 0.05
-    """Instances below are ignored regions: neither object nor background. Paper: all are objects."""
+    supervision: Literal["tags", "boxes"] = "tags"
+    """Set by the run."""
+    use_scores: bool | None = None
+    """Weigh each instance by its score; by default with tags. With boxes every box is an object. Paper: all alike."""
+    min_score: Fraction | None = None
+    """Instances below are ignored regions: neither object nor background. By default 0.05 with tags, 0 with boxes;
+    paper: all are objects."""
+
+    @model_validator(mode="after")
+    def _resolve(self) -> "AnnotationConsistencyTrainPrediction":
+        from_tags = self.supervision == "tags"
+        if self.use_scores is None:
+            self.use_scores = from_tags
+        if self.min_score is None:
+            self.min_score = 0.05 if from_tags else 0.0
+        return self
 
 
 class TaskLoss(Settings):

@@ -67,6 +67,8 @@ class Training(Settings):
 
     @model_validator(mode="after")
     def _drops(self) -> Self:
+        if "drop_to" not in self.model_fields_set and self.drop_at != type(self).model_fields["drop_at"].default:
+            self.drop_to = ()  # the default's shares are of the default's drops
         if self.drop_to and len(self.drop_to) != len(self.drop_at):
             raise ValueError(f"drop_to has {len(self.drop_to)} shares for the {len(self.drop_at)} of drop_at")
         return self

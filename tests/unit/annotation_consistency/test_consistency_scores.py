@@ -266,6 +266,15 @@ def test_noise_is_uniform_on_a_coarse_grid():
     assert abs(float(noise.mean())) < 0.05 and float(noise.std()) == pytest.approx(3**-0.5, abs=0.02)
 
 
+def test_cells_of_noise_are_those_of_a_grid():
+    tiled, grid = AnnotationConsistencyInitialise(), AnnotationConsistencyInitialise(noise="grid")
+    assert tiled.noise_cell is None and grid.noise_cell == 32
+    for settings in (tiled, grid):
+        assert AnnotationConsistencyInitialise.model_validate_json(settings.model_dump_json()) == settings
+    with pytest.raises(ValueError, match="leave noise_cell out, or set noise to grid"):
+        AnnotationConsistencyInitialise(noise_cell=32)
+
+
 def margins_of(model: ConditionalNetwork, samples: int = 40) -> torch.Tensor:
     """What the classes of random proposals of a random picture score over background, (K, P, C)."""
     rng = np.random.default_rng(0)
@@ -314,7 +323,7 @@ def test_networks_give_a_feature_for_every_cell(settings, stride, width):
 
 
 def test_a_network_of_a_later_round_is_built_from_the_settings_of_the_first(tmp_path):
-    model = network(noise_cell=16)
+    model = network(noise="grid", noise_cell=16)
     first = model.settings.model_dump(mode="json")
     for settings in (first, {"seed": 0, "network_settings": first}):
         trained = TrainedModel(tmp_path / "x", model.state_dict(), settings, ("a", "b", "c"), ())

@@ -65,6 +65,23 @@ def test_voc2012_has_the_ablations_of_annotation_consistency_that_shapes_have():
     assert sum(all(values.values()) for values in voc.values()) == 3  # the system, with boxes, with a ResNet
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_box_is_an_object_and_labels_from_tags_weigh_by_their_scores(name):
+    runs, step = Runs(preset(name)), "annotation_consistency_train_prediction"
+    for run in (run for run in runs.runs if step in runs.steps(run)):
+        values = runs.values(run, step)
+        boxes = runs.runs[run].supervision == "boxes"
+        assert (values.use_scores, values.min_score) == ((False, 0) if boxes else (True, 0.05)), run
+        assert STEPS[step].model_validate_json(runs.settings(run, step)) == values  # what the job is told
+
+
+def test_a_configuration_may_weigh_boxes_by_their_scores():
+    step = "annotation_consistency_train_prediction"
+    run = {"system": "annotation_consistency", "supervision": "boxes", "steps": {step: {"use_scores": True}}}
+    values = Runs(load({"dataset": "x", "runs": {"a": run}})).values("a", step)
+    assert (values.use_scores, values.min_score) == (True, 0)
+
+
 def test_coco_has_annotation_consistency_from_tags_and_boxes():
     runs = Runs(preset("coco2017"))
     assert {"annotation_consistency", "annotation_consistency_boxes"} <= set(runs.runs)

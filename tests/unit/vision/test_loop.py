@@ -75,6 +75,16 @@ def test_drops_to_given_shares_are_those_of_a_published_schedule():
         Training(drop_at=(0.3, 0.6), drop_to=(0.5,))
 
 
+def test_the_shares_of_a_published_schedule_go_with_its_drops_only():
+    made = AnnotationConsistencyInitialise(drop_at=(0.5,))
+    assert [rate(made, t, 100) for t in (0, 49, 50, 99)] == pytest.approx([1, 1, 0.1, 0.1])
+    assert AnnotationConsistencyInitialise.model_validate_json(made.model_dump_json()) == made
+    assert AnnotationConsistencyInitialise(drop_at=(0.5,), drop_to=(0.3,)).drop_to == (0.3,)
+    assert AnnotationConsistencyInitialise(drop_at=(1 / 3, 2 / 3)).drop_to == (0.5, 0.1)
+    with pytest.raises(ValueError, match="drop_to has 1 shares for the 2 of drop_at"):
+        AnnotationConsistencyInitialise(drop_to=(0.5,))
+
+
 def test_one_cycle_rises_for_a_quarter_and_ends_at_nothing():
     factors = schedule(schedule="one_cycle")
     assert factors[0] == pytest.approx(0.04) and factors[250] == pytest.approx(1) and factors.argmax() == 250
