@@ -30,6 +30,10 @@ RENAMED = {  # keys of older versions, with what they are called now; `threshold
     "turns": ("rot90",),
 }
 
+REMOVED = {  # keys of older versions that nothing took the place of, with why
+    "pairwise_clip": "gains have no limit any more; leave it out",
+}
+
 
 class Settings(BaseModel):
     """A section of the configuration: unknown keys are refused, values are not coerced silently."""
@@ -44,7 +48,7 @@ def canonical(settings: dict[str, Any]) -> str:
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """One sentence for all faults that pydantic found, each with its key and its new name or the nearest valid one."""
+    """One sentence for all faults that pydantic found, each with its key, and what to do about an unknown key."""
     faults = []
     for fault in error.errors(include_url=False):
         key = ".".join(map(str, fault["loc"]))
@@ -70,6 +74,8 @@ def _unknown(key: str, name: str, owner: type[BaseModel] | None) -> str:
     for new in RENAMED.get(name, ()):
         if new in valid:
             return f"'{key}' is now called '{new}'"
+    if name in REMOVED:
+        return f"'{key}' is gone: {REMOVED[name]}"
     return f"there is no key '{key}', {nearest(name, valid)}"
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from wsis_steps.engine.errors import InputError, nearest
-from wsis_steps.engine.settings import RENAMED, canonical
+from wsis_steps.engine.settings import REMOVED, RENAMED, canonical
 from wsis_steps.plan.config import load
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.steps import STEPS
@@ -131,6 +131,15 @@ def test_every_new_name_is_a_key_and_no_old_one_is_where_it_was_renamed():
     assert named == {(old, new) for old, names in RENAMED.items() for new in names}
     for step in STEPS.values():
         assert not RENAMED.keys() & step.model_fields.keys()
+
+
+def test_a_removed_key_is_to_be_left_out():
+    step = "annotation_consistency_sample"
+    with pytest.raises(InputError) as caught:
+        load(plain(steps={step: {"pairwise_clip": False}}))
+    assert str(caught.value) == f"In steps.{step}: 'pairwise_clip' is gone: gains have no limit any more; leave it out."
+    for model in STEPS.values():
+        assert not REMOVED.keys() & model.model_fields.keys()
 
 
 def test_an_old_name_that_a_step_never_had_is_unknown():
