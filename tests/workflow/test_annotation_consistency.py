@@ -105,7 +105,8 @@ def overlaps(labels: Instances) -> list[float]:
 def test_tags_teach_which_proposal_is_the_object(trained, tmp_path):
     lines = [json.loads(line) for line in (trained / "conditional.jsonl").read_text().splitlines()]
     assert lines[-1]["total"] < 0.5 * lines[0]["total"]
-    assert sample(trained, tmp_path, **SAMPLES).status == 0
+    outcome = sample(trained, tmp_path, **SAMPLES)
+    assert outcome.status == 0 and any("labels of two samples differ for" in line for line in outcome.log)
     labels, sets = Instances(tmp_path / "labels.h5"), LabelSets(tmp_path / "samples.h5")
     assert labels.supervision == ("tags",) and len(labels) == len(sets) == TRAIN
     assert not any(len(labels.read(i)) for i in range(TRAIN) if i not in OBJECTS)
@@ -113,7 +114,6 @@ def test_tags_teach_which_proposal_is_the_object(trained, tmp_path):
         assert set(labels.read(i).categories) == {i % 3}  # the tag, which is also always met
         held = sets.sets[sets.rows(i)]
         assert held.shape[1] == 3 and held.any(axis=0).all() and held.any(axis=1).all()
-    assert sets.diversities.shape == (TRAIN,) and sets.diversities.min() >= 0 and sets.diversities.max() <= 1
     assert (
         np.mean(overlaps(labels)) > 0.4
     )  # a random proposal would have some 0.15; here features see the whole picture

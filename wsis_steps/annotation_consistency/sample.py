@@ -159,16 +159,16 @@ def main(job: Job) -> None:
     pictures, found, labels = Pictures(images), [], []
     with torch.inference_mode():
         for i in job.progress(members):
-            sets, instances = sampler(int(i), pictures.read(int(i)))
-            found.append(sets)
+            drawn, instances = sampler(int(i), pictures.read(int(i)))
+            found.append(drawn)
             labels.append(instances)
     seen = {settings.supervision, *trained.supervision, *proposals.supervision, *(edges.supervision if edges else ())}
     provenance = job.provenance(trained.class_names, seen)
     table = [images.ids[i] for i in members], images.heights[members], images.widths[members]
-    sets = tuple(zip(*found, strict=True)) if found else ((), (), ())
-    if found:
-        log.info("labels of two samples differ for %.2g %% of the proposals", 100 * np.mean(sets[2]))
-    write_label_sets(job.outputs["samples"], provenance, *table, *sets)
+    of_sets, sets, diversities = zip(*found, strict=True) if found else ((), (), ())
+    if diversities:
+        log.info("labels of two samples differ for %.2g %% of the proposals", 100 * np.mean(diversities))
+    write_label_sets(job.outputs["samples"], provenance, *table, of_sets, sets)
     write_instances(job.outputs["labels"], provenance, *table, labels)
 
 

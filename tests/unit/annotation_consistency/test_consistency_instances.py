@@ -9,7 +9,7 @@ from artifacts import CLASSES, SIZE, provenance, squares
 
 from wsis_steps.annotation_consistency.annotation import Claims
 from wsis_steps.annotation_consistency.instances import choose, overlaps_among, quality
-from wsis_steps.annotation_consistency.sample import collect
+from wsis_steps.annotation_consistency.sample import collect, diversity
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencySample
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.label_sets import LabelSets, write_label_sets
@@ -117,6 +117,12 @@ def test_overlaps_and_quality():
     assert values.tolist()[0] == pytest.approx([1, 0, np.e])
 
 
+def test_the_diversity_of_samples_is_the_mean_share_of_proposals_in_which_two_differ():
+    labels = np.random.default_rng(0).integers(0, 3, (5, 7))
+    pairs = [np.mean(labels[i] != labels[j]) for i in range(5) for j in range(i)]
+    assert diversity(labels) == pytest.approx(np.mean(pairs)) and diversity(labels[:1]) == 0
+
+
 def test_label_sets_are_collected_once_and_read_back(tmp_path):
     picked = np.array([[1, 0, 1], [1, 0, 0], [1, 1, 0]], bool)
     labels = np.array([[1, 0, 2], [1, 0, 0], [2, 1, 0]])
@@ -129,9 +135,8 @@ def test_label_sets_are_collected_once_and_read_back(tmp_path):
 
     images = [squares(0), squares(1)]
     sets = [np.array([[True, False]]), np.array([[False, True]])]
-    write_label_sets(tmp_path / "sets.h5", provenance(), ["a", "b"], [SIZE] * 2, [SIZE] * 2, images, sets, [0, 0.25])
+    write_label_sets(tmp_path / "sets.h5", provenance(), ["a", "b"], [SIZE] * 2, [SIZE] * 2, images, sets)
     read = LabelSets(tmp_path / "sets.h5")
-    assert read.diversities.tolist() == [0, 0.25]
     assert read.class_names == CLASSES and read.sets.tolist() == [[True, False], [False, True]]
     assert read.read(1).at(np.array([], np.int64)).boxes.shape == (0, 4) and len(read.read(0).at(np.array([0]))) == 1
     with pytest.raises(Exception, match="holds 'label_sets', but 'instances' is wanted"):

@@ -6,7 +6,6 @@ from itertools import chain
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.artifact import Artifact, create
@@ -87,7 +86,6 @@ def _join_instances(shards: Sequence[Instances], places: Sequence[tuple[Instance
     images, provenance = chain.from_iterable(shards), shards[0].provenance
     if isinstance(shards[0], LabelSets):
         sets = [shard.sets[shard.rows(i)] for shard, i in places]
-        diversities = np.concatenate([shard.diversities for shard in shards])
-        write_label_sets(joined, provenance, *table, images, sets, diversities)
+        write_label_sets(joined, provenance, *table, images, sets)
     else:
         write_instances(joined, provenance, *table, images)

@@ -12,8 +12,7 @@ from wsis_steps.vision.contracts.instances import ImageInstances, InstanceRows, 
 
 
 class LabelSets(Instances):
-    """Instances with `instance/sets`, bool (n, K): the label sets that hold each; and `image/diversity`, float32 an
-    image: the share of its proposals whose labels differ between two sets, the mean over pairs of sets."""
+    """Instances with `instance/sets`, bool (n, K): the label sets that hold each."""
 
     schema = "label_sets"
 
@@ -21,11 +20,6 @@ class LabelSets(Instances):
     def sets(self) -> np.ndarray:
         """bool (instances, K)."""
         return self.file["instance/sets"][:]
-
-    @cached_property
-    def diversities(self) -> np.ndarray:
-        """float32 (images,)."""
-        return self.file["image/diversity"][:]
 
 
 def write_label_sets(
@@ -36,11 +30,9 @@ def write_label_sets(
     widths: Sequence[int],
     images: Iterable[ImageInstances],
     sets: Sequence[np.ndarray],
-    diversities: Sequence[float],
 ) -> None:
-    """Writes the instances of the images, in their order, with the sets (n, K) that hold them and their diversity."""
+    """Writes the instances of the images, in their order, with the sets (n, K) that hold them."""
     rows = InstanceRows(images, heights, widths, len(provenance.class_names))
     with create(path, LabelSets.schema, provenance) as file:
         rows.write(file, ids, heights, widths)
-        file.create_dataset("image/diversity", data=np.asarray(diversities, dtype=np.float32))
         file.create_dataset("instance/sets", data=np.concatenate(sets) if len(sets) else np.zeros((0, 0), bool))
