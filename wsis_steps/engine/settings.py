@@ -48,11 +48,7 @@ def canonical(settings: dict[str, Any]) -> str:
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
-<<<<<<< HEAD
-    """One sentence for all faults that pydantic found, each with its key and, where that is none, what to write instead."""
-=======
     """One sentence for all faults that pydantic found, each with its key, and what to do about an unknown key."""
->>>>>>> s21t
     faults = []
     for fault in error.errors(include_url=False):
         key = ".".join(map(str, fault["loc"]))
