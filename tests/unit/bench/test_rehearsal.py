@@ -4,12 +4,13 @@ import json
 from copy import deepcopy
 from dataclasses import replace
 
+import h5py
 import pytest
 import torch
 from snakemake.utils import update_config
 from torch import nn
 
-from bench.counted import counted
+from bench.counted import counted, job_images
 from bench.jobs import PlannedJob, planned
 from bench.rehearsal import PRESETS
 from bench.rehearsal_jobs import Taken, run_smaller, watch
@@ -220,3 +221,16 @@ def test_jobs_that_failed_do_not_count_in_the_means():
     ran = Taken("a/step", "step", {}, True, seconds=2.0)
     both = Group([ran, replace(ran, fault="no", seconds=0.0)], {})
     assert both.mean("seconds") == 2
+
+
+def artifact(path, ids):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("image/id", data=ids, dtype=h5py.string_dtype())
+    return path
+
+
+def test_a_job_that_wrote_no_image_has_none_whatever_it_read(tmp_path):
+    read, empty = artifact(tmp_path / "read.h5", ["a", "b"]), artifact(tmp_path / "empty.h5", [])
+    (tmp_path / "model.pt").write_text("")
+    assert job_images(Job("infer", None, {"images": read}, {"labels": empty})) == []
+    assert job_images(Job("train", None, {"images": read}, {"model": tmp_path / "model.pt"})) == ["a", "b"]
