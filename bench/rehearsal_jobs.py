@@ -41,26 +41,49 @@ class Taken:
     fault: str = ""
 
 
-def run_all(jobs: list[PlannedJob], folder: Path, limit: float, smaller: dict[str, tuple[int, int]]) -> list[Taken]:
-    """Runs jobs in `folder`, each in a process of its own; what `folder` already has the records of is not run again.
+def run_all(
+    jobs: list[PlannedJob],
+    folder: Path,
+    limit: float,
+    smaller: dict[str, tuple[int, int]],
+) -> list[Taken]:
+    """Runs jobs in `folder`, each in a process of its own. One whose record `folder` has is not run again while its
+    command line, with settings and the fingerprint of its code, and the files that it reads are those of the record.
 
     limit: MB of memory; a job that takes more is ended. smaller: two batch sizes for each training whose own needs
     more.
     """
-    records = folder / "rehearsal"
-    records.mkdir(exist_ok=True)
+    (folder / "rehearsal").mkdir(exist_ok=True)
     found = []
     for number, job in enumerate(jobs, start=1):
-        record = records / f"{job.name.replace('/', '-')}.json"
-        if record.is_file():
-            found.append(Taken(**json.loads(record.read_text())))
+        record = folder / "rehearsal" / f"{job.option('log').replace('/', '-')}.json"
+        taken = recorded(record, job, folder)
+        if taken:
+            found.append(taken)
             continue
-        taken = run_smaller(job, folder, limit, smaller[job.step]) if job.step in smaller else run(job, folder, limit)
+        record.unlink(missing_ok=True)
+        batches = smaller.get(job.step)
+        whole = not batches or json.loads(job.option("settings"))["batch_size"] <= batches[1]
+        taken = run(job, folder, limit) if whole else run_smaller(job, folder, limit, batches)
         found.append(taken)
         print(f"{number} of {len(jobs)}: {describe(taken)}", flush=True)
         if not taken.fault:
-            record.write_text(json.dumps(asdict(taken)))
+            record.write_text(json.dumps({"made_by": made_by(job, folder), "taken": asdict(taken)}))
     return found
+
+
+def made_by(job: PlannedJob, folder: Path) -> list:
+    """What the result of a job depends on: its command line and when the files that it reads were written."""
+    inputs = [folder / path for path in job.inputs]
+    return [list(job.command), [path.stat().st_mtime_ns if path.exists() else 0 for path in inputs]]
+
+
+def recorded(record: Path, job: PlannedJob, folder: Path) -> Taken | None:
+    """What a record says of a job; None where there is none, or it is of other settings, code or inputs."""
+    if not record.is_file() or not all((folder / path).exists() for path in job.outputs):
+        return None
+    document = json.loads(record.read_text())
+    return Taken(**document["taken"]) if document.get("made_by") == made_by(job, folder) else None
 
 
 def describe(taken: Taken) -> str:

@@ -13,7 +13,7 @@ from torch import nn
 from bench.counted import counted, job_images
 from bench.jobs import PlannedJob, planned
 from bench.rehearsal import PRESETS
-from bench.rehearsal_jobs import Taken, run_smaller, watch
+from bench.rehearsal_jobs import Taken, run_all, run_smaller, watch
 from bench.rehearsal_plan import PICTURES, backbones, check_settings, choose, iterations, merged, resolved, shortened
 from bench.rehearsal_table import BEGIN, END, Group, hours, row, table, times, write_between
 from wsis_steps.engine.step import Job
@@ -87,6 +87,37 @@ def test_another_number_is_no_other_kind_but_zero_is_and_inference_sees_a_part()
     added = choose(first, [*first, *chain("b", 0.2), *chain("c", 0.0)])[2:]
     assert [job.name for job in added] == ["c/classifier_train", "c/classifier_infer"]
     assert added[1].option("shard") == f"1/{PICTURES}" and first[1].option("shard") == "1/1"
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The names of jobs that ran, in place of running them; each writes its outputs."""
+    names = []
+
+    def run(job, folder, limit):
+        names.append(job.name)
+        for path in job.outputs:
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_text(str(len(names)))
+        return Taken(job.name, job.step, {}, True)
+
+    monkeypatch.setattr("bench.rehearsal_jobs.run", run)
+    return names
+
+
+@pytest.mark.parametrize("option, value", [("settings", '{"crop":320}'), ("code", "other")])
+def test_a_record_of_other_settings_or_code_is_not_taken(tmp_path, ran, option, value):
+    def with_log(job):
+        return replace(job, command=(*job.command, "--code", "a", "--log", f"logs/{job.name}.log"))
+
+    jobs = [with_log(planned_job("train", "a")), with_log(planned_job("infer", "a", ("a/train.out",)))]
+    run_all(jobs, tmp_path, 0, {})
+    run_all(jobs, tmp_path, 0, {})
+    assert ran == ["a/train", "a/infer"]
+    changed = [jobs[0].with_option(option, value), jobs[1]]
+    run_all(changed[:1], tmp_path, 0, {})  # as if it had been stopped before what reads it
+    run_all(changed, tmp_path, 0, {})
+    assert ran == ["a/train", "a/infer"] * 2
 
 
 SAID = """
