@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.jobs import ROOT, PlannedJob
+from bench.rehearsal_plan import with_batch
 from wsis_steps.engine.settings import canonical
 
 FAULT_LINES = 3  # of what a job that failed said, its last
@@ -46,16 +47,18 @@ def run_all(
     folder: Path,
     limit: float,
     smaller: dict[str, tuple[int, int]],
+    stand_ins: dict[str, str] | None = None,
 ) -> list[Taken]:
     """Runs jobs in `folder`, each in a process of its own. One whose record `folder` has is not run again while its
     command line, with settings and the fingerprint of its code, and the files that it reads are those of the record.
 
     limit: MB of memory; a job that takes more is ended. smaller: two batch sizes for each training whose own needs
-    more.
+    more. stand_ins: the file that is taken for one that no job makes.
     """
     (folder / "rehearsal").mkdir(exist_ok=True)
     found = []
     for number, job in enumerate(jobs, start=1):
+        provide(job, folder, stand_ins or {})
         record = folder / "rehearsal" / f"{job.option('log').replace('/', '-')}.json"
         taken = recorded(record, job, folder)
         if taken:
@@ -70,6 +73,16 @@ def run_all(
         if not taken.fault:
             record.write_text(json.dumps({"made_by": made_by(job, folder), "taken": asdict(taken)}))
     return found
+
+
+def provide(job: PlannedJob, folder: Path, stand_ins: dict[str, str]) -> None:
+    """Links what a job reads of jobs that do not run to the files of those of their kind."""
+    for path in job.inputs:
+        source = folder / stand_ins.get(path, path)
+        if path in stand_ins and source.exists():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).unlink(missing_ok=True)
+            (folder / path).symlink_to(source)
 
 
 def made_by(job: PlannedJob, folder: Path) -> list:
@@ -97,8 +110,7 @@ def run_smaller(job: PlannedJob, folder: Path, limit: float, batches: tuple[int,
     """Runs a training with two small batches, the larger last, and tells from both how much memory its own needs."""
     settings = json.loads(job.option("settings"))
     less, taken = (
-        run(job.with_option("settings", canonical({**settings, "batch_size": batch})), folder, limit)
-        for batch in batches
+        run(job.with_option("settings", canonical(with_batch(settings, batch))), folder, limit) for batch in batches
     )
     if not less.fault and not taken.fault:
         slope = (taken.memory - less.memory) / (batches[1] - batches[0])
