@@ -48,8 +48,8 @@ lint: setup
 bench: setup
 	$(BIN)/python -m bench.run
 
-# Every step of the preset voc2012 and its ablations at full size, on four pictures, with up to 14 GB of memory and
-# some 15 GB in the folder for temporary files. Writes the table of docs/cost.md.
+# The preset voc2012 at full size on four pictures, then what its ablations and the heaviest trainings of COCO add, with up
+# to 14 GB of memory and some 15 GB in the folder for temporary files. Writes the tables of docs/cost.md.
 rehearsal: setup
 	$(BIN)/python -m bench.rehearsal
 

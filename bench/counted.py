@@ -25,20 +25,24 @@ class NoModules(nullcontext):
     parents = frozenset({"Global"})
 
 
-def image_ids(paths: Iterable[Path]) -> list[str]:
-    """The images that these artifacts hold, sorted; files of other kinds have none."""
-    found: set[str] = set()
+def image_ids(paths: Iterable[Path]) -> list[str] | None:
+    """The images that these artifacts hold, sorted; None where no file lists images."""
+    lists = []
     for path in paths:
         if path.is_file() and h5py.is_hdf5(path):
             with h5py.File(path) as file:
-                found |= set(file["image/id"].asstr()[:]) if "image/id" in file else set()
-    return sorted(found)
+                if "image/id" in file:
+                    lists.append(file["image/id"].asstr()[:])
+    return sorted({name for names in lists for name in names}) if lists else None
 
 
 def job_images(job: Job) -> list[str]:
-    """The images of a job: those of its outputs or, where these are no artifacts, those of all its inputs."""
+    """The images of a job: those of its outputs, even none; where these list no images, those of all its inputs."""
+    written = image_ids(job.outputs.values())
+    if written is not None:
+        return written
     inputs = (path for given in job.inputs.values() for path in (given if isinstance(given, list) else [given]))
-    return image_ids(job.outputs.values()) or image_ids(path for path in inputs if path)
+    return image_ids(path for path in inputs if path) or []
 
 
 def counted(main: Callable[[Job], None], record: Path) -> Callable[[Job], None]:

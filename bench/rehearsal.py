@@ -1,14 +1,17 @@
-"""Runs every step of the preset voc2012 and of its ablations at full size, on few pictures (make rehearsal).
+"""Runs every step of the preset voc2012 at full size on few pictures, then what ablations and COCO add: make rehearsal
 
-    python -m bench.rehearsal                      some hours of one core; writes the table of docs/cost.md
+    python -m bench.rehearsal                      an hour or more of one core; writes the tables of docs/cost.md
     python -m bench.rehearsal --folder FOLDER      keeps what it makes there, and goes on from it
     python -m bench.rehearsal --rate 100           hours of a GPU that sustains 100 TFLOP/s
 
 Networks, sizes of pictures, batches and all other settings are the preset's, which is checked; trainings take two
-iterations, on four drawn pictures of 375 x 500 pixels, and weights are random. Every job of voc2012.yaml runs, and of
-the presets that are laid over it what differs: a step with other settings, or with a network that was trained with
-others, such inference on one picture of each split. Presets with data of their own are left out, and the download of
-the archives. Jobs run one after the other, each in a process of its own with one thread.
+iterations, on two drawn pictures of 375 x 500 pixels, and weights are random. In this order run
+- all jobs of voc2012.yaml, except trainings and samples of rounds that do the same as an earlier one;
+- of the presets that are laid over it what takes another way through the code, with small batches and, of Deep
+  Community Learning, fewer boxes and a single pass (bench/rehearsal_plan.py);
+- the heaviest trainings of coco2017.yaml and what they stand on.
+Left out are the other presets with data of their own, and the download of the archives. Jobs run one after the other,
+each in a process of its own with one thread.
 """
 
 import argparse
@@ -21,8 +24,18 @@ import yaml
 
 from bench.jobs import ROOT, PlannedJob, planned_jobs
 from bench.rehearsal_jobs import Taken, describe, run_all
-from bench.rehearsal_plan import backbones, check_settings, choose, kind, merged, own_data, resolved, shortened
-from bench.rehearsal_table import Group, table, write_between
+from bench.rehearsal_plan import (
+    backbones,
+    check_settings,
+    choose,
+    kind,
+    merged,
+    own_data,
+    resolved,
+    shortened,
+    with_ancestors,
+)
+from bench.rehearsal_table import COCO, Group, extrapolated, table, total, write_between
 from wsis_steps.plan.steps import STEPS
 
 FOLDER = ROOT / "workflow/presets"
@@ -32,12 +45,26 @@ PAGE = ROOT / "docs/cost.md"
 RATE = 50.0  # TFLOP/s that a GPU is taken to sustain, if nothing else is said
 LIMIT = 14_000  # MB that a job may take
 SMALLER = {"bestie_train": (2, 8)}  # batches of what needs more than that
+COCO_PRESET = FOLDER / "coco2017.yaml"
+COCO_JOBS = (
+    "supervised/maskrcnn_train",
+    "bestie/bestie_train_round00",
+    "annotation_consistency/annotation_consistency_train_conditional_round01",
+)
+COCO_SMALLER = {
+    "annotation_consistency_initialise": (2, 5),
+    "annotation_consistency_train_conditional": (2, 5),
+    "annotation_consistency_train_prediction": (1, 2),
+    "bestie_train": (2, 6),
+    "classifier_train": (2, 5),
+    "maskrcnn_train": (1, 2),
+}
 
 
 def plan(folder: Path, presets: list[Path]) -> list[PlannedJob]:
     """The jobs of presets, with short trainings, in `folder`."""
     before = merged(*presets)
-    shorter = folder / f"shorter{len(presets)}.yaml"
+    shorter = folder / f"shorter_{presets[-1].stem}.yaml"
     shorter.write_text(yaml.safe_dump(shortened(before)))
     check_settings(before, merged(*presets, shorter))
     return planned_jobs(folder, *presets, shorter)
@@ -45,17 +72,17 @@ def plan(folder: Path, presets: list[Path]) -> list[PlannedJob]:
 
 def make_inputs(folder: Path) -> None:
     """Writes what the presets read, in a process of its own: a job's memory is at least that of what starts it."""
-    settings = resolved(merged(*PRESETS))
+    settings = resolved(merged(*PRESETS)) | resolved(merged(COCO_PRESET))
     lists = [merged(*PRESETS)["steps"]["data_import_dataset"][name] for name in ("train_list", "val_list")]
     command = [sys.executable, "-m", "bench.rehearsal_data", str(folder), *lists, *backbones(settings.values())]
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def groups(takens: list[Taken], every: list[PlannedJob]) -> list[Group]:
-    """What was taken, by kind, in the order of the pipeline."""
+def groups(takens: list[Taken], every: list[PlannedJob], presets: list[Path]) -> list[Group]:
+    """What was taken, by kind, in the order of the pipeline; of `every` job each is of the kind of one that ran."""
     makers = {path: job for job in every for path in job.outputs}
     kinds = {job.name: kind(job, makers) for job in every}
-    settings = resolved(merged(*PRESETS))
+    settings = resolved(merged(*presets))
     found: dict[str, Group] = {}
     for taken in takens:
         own = settings.get((taken.name.split("/")[0], taken.step), taken.settings)
@@ -65,27 +92,33 @@ def groups(takens: list[Taken], every: list[PlannedJob]) -> list[Group]:
     return sorted(found.values(), key=lambda group: list(STEPS).index(group.first.step))
 
 
-def splits(folder: Path) -> tuple[set[str], set[str]]:
-    """Ids of the images to train and to evaluate on."""
-    source = merged(*PRESETS)["steps"]["data_import_dataset"]
-    lists = folder / source["root"] / "ImageSets/Segmentation"
-    train, val = (set((lists / f"{source[name]}.txt").read_text().split()) for name in ("train_list", "val_list"))
-    return train, val
+def splits(takens: list[Taken]) -> tuple[set[str], set[str]]:
+    """Ids of the images to train and to evaluate on: of drawn pictures the earlier are to train on."""
+    ids = sorted(next(taken.images for taken in takens if taken.step == "data_import_dataset"))
+    return set(ids[: len(ids) // 2]), set(ids[len(ids) // 2 :])
 
 
 def rehearse(folder: Path, rate: float) -> list[Taken]:
-    """Runs all in `folder`, writes the table and returns what failed."""
+    """Runs all in `folder`, writes the tables and returns what failed."""
     make_inputs(folder)
     every = plan(folder, PRESETS)
-    takens = run_all(choose(plan(folder, PRESETS[:1]), every), folder, LIMIT, SMALLER)
-    text = table(groups(takens, every), *splits(folder), rate)
-    minutes, processor = (sum(getattr(taken, name) for taken in takens) / 60 for name in ("clock", "job_processor"))
-    about = (
-        f"{len(takens)} of {len(every)} jobs ran, in {minutes:.0f} minutes, of which a processor worked "
-        f"{processor:.0f}. GPU: hours of one that sustains {rate:g} TFLOP/s; core: of one core of this machine.\n\n"
+    jobs, stand_ins = choose(plan(folder, PRESETS[:1]), every)
+    takens = run_all(jobs, folder, LIMIT, SMALLER, stand_ins)
+    voc = extrapolated(groups(takens, every, PRESETS), *splits(takens), rate)
+    coco_jobs = with_ancestors(COCO_JOBS, plan(folder, [COCO_PRESET]))
+    more = run_all(coco_jobs, folder, LIMIT, COCO_SMALLER)
+    coco = extrapolated(groups(more, coco_jobs, [COCO_PRESET]), *splits(more), rate, COCO)
+    minutes, processor = (
+        sum(getattr(taken, name) for taken in takens + more) / 60 for name in ("clock", "job_processor")
     )
-    write_between(PAGE, f"\n{about}{text}\n")
-    return [taken for taken in takens if taken.fault]
+    about = (
+        f"{len(takens)} of {len(every)} jobs on VOC 2012 and {len(more)} on COCO 2017 ran, in {minutes:.0f} minutes, "
+        f"of which a processor worked {processor:.0f}. GPU: hours of one that sustains {rate:g} TFLOP/s; core: of one "
+        "core of this machine."
+    )
+    own = "The heaviest trainings of `coco2017.yaml` and what they stand on:"
+    write_between(PAGE, "\n" + "\n\n".join([about, table(voc) + "\n" + total(voc), own, table(coco)]) + "\n")
+    return [taken for taken in takens + more if taken.fault]
 
 
 def main() -> None:

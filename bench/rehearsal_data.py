@@ -1,10 +1,10 @@
-"""What the preset voc2012 reads, small and made up: data in the layouts of VOC 2012 and of SBD, and files of weights.
+"""What the presets read, small and made up: data in the layouts of VOC 2012, SBD and COCO 2017, and files of weights.
 
     python -m bench.rehearsal_data FOLDER trainaug val vgg16 resnet50    these lists and backbones, in FOLDER/data
 
-Everything lies where the preset looks for it, so that its paths hold. Pictures are drawn shapes of 375 x 500 pixels
-under VOC's class names. Weights are random, in the layout of the real files; running means of batch norm are those of
-noise, as features would grow from layer to layer without them.
+Everything lies where the presets look for it, so that their paths hold. Pictures are drawn shapes of 375 x 500 pixels
+under VOC's class names, with which COCO's 80 classes begin here. Weights are random, in the layout of the real files;
+running means of batch norm are those of noise, as features would grow from layer to layer without them.
 """
 
 import sys
@@ -20,9 +20,12 @@ from bench.rehearsal_plan import PICTURES
 from wsis_steps.data.shapes import draw_image
 from wsis_steps.data.voc import VOC_CLASSES
 from wsis_steps.data.voc_files import write_annotation, write_map
+from wsis_steps.exchange.coco_json import CocoFile
 from wsis_steps.vision.backbone_table import entry_of
+from wsis_steps.vision.masks import describe, encode
 
 HEIGHT, WIDTH = 375, 500
+COCO_CLASSES = (*VOC_CLASSES, *(f"class {number}" for number in range(len(VOC_CLASSES) + 1, 81)))
 TREE, SBD = "data/VOCdevkit/VOC2012", "data/benchmark_RELEASE/dataset"
 
 
@@ -64,6 +67,21 @@ def write_data(root: Path, train_list: str, val_list: str) -> None:
         (root / TREE / f"ImageSets/Segmentation/{name}.txt").write_text("\n".join(names) + "\n")
 
 
+def write_coco_data(root: Path) -> None:
+    """Writes PICTURES images of each split as COCO 2017 has them."""
+    for split, first in {"train2017": 1, "val2017": 1 + PICTURES}.items():
+        (root / "data" / split).mkdir(parents=True, exist_ok=True)
+        (root / "data/annotations").mkdir(exist_ok=True)
+        with CocoFile(root / f"data/annotations/instances_{split}.json", COCO_CLASSES) as file:
+            for number in range(first, first + PICTURES):
+                picture, objects, classes = draw(number)
+                Image.fromarray(picture).save(root / "data" / split / f"{number:012d}.jpg", quality=95)
+                ids = np.setdiff1d(objects, [0])
+                masks = np.stack([objects == value for value in ids])
+                categories = np.array([classes[mask][0] - 1 for mask in masks], dtype=np.int64)
+                file.add(f"{number:012d}.jpg", HEIGHT, WIDTH, describe(encode(masks), categories), scored=False)
+
+
 def build_network(name: str) -> nn.Module:
     """The whole network of which a backbone's ImageNet weights are, as torchvision or timm has it, random."""
     entry = entry_of(name)
@@ -94,6 +112,7 @@ def write_weights(root: Path, name: str) -> None:
 
 def main(folder: str, train_list: str, val_list: str, *backbones: str) -> None:
     write_data(Path(folder), train_list, val_list)
+    write_coco_data(Path(folder))
     for name in backbones:
         write_weights(Path(folder), name)
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.jobs import ROOT, PlannedJob
+from bench.rehearsal_plan import with_batch
 from wsis_steps.engine.settings import canonical
 
 FAULT_LINES = 3  # of what a job that failed said, its last
@@ -41,26 +42,61 @@ class Taken:
     fault: str = ""
 
 
-def run_all(jobs: list[PlannedJob], folder: Path, limit: float, smaller: dict[str, tuple[int, int]]) -> list[Taken]:
-    """Runs jobs in `folder`, each in a process of its own; what `folder` already has the records of is not run again.
+def run_all(
+    jobs: list[PlannedJob],
+    folder: Path,
+    limit: float,
+    smaller: dict[str, tuple[int, int]],
+    stand_ins: dict[str, str] | None = None,
+) -> list[Taken]:
+    """Runs jobs in `folder`, each in a process of its own. One whose record `folder` has is not run again while its
+    command line, with settings and the fingerprint of its code, and the files that it reads are those of the record.
 
     limit: MB of memory; a job that takes more is ended. smaller: two batch sizes for each training whose own needs
-    more.
+    more. stand_ins: the file that is taken for one that no job makes.
     """
-    records = folder / "rehearsal"
-    records.mkdir(exist_ok=True)
+    (folder / "rehearsal").mkdir(exist_ok=True)
     found = []
     for number, job in enumerate(jobs, start=1):
-        record = records / f"{job.name.replace('/', '-')}.json"
-        if record.is_file():
-            found.append(Taken(**json.loads(record.read_text())))
+        provide(job, folder, stand_ins or {})
+        record = folder / "rehearsal" / f"{job.option('log').replace('/', '-')}.json"
+        taken = recorded(record, job, folder)
+        if taken:
+            found.append(taken)
             continue
-        taken = run_smaller(job, folder, limit, smaller[job.step]) if job.step in smaller else run(job, folder, limit)
+        record.unlink(missing_ok=True)
+        batches = smaller.get(job.step)
+        whole = not batches or json.loads(job.option("settings"))["batch_size"] <= batches[1]
+        taken = run(job, folder, limit) if whole else run_smaller(job, folder, limit, batches)
         found.append(taken)
         print(f"{number} of {len(jobs)}: {describe(taken)}", flush=True)
         if not taken.fault:
-            record.write_text(json.dumps(asdict(taken)))
+            record.write_text(json.dumps({"made_by": made_by(job, folder), "taken": asdict(taken)}))
     return found
+
+
+def provide(job: PlannedJob, folder: Path, stand_ins: dict[str, str]) -> None:
+    """Links what a job reads of jobs that do not run to the files of those of their kind."""
+    for path in job.inputs:
+        source = folder / stand_ins.get(path, path)
+        if path in stand_ins and source.exists():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).unlink(missing_ok=True)
+            (folder / path).symlink_to(source)
+
+
+def made_by(job: PlannedJob, folder: Path) -> list:
+    """What the result of a job depends on: its command line and when the files that it reads were written."""
+    inputs = [folder / path for path in job.inputs]
+    return [list(job.command), [path.stat().st_mtime_ns if path.exists() else 0 for path in inputs]]
+
+
+def recorded(record: Path, job: PlannedJob, folder: Path) -> Taken | None:
+    """What a record says of a job; None where there is none, or it is of other settings, code or inputs."""
+    if not record.is_file() or not all((folder / path).exists() for path in job.outputs):
+        return None
+    document = json.loads(record.read_text())
+    return Taken(**document["taken"]) if document.get("made_by") == made_by(job, folder) else None
 
 
 def describe(taken: Taken) -> str:
@@ -74,8 +110,7 @@ def run_smaller(job: PlannedJob, folder: Path, limit: float, batches: tuple[int,
     """Runs a training with two small batches, the larger last, and tells from both how much memory its own needs."""
     settings = json.loads(job.option("settings"))
     less, taken = (
-        run(job.with_option("settings", canonical({**settings, "batch_size": batch})), folder, limit)
-        for batch in batches
+        run(job.with_option("settings", canonical(with_batch(settings, batch))), folder, limit) for batch in batches
     )
     if not less.fault and not taken.fault:
         slope = (taken.memory - less.memory) / (batches[1] - batches[0])

@@ -1,9 +1,11 @@
 """What a rehearsal of presets runs: their jobs with short trainings, and of several alike the first.
 
-Nothing but the length of trainings differs from the presets, which `check_settings` makes sure of.
+Nothing but the length of trainings differs from the presets, which `check_settings` makes sure of; jobs of ablations
+are then made smaller by `reduced`.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,24 @@ from wsis_steps.plan.steps import STEPS
 from wsis_steps.vision.settings import Training
 
 ITERATIONS = 2
-PICTURES = 4  # of each split
+PICTURES = 2  # of each split
+SHARDS = {"shards": 1}  # however many a preset has: of few images most would be empty
 LENGTHS = ("iterations", "epochs")  # the settings that a rehearsal may change
+# settings of a training by which what reads its network takes no other way through the code
+TRAINING_ONLY = {
+    "annotation_consistency_initialise": {"self_diversity"},
+    "annotation_consistency_train_conditional": {"self_diversity"},
+    "annotation_consistency_train_prediction": {"self_diversity"},
+    "bestie_train": {"instance_aware_guidance", "refinement"},
+    "community_learning_train": {"activation_maps", "background_map", "feature_smoothing", "weighted_pooling"},
+    "learning_to_segment_train": {"kernel_reading", "mean", "neighbourhood_weight"},
+}
+BATCH = 2  # of the trainings of ablations
+# what else is smaller in them: boxes of each picture, and one pass of ten
+SMALLER = {
+    "community_learning_train": {"max_proposals": 50},
+    "community_learning_infer": {"short_sides": [480], "flip": False},
+}
 
 
 def merged(*paths: Path) -> dict[str, Any]:
@@ -46,7 +64,7 @@ def shortened(configuration: dict[str, Any], pictures: int = PICTURES) -> dict[s
         changed = {step: _length(step, (steps.get(step) or {}) | own[step], pictures) for step in own if _trains(step)}
         if changed:
             runs[name] = {"steps": changed}
-    return {"steps": shorter, "runs": runs}
+    return {"steps": shorter, "runs": runs, **SHARDS}
 
 
 def _trains(step: str) -> bool:
@@ -77,6 +95,7 @@ def check_settings(preset: dict[str, Any], rehearsed: dict[str, Any]) -> None:
     before, after = (load(configuration).model_dump(mode="json") for configuration in (preset, rehearsed))
     for document in (before, after):
         document.pop("steps")
+        document.pop("shards")
         for run in document["runs"].values():
             run.pop("steps")
     if before != after:
@@ -90,49 +109,79 @@ def check_settings(preset: dict[str, Any], rehearsed: dict[str, Any]) -> None:
 
 
 def kind(job: PlannedJob, makers: dict[str, PlannedJob]) -> str:
-    """Equal where two jobs do the same: the step, its settings, and those of the trainings whose results it reads. Of a
-    fraction it only matters whether it is 0: another threshold or weight takes no other way through the code.
+    """Equal where two jobs do the same: the step, its settings, and those of the trainings whose results it reads.
+
+    Of a fraction it only matters whether it is 0: another threshold or weight takes no other way through the code; of
+    layers with attention which is the first. Of the trainings whose networks it reads TRAINING_ONLY does not matter.
 
     makers: the job that makes a file, by the file.
     """
     reads = {makers[path] for path in job.inputs if path in makers}
-    trainings = sorted(f"{maker.step} {_roughly(maker)}" for maker in reads if _trains(maker.step))
+    trainings = sorted(
+        f"{maker.step} {_roughly(maker, TRAINING_ONLY.get(maker.step, ()))}" for maker in reads if _trains(maker.step)
+    )
     return "\n".join([job.step, _roughly(job), *trainings])
 
 
-def _roughly(job: PlannedJob) -> str:
-    return canonical(json.loads(job.option("settings"), parse_float=lambda text: bool(float(text)) * 0.5))
+def _roughly(job: PlannedJob, without: Iterable[str] = ()) -> str:
+    settings = json.loads(job.option("settings"), parse_float=lambda text: bool(float(text)) * 0.5)
+    if settings.get("attention_layers"):
+        settings["attention_layers"] = min(settings["attention_layers"])
+    return canonical({name: value for name, value in settings.items() if name not in without})
 
 
-def choose(first: list[PlannedJob], every: list[PlannedJob]) -> list[PlannedJob]:
-    """The jobs of `first`, then of `every` one of each kind that `first` lacks, and what these stand on; in order.
+def choose(first: list[PlannedJob], every: list[PlannedJob]) -> tuple[list[PlannedJob], dict[str, str]]:
+    """The jobs that run, in order, and the file that stands in for each one that is not made.
 
-    Of the latter, inference that nothing else reads gets a part of the images, where its step can divide them.
+    Of `first` all run, except those on a GPU that do the same as in an earlier round of their run; then, of `every`,
+    one of each kind that `first` lacks, made smaller. What a job reads of one that does not run is taken from the one
+    of its kind that does.
     """
     makers = {path: job for job in every for path in job.outputs}
-    names = {job.name for job in first}
-    kinds = {kind(job, makers) for job in every if job.name in names}
     chosen: dict[str, PlannedJob] = {}
-    for job in every:
-        if job.name not in names and kind(job, makers) not in kinds:
-            kinds.add(kind(job, makers))
-            chosen.update(_with_ancestors(job, makers))
-    more = [job for job in every if job.name in chosen.keys() - names]
-    read = {path for job in more for path in job.inputs}
-    return first + [job if read.intersection(job.outputs) else _of_a_part(job) for job in more]
+    alike: dict[str, PlannedJob] = {}  # by kind and, within `first`, also by name and kind
+    stand_ins: dict[str, str] = {}
+    names = {job.name for job in first}
+    for job in [*first, *(job for job in every if job.name not in names)]:
+        of = kind(job, makers)
+        name = re.sub(r"_round\d+$", "", job.name) if job.on_gpu else job.name
+        own = f"{name}\n{of}" if job.name in names else of
+        if own in alike:
+            stand_ins.update(zip(job.outputs, alike[own].outputs, strict=True))
+            continue
+        alike[own] = job
+        alike.setdefault(of, job)
+        chosen[job.name] = job if job.name in names else reduced(job)
+    return list(chosen.values()), stand_ins
 
 
-def _of_a_part(job: PlannedJob) -> PlannedJob:
-    """The same for one image of each split."""
-    return job.with_option("shard", f"1/{PICTURES}") if "--shard" in job.command else job
+def reduced(job: PlannedJob) -> PlannedJob:
+    """The same with small batches and what SMALLER says."""
+    settings = json.loads(job.option("settings"))
+    changed = settings | SMALLER.get(job.step, {})
+    if _trains(job.step) and settings.get("batch_size", 0) > BATCH:
+        changed = with_batch(changed, BATCH)
+    return job.with_option("settings", canonical(changed)) if changed != settings else job
 
 
-def _with_ancestors(job: PlannedJob, makers: dict[str, PlannedJob]) -> dict[str, PlannedJob]:
-    found = {job.name: job}
-    for path in job.inputs:
-        if path in makers:
-            found.update(_with_ancestors(makers[path], makers))
-    return found
+def with_batch(settings: dict[str, Any], batch: int) -> dict[str, Any]:
+    """Settings of a training of ITERATIONS iterations with another batch."""
+    epochs = {"epochs": -(-ITERATIONS * batch // PICTURES)} if "epochs" in settings else {}
+    return settings | {"batch_size": batch} | epochs
+
+
+def with_ancestors(names: Iterable[str], every: list[PlannedJob]) -> list[PlannedJob]:
+    """The jobs of these names and all that they stand on, in order."""
+    makers = {path: job for job in every for path in job.outputs}
+    by_name = {job.name: job for job in every}
+    found: set[str] = set()
+    waiting = [by_name[name] for name in names]
+    while waiting:
+        job = waiting.pop()
+        if job.name not in found:
+            found.add(job.name)
+            waiting += [makers[path] for path in job.inputs if path in makers]
+    return [job for job in every if job.name in found]
 
 
 def backbones(settings: Iterable[dict[str, Any]]) -> list[str]:

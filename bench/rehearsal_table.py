@@ -1,13 +1,14 @@
-"""The table of a rehearsal: what each kind of job took, and how many hours that makes on the whole of VOC 2012."""
+"""The table of a rehearsal: what each kind of job took, and how many hours that makes on the whole of a data set."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.rehearsal_jobs import Taken
-from bench.rehearsal_plan import iterations
+from bench.rehearsal_plan import LENGTHS, iterations
 
-TRAIN, VAL = 10_582, 1_449  # images of trainaug and of val
+VOC = 10_582, 1_449  # images to train and to evaluate on: trainaug and val
+COCO = 118_287, 5_000  # train2017 and val2017
 BEGIN, END = "<!-- table of make rehearsal -->\n", "<!-- end of that table -->\n"
 HEADER = ("step", "run", "jobs", "of each", "s", "processor s", "MB", "TFLOP", "times", "hours")
 ALIGNMENT = ("---", "---", "---:", "---", *["---:"] * 6)
@@ -37,19 +38,30 @@ class Group:
         return sum(getattr(taken, name) for taken in self.ran) / len(self.ran)
 
     @property
+    def smaller(self) -> bool:
+        """Whether settings besides length and batch differed from the preset's, so that FLOPs say little."""
+        ran = self.ran[0].settings
+        return any(
+            ran.get(name) != value for name, value in self.settings.items() if name not in (*LENGTHS, "batch_size")
+        )
+
+    @property
     def memory(self) -> float:
         """MB: the most that any took; where a smaller batch than the preset's ran, what is expected of the preset's."""
         return max(taken.expected or taken.memory for taken in self.ran)
 
 
-def times(group: Group, train: set[str], val: set[str]) -> float:
-    """How many times as much the same job does on all of VOC 2012: iterations of the preset's batches, or images."""
+def times(group: Group, train: set[str], val: set[str], sizes: tuple[int, int] = VOC) -> float:
+    """How many times as much the same job does on a whole data set: iterations of the preset's batches, or images.
+
+    train, val: images of the rehearsal; sizes: how many the data set has of either.
+    """
     taken, ran = group.ran[0], group.ran[0].settings
     if "batch_size" in ran:
-        longer = iterations(group.settings, TRAIN) / iterations(ran, len(train))
+        longer = iterations(group.settings, sizes[0]) / iterations(ran, len(train))
         return longer * group.settings["batch_size"] / ran["batch_size"]
     images = set(taken.images)
-    whole = TRAIN * bool(images & train) + VAL * bool(images & val)
+    whole = sizes[0] * bool(images & train) + sizes[1] * bool(images & val)
     return whole / len(images) if images else 1
 
 
@@ -62,24 +74,24 @@ def hours(group: Group, factor: float, rate: float) -> float:
 def what(group: Group) -> str:
     """What a job was measured on."""
     taken = group.ran[0]
+    smaller = ", smaller" if group.smaller else ""
     if "batch_size" not in taken.settings:
-        return f"{len(taken.images)} images" if taken.images else ""
+        return f"{len(taken.images)} images{smaller}" if taken.images else ""
     batch, whole = taken.settings["batch_size"], group.settings["batch_size"]
-    return f"2 x {batch}" + (f" of {whole}" if batch != whole else "")
+    return f"2 x {batch}" + (f" of {whole}" if batch != whole else "") + smaller
 
 
 def line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def row(group: Group, factor: float, rate: float) -> str:
-    """The line of a group; of one that failed, how."""
+def row(group: Group, factor: float, took: float) -> str:
+    """The line of a group with its factor and hours; of one that failed, how."""
     run = group.first.name.split("/")[0] if "/" in group.first.name else ""
     names = f"`{group.first.step}`", run, str(group.jobs)
     if not group.ran:
         return line([*names, f"failed: {group.first.fault}", *[""] * (len(HEADER) - 4)])
     expected = " expected" if group.ran[0].expected else ""
-    took = hours(group, factor, rate)
     return line([
         *names,
         what(group),
@@ -87,7 +99,7 @@ def row(group: Group, factor: float, rate: float) -> str:
         figure(group.mean("processor")),
         f"{group.memory:,.0f}{expected}",
         figure(group.mean("flops") / 1e12) if group.mean("flops") else "",
-        figure(factor),
+        "" if group.smaller else figure(factor),
         f"{figure(took)} {'GPU' if group.first.on_gpu else 'core'}",
     ])  # fmt: skip
 
@@ -97,18 +109,31 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def table(groups: list[Group], train: set[str], val: set[str], rate: float) -> str:
-    """The table as Markdown, and the sums of its hours."""
-    rows, sums, failed = [], {True: 0.0, False: 0.0}, 0
+def extrapolated(
+    groups: list[Group], train: set[str], val: set[str], rate: float, sizes: tuple[int, int] = VOC
+) -> list[tuple[Group, float, float]]:
+    """Each group with `times` and the hours of one of its jobs; 0 where all failed. The hours of one that ran with
+    smaller settings are those of the first group of its step that did not."""
+    found = []
     for group in groups:
-        factor = times(group, train, val) if group.ran else 0
-        rows.append(row(group, factor, rate))
-        if group.ran:
-            sums[group.first.on_gpu] += group.jobs * hours(group, factor, rate)
-        failed += sum(bool(taken.fault) for taken in group.taken)
-    head = line(HEADER) + line(ALIGNMENT)
-    total = f"\nAll jobs of these presets: {figure(sums[True])} hours of a GPU and {figure(sums[False])} of a core"
-    return head + "".join(rows) + total + (f"; {failed} jobs failed.\n" if failed else ".\n")
+        whole = [other for other in groups if other.first.step == group.first.step and other.ran and not other.smaller]
+        like = whole[0] if group.ran and group.smaller and whole else group
+        factor = times(like, train, val, sizes) if like.ran else 0
+        found.append((group, factor, hours(like, factor, rate) if like.ran else 0))
+    return found
+
+
+def table(rows: list[tuple[Group, float, float]]) -> str:
+    """The table as Markdown."""
+    return line(HEADER) + line(ALIGNMENT) + "".join(row(*cells) for cells in rows)
+
+
+def total(rows: list[tuple[Group, float, float]]) -> str:
+    """The sums of hours, and how many jobs failed."""
+    gpu, core = (sum(group.jobs * took for group, _, took in rows if group.first.on_gpu == on) for on in (True, False))
+    failed = sum(bool(taken.fault) for group, *_ in rows for taken in group.taken)
+    hours_of_all = f"All jobs of these presets: {figure(gpu)} hours of a GPU and {figure(core)} of a core"
+    return hours_of_all + (f"; {failed} jobs failed." if failed else ".")
 
 
 def write_between(page: Path, text: str) -> None:
