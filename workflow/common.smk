@@ -83,7 +83,7 @@ def writes(step, role, split=""):
         )
     path = f"results/{{dataset}}/{'shared' if stage.shared else '{run}'}/{stage.writes[role]}"
     if split:
-        path = path.replace(f"/{split}.h5", "/{split}.h5")
+        path = path.removesuffix(f"{split}.h5") + "{split}.h5"
     if not (stage.divides and SHARD):
         return path
     part = f"{path.removesuffix('.h5')}/{SHARD[1:]}.h5"
