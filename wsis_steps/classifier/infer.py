@@ -9,7 +9,6 @@ BESTIE (CVPR 2022), released code, point extraction: maps of the image and its m
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
 from wsis_steps.classifier.network import activation_maps, load_classifier
@@ -30,17 +29,6 @@ STEP = Step("classifier_infer", ClassifierInfer, inputs=("images", "model"), out
 BATCH = 8  # pictures at once; changes nothing but speed
 
 
-def make_maps(model: nn.Module, images: torch.Tensor, tags: torch.Tensor, settings: ClassifierInfer) -> torch.Tensor:
-    """`activation_maps` of square normalized pictures (B, 3, H, H); with `rot90` the mean over their four turns."""
-    found = [
-        activation_maps(model, torch.rot90(images, turn, (2, 3)), tags, settings.scales, settings.flip).rot90(
-            -turn, (2, 3)
-        )
-        for turn in range(4 if settings.rot90 else 1)
-    ]
-    return sum(found) / len(found)
-
-
 def main(job: Job) -> None:
     settings: ClassifierInfer = job.settings
     device = choose_device(job.threads, fixed_sizes=True)
@@ -48,8 +36,6 @@ def main(job: Job) -> None:
     trained = load_model(job.inputs["model"], "classifier_train")
     check_same_classes(images, trained)
     model = load_classifier(trained).to(device).eval()
-    if settings.alpha is not None:
-        model.set_alpha(settings.alpha)
     everyone = images.members("train")
     members = job.share(everyone)
     sizes = np.stack([images.heights, images.widths], axis=1)
@@ -62,7 +48,7 @@ def main(job: Job) -> None:
             tags = torch.from_numpy(images.tags[indices])
             normalized = model.backbone.normalize(pictures.to(device))
             with torch.inference_mode(), autocast(device):
-                maps = make_maps(model, normalized, tags, settings)
+                maps = activation_maps(model, normalized, tags, settings.scales, settings.flip)
             for k, i in enumerate(indices):
                 own = maps[k, tags[k].to(device)][:, None]  # a map an item: an image without tags has none
                 resized = functional.interpolate(own, tuple(map_sizes[i].tolist()), mode="bilinear")

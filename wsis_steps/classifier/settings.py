@@ -63,11 +63,6 @@ class ClassifierInfer(Settings):
     """Sizes relative to `size` whose maps are averaged; IRN uses 1, 0.5, 1.5, 2."""
     flip: bool = True
     """Average with the mirrored image."""
-    rot90: bool = False
-    """Average with the quarter turns; for pictures without an up."""
-    alpha: Fraction | None = None
-    """Of peak attention while the maps are made; by default that of the training, as in the paper. With 0 the maps of a
-    classifier that learned with it are not cut."""
     stride: Positive = 1
     """Maps are stored at the image's size divided by this. Cues are found at that size: coarser maps have fewer of
     them, but a map of a large picture takes two bytes a pixel before compression; released code 1."""
