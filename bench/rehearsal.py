@@ -15,6 +15,7 @@ each in a process of its own with one thread.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -71,11 +72,15 @@ def plan(folder: Path, presets: list[Path]) -> list[PlannedJob]:
 
 
 def make_inputs(folder: Path) -> None:
-    """Writes what the presets read, in a process of its own: a job's memory is at least that of what starts it."""
+    """Writes what the presets read, in a process of its own: a job's memory is at least that of what starts it. What an
+    earlier call wrote stays, since jobs run again whose inputs are younger than their records."""
     settings = resolved(merged(*PRESETS)) | resolved(merged(COCO_PRESET))
     lists = [merged(*PRESETS)["steps"]["data_import_dataset"][name] for name in ("train_list", "val_list")]
-    command = [sys.executable, "-m", "bench.rehearsal_data", str(folder), *lists, *backbones(settings.values())]
-    subprocess.run(command, cwd=ROOT, check=True)
+    wanted, written = [*lists, *backbones(settings.values())], folder / "inputs.json"
+    if written.exists() and json.loads(written.read_text()) == wanted:
+        return
+    subprocess.run([sys.executable, "-m", "bench.rehearsal_data", str(folder), *wanted], cwd=ROOT, check=True)
+    written.write_text(json.dumps(wanted))
 
 
 def groups(takens: list[Taken], every: list[PlannedJob], presets: list[Path]) -> list[Group]:
