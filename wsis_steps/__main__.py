@@ -4,7 +4,7 @@ Each subcommand is a file of `wsis_steps/exchange/` with its name, which adds it
 `main` that takes what was parsed.
 
 Exit status: 0 done, 2 something the user can put right (a sentence says what), 1 a fault of this program, 130 ended
-by Ctrl-C.
+by Ctrl-C, 141 nobody reads what is printed any more (`| head -1`).
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from wsis_steps.engine.errors import nearest
-from wsis_steps.engine.outcome import guarded, start_log
+from wsis_steps.engine.outcome import CLOSED_PIPE, guarded, reader_gone, start_log
 
 COMMANDS = {
     "check": "list all that is wrong with a data set, before anything is trained",
@@ -31,7 +31,14 @@ def overview() -> str:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the subcommand that the words begin with and ends the process with the exit status of the outcome."""
-    words = list(sys.argv[1:] if words is None else words)
+    try:
+        _run(list(sys.argv[1:] if words is None else words))
+    finally:
+        if reader_gone():
+            sys.exit(CLOSED_PIPE)
+
+
+def _run(words: list[str]) -> None:
     if not words or words[0] in ("-h", "--help"):
         (sys.stdout if words else sys.stderr).write(overview())
         sys.exit(0 if words else 2)

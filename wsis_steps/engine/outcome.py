@@ -4,6 +4,8 @@ import contextlib
 import errno
 import logging
 import os
+import select
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from wsis_steps.engine.shards import RANK_OF_SHARE, number_of_share
 log = logging.getLogger("wsis")
 NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 NO_ACCESS = {errno.EROFS, errno.EACCES, errno.EPERM}
+CLOSED_PIPE = 141  # exit status of what SIGPIPE ends, as a shell tells it
 WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 
@@ -27,6 +30,11 @@ def guarded(call: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         log.error("Interrupted; no unfinished output was kept, and a training goes on from its last checkpoint.")
         return 130
+    except BrokenPipeError as error:
+        if reader_gone() or _hung_up():
+            return CLOSED_PIPE
+        log.exception("%s", error)
+        return 1
     except (
         ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError,
         RuntimeError, TypeError, ValueError,
@@ -58,12 +66,37 @@ def _environment_fault(error: BaseException) -> str | None:
         return f"No permission to read or write{where}; nothing was kept of the unfinished output."
     if number in WRONG_PATH and names:
         return f"{names[0]} cannot be used: {error.strerror}."
+    if "synchronously read data" in text and "errno = " in text:  # the system failed to read, not HDF5 to understand
+        return f"An input cannot be read from its disk or network ({' '.join(text.split())}); run again once it can."
     if "synchronously read data" in text:
         return f"An input is damaged ({error}); delete the file that is, and run again."
     memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if memory or "can't allocate memory" in text:
         return "Out of memory; use a smaller batch or image size."
     return None
+
+
+def reader_gone() -> bool:
+    """Whether nobody reads what is still to be printed, as behind `| head -1`; it goes nowhere then."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # else Python complains when it flushes at its end
+        os.close(nowhere)
+        return True
+    return False
+
+
+def _hung_up() -> bool:
+    """Whether nobody reads what was printed; where nothing waits to be printed, this alone tells."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout, 0)
+    except (OSError, ValueError, TypeError, AttributeError):  # there is no file behind it
+        return False
+    return bool(poll.poll(0))
 
 
 def start_log(path: Path | None) -> None:

@@ -1,13 +1,14 @@
 """Turns the results of runs into columns of a gallery; what a file shows follows from its contract, not its name."""
 
+import os
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.hdf5 import open_hdf5
 from wsis_steps.report.gallery import Column
 from wsis_steps.report.pictures import Overlay, heatmap, instances_overlay, points_overlay, semantic_overlay
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
@@ -24,13 +25,12 @@ Part = tuple[str, Artifact]
 
 
 def open_artifact(path: Path) -> Artifact:
-    """Opens a file with the reader of its contract; InputError where it is missing, broken or of no known one."""
-    schema = ""
-    if path.exists() and path.suffix != ".h5":
+    """Opens a file with the reader of its contract; InputError where it is missing, locked, forbidden, broken or of no
+    known one."""
+    if os.path.exists(path) and path.suffix != ".h5":
         raise InputError(f"{path} is no .h5 file of a result.")
-    if path.exists() and h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
-            schema = str(file.attrs.get("schema", ""))
+    with open_hdf5(path) as file:
+        schema = str(file.attrs.get("schema", ""))
     if schema and schema not in READERS:
         raise InputError(f"{path} holds '{schema}', of which there is no view; there is one of {', '.join(READERS)}.")
     return READERS.get(schema, Instances)(path)

@@ -91,12 +91,14 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a file written by torch.save: a state dict, or one under 'model' or 'state_dict'.
 
     Raises:
-        InputError: not such a file, truncated, or holding anything but tensors.
+        InputError: missing, forbidden, not such a file, truncated, or holding anything but tensors.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
+    except PermissionError:
+        raise InputError(f"{path} may not be read: permission denied; ask its owner for access.") from None
     except _UNREADABLE as error:
         raise InputError(
             f"{path} cannot be read as a file of weights ({type(error).__name__}); is it complete?"

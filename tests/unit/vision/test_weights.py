@@ -97,6 +97,15 @@ def test_truncated_and_foreign_files_are_refused_in_one_sentence(tmp_path):
         read_state_dict(path)
 
 
+def test_a_file_of_somebody_else_is_forbidden_not_damaged(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(InputError, match=r"weights\.pth may not be read: permission denied"):
+        read_state_dict(tmp_path / "weights.pth")
+
+
 def test_a_path_that_does_not_exist_suggests_the_words(tmp_path):
     with pytest.raises(InputError, match="'imagenett': no such file.*'imagenet'"):
         load_weights(build_backbone("small"), "imagenett")

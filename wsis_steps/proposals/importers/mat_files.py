@@ -11,6 +11,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.hdf5 import open_hdf5
 
 Value = np.ndarray | str | list  # an array of numbers, a text, or the elements of a cell array
 # What the two readers raise for bytes that are no .mat file, according to where the damage is.
@@ -75,7 +76,7 @@ def _plain(value: np.ndarray) -> Value:
 
 
 def _read_hdf5(path: Path, names: Sequence[str]) -> dict[str, Value]:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path, "cannot be read as a .mat file: it is damaged") as file:
         return {name: _convert(file[name]) for name in names if name in file}
 
 

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.hdf5 import open_hdf5
 from wsis_steps.engine.output import OutputFile
 from wsis_steps.engine.provenance import Provenance
 
@@ -39,7 +40,7 @@ def create(path: Path, schema: str, provenance: Provenance) -> Iterator[OutputFi
 class Artifact:
     """Reading side of every contract: opens lazily, checks the schema, gives the table of images.
 
-    Raises InputError where the file is missing, is not whole, or is of another schema or version.
+    Raises InputError where the file is missing, locked, forbidden, not whole, or of another schema or version.
     """
 
     schema = ""
@@ -76,14 +77,7 @@ class Artifact:
         return self._datasets[name]
 
     def _open(self) -> h5py.File:
-        if not self.path.exists():
-            raise InputError(f"{self.path} does not exist; the step that makes it has not run.")
-        try:
-            file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise InputError(
-                f"{self.path} is truncated or no HDF5 file; if the workflow made it, delete it and run again."
-            ) from error
+        file = open_hdf5(self.path)
         found, version = file.attrs.get("schema"), file.attrs.get("schema_version")
         if found != self.schema:
             there = f"'{found}'" if found else "no result of this program"

@@ -5,9 +5,8 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-import h5py
-
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.hdf5 import open_hdf5
 from wsis_steps.vision.contracts.artifact import Artifact, create
 from wsis_steps.vision.contracts.instances import Instances, write_instances
 from wsis_steps.vision.contracts.label_sets import LabelSets, write_label_sets
@@ -23,11 +22,8 @@ def open_shards(paths: Sequence[Path]) -> list[Artifact]:
     Raises:
         InputError: they are of other contracts, of different jobs, or of the same job with other settings or inputs.
     """
-    try:
-        with h5py.File(paths[0]) as file:
-            schema = file.attrs.get("schema")
-    except OSError as error:
-        raise InputError(f"{paths[0]} is truncated or no HDF5 file; delete it and run again.") from error
+    with open_hdf5(paths[0]) as file:
+        schema = file.attrs.get("schema")
     if schema not in CONTRACTS:
         raise InputError(f"{paths[0]} holds '{schema}'; what can be joined is {', '.join(sorted(CONTRACTS))}.")
     first, *others = shards = [CONTRACTS[schema](path) for path in paths]
