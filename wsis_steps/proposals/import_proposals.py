@@ -4,9 +4,11 @@ in   images     images.h5
 out  proposals  regions, boxes or masks of all images, in their order, best first
 
 Every image needs proposals there, and none may lie outside its image; one that is in both splits has the same in both.
-Formats: mat_regions.py, mat_boxes.py and coco_masks.py of importers/.
+Formats: mat_regions.py, mat_boxes.py and coco_masks.py of importers/. What files leave open is told by the sizes of the
+images, or doubted.
 """
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +17,23 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.proposals.importers.coco_masks import find_masks, read_masks
+from wsis_steps.proposals.importers.coco_masks import doubt_masks, find_masks, read_masks
 from wsis_steps.proposals.importers.image_names import ImageNames
-from wsis_steps.proposals.importers.mat_boxes import find_boxes, read_boxes
+from wsis_steps.proposals.importers.mat_boxes import find_boxes, read_boxes, settle_boxes
 from wsis_steps.proposals.importers.mat_regions import find_regions, read_regions
 from wsis_steps.proposals.settings import ProposalsImportProposals
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.proposals import Proposals, ProposalsWriter, encode
 
+log = logging.getLogger("wsis")
+
 STEP = Step("proposals_import_proposals", ProposalsImportProposals, inputs=("images",), outputs=("proposals",))
-# The kind of proposals that a format has, what finds those of each image and what reads them.
+# The kind of proposals that a format has, and what finds those of each image, tells how they are meant, and reads them.
 FORMATS = {
-    "mcg": ("regions", find_regions, read_regions),
-    "selective_search": ("boxes", find_boxes, read_boxes),
-    "coco_rle": ("masks", find_masks, read_masks),
+    "mcg": ("regions", find_regions, lambda found, sizes: (found, []), read_regions),
+    "selective_search": ("boxes", find_boxes, settle_boxes, read_boxes),
+    "coco_rle": ("masks", find_masks, doubt_masks, read_masks),
 }
 SHOWN = 5
 
@@ -55,13 +59,17 @@ def check_complete(path: Path, images: Images, found: dict) -> None:
 
 def main(job: Job) -> None:
     images, path = Images(job.inputs["images"]), job.settings.path
-    kind, find, read = FORMATS[job.settings.format]
+    kind, find, settle, read = FORMATS[job.settings.format]
     if path is None or not path.exists():
         raise InputError(f"proposals_import_proposals.path is {path}, which does not exist.")
     names = ImageNames(images.ids)
-    found = find(path, names)
+    found = find(path, names, job.settings.ignored)
     share_twins(images, names.twins, found)
     check_complete(path, images, found)
+    sizes = zip(images.heights.tolist(), images.widths.tolist(), strict=True)
+    found, doubts = settle(found, dict(zip(images.ids, sizes, strict=True)))
+    for doubt in doubts:
+        log.warning("%s", doubt)
 
     def read_image(i: int) -> tuple:
         size = int(images.heights[i]), int(images.widths[i])

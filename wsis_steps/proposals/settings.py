@@ -29,8 +29,9 @@ class ProposalsImportProposals(Settings):
 
     format: Literal["mcg", "selective_search", "coco_rle"] = "mcg"
     """mcg: a .mat for each image with `superpixels`, `labels` and `scores`, as MCG, SCG and COB have them.
-    selective_search: .mat with `boxes` and `images` of a split, as repositories of weakly supervised detection have
-    them. coco_rle: JSON lists of masks with `image_id` or `file_name`, `segmentation` and `score`."""
+    selective_search: .mat with `boxes` and `images` of a split, perhaps `boxScores`, as repositories of weakly
+    supervised detection have them. coco_rle: JSON lists of masks with `image_id` or `file_name`, `segmentation` and
+    `score`."""
     path: Path | None = None
     """The file, or a folder of such files."""
     masks_seen: bool = True
@@ -38,6 +39,9 @@ class ProposalsImportProposals(Settings):
     false for selective_search."""
     cap: Count = 0
     """Most proposals an image, the best by score; 0 keeps all."""
+    ignored: tuple[str, ...] = ()
+    """Variables of .mat files, or lists in entries of JSON, that may be there unread; others are refused, since they
+    may tell what the rest means."""
 
     @model_validator(mode="after")
     def _selective_search_sees_no_mask(self) -> "ProposalsImportProposals":

@@ -11,7 +11,7 @@ from published_proposals import entry, write_json
 from region_proposals import random_masks
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.proposals.importers.coco_masks import find_masks, read_masks
+from wsis_steps.proposals.importers.coco_masks import doubt_masks, find_masks, read_masks
 from wsis_steps.proposals.importers.image_names import ImageNames
 
 NAMES = ImageNames(["a", "000000000007"])
@@ -104,3 +104,29 @@ def test_what_is_no_json_is_refused(tmp_path, text):
     with pytest.raises(InputError, match=r"m\.json is not a JSON file") as caught:
         find_masks(tmp_path / "m.json", NAMES)
     assert "\n" not in str(caught.value)
+
+
+def test_unknown_lists_are_refused_or_ignored_as_told(tmp_path):
+    path = write_json(tmp_path / "m.json", [{**PLAIN, "point_coords": [[1, 2]], "area": 3, "scores": [0.1, 0.2]}])
+    with pytest.raises(InputError, match="entry 1 has a list 'scores', which is not read"):
+        find_masks(path, NAMES)
+    assert len(find_masks(path, NAMES, ["scores"])["a"]) == 1
+
+
+def boxed(tmp_path, masks, boxes):
+    """Entries of image a with a `bbox`, and the size of the image."""
+    rows = [entry("a", mask, 0.5, bbox=box) for mask, box in zip(masks, boxes, strict=True)]
+    return find_masks(write_json(tmp_path / "m.json", rows), NAMES), {"a": masks[0].shape}
+
+
+def test_masks_whose_runs_go_along_rows_are_told_by_their_boxes(tmp_path):
+    masks = np.zeros((3, 9, 9), np.uint8)
+    masks[0, :2, 3:9] = masks[1, 5:9, 1:3] = masks[2, 4:7, :] = 1
+    boxes = [[3, 0, 6, 2], [1, 5, 2, 4], [0, 4, 9, 3]]
+    corners = [[x, y, x + w, y + h] for x, y, w, h in boxes]
+    for said in (boxes, corners, [None] * 3):
+        assert doubt_masks(*boxed(tmp_path, masks, said))[1] == []
+    with pytest.raises(InputError, match=r"m\.json: entry 1: its 'bbox' tells that its runs are counted along rows"):
+        doubt_masks(*boxed(tmp_path, masks.transpose(0, 2, 1), boxes))
+    doubts = doubt_masks(*boxed(tmp_path, masks, [boxes[0], [7, 0, 2, 2], [0, 8, 9, 1]]))[1]
+    assert len(doubts) == 1 and "67% of the masks that were looked at do not lie where their 'bbox' is" in doubts[0]

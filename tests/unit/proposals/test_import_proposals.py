@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from artifacts import SIZE, picture, png, provenance, write_images
-from published_proposals import VERSIONS, entry, write_boxes, write_json, write_regions
+from published_proposals import VERSIONS, cell, entry, write_boxes, write_json, write_mat, write_regions
 from region_proposals import random_masks
 
 from wsis_steps.engine.errors import InputError
@@ -125,3 +125,27 @@ def test_the_default_of_masks_seen_survives_the_way_through_the_workflow():
     for name, seen in (("mcg", True), ("coco_rle", True), ("selective_search", False)):
         text = ProposalsImportProposals(format=name).model_dump_json()
         assert ProposalsImportProposals.model_validate_json(text).masks_seen is seen
+
+
+def test_boxes_of_columns_first_are_told_by_the_pictures(tmp_path, caplog):
+    """One picture is not square, which tells the order for all."""
+    nothing = Annotation(np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros((0, 5)))
+    shapes = {"a": (SIZE, SIZE), "b": (SIZE, SIZE + 9)}
+    with create(tmp_path / "images.h5", Images.schema, provenance()) as file:
+        writer = ImagesWriter(file)
+        for name, (height, width) in shapes.items():
+            writer.add(name, "train", png(np.zeros((height, width, 3), np.uint8)), height, width, nothing)
+        writer.close()
+    rows = {"a": np.array([[3, 5, 9, 20]]), "b": np.array([[1, 1, SIZE + 9, SIZE]])}  # x1, y1, x2, y2 from 1
+    variables = {"images": cell(list(rows)), "boxes": cell(list(rows.values()))}
+    path = write_mat(tmp_path / "boxes.mat", "5", variables)
+    found = run(tmp_path / "images.h5", tmp_path / "p.h5", format="selective_search", path=path)
+    assert found.read(0).boxes.tolist() == [[2, 4, 9, 20]]
+    assert found.read(1).boxes.tolist() == [[0, 0, SIZE + 9, SIZE]]
+    assert "its boxes are read as x1, y1, x2, y2 from 1" in caplog.text
+    square = write_images(tmp_path / "square.h5", train=1, val=0, prefix="a")
+    path = write_boxes(tmp_path / "one.mat", "5", {"a0": [[3, 5, 9, 20]]})
+    caplog.clear()
+    found = run(square, tmp_path / "q.h5", format="selective_search", path=path)
+    assert found.read(0).boxes.tolist() == [[3, 5, 9, 20]]
+    assert "but would fit their pictures as 'x1, y1, x2, y2'" in caplog.text

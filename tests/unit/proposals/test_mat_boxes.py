@@ -8,7 +8,7 @@ from published_proposals import VERSIONS, cell, write_boxes, write_mat
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.proposals.importers.image_names import ImageNames
-from wsis_steps.proposals.importers.mat_boxes import find_boxes, read_boxes
+from wsis_steps.proposals.importers.mat_boxes import find_boxes, read_boxes, settle_boxes
 
 HEIGHT, WIDTH = 30, 40
 NAMES = ImageNames(["2007_000001", "2007_000002", "2007_000003"])
@@ -96,3 +96,48 @@ def test_a_table_that_does_not_fit_together_is_refused(tmp_path, version):
     path = write_mat(tmp_path / "c.mat", version, {"images": cell(["x"]), "boxes": box})
     with pytest.raises(InputError, match="its 'boxes' is no cell array"):
         find_boxes(path, NAMES)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", ["boxScores", "scores"])
+def test_scores_beside_boxes_decide_which_are_best(tmp_path, version, name):
+    rows, scores = np.array([[1, 1, 5, 5], [2, 2, 9, 9], [3, 3, 4, 4]]), np.array([[0.2], [0.9], [0.5]])
+    variables = {"images": cell(["2007_000001"]), "boxes": cell([rows]), name: cell([scores])}
+    found = find_boxes(write_mat(tmp_path / "train.mat", version, variables), NAMES)["2007_000001"]
+    best = read_boxes(found, HEIGHT, WIDTH, 2)
+    assert best.boxes.tolist() == [[1, 1, 9, 9], [2, 2, 4, 4]]
+    np.testing.assert_allclose(best.scores, [0.9, 0.5])
+    few = write_mat(tmp_path / "few.mat", version, {**variables, name: cell([scores[:2]])})
+    with pytest.raises(InputError, match="has 3 boxes but 2 scores"):
+        read_boxes(find_boxes(few, NAMES)["2007_000001"], HEIGHT, WIDTH, 0)
+    none = write_mat(tmp_path / "none.mat", version, {**variables, name: cell([])})
+    with pytest.raises(InputError, match=f"'{name}' of 0 images but names of 1"):
+        find_boxes(none, NAMES)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_unknown_variables_are_refused_or_ignored_as_told(tmp_path, version):
+    variables = {"images": cell(["2007_000001"]), "boxes": cell([np.array([[1, 1, 5, 5]])])}
+    path = write_mat(tmp_path / "t.mat", version, {**variables, "gt": np.ones((1, 1))})
+    with pytest.raises(InputError, match="has a variable 'gt', which is not read; known are boxScores, boxes, images"):
+        find_boxes(path, NAMES)
+    assert list(find_boxes(path, NAMES, ["gt"])) == ["2007_000001"]
+    both = {name: cell([np.ones((1, 1))]) for name in ("boxScores", "scores")}
+    path = write_mat(tmp_path / "both.mat", version, {**variables, **both})
+    with pytest.raises(InputError, match="two variables of scores: boxScores and scores"):
+        find_boxes(path, NAMES)
+
+
+def test_the_pictures_tell_the_order_of_all_files_of_a_folder(tmp_path):
+    """Of the first file alone nothing could be told."""
+    for name, row in (("2007_000001", [1, 1, 9, 9]), ("2007_000002", [1, 1, WIDTH, HEIGHT])):
+        variables = {"images": cell([name]), "boxes": cell([np.array([row])])}
+        write_mat(tmp_path / f"{name}.mat", "5", variables)
+    found = find_boxes(tmp_path, NAMES)
+    settled, doubts = settle_boxes(found, dict.fromkeys(found, (HEIGHT, WIDTH)))
+    assert [read_boxes(one, HEIGHT, WIDTH, 0).boxes.tolist() for one in settled.values()] == [
+        [[0, 0, 9, 9]],
+        [[0, 0, WIDTH, HEIGHT]],
+    ]
+    assert f"{tmp_path}: its boxes are read as x1, y1, x2, y2 from 1" in doubts[0]
+    assert "would fit their pictures as 'x, y, width, height', too" in doubts[1]  # of so few

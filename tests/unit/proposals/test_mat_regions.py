@@ -101,3 +101,14 @@ def test_files_lie_in_the_folder_or_below_it(tmp_path):
     write_regions(tmp_path / "139.mat", "5", MAP, [[1]], [1])
     with pytest.raises(InputError, match=r"139\.mat .* are both of image '000000000139'"):
         find_regions(tmp_path, ImageNames(["000000000139"]))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_unknown_variables_are_refused_or_ignored_as_told(tmp_path, version):
+    known = {"bboxes": np.ones((1, 4)), "bboxes_scores": np.ones((1, 1))}
+    for name, more in (("x/2007_000001", known), ("y/2007_000002", {**known, "boxScores": np.ones((1, 1))})):
+        write_regions(tmp_path / f"{name}.mat", version, np.ones((3, 4)), [[1]], [1], **more)
+    names = ImageNames(["2007_000001", "2007_000002"])
+    with pytest.raises(InputError, match=r"y/2007_000002\.mat has a variable 'boxScores', which is not read"):
+        find_regions(tmp_path, names)
+    assert len(find_regions(tmp_path, names, ["boxScores"])) == len(find_regions(tmp_path / "x", names)) + 1

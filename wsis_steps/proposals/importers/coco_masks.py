@@ -1,10 +1,12 @@
 """Masks as JSON lists, for instance those that a promptable model made: COCO's format of results, without classes.
 
 Every entry has `image_id` (COCO's number, or an image's id) or `file_name`, `segmentation` (RLE, as text or as a list
-of runs) and `score`. Boxes are taken from the masks; a `bbox` (x, y, width, height) must lie in the image, no more.
+of runs) and `score`. Boxes are taken from the masks; a `bbox` (x, y, width, height, or two corners) must lie in the
+image, and where most do not lie on their masks, that is told. Other keys are left unread, those of lists only if known.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,13 @@ import numpy as np
 from pycocotools import mask as coco
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.problems import attempt
 from wsis_steps.proposals.importers.image_names import ImageNames
-from wsis_steps.vision.masks import encode_segmentation, run_bounds
+from wsis_steps.vision.masks import decode, encode_segmentation, run_bounds
 from wsis_steps.vision.regions import MaskProposals, best_first
+
+LISTS = {"segmentation", "bbox", "point_coords", "crop_box"}  # the last two by promptable models
+_LOOKED_AT = 200  # masks whose boxes are compared with what is said of them
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,14 @@ class Entry:
         return f"{self.file}: entry {self.place}"
 
 
-def find_masks(path: Path, names: ImageNames) -> dict[str, list[Entry]]:
+def find_masks(path: Path, names: ImageNames, ignored: Sequence[str] = ()) -> dict[str, list[Entry]]:
     """The entries of each image that the file, or one of the .json files in the folder or below it, names; those of
-    other images are left out. Raises `InputError` where a file holds something else."""
+    other images are left out. Raises `InputError` where a file holds something else, or an entry a list that is neither
+    known nor `ignored`."""
     found: dict[str, list[Entry]] = {}
     for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
         for place, row in enumerate(_load(file), 1):
-            identity, entry = _entry(file, place, row, names)
+            identity, entry = _entry(file, place, row, names, LISTS.union(ignored))
             if identity is not None:
                 found.setdefault(identity, []).append(entry)
     return found
@@ -57,6 +64,41 @@ def read_masks(entries: list[Entry], height: int, width: int, cap: int) -> MaskP
     return MaskProposals(boxes.astype(np.float32), scores, rles, height, width)
 
 
+def doubt_masks(
+    found: Mapping[str, list[Entry]], sizes: Mapping[str, tuple[int, int]]
+) -> tuple[Mapping[str, list[Entry]], list[str]]:
+    """The same, and a sentence where most masks do not lie where their `bbox` is, judged by some of them.
+
+    sizes: height and width of each image. Raises `InputError` where the runs are counted along the rows of pictures.
+    """
+    boxed = [(entry, *sizes[identity]) for identity, rows in found.items() for entry in rows if entry.box is not None]
+    looked_at = boxed[:: -(-len(boxed) // _LOOKED_AT) or 1]
+    overlaps = [(one[0], attempt(_overlaps, *one)) for one in looked_at]
+    known = [(entry, overlap) for entry, overlap in overlaps if isinstance(overlap, tuple)]
+    near = np.array([overlap for _, overlap in known]).reshape(-1, 2) >= 0.5
+    if 2 * near[:, 0].sum() >= len(near):
+        return found, []
+    first, apart = known[0][0], 1 - near[:, 0].mean()
+    if near[:, 1].mean() > 0.9:
+        why = "COCO counts them along columns"
+        raise InputError(f"{first.where}: its 'bbox' tells that its runs are counted along rows; {why}.")
+    return found, [f"{first.file}: {apart:.0%} of the masks that were looked at do not lie where their 'bbox' is."]
+
+
+def _overlaps(entry: Entry, height: int, width: int) -> tuple[float, float] | None:
+    """The overlap (IoU) of an entry's `bbox` with the box of its mask, and with that of the mask whose runs are counted
+    along rows; None where it covers no pixel."""
+    rle = _mask(entry, height, width)
+    if rle is None:
+        return None
+    pixels = decode([rle], height, width)[0].ravel(order="F").reshape(height, width)
+    own = coco.toBbox([rle, coco.encode(np.asfortranarray(pixels))])
+    x, y, across, down = entry.box
+    said = np.array([[x, y, across, down], [x, y, across - x, down - y]], np.float64).clip(0)
+    best = coco.iou(own, said, [0, 0]).max(axis=1)
+    return float(best[0]), float(best[1])
+
+
 def _load(file: Path) -> list:
     try:
         content = json.loads(file.read_bytes())
@@ -67,7 +109,7 @@ def _load(file: Path) -> list:
     return content
 
 
-def _entry(file: Path, place: int, row: Any, names: ImageNames) -> tuple[str | None, Entry]:
+def _entry(file: Path, place: int, row: Any, names: ImageNames, lists: set[str]) -> tuple[str | None, Entry]:
     """The id of the entry's image, or None where it is not one of ours, and the entry."""
     where = f"{file}: entry {place}"
     if not isinstance(row, dict):
@@ -75,6 +117,12 @@ def _entry(file: Path, place: int, row: Any, names: ImageNames) -> tuple[str | N
     spelled = [row[key] for key in ("file_name", "image_id") if key in row]
     if not spelled or any(isinstance(name, bool) or not isinstance(name, int | str) for name in spelled):
         raise InputError(f"{where} needs an 'image_id' or a 'file_name'.")
+    unknown = [key for key, value in row.items() if isinstance(value, list) and key not in lists]
+    if unknown:
+        raise InputError(
+            f"{where} has a list '{unknown[0]}', which is not read. Where it does not matter, name it in "
+            "proposals_import_proposals.ignored."
+        )
     if "segmentation" not in row:
         raise InputError(f"{where} has no 'segmentation'.")
     if not _is_number(row.get("score")):
@@ -101,9 +149,9 @@ def _check_box(entry: Entry, height: int, width: int) -> None:
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
         raise InputError(f"{entry.where} has a 'bbox' that is not four numbers.")
     x, y, across, down = box
-    if (
-        min(x, y) < -1 or min(across, down) < 0 or x + across > width + 1 or y + down > height + 1
-    ):  # rounding is no fault
+    as_sizes = min(across, down) >= 0 and x + across <= width + 1 and y + down <= height + 1  # rounding is no fault
+    as_corners = x <= across <= width + 1 and y <= down <= height + 1
+    if min(x, y) < -1 or not (as_sizes or as_corners):
         raise InputError(f"{entry.where}: its 'bbox' {box} lies outside its image, which is {width}x{height}.")
 
 

@@ -2,12 +2,12 @@
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
 from wsis_steps.engine.errors import InputError
@@ -31,18 +31,39 @@ DAMAGE = (
 )
 
 
-def read_variables(path: Path, names: Sequence[str]) -> dict[str, Value]:
+def read_variables(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Value]:
     """The variables of a file by name; arrays of numbers have at least two axes, as MATLAB shows them, and the elements
-    of a cell array come column by column. Raises `InputError` where the file is damaged or lacks one of them."""
+    of a cell array come column by column. Raises `InputError` where the file is damaged or lacks one of `names`."""
     try:
         read = _read_hdf5 if h5py.is_hdf5(path) else _read_level5
-        found = read(path, names)
+        found = read(path, [*names, *optional])
     except DAMAGE as error:
         raise InputError(f"{path} cannot be read as a .mat file: {_one_line(error)}.") from error
     missing = [name for name in names if name not in found]
     if missing:
         raise InputError(f"{path} has no variable '{missing[0]}'.")
     return found
+
+
+def check_known(path: Path, known: Collection[str]) -> None:
+    """Raises `InputError` where a file holds a variable that is not among `known`: it may tell what the others mean."""
+    try:
+        unknown = sorted(_names(path) - set(known))
+    except (*DAMAGE, InputError):  # of which reading it tells
+        return
+    if unknown:
+        raise InputError(
+            f"{path} has a variable '{unknown[0]}', which is not read; known are {', '.join(sorted(known))}. Where it "
+            "does not matter, name it in proposals_import_proposals.ignored."
+        )
+
+
+def _names(path: Path) -> set[str]:
+    """The names of the variables of a file; of HDF5 without #refs#, which holds the elements of cells, and its like."""
+    if not h5py.is_hdf5(path):
+        return {name for name, *_ in whosmat(path) if not name.startswith("__")}
+    with open_hdf5(path) as file:
+        return {name for name in file if not name.startswith("#")}
 
 
 def as_cells(path: Path, name: str, value: Value) -> list:

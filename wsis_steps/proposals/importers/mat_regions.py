@@ -1,26 +1,30 @@
 """Regions as MCG, SCG and COB publish them: a .mat file for each image, called after it.
 
 `superpixels` (h, w) numbers the superpixels from 1; `labels` is a cell array with the numbers of the superpixels of
-each region; `scores` has a number for each. `bboxes`, where there is one, has rows of its own (MCG drops boxes that are
-nearly alike), so boxes are taken from the regions.
+each region; `scores` has a number for each. `bboxes` and `bboxes_scores`, where there are any, have rows of their own
+(MCG drops boxes that are nearly alike), so boxes are taken from the regions. Other variables are refused.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.proposals.importers.image_names import ImageNames
-from wsis_steps.proposals.importers.mat_files import as_cells, as_numbers, read_variables
+from wsis_steps.proposals.importers.mat_files import as_cells, as_numbers, check_known, read_variables
 from wsis_steps.proposals.mcg.candidates import boxes_of
 from wsis_steps.vision.regions import RegionProposals, best_first
 
+READ = ("superpixels", "labels", "scores")
+LEFT = ("bboxes", "bboxes_scores")
 MOST = 1 << 16  # superpixels of an image that a 16-bit map can number
 
 
-def find_regions(path: Path, names: ImageNames) -> dict[str, Path]:
+def find_regions(path: Path, names: ImageNames, ignored: Sequence[str] = ()) -> dict[str, Path]:
     """The file of each image that has one in the folder `path` or below it (COCO's files lie in folders of folders).
-    Raises `InputError` where two files are of the same image, or there is none."""
+    Raises `InputError` where two files are of the same image, or the first of a folder holds variables that are neither
+    known nor `ignored`."""
     files = sorted(path.rglob("*.mat")) if path.is_dir() else [path]
     found: dict[str, Path] = {}
     for file in files:
@@ -29,12 +33,14 @@ def find_regions(path: Path, names: ImageNames) -> dict[str, Path]:
             raise InputError(f"{found[identity]} and {file} are both of image '{identity}'.")
         if identity is not None:
             found[identity] = file
+    for file in {file.parent: file for file in reversed(found.values())}.values():
+        check_known(file, (*READ, *LEFT, *ignored))
     return found
 
 
 def read_regions(path: Path, height: int, width: int, cap: int) -> RegionProposals:
     """The best `cap` regions (0: all) of an image of that size; `InputError` where the file holds something else."""
-    values = read_variables(path, ("superpixels", "labels", "scores"))
+    values = read_variables(path, READ)
     superpixels = _whole(path, "superpixels", as_numbers(path, "superpixels", values["superpixels"]))
     if superpixels.shape != (height, width):
         size = "x".join(map(str, superpixels.shape[::-1]))
