@@ -53,7 +53,8 @@ def main(job: Job) -> None:
         model.roi_heads.further_losses = diversity_reward(settings.gamma)
     model.to(device)
     train_maskrcnn(job, model, dataset, device)
-    save_model(job.outputs["model"], model, job.provenance(samples.class_names, samples.supervision))
+    made = job.provenance(samples.class_names, samples.supervision)
+    save_model(job.outputs["model"], model, made, images.picture_range)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 from wsis_steps.data.archives import missing_message
 from wsis_steps.data.class_folders import read_class_folders
 from wsis_steps.data.coco import find_coco, read_coco
+from wsis_steps.data.deep_samples import FULL, Range
 from wsis_steps.data.drawn import read_drawn
 from wsis_steps.data.folder import read_folder
 from wsis_steps.data.pictures import encoded
@@ -67,10 +68,15 @@ def _read(settings: DataImportDataset, root: Path, mapper: Callable) -> Dataset:
     )
 
 
-def load_record(record: ImageRecord, dataset: Dataset) -> tuple[bytes, int, int, ImageInstances | None] | InputError:
-    """Encoded picture, its height and width, and its true instances; or what is wrong with it."""
+def load_record(
+    record: ImageRecord, dataset: Dataset, ends: Range = FULL
+) -> tuple[bytes, int, int, ImageInstances | None] | InputError:
+    """Encoded picture, its height and width, and its true instances; or what is wrong with it.
+
+    ends: samples of pictures of more than 8 bits that become black and white.
+    """
     try:
-        data, height, width = encoded(record.path)
+        data, height, width = encoded(record.path, ends)
         truth = dataset.truth(record)
     except InputError as error:
         return error

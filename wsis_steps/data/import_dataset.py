@@ -4,7 +4,8 @@ in   source           the drawn tree (format shapes), or lists whose change shou
 out  images           images.h5: pictures with tags, points, boxes and splits
      instances_train  true masks of the training images, empty where `truth` leaves them out
      instances_val    true masks of the evaluation images
-     summary          JSON: classes, images and instances per split, what was left out, fingerprint of the code
+     summary          JSON: classes, images and instances per split, what was left out, the range of pictures of more
+                      than 8 bits, fingerprint of the code
 
 All that is wrong with the files is listed together, and nothing is written then.
 """
@@ -17,9 +18,11 @@ from functools import partial
 
 import numpy as np
 
+from wsis_steps.data.deep_samples import FULL, Range
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.formats import load_record, read_dataset
 from wsis_steps.data.records import Dataset
+from wsis_steps.data.sample_range import find_range
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
@@ -40,14 +43,17 @@ STEP = Step(
 )
 
 
-def write_images(job: Job, dataset: Dataset) -> dict[str, list]:
-    """Writes images.h5 and returns per split the rows (id, height, width, instances) of images with truth."""
+def write_images(job: Job, dataset: Dataset, ends: Range | None = None) -> dict[str, list]:
+    """Writes images.h5 and returns per split the rows (id, height, width, instances) of images with truth.
+
+    ends: samples of pictures of more than 8 bits that become black and white; None where there is no such picture.
+    """
     truth: dict[str, list] = {"train": [], "val": []}
     problems = Problems()
-    loaded = fork_map(partial(load_record, dataset=dataset), dataset.records, job.threads, chunk=16)
+    loaded = fork_map(partial(load_record, dataset=dataset, ends=ends or FULL), dataset.records, job.threads, chunk=16)
     provenance = job.provenance(dataset.class_names, [])
     with create(job.outputs["images"], Images.schema, provenance) as file:
-        writer = ImagesWriter(file)
+        writer = ImagesWriter(file, ends)
         for record, found in zip(dataset.records, job.progress(loaded, len(dataset.records)), strict=True):
             if isinstance(found, InputError):
                 problems.add(str(found))
@@ -85,19 +91,21 @@ def main(job: Job) -> None:
         raise InputError("--source is missing: format shapes reads the folder that data_draw_shapes made.")
     root = job.inputs["source"][0] if drawn_here else settings.root
     with ProcessPoolExecutor(job.threads) as pool:
-        dataset = read_dataset(settings, root, partial(pool.map, chunksize=16))
-    truth = write_images(job, dataset)
+        mapper = partial(pool.map, chunksize=16)
+        dataset = read_dataset(settings, root, mapper)
+        ends, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)
+    truth = write_images(job, dataset, ends)
     for split, rows in truth.items():
         ids, heights, widths, instances = zip(*rows, strict=True) if rows else ((), (), (), ())
         provenance = job.provenance(dataset.class_names, ["masks"])
         write_instances(job.outputs[f"instances_{split}"], provenance, ids, heights, widths, instances)
-    summary = {**summarise(dataset, truth), "code": job.code}
+    summary = {**summarise(dataset, truth), "picture_range": ends, "code": job.code}
     job.outputs["summary"].write_text(json.dumps(summary, indent=1) + "\n")
     for split in truth:
         tags = ", ".join(f"{name} {count}" for name, count in summary[split]["images_per_tag"].items())
         images, bare = summary[split]["images"], summary[split]["images_without_tags"]
         log.info("%s: %d images, %d of them without tags; %s", split, images, bare, tags)
-    for doubt in [] if drawn_here else find_doubts(dataset):
+    for doubt in [*doubts, *([] if drawn_here else find_doubts(dataset))]:
         log.warning("%s", doubt)
     log.info("%s", ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in dataset.counts.items()))
 

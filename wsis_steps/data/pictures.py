@@ -1,8 +1,8 @@
 """Loading any picture right: whatever the file, the result is uint8 RGB as a person would see it.
 
 Rules: EXIF rotation is applied; transparency is laid on white, as a page would show it; 16-bit samples keep
-their high byte; palettes, gray, 1-bit, CMYK and Adobe's inverted CMYK become RGB. Anything that does not
-decode to its end raises `InputError` naming the file, for a half picture would train silently.
+their high byte, or are stretched from a range; palettes, gray, 1-bit, CMYK and Adobe's inverted CMYK become RGB.
+Anything that does not decode to its end raises `InputError` naming the file, for a half picture would train silently.
 """
 
 import io
@@ -14,6 +14,16 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from wsis_steps.data.deep_samples import (
+    FULL,
+    Range,
+    color_samples,
+    gray_samples,
+    is_deep,
+    is_gray,
+    refuse_planes,
+    to_bytes,
+)
 from wsis_steps.data.files import read_bytes
 from wsis_steps.engine.errors import InputError
 
@@ -66,18 +76,28 @@ def _orientation(picture: Image.Image) -> int:
     return value if value in _TURNS else 1
 
 
-def _sixteen_to_eight(picture: Image.Image, path: Path) -> np.ndarray:
-    """The high byte of a one-channel picture of 16-bit samples, uint8 HxW (Pillow does so itself for RGB)."""
-    samples = np.asarray(picture)
-    if samples.dtype.kind == "f" or samples.min() < 0 or samples.max() > 65535:
-        raise InputError(f"{path} has {picture.mode} samples outside 0..65535; save it with 8 or 16 bits a channel.")
-    return (samples.astype(np.uint32) >> 8).astype(np.uint8)
+def _load(picture: Image.Image, path: Path) -> bool:
+    """Decodes the picture, and tells whether it has more than 8 bits."""
+    deep = is_deep(picture)
+    if deep:
+        refuse_planes(picture, path)
+    picture.load()
+    return deep
 
 
-def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
+def _deep_to_eight(picture: Image.Image, content: bytes, path: Path, ends: Range) -> Image.Image:
+    """A decoded picture of more than 8 bits with its samples as bytes."""
+    if is_gray(picture):
+        return Image.fromarray(to_bytes(gray_samples(picture, path), ends))
+    if ends == FULL:  # Pillow took the high bytes
+        return picture
+    samples = color_samples(picture, content, path)
+    color, alpha = to_bytes(samples[..., :3], ends), to_bytes(samples[..., 3:], FULL)
+    return Image.fromarray(np.concatenate([color, alpha], axis=2))
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
     """The decoded picture as mode RGB."""
-    if picture.mode in ("F", "I") or picture.mode.startswith("I;16"):
-        picture = Image.fromarray(_sixteen_to_eight(picture, path))
     if picture.has_transparency_data:
         # Alpha on white, rounded to the nearest level.
         layer = picture.convert("RGBA")
@@ -86,25 +106,41 @@ def _to_rgb(picture: Image.Image, path: Path) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _decode(picture: Image.Image, path: Path) -> np.ndarray:
+def _decode(picture: Image.Image, content: bytes, path: Path, ends: Range) -> np.ndarray:
     try:
-        picture.load()
+        deep = _load(picture, path)
         turn = _TURNS.get(_orientation(picture))
-        rgb = _to_rgb(picture, path)
+        rgb = _to_rgb(_deep_to_eight(picture, content, path, ends) if deep else picture)
         rgb = rgb if turn is None else rgb.transpose(turn)
     except _BROKEN as error:
         raise InputError(f"{path} is cut short or damaged: {error}.") from None
     return np.array(rgb)
 
 
-def load_image(path: Path | str) -> np.ndarray:
+def read_deep(path: Path) -> np.ndarray | None:
+    """uint16 (h, w) or RGB (h, w, 3), perhaps not upright, of a picture of more than 8 bits; None of others. Raises as
+    `load_image`."""
+    content = read_bytes(path)
+    with _open(io.BytesIO(content), path) as picture:
+        try:
+            if not _load(picture, path):
+                return None
+            return gray_samples(picture, path) if is_gray(picture) else color_samples(picture, content, path)[..., :3]
+        except _BROKEN as error:
+            raise InputError(f"{path} is cut short or damaged: {error}.") from None
+
+
+def load_image(path: Path | str, ends: Range = FULL) -> np.ndarray:
     """The picture as uint8 RGB HxWx3, upright.
+
+    ends: samples of pictures of more than 8 bits that become black and white.
 
     Raises `InputError` for a missing, unknown, truncated or damaged file and for float or 32-bit samples.
     """
     path = Path(path)
-    with _open(path, path) as picture:
-        return _decode(picture, path)
+    content = read_bytes(path)  # of a file with a name Pillow maps gray TIFFs that are to be turned wrongly
+    with _open(io.BytesIO(content), path) as picture:
+        return _decode(picture, content, path, ends)
 
 
 def picture_size(path: Path | str) -> tuple[int, int]:
@@ -112,21 +148,22 @@ def picture_size(path: Path | str) -> tuple[int, int]:
     path = Path(path)
     with _open(path, path) as picture:
         width, height = picture.size
-        return (width, height) if _orientation(picture) >= 5 else (height, width)
+        turned = _orientation(picture) >= 5 and picture.format != "TIFF"  # of which Pillow tells the upright size
+        return (width, height) if turned else (height, width)
 
 
-def encoded(path: Path | str) -> tuple[bytes, int, int]:
+def encoded(path: Path | str, ends: Range = FULL) -> tuple[bytes, int, int]:
     """A file image of the picture that any decoder reads alike, its height and its width in pixels.
 
     The original bytes where the file is an upright 8-bit RGB or gray JPEG (a gray one is decoded to RGB by
-    the reader); else a lossless PNG of `load_image`. The picture is decoded once to its end either way, so
-    that a truncated file raises `InputError` here and not in a training loop.
+    the reader); else a lossless PNG of `load_image`, which takes `ends`. The picture is decoded once to its end
+    either way, so that a truncated file raises `InputError` here and not in a training loop.
     """
     path = Path(path)
     content = read_bytes(path)
     with _open(io.BytesIO(content), path) as picture:
         plain = picture.format in ("JPEG", "MPO") and picture.mode in ("RGB", "L") and _orientation(picture) == 1
-        rgb = _decode(picture, path)
+        rgb = _decode(picture, content, path, ends)
     if not plain:
         content = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
     return content, rgb.shape[0], rgb.shape[1]

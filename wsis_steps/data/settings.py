@@ -63,6 +63,10 @@ class DataImportDataset(Settings):
     """Splits whose true masks are read, for evaluation and for the systems `supervised` and `supervised_semantic`
     only; folders have none, but for those of `val_root`. Drawn: none by default; name those in which a mask was drawn
     on every object."""
+    range: Literal["auto", "full", "used"] = "auto"
+    """Samples of pictures of more than 8 bits that become black and white: all that 16 bits can hold (full), or the
+    lowest and highest that occur in any of them (used), but for one of 10,000 in each. auto: used where that is less
+    than an eighth of what 16 bits can hold, as of cameras of 12 bits."""
     val_share: Fraction = 0.2
     """Folders and drawn only: share of the images kept for evaluation that no split is given for (a column of
     `tags.csv`, a subset of CVAT's)."""

@@ -28,6 +28,7 @@ from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.formats import load_record, read_dataset
 from wsis_steps.data.pictures import SUFFIXES, encoded
 from wsis_steps.data.records import SPLITS, Dataset
+from wsis_steps.data.sample_range import find_range
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
@@ -177,7 +178,9 @@ def main(options: argparse.Namespace) -> None:
     doubts = []
     if dataset:
         tell(dataset)
-        doubts = find_doubts(dataset)
+        mapper = partial(fork_map, processes=options.threads, chunk=16)
+        _, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)
+        doubts += find_doubts(dataset)
     print("\n".join(["", *doubts, *missing]) if doubts or missing else "")
     count = f"; {len(doubts)} doubt{'s' * (len(doubts) > 1)}, above" if doubts else ""
     what = "data" if dataset else "runs, and the data are generated"

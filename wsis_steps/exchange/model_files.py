@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from wsis_steps.data.deep_samples import FULL
 from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 
 OUTPUTS = ("boxes", "labels", "scores", "masks")
 CLASSES = "class_names"  # where both kinds of file keep them, as a JSON list
+RANGE = "picture_range"  # likewise, the samples of pictures of more than 8 bits that were black and white in training
 _OPSET = 17  # of ONNX; runtimes of the last years know it
 
 
@@ -43,18 +45,19 @@ def export_model(path: Path, kind: str, out: Path) -> None:
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tracing warns wherever Python looks at a tensor, and that it is old
-            {"torchscript": _write_torchscript, "onnx": _write_onnx}[kind](network, example, part, trained.class_names)
+            about = {CLASSES: json.dumps(trained.class_names), RANGE: json.dumps(trained.picture_range or FULL)}
+            {"torchscript": _write_torchscript, "onnx": _write_onnx}[kind](network, example, part, about)
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _write_torchscript(network: nn.Module, example: Tensor, path: Path, class_names: tuple[str, ...]) -> None:
+def _write_torchscript(network: nn.Module, example: Tensor, path: Path, about: dict[str, str]) -> None:
     traced = torch.jit.trace(network, example, check_trace=False)
-    traced.save(str(path), _extra_files={CLASSES: json.dumps(class_names)})
+    traced.save(str(path), _extra_files=about)
 
 
-def _write_onnx(network: nn.Module, example: Tensor, path: Path, class_names: tuple[str, ...]) -> None:
+def _write_onnx(network: nn.Module, example: Tensor, path: Path, about: dict[str, str]) -> None:
     import onnx  # only this function needs it
 
     sides = {1: "height", 2: "width"}
@@ -66,5 +69,6 @@ def _write_onnx(network: nn.Module, example: Tensor, path: Path, class_names: tu
         input_names=["image"], output_names=list(OUTPUTS), dynamic_axes=axes,
     )  # fmt: skip
     model = onnx.load(path)
-    model.metadata_props.add(key=CLASSES, value=json.dumps(class_names))
+    for key, value in about.items():
+        model.metadata_props.add(key=key, value=value)
     onnx.save(model, path)

@@ -24,7 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
+from wsis_steps.data.deep_samples import FULL, Range
 from wsis_steps.data.pictures import SUFFIXES, load_image
+from wsis_steps.data.sample_range import unlike_training, used_range
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.progress import progress
@@ -69,6 +71,11 @@ def find_pictures(path: Path, out: Path) -> tuple[Path, list[Path]]:
     return path, found
 
 
+def read_picture(path: Path, ends: Range) -> tuple[np.ndarray | InputError, Range | None]:
+    """The picture as in training, uint8 RGB (h, w, 3), or what is wrong with it; and `used_range`."""
+    return attempt(load_image, path, ends), used_range(path)
+
+
 def ahead(function: Callable, items: Iterable, threads: int) -> Iterator:
     """function(item) in order, computed in threads a few items before the reader."""
     waiting: deque[Future] = deque()
@@ -110,13 +117,15 @@ def main(options: argparse.Namespace) -> None:
     longest = model.transform.max_size
     shown_as = short_names([path.relative_to(folder) for path in paths])
     colors, problems, count = class_colors(len(trained.class_names)), Problems(), 0
-    pictures = ahead(lambda path: attempt(load_image, path), paths, max(options.threads - 1, 1))
+    ends, deep = trained.picture_range or FULL, []
+    pictures = ahead(lambda path: read_picture(path, ends), paths, max(options.threads - 1, 1))
     with CocoFile(options.out / "instances.json", trained.class_names) as file:
         found = progress(zip(paths, pictures, strict=True), len(paths), "predict")
-        for path, picture in found:
+        for path, (picture, used) in found:
             if isinstance(picture, InputError):
                 problems.add(str(picture))
                 continue
+            deep += [] if used is None else [used]
             height, width = picture.shape[:2]
             if min(height, width) * longest < max(height, width):
                 problems.add(f"{path} is {width}x{height} pixels, too narrow to be shrunk to {longest}.")
@@ -131,6 +140,8 @@ def main(options: argparse.Namespace) -> None:
     written = {options.out / "masks" / f"{name}.png" for name in shown_as.values()}
     if old := sum(path not in written for path in (options.out / "masks").rglob("*.png")):
         log.warning("%s holds %d masks of earlier calls too, which instances.json no longer names", options.out, old)
+    for doubt in unlike_training(deep, ends):
+        log.warning("%s", doubt)
     problems.raise_any("The folder")
 
 

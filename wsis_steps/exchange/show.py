@@ -69,6 +69,10 @@ def by_class(counts: Sequence[int], class_names: Sequence[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in zip(class_names, counts, strict=True))
 
 
+def range_line(ends: tuple[int, int]) -> str:
+    return f"range        {ends[0]} to {ends[1]}, black and white of pictures of more than 8 bits"
+
+
 def contents(artifact: Artifact) -> list[str]:
     """Lines on what a file holds."""
     count = len(artifact)
@@ -79,6 +83,8 @@ def contents(artifact: Artifact) -> list[str]:
         lines += [f"splits       {by_class(numbers.tolist(), splits.tolist())}"]
         lines += [f"tags         {by_class(artifact.tags.sum(axis=0).tolist(), artifact.class_names)}"]
         lines += [f"without tag  {int((~artifact.tags.any(axis=1)).sum())} images"]
+        if artifact.picture_range:
+            lines += [range_line(artifact.picture_range)]
         return lines + [
             f"points       {sum(map(len, artifact.points))}",
             f"boxes        {sum(map(len, artifact.boxes))}",
@@ -149,7 +155,8 @@ def _some(wanted: str, artifact: Artifact) -> str:
 def show_model(path: Path) -> None:
     model, provenance = load_any_model(path)
     size = sum(value.numel() for value in model.state.values())
-    print("\n".join([f"{path}: a trained model of {size:,} numbers", *made_by(provenance)]))
+    seen = [range_line(model.picture_range)] if model.picture_range else []
+    print("\n".join([f"{path}: a trained model of {size:,} numbers", *seen, *made_by(provenance)]))
 
 
 def main(options: argparse.Namespace) -> None:

@@ -44,7 +44,8 @@ def main(job: Job) -> None:
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_maskrcnn(settings, len(labels.class_names), weights).to(device)
     train_maskrcnn(job, model, dataset, device)
-    save_model(job.outputs["model"], model, job.provenance(labels.class_names, labels.supervision))
+    made = job.provenance(labels.class_names, labels.supervision)
+    save_model(job.outputs["model"], model, made, images.picture_range)
 
 
 if __name__ == "__main__":

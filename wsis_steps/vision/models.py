@@ -16,22 +16,28 @@ from wsis_steps.vision.weights import read_state_dict
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A state dict, the settings (JSON values) of the step that trained it, and its classes and supervision."""
+    """A state dict, the settings (JSON values) of the step that trained it, its classes and supervision, and which
+    samples of pictures of more than 8 bits were black and white in training (None: not known)."""
 
     path: Path
     state: dict[str, torch.Tensor]
     settings: dict[str, Any]
     class_names: tuple[str, ...]
     supervision: tuple[str, ...]
+    picture_range: tuple[int, int] | None = None
 
 
-def save_model(path: Path, model: nn.Module, provenance: Provenance) -> None:
-    """Writes {'model': state dict, 'schema': ..., 'provenance': JSON}."""
+def save_model(
+    path: Path, model: nn.Module, provenance: Provenance, picture_range: tuple[int, int] | None = None
+) -> None:
+    """Writes {'model': state dict, 'schema': ..., 'provenance': JSON}, and 'picture_range' where it is known."""
     about = {
         "schema": "model",
         "schema_version": SCHEMA_VERSION,
         "provenance": json.dumps(asdict(provenance)),
     }
+    if picture_range is not None:
+        about["picture_range"] = picture_range
     with path.open("wb") as file:  # a path would hide from torch's error that the disk is full
         torch.save({"model": model.state_dict(), **about}, file)
 
@@ -55,4 +61,6 @@ def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
         raise InputError(f"{path} is no model of schema version {SCHEMA_VERSION}; delete the file and run again.")
     made = Provenance(**json.loads(about["provenance"]))
     names, supervision = tuple(made.class_names), tuple(made.supervision)
-    return TrainedModel(path, state, json.loads(made.settings), names, supervision), made
+    ends = about.get("picture_range")
+    seen = tuple(map(int, ends)) if ends else None
+    return TrainedModel(path, state, json.loads(made.settings), names, supervision, seen), made

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from artifacts import CLASSES, SIZE, picture, provenance, square_mask, write_images, write_labels, write_semantic
+from deep_pictures import write_png
 from PIL import Image
 from proposal_sets import square_regions
 from tiny_settings import MASKRCNN
@@ -97,6 +98,33 @@ def test_predictions_of_a_folder_are_masks_json_and_pictures_and_a_broken_pictur
         drawn = Image.open(out / "overlays" / f"{name}.jpg")
         assert drawn.height * numbers.shape[1] == drawn.width * numbers.shape[0]  # enlarged alike
     assert not list(out.rglob("*.partial"))
+
+
+def test_pictures_of_12_bits_are_seen_as_in_training(model, tmp_path, capsys):
+    """Samples of 12 bits give what their 8 high ones give; a model of before, which knows no range, sees darkness."""
+    seen = picture(3)
+    for name, write in (("deep", lambda path: write_png(path, seen.astype(np.uint16) << 4)), ("plain", plain(seen))):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "a.png")
+    state = torch.load(model, weights_only=True)
+    torch.save({**state, "picture_range": (0, 4095)}, tmp_path / "ranged.pt")
+    assert load_model(tmp_path / "ranged.pt", "maskrcnn_train").picture_range == (0, 4095)
+    assert call("show", tmp_path / "ranged.pt") == 0
+    assert "range        0 to 4095, black and white" in capsys.readouterr().out
+    found, told = {}, {}
+    for folder, trained in (("deep", tmp_path / "ranged.pt"), ("plain", tmp_path / "ranged.pt"), ("deep", model)):
+        out = tmp_path / f"{folder}_{trained.stem}"
+        words = (tmp_path / folder, "--model", trained, "--out", out, "--score", 0.01, "--threads", 1)
+        assert call("predict", *words) == 0
+        found[out.name], told[out.name] = (out / "instances.json").read_text(), capsys.readouterr().err
+    assert found["deep_ranged"] == found["plain_ranged"] != found["deep_model"]
+    assert "have" not in told["deep_ranged"] + told["plain_ranged"]
+    assert "sees samples from 0 to 65535, as in training, but pictures of more than 8 bits have" in told["deep_model"]
+
+
+def plain(pixels):
+    """Writes 8 bits."""
+    return lambda path: Image.fromarray(pixels).save(path)
 
 
 def test_names_of_masks_lose_their_suffix_where_no_other_picture_has_that_name():
@@ -255,6 +283,10 @@ def test_an_exported_model_finds_the_same_on_pictures_of_other_sizes(kind, model
         assert len(expected["scores"]) > 0
         for name, value in expected.items():
             torch.testing.assert_close(found[name], value, atol=2e-3, rtol=0)
+    if kind == "torchscript":
+        about = {"class_names": "", "picture_range": ""}
+        torch.jit.load(str(tmp_path / "file"), _extra_files=about)
+        assert json.loads(about["class_names"]) == list(CLASSES) and json.loads(about["picture_range"]) == [0, 65535]
 
 
 def load_exported(kind, path):

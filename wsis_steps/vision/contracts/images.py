@@ -1,5 +1,6 @@
 """The contract of pictures with their weak annotations: `images.h5`."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +28,12 @@ class Images(Artifact):
     @cached_property
     def splits(self) -> np.ndarray:
         return self.file["image/split"].asstr()[:]
+
+    @cached_property
+    def picture_range(self) -> tuple[int, int] | None:
+        """The samples of pictures of more than 8 bits that became black and white; None where none had so many."""
+        text = self.attributes.get("picture_range")
+        return tuple(map(int, json.loads(text))) if text else None
 
     def members(self, split: str) -> np.ndarray:
         """Indices of the images of a split, int64, in the order of the list that was imported."""
@@ -65,8 +72,10 @@ class Images(Artifact):
 class ImagesWriter:
     """Appends pictures one by one to `images.h5`; `close` writes the tables."""
 
-    def __init__(self, file: OutputFile) -> None:
+    def __init__(self, file: OutputFile, picture_range: tuple[int, int] | None = None) -> None:
         self.file = file
+        if picture_range is not None:
+            file.attrs["picture_range"] = json.dumps(picture_range)
         self.bytes = file.create_dataset(
             "picture/bytes", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(1 << 18,)
         )
