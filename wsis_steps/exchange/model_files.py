@@ -36,7 +36,7 @@ class OneImage(nn.Module):
 def export_model(path: Path, kind: str, out: Path) -> None:
     """Writes the Mask R-CNN of a model.pt as `torchscript` or `onnx`, for one image of any size at a time."""
     trained = read_maskrcnn(path)
-    network = OneImage(load_maskrcnn(trained, MaskrcnnInfer())).eval()
+    network = OneImage(load_maskrcnn(trained, MaskrcnnInfer())).eval().requires_grad_(False)
     side = trained.settings["min_size"]
     # Square: torchvision derives the scales of the feature levels from the first image, padding included.
     example = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))

@@ -283,10 +283,14 @@ def test_an_exported_model_finds_the_same_on_pictures_of_other_sizes(kind, model
         assert len(expected["scores"]) > 0
         for name, value in expected.items():
             torch.testing.assert_close(found[name], value, atol=2e-3, rtol=0)
+            assert not found[name].requires_grad
     if kind == "torchscript":
         about = {"class_names": "", "picture_range": ""}
         torch.jit.load(str(tmp_path / "file"), _extra_files=about)
         assert json.loads(about["class_names"]) == list(CLASSES) and json.loads(about["picture_range"]) == [0, 65535]
+        # whoever loads it trains nothing, and need not say so
+        tensors = [*exported.parameters(), *exported.buffers()]
+        assert tensors and not any(tensor.requires_grad for tensor in tensors)
 
 
 def load_exported(kind, path):
