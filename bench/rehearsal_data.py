@@ -18,9 +18,10 @@ from torch import nn
 
 from bench.rehearsal_plan import PICTURES
 from wsis_steps.data.shapes import draw_image
-from wsis_steps.data.voc import VOC_CLASSES
-from wsis_steps.data.voc_files import write_annotation, write_map
-from wsis_steps.exchange.coco_json import CocoFile
+from wsis_steps.formats.coco_writer import CocoFile
+from wsis_steps.formats.voc import VOC_CLASSES
+from wsis_steps.formats.voc_annotations import write_annotation
+from wsis_steps.formats.voc_masks import write_map
 from wsis_steps.vision.backbone_table import entry_of
 from wsis_steps.vision.masks import describe, encode
 

@@ -22,6 +22,7 @@ import torch
 from bench import (
     annotation_consistency,
     community_learning,
+    dataset_import,
     dense_crf,
     evaluation,
     labels,
@@ -47,6 +48,7 @@ PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
     "community_learning": lambda folder, device: community_learning.measure(device),
     "annotation_consistency": lambda folder, device: annotation_consistency.measure(),
     "dense_crf": lambda folder, device: dense_crf.measure(),
+    "dataset_import": lambda folder, device: dataset_import.measure(folder),
     "replacement": lambda folder, device: replacement.measure(folder),
     "proposals": lambda folder, device: proposals.measure(),
     "memory": lambda folder, device: memory.measure(folder),

@@ -11,7 +11,7 @@ from snakemake.logging import logger
 sys.path.insert(0, str(workflow.basedir))
 os.environ.update(PYTHONPATH=str(workflow.basedir))
 
-from wsis_steps.data.watched import labelme_files, watched_lists
+from wsis_steps.data.watched import watched_files, watched_lists
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.config import load
 from wsis_steps.plan.earlier_results import made_anew

@@ -3,7 +3,9 @@
 import numpy as np
 from PIL import Image
 
-from wsis_steps.data.voc import read_voc
+from wsis_steps.formats.dataset import Choices, assemble
+from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.voc import Options, read_tree
 
 
 def first_id(tree):
@@ -16,8 +18,8 @@ def save_map(path, values):
     picture.save(path)
 
 
-def annotation(*rows):
-    """An annotation of rows (name, (xmin, ymin, xmax, ymax), difficult)."""
+def annotation(*rows, size=""):
+    """An annotation of rows (name, (xmin, ymin, xmax, ymax), difficult); size: its <size>."""
     tags = ("xmin", "ymin", "xmax", "ymax")
     objects = "".join(
         f"<object><name>{name}</name><difficult>{difficult}</difficult>"
@@ -25,7 +27,7 @@ def annotation(*rows):
         f"<bndbox>{''.join(f'<{t}>{v}</{t}>' for t, v in zip(tags, box, strict=True))}</bndbox></object>"
         for name, box, difficult in rows
     )
-    return f"<annotation>{objects}</annotation>"
+    return f"<annotation>{size}{objects}</annotation>"
 
 
 def plain_tree(root, names=("a", "b"), val=("c",), size=20):
@@ -40,5 +42,14 @@ def plain_tree(root, names=("a", "b"), val=("c",), size=20):
     return root
 
 
+def read_voc(root, train="train", val="val", mapper=map, **options):
+    """The data set of two lists of a tree, or of one; options as of `voc.Options`."""
+    options = Options(**{"truth": ("train", "val"), **options})
+    lists = {split: name for split, name in (("train", train), ("val", val)) if name}
+    notes = Notes()
+    reading = read_tree(root, lists, options, notes, mapper)
+    return assemble(root, reading, Choices(options.class_names, options.truth), notes, mapper)
+
+
 def read_plain(root, **options):
-    return read_voc(root, "train", "val", **{"truth": (), **options})
+    return read_voc(root, **{"truth": (), **options})

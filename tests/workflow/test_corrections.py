@@ -8,7 +8,7 @@ from test_rerun import LISTED, maskrcnn
 from tiny_workflow import jobs
 
 from wsis_steps.__main__ import main
-from wsis_steps.exchange.label_studio import encode_brush
+from wsis_steps.formats.brush import encode_brush
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.masks import decode
 

@@ -42,7 +42,7 @@ CASES = {
         lambda p: (
             [resave(first(p, f"Segmentation{k}"), lambda v: v[:40]) for k in ("Object", "Class")] and import_tree(p)
         ),
-        "SegmentationObject/train_00000.png is 48x40 but",
+        "SegmentationObject/train_00000.png is 48x40, but by",
     ),
     "a truncated mask": (
         lambda p: cut(first(p, "SegmentationObject")) and import_tree(p),
@@ -117,15 +117,15 @@ CASES = {
     ),
     "an unknown COCO category": (
         lambda p: import_tree(p, format="coco", root=str(coco_tree(p, category_id=4))),
-        "instances_train.json: annotation 1 has the unknown category 4",
+        "instances_train.json: annotation 1: it is of category 4, which the file does not list",
     ),
     "an annotation of no image": (
         lambda p: import_tree(p, format="coco", root=str(coco_tree(p, image_id=8))),
-        "annotation 1 is of image 8, which the file does not list",
+        "annotation 1: it is of image 8, which the file does not list",
     ),
     "an own folder with a tag but no image": (
         lambda p: import_own(p, "image,tags\na.png,cat\nbb.png,dog\n"),
-        "tags.csv:3: there is no image 'bb.png'",
+        "tags.csv:3: there is no picture 'bb.png'",
         "the nearest is 'b.png'",
     ),
     "an own folder with an unknown class": (
@@ -134,11 +134,11 @@ CASES = {
     ),
     "an own folder where all is val": (
         lambda p: import_own(p, "image,tags,split\na.png,cat,val\nb.png,dog,val\n"),
-        "tags.csv puts every image in val",
+        "every image is in val",
     ),
     "a point off the picture": (
-        lambda p: import_own(p, "image,tags\na.png,cat\nb.png,dog\n", "image,x,y,class\na.png,30,5,cat\n"),
-        "points.csv:2: point 30,5 lies outside 'a.png', which is 30x20",
+        lambda p: import_own(p, "image,tags\na.png,cat\nb.png,dog\n", "image,x,y,class\na.png,33,5,cat\n"),
+        "points.csv:2, image 'a.png': its point 33, 5 lies outside the picture of 30x20",
     ),
     "an own folder without tags.csv": (
         lambda p: (own_folder(p, "") / "tags.csv").unlink() or import_tree(p, format="folder", root=str(p.tmp / "own")),
@@ -179,4 +179,4 @@ def test_valid_data_do_pass(place):
     ]
     assert [outcome.status for outcome in done] == [0, 0, 0], [outcome.errors for outcome in done]
     assert "train: 1 images, 0 of them without tags; cat 0, dog 1" in done[1].log
-    assert any("pictures without a row: 0" in line and "points: 1" in line for line in done[1].log)
+    assert any("shapes: 3" in line and "points: 1" in line for line in done[1].log)

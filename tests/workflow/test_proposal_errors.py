@@ -137,7 +137,7 @@ CASES = {
     ),
     "a mask of another size": (
         lambda p: masks(p, entry("image1", np.ones((3, 5), np.uint8), 1)),
-        f"masks.json: entry 9 is no mask of its image, which is {SIZE}x{SIZE}: its mask is 5x3.",
+        f"masks.json: entry 9 is no mask of its image, which is {SIZE}x{SIZE}: its mask is 5x3, the picture",
     ),
     "a mask without a score": (
         lambda p: masks(p, {"image_id": 1, "segmentation": {}}),

@@ -36,7 +36,7 @@ rule data_download_archives:  # asked for by name: make voc2012, make coco2017
 rule data_import_dataset:
     input:
         source=watched_lists(SOURCE, f"{RESULTS}/shared/source"),
-        watched=labelme_files(SOURCE),  # perhaps more than a command line holds
+        watched=watched_files(SOURCE),  # perhaps more than a command line holds
     output:
         images="results/{dataset}/shared/data/images.h5",
         instances_train="results/{dataset}/shared/data/instances_train.h5",

@@ -6,9 +6,10 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from wsis_steps.data.pictures import picture_size
-from wsis_steps.data.records import SPLITS, Dataset, ImageRecord
 from wsis_steps.engine.errors import InputError
+from wsis_steps.formats.labels import numbered
+from wsis_steps.formats.pictures import picture_size
+from wsis_steps.formats.records import SPLITS, Dataset, ImageRecord
 
 FEW_IMAGES = 20  # of a class, in training
 SMALL = 32  # pixels of the shorter side
@@ -22,13 +23,14 @@ def find_doubts(dataset: Dataset) -> list[str]:
     """A sentence for each doubt about the classes, tags and pictures of a data set."""
     train = [record for record in dataset.records if record.split == "train"]
     return [
+        *dataset.doubts,
         *_names_alike(dataset.class_names, dataset.records),
+        *_names_that_count(dataset.class_names),
         *_names_of_names(dataset.class_names),
         *_few_images(train, dataset.class_names),
         *_inseparable(train, dataset.class_names),
         *_untagged(train),
         *_never_validated(dataset),
-        *_left_out(dataset),
         *_small(dataset.records),
     ]
 
@@ -43,8 +45,10 @@ def _names_alike(class_names: Sequence[str], records: Sequence[ImageRecord]) -> 
     def bare(name: str) -> str:
         return "".join(sign for sign in name.casefold() if sign.isalnum())
 
-    found = []
+    found, counted = [], [set(names) for names in numbered(class_names).values()]
     for one, other in combinations(class_names, 2):
+        if any({one, other} <= names for names in counted):
+            continue  # told as names that count
         a, b = bare(one), bare(other)
         if abs(len(a) - len(b)) > 2:
             continue
@@ -58,6 +62,18 @@ def _names_alike(class_names: Sequence[str], records: Sequence[ImageRecord]) -> 
                 f"The classes '{one}' and '{other}' are nearly alike; if they are one, write them alike ('{fewer[0]}': "
                 f"{_some(fewer[1]) or 'no image'})."
             )
+    return found
+
+
+def _names_that_count(class_names: Sequence[str]) -> list[str]:
+    """Classes that tell the instances of one apart."""
+    found = []
+    for base, names in numbered(class_names).items():
+        shown = ", ".join(f"'{name}'" for name in names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+        found.append(
+            f"The classes {shown} differ only at their ends; if they count instances of one class, name all of them "
+            f"'{base.rstrip(' _-')}'."
+        )
     return found
 
 
@@ -136,12 +152,6 @@ def _never_validated(dataset: Dataset) -> list[str]:
     if not missing or not tags["val"]:
         return []
     return [f"No val image of: {', '.join(missing)}; how well these classes are found can be neither scored nor seen."]
-
-
-def _left_out(dataset: Dataset) -> list[str]:
-    count = dataset.counts.get("pictures_without_a_row", 0)
-    pictures = "One picture is" if count == 1 else f"{count} pictures are"
-    return [f"{pictures} left out, for want of a row in tags.csv."] if count else []
 
 
 def _small(records: Sequence[ImageRecord]) -> list[str]:

@@ -22,11 +22,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from wsis_steps.data.archives import ARCHIVES, Archive, download, is_complete
-from wsis_steps.data.lists import augmented_ids
 from wsis_steps.data.settings import DataDownloadArchives
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.progress import Meter
 from wsis_steps.engine.step import Job, Step
+from wsis_steps.formats.lists import augmented_ids
 
 STEP = Step("data_download_archives", DataDownloadArchives, values=("to",), outputs=("record",))
 

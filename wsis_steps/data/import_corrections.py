@@ -10,15 +10,19 @@ listed. One on which nothing was left has no instance.
 """
 
 import logging
+from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.data.drawing_files import read_drawings
-from wsis_steps.data.drawings import Drawing, candidates
-from wsis_steps.data.settings import DataImportCorrections
+from wsis_steps.data.settings import DataImportCorrections, DataImportDataset
 from wsis_steps.engine.errors import InputError, nearest
-from wsis_steps.engine.problems import Problems
 from wsis_steps.engine.step import Job, Step
+from wsis_steps.formats.drawing import Drawing, Reading, Source
+from wsis_steps.formats.fitting import Rules, fit
+from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.picture_names import identity, parts_of, variants
+from wsis_steps.formats.pictures import Header
+from wsis_steps.formats.table import FORMATS, find_format
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances
@@ -34,34 +38,45 @@ STEP = Step(
 )
 
 
+def candidates(name: str) -> list[str]:
+    """Ids that the name of an image in another tool may mean: of its path, then of shorter ends of it, then without
+    what an upload puts before it."""
+    return list(
+        dict.fromkeys(identity("/".join(parts[k:])) for parts in variants(parts_of(name)) for k in range(len(parts)))
+    )
+
+
 def to_instances(drawing: Drawing, labels: Instances, i: int) -> ImageInstances:
     """The masks of a drawing as labels of image i. Raises InputError for another size, another class, or a mark that is
     no mask."""
-    size = [int(labels.heights[i]), int(labels.widths[i])]
-    if drawing.height and [drawing.height, drawing.width] != size:
-        there, own = (f"{width}x{height}" for height, width in ((drawing.height, drawing.width), size))
-        raise InputError(f"{drawing.where}: image '{labels.ids[i]}' is {own}, but was {there} when it was corrected.")
-    if drawing.points or drawing.boxes:
+    if any(shape.kind in ("point", "box") for shape in drawing.shapes):
         raise InputError(f"{drawing.where} has points or boxes; corrections are masks or polygons.")
-    for _, name, _ in drawing.masks:
+    header = Header(int(labels.heights[i]), int(labels.widths[i]), orientation=1)
+    found = fit(drawing, f"image '{labels.ids[i]}'", header, Rules(labels.class_names))
+    for name in found.labels:
         if name not in labels.class_names:
             raise InputError(f"{drawing.where}: there is no class '{name}'; {nearest(name, labels.class_names)}.")
-    categories = np.array([labels.class_names.index(name) for _, name, _ in drawing.masks], np.int64)
-    crowd = np.array([crowd for *_, crowd in drawing.masks], bool)
-    return describe([rle for rle, *_ in drawing.masks], categories, crowd=crowd)
+    categories = np.array([labels.class_names.index(name) for name in found.labels], np.int64)
+    return describe(found.rles, categories, crowd=np.array(found.crowd, bool))
+
+
+def read_drawings(path: Path, notes: Notes) -> Reading:
+    """What another tool exported, of whichever format."""
+    settings = DataImportDataset.of_file(path)
+    return FORMATS[find_format(path)].read(Source(settings.root, settings), notes)
 
 
 def main(job: Job) -> None:
     images, labels = Images(job.inputs["images"]), Instances(job.inputs["labels"])
     check_same_classes(images, labels)
-    problems, corrected, elsewhere = Problems(), {}, 0
-    for drawing in read_drawings(job.inputs["corrections"], problems):
-        names = candidates(drawing.image)
+    problems, corrected, elsewhere = Notes(), {}, 0
+    for drawing in read_drawings(job.inputs["corrections"], problems).drawings:
+        names = candidates(drawing.name)
         place = next((labels.index[name] for name in names if name in labels.index), None)
         if place is None and any(name in images.index for name in names):
             elsewhere += 1  # an evaluation image: nothing is learned from it
         elif place is None:
-            problems.add(f"{drawing.where}: there is no image '{drawing.image}' in {images.path}.")
+            problems.add(f"{drawing.where}: there is no image '{drawing.name}' in {images.path}.")
         elif place in corrected:
             problems.add(f"{drawing.where}: image '{labels.ids[place]}' is corrected twice.")
         else:
@@ -70,6 +85,8 @@ def main(job: Job) -> None:
     if not corrected and not problems.sentences:
         problems.add(f"{job.inputs['corrections']} corrects no training image.")
     problems.raise_any("The corrections")
+    for sentence in problems.sentences_of_omissions():
+        log.warning("%s", sentence)
     found = [corrected[i] if i in corrected else labels.read(i) for i in range(len(labels))]
     provenance = job.provenance(labels.class_names, {*labels.supervision, "masks"})
     write_instances(job.outputs["corrected"], provenance, labels.ids, labels.heights, labels.widths, found)

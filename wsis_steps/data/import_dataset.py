@@ -18,16 +18,16 @@ from functools import partial
 
 import numpy as np
 
-from wsis_steps.data.deep_samples import FULL, Range
 from wsis_steps.data.doubts import find_doubts
-from wsis_steps.data.formats import load_record, read_dataset
-from wsis_steps.data.records import Dataset
-from wsis_steps.data.sample_range import find_range
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.problems import Problems
 from wsis_steps.engine.step import Job, Step
+from wsis_steps.formats.deep_samples import FULL, Range
+from wsis_steps.formats.loading import load_record, read_dataset
+from wsis_steps.formats.records import Dataset
+from wsis_steps.formats.sample_range import find_range
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
 from wsis_steps.vision.contracts.instances import write_instances
@@ -70,7 +70,7 @@ def write_images(job: Job, dataset: Dataset, ends: Range | None = None) -> dict[
 
 def summarise(dataset: Dataset, truth: dict[str, list]) -> dict:
     """What was imported, as JSON values."""
-    summary: dict = {"class_names": list(dataset.class_names), **dataset.counts}
+    summary: dict = {"class_names": list(dataset.class_names), **dataset.counts, "left_out": dataset.left_out}
     for split, rows in truth.items():
         records = [record for record in dataset.records if record.split == split]
         tags = Counter(dataset.class_names[tag] for record in records for tag in record.tags)
@@ -90,10 +90,14 @@ def main(job: Job) -> None:
     if drawn_here and not job.inputs["source"]:
         raise InputError("--source is missing: format shapes reads the folder that data_draw_shapes made.")
     root = job.inputs["source"][0] if drawn_here else settings.root
-    with ProcessPoolExecutor(job.threads) as pool:
-        mapper = partial(pool.map, chunksize=16)
-        dataset = read_dataset(settings, root, mapper)
-        ends, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)
+    if job.threads == 1:
+        dataset = read_dataset(settings, root)
+        ends, doubts = find_range(settings.range, [record.path for record in dataset.records])
+    else:
+        with ProcessPoolExecutor(job.threads) as pool:
+            mapper = partial(pool.map, chunksize=16)
+            dataset = read_dataset(settings, root, mapper)
+            ends, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)
     truth = write_images(job, dataset, ends)
     for split, rows in truth.items():
         ids, heights, widths, instances = zip(*rows, strict=True) if rows else ((), (), (), ())
@@ -105,8 +109,8 @@ def main(job: Job) -> None:
         tags = ", ".join(f"{name} {count}" for name, count in summary[split]["images_per_tag"].items())
         images, bare = summary[split]["images"], summary[split]["images_without_tags"]
         log.info("%s: %d images, %d of them without tags; %s", split, images, bare, tags)
-    for doubt in [*doubts, *([] if drawn_here else find_doubts(dataset))]:
-        log.warning("%s", doubt)
+    for sentence in [*doubts, *([] if drawn_here else [*dataset.omissions, *find_doubts(dataset)])]:
+        log.warning("%s", sentence)
     log.info("%s", ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in dataset.counts.items()))
 
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from wsis_steps.data.settings import DataImportSemantic
-from wsis_steps.data.voc_masks import read_index_png
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.problems import Problems
 from wsis_steps.engine.step import Job, Step
+from wsis_steps.formats.voc_masks import read_index_png
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter

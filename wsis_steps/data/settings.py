@@ -34,14 +34,17 @@ class DataDownloadArchives(Settings):
 class DataImportDataset(Settings):
     """Where the data come from and how they are read."""
 
-    format: Literal["shapes", "voc", "coco", "folder", "class_folders", "drawn"] = "shapes"
-    """`shapes` is drawn by data_draw_shapes; the others are read from `root`; `drawn`: pictures that people have worked
-    on in Label Studio, CVAT, LabelMe or a tool that writes COCO JSON."""
+    format: Literal[
+        "shapes", "drawn", "voc", "coco", "yolo", "cvat", "cvat_masks", "label_studio", "labelme", "labelimg", "folder",
+        "class_folders",
+    ] = "shapes"  # fmt: skip
+    """`shapes` is drawn by data_draw_shapes; the others are read from `root`; `drawn` is whichever of them the files
+    are of. What each can carry: docs/own_images.md."""
     root: Path | None = None
     """Folder of the data set: VOCdevkit/VOC2012, COCO with `annotations/`, images with `tags.csv`, or (class_folders) a
     folder of images for each class, as ImageNet has."""
     annotations: Path | None = None
-    """Drawn only: the file that the tool exported; by default LabelMe's files beside the pictures."""
+    """The file that a tool exported, where it does not lie where its layout has it."""
     class_map: Path | None = None
     """Class folders only: a CSV file `folder,class` that says which folders are read; by default all, each a class."""
     val_root: Path | None = None
@@ -61,8 +64,15 @@ class DataImportDataset(Settings):
     """Order of the classes; by default taken from the data."""
     truth: tuple[Split, ...] = ("train", "val")
     """Splits whose true masks are read, for evaluation and for the systems `supervised` and `supervised_semantic`
-    only; folders have none, but for those of `val_root`. Drawn: none by default; name those in which a mask was drawn
-    on every object."""
+    only; folders have none, but for those of `val_root`. By default both of shapes, voc and coco, none of the others:
+    name those in which a mask was drawn on every object."""
+    without_mask: Literal["refuse", "leave_out"] = "refuse"
+    """Objects that have a tag, a point or a box but no mask, in a split of `truth`: refuse them, since scores would be
+    wrong, or leave them out of the true masks. Their weak annotations are kept either way."""
+    unknown_shapes: Literal["refuse", "skip"] = "refuse"
+    """Shapes that cannot be a mask, as lines, skeletons and cuboids: refuse them, or skip and count them."""
+    untouched: Literal["keep", "leave_out"] = "keep"
+    """Pictures that a file lists without any shape: images without objects, or left out and counted."""
     range: Literal["auto", "full", "used"] = "auto"
     """Samples of pictures of more than 8 bits that become black and white: all that 16 bits can hold (full), or the
     lowest and highest that occur in any of them (used), but for one of 10,000 in each. auto: used where that is less
@@ -71,9 +81,14 @@ class DataImportDataset(Settings):
     """Folders and drawn only: share of the images kept for evaluation that no split is given for (a column of
     `tags.csv`, a subset of CVAT's)."""
 
+    @classmethod
+    def of_file(cls, path: Path) -> "DataImportDataset":
+        """How annotations are read by themselves, whatever their format: a file, or a folder of such files."""
+        return cls(format="drawn", root=path if path.is_dir() else path.parent, annotations=path)
+
     @model_validator(mode="after")
     def _folders_have_no_masks(self) -> "DataImportDataset":
-        if self.format == "drawn" and "truth" not in self.model_fields_set:
+        if self.format not in ("shapes", "voc", "coco") and "truth" not in self.model_fields_set:
             self.truth = ()
         if self.format in ("folder", "class_folders"):
             possible = ("val",) if self.format == "class_folders" and self.val_root else ()

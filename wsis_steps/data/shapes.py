@@ -16,7 +16,8 @@ from PIL import Image
 
 from wsis_steps.data.settings import DataDrawShapes
 from wsis_steps.data.shape_looks import CLASS_NAMES, Look, hsv, paint_look, random_look
-from wsis_steps.data.voc_files import write_annotation, write_map
+from wsis_steps.formats.voc_annotations import write_annotation
+from wsis_steps.formats.voc_masks import write_map
 
 _SAMPLES = 3  # a side; odd, so that one sample lies in the middle of each pixel
 _SPLIT_CODES = {"train": 0, "val": 1}
@@ -128,7 +129,7 @@ def _draw_files(job: tuple[str, int], root: Path, settings: DataDrawShapes) -> s
 
 
 def draw_voc_tree(root: Path | str, settings: DataDrawShapes, mapper: Callable = map) -> None:
-    """Draws the data set into `root` as a VOC devkit tree that `voc.read_voc` takes.
+    """Draws the data set into `root` as a VOC devkit tree that `formats/voc.py` reads.
 
     Files: JPEGImages (quality 95), SegmentationObject and SegmentationClass (palette PNG, no void contour),
     Annotations, ImageSets/Segmentation/{train,val}.txt and class_names.txt. `mapper` may be the `map` of a

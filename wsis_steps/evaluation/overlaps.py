@@ -13,6 +13,7 @@ from pycocotools import mask as coco
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.masks import count_pixels
 
 Void = Literal["keep", "drop"]
 Shape = Literal["mask", "box"]
@@ -73,8 +74,7 @@ def _intersections(rles: list[dict], areas: np.ndarray, others: list[dict]) -> n
 
 def _mask_iou_outside(predicted: list[dict], true: list[dict], void: dict) -> np.ndarray:
     """Mask IoU over the pixels outside `void`, float64 (n, m)."""
-    predicted_areas = coco.area(predicted).astype(np.float64)
-    true_areas = coco.area(true).astype(np.float64)
+    predicted_areas, true_areas = count_pixels(predicted), count_pixels(true)
     shared = _intersections(predicted, predicted_areas, true)
     predicted_void = _intersections(predicted, predicted_areas, [void])[:, 0]
     true_void = _intersections(true, true_areas, [void])[:, 0]

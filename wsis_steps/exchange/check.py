@@ -7,7 +7,7 @@ still to be downloaded.
 Exit status: 0 where nothing is wrong or missing, 2 where something is.
 
 examples:
-  wsis check data/own_images                    a folder: tags.csv, LabelMe's files, COCO's or VOC's layout
+  wsis check data/own_images                    a folder of any format that is read; says which it found
   wsis check data/own_images --annotations export.json
   wsis check my.yaml                            the data that a configuration names, of any format
   wsis check my.yaml more.yaml                  more.yaml laid over it, as snakemake's --configfile does
@@ -25,15 +25,17 @@ import yaml
 from snakemake.utils import update_config
 
 from wsis_steps.data.doubts import find_doubts
-from wsis_steps.data.formats import load_record, read_dataset
-from wsis_steps.data.pictures import SUFFIXES, encoded
-from wsis_steps.data.records import SPLITS, Dataset
-from wsis_steps.data.sample_range import find_range
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.problems import attempt
 from wsis_steps.engine.progress import progress
+from wsis_steps.formats.files import walk
+from wsis_steps.formats.loading import load_record, read_dataset
+from wsis_steps.formats.pictures import SUFFIXES, encoded
+from wsis_steps.formats.records import SPLITS, Dataset
+from wsis_steps.formats.sample_range import find_range
+from wsis_steps.formats.table import FORMATS, find_format
 from wsis_steps.plan.config import Configuration, load
 from wsis_steps.plan.faults import faults
 from wsis_steps.plan.runs import Runs
@@ -52,34 +54,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
 
 
-def find_format(folder: Path) -> str:
-    """The format that a folder looks like; InputError where it looks like none."""
-    if (folder / "tags.csv").exists():
-        return "folder"
-    if (folder / "shared/data/images.h5").exists():
-        raise InputError(
-            f"{folder} is what the workflow made of a data set; give the data set itself, or a configuration."
-        )
-    if any(folder.glob("annotations/instances_*.json")):
-        return "coco"
-    if (folder / "ImageSets/Segmentation").is_dir():
-        return "voc"
-    if any(folder.rglob("*.json")):
-        return "drawn"
-    raise InputError(
-        f"{folder} is no data set: it has no tags.csv, no JSON files of LabelMe, and neither COCO's nor VOC's layout; "
-        "what another tool exported is named by --annotations, a folder for each class by a configuration."
-    )
-
-
 def find_settings(paths: list[Path], annotations: Path | None) -> DataImportDataset:
     """What is to be read: as a configuration says, or as the folder looks. Raises InputError."""
     folders, path = [path for path in paths if path.is_dir()], paths[0]
     if folders and len(paths) > 1:
         raise InputError(f"{folders[0]} is a folder; only configurations are laid over one another.")
     if folders:
-        form = "drawn" if annotations else find_format(path)
-        return DataImportDataset(format=form, root=path, annotations=annotations)
+        if (path / "shared/data/images.h5").exists():
+            raise InputError(
+                f"{path} is what the workflow made of a data set; give the data set itself, or a configuration."
+            )
+        return DataImportDataset(format=find_format(annotations or path), root=path, annotations=annotations)
     if annotations:
         raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
     return Runs(read_configuration(paths)).values("shared", "data_import_dataset")
@@ -87,9 +72,9 @@ def find_settings(paths: list[Path], annotations: Path | None) -> DataImportData
 
 def find_pictures(settings: DataImportDataset) -> list[Path]:
     """The pictures of somebody's own data set, in order; none of a published one, of which not all are used."""
-    if settings.format not in ("folder", "class_folders", "drawn") or not settings.root:
+    if settings.format in ("voc", "coco") or not settings.root:
         return []
-    return sorted(path for path in Path(settings.root).rglob("*") if path.suffix.lower() in SUFFIXES)
+    return walk(Path(settings.root), SUFFIXES)
 
 
 def read_configuration(paths: list[Path]) -> Configuration:
@@ -166,6 +151,8 @@ def read_all(settings: DataImportDataset, threads: int) -> tuple[Dataset | None,
 def main(options: argparse.Namespace) -> None:
     settings = find_settings(options.data, options.annotations)
     name = " ".join(map(str, options.data))
+    if settings.format in FORMATS:
+        print(f"{name} is read as {FORMATS[settings.format].title}.")
     dataset, wrong = read_all(settings, options.threads)
     wrong += faulty_runs(options.data)
     missing = missing_weights(options.data)
@@ -178,6 +165,7 @@ def main(options: argparse.Namespace) -> None:
     doubts = []
     if dataset:
         tell(dataset)
+        print("\n".join(dataset.omissions), end="\n" * bool(dataset.omissions))
         mapper = partial(fork_map, processes=options.threads, chunk=16)
         _, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)
         doubts += find_doubts(dataset)

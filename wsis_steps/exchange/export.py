@@ -4,7 +4,7 @@ Of a file of instances (labels/, predictions/, shared/data/instances_*.h5), with
 
   coco          annotations/instances_<split>.json, exact masks
   voc           SegmentationObject and SegmentationClass PNGs, lists; overlapping masks lose what lies below
-  yolo          polygons, labels/<split>/*.txt and data.yaml; holes are filled
+  yolo          polygons, labels/<split>/*.txt and data.yaml; parts of a mask are joined by lines
   label_studio  tasks with brush masks as suggestions, exact
   cvat          XML of `CVAT for images 1.1` with masks, exact
 
@@ -31,14 +31,14 @@ from pathlib import Path
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.progress import progress
-from wsis_steps.exchange.coco_json import write_coco
-from wsis_steps.exchange.cvat import write_cvat
-from wsis_steps.exchange.label_studio import write_label_studio
 from wsis_steps.exchange.labelled import read_labels
 from wsis_steps.exchange.pictures import find_images
-from wsis_steps.exchange.voc_png import write_voc
-from wsis_steps.exchange.voc_server import COMPETITIONS, write_voc_server
-from wsis_steps.exchange.yolo import write_yolo
+from wsis_steps.formats.coco_writer import write_coco
+from wsis_steps.formats.cvat import write_cvat
+from wsis_steps.formats.label_studio_writer import write_label_studio
+from wsis_steps.formats.voc_server import COMPETITIONS, write_voc_server
+from wsis_steps.formats.voc_writer import write_voc
+from wsis_steps.formats.yolo import write_yolo
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.maps import Maps

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wsis_steps.data.deep_samples import FULL
+from wsis_steps.formats.deep_samples import FULL
 from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 

@@ -24,15 +24,15 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.data.deep_samples import FULL, Range
-from wsis_steps.data.pictures import SUFFIXES, load_image
-from wsis_steps.data.sample_range import unlike_training, used_range
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.progress import progress
-from wsis_steps.exchange.coco_json import CocoFile
 from wsis_steps.exchange.overlay import draw_instances, enlarge
 from wsis_steps.exchange.pictures import write_picture
+from wsis_steps.formats.coco_writer import CocoFile
+from wsis_steps.formats.deep_samples import FULL, Range
+from wsis_steps.formats.pictures import SUFFIXES, load_image
+from wsis_steps.formats.sample_range import unlike_training, used_range
 from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer

@@ -15,9 +15,9 @@ def check(runs: Runs) -> None:
         raise InputError(f"{text[0].upper()}{text[1:]}.")
     data = runs.values("shared", "data_import_dataset")
     if data.format == "folder" and data.root:
-        from wsis_steps.data.folder import read_folder  # takes a moment, which only this format should cost
+        from wsis_steps.formats.loading import read_dataset  # takes a moment, which only this format should cost
 
-        read_folder(data.root, data.val_share, data.class_names)
+        read_dataset(data, data.root)
 
 
 def faults(runs: Runs) -> list[str]:

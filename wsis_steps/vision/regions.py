@@ -19,6 +19,8 @@ import numpy as np
 from numba import njit
 from pycocotools import mask as coco
 
+from wsis_steps.vision.masks import count_pixels
+
 
 @dataclass(frozen=True)
 class BoxProposals:
@@ -124,7 +126,7 @@ class MaskProposals:
 
     @cached_property
     def areas(self) -> np.ndarray:
-        return coco.area(self.rles).astype(np.float32) if self.rles else np.zeros(0, np.float32)
+        return count_pixels(self.rles).astype(np.float32)
 
     def masks(self, rows: np.ndarray) -> np.ndarray:
         chosen = self.codes(rows)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import h5py
 import pytest
 import torch
+from imports import imported
 from snakemake.utils import update_config
 from torch import nn
 
@@ -28,9 +29,9 @@ from bench.rehearsal_plan import (
     with_ancestors,
 )
 from bench.rehearsal_table import BEGIN, COCO, END, Group, extrapolated, hours, row, table, times, total, write_between
-from wsis_steps.data.coco import find_coco, read_coco
 from wsis_steps.engine.shards import members_of_shard
 from wsis_steps.engine.step import Job
+from wsis_steps.formats import coco
 from wsis_steps.plan.steps import STEPS
 
 
@@ -203,7 +204,7 @@ def test_the_heaviest_trainings_of_coco_are_rehearsed_with_its_settings(plans):
 
 def test_drawn_coco_is_read_with_80_classes(tmp_path):
     write_coco_data(tmp_path)
-    found = read_coco(find_coco(tmp_path / "data"))
+    found = imported(coco.read, tmp_path / "data", truth=("train", "val"))
     assert tuple(found.class_names) == COCO_CLASSES and len(COCO_CLASSES) == 80
     assert [record.split for record in found.records] == ["train"] * PICTURES + ["val"] * PICTURES
     assert all(record.tags for record in found.records)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from wsis_steps.data.doubts import find_doubts
-from wsis_steps.data.records import Dataset, ImageRecord, no_truth
+from wsis_steps.formats.records import Dataset, ImageRecord, no_truth
 
 
 def dataset(tags, class_names, folder, size=(64, 48)):
@@ -21,13 +21,20 @@ def test_balanced_classes_that_come_alone_raise_no_doubt(tmp_path):
     assert find_doubts(dataset([[0], [1], [0, 1]] * 20, ("cat", "horse"), tmp_path)) == []
 
 
-def test_classes_without_a_val_image_and_pictures_without_a_row_are_told(tmp_path):
+def test_classes_without_a_val_image_are_told(tmp_path):
     whole = dataset([[0], [1], [0, 1]] * 20, ("cat", "horse"), tmp_path)
     held = [ImageRecord(f"held{k}", "val", tmp_path / "a.png", (0,)) for k in range(5)]
     (doubt,) = find_doubts(replace(whole, records=[*whole.records, *held]))
     assert doubt.startswith("No val image of: horse;")
-    (doubt,) = find_doubts(replace(whole, counts={"pictures_without_a_row": 3}))
-    assert doubt == "3 pictures are left out, for want of a row in tags.csv."
+
+
+def test_names_that_count_and_doubts_of_the_import_are_told(tmp_path):
+    doubts = find_doubts(replace(dataset([[0], [1]] * 20, ("car-1", "car-2"), tmp_path), doubts=["It may be turned."]))
+    assert doubts[0] == "It may be turned."
+    assert doubts[1:] == [
+        "The classes 'car-1', 'car-2' differ only at their ends; if they count instances of one class, name all of them "
+        "'car'."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from PIL import Image
 from pydantic import ValidationError
 from scipy import ndimage
 
-from wsis_steps.data import shape_looks, shapes, voc_files
+from wsis_steps.data import shape_looks, shapes
 from wsis_steps.data.settings import DataDrawShapes
+from wsis_steps.formats.voc_masks import palette
 
 
 def drawn(size: int, train: int, val: int, seed: int) -> DataDrawShapes:
@@ -159,7 +160,7 @@ def test_annotations_give_the_boxes_of_the_masks_one_based(tmp_path):
 
 
 def test_the_palette_is_that_of_voc():
-    colors = np.array(voc_files.palette()).reshape(256, 3)
+    colors = np.array(palette()).reshape(256, 3)
     assert colors[[0, 1, 2, 8, 15, 20, 255]].tolist() == [
         [0, 0, 0],
         [128, 0, 0],

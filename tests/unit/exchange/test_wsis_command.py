@@ -10,22 +10,24 @@ import pytest
 import torch
 from artifacts import CLASSES, SIZE, picture, provenance, square_mask, write_images, write_labels, write_semantic
 from deep_pictures import write_png
+from imports import imported
 from PIL import Image
 from proposal_sets import square_regions
 from tiny_settings import MASKRCNN
 
 from wsis_steps.__main__ import COMMANDS, main
-from wsis_steps.data.coco import read_coco
 from wsis_steps.exchange.check import missing_weights, read_configuration
 from wsis_steps.exchange.overlay import LONG_SIDE, _write
 from wsis_steps.exchange.predict import short_names
+from wsis_steps.formats import coco
+from wsis_steps.formats.rings import read_segmentation
 from wsis_steps.maskrcnn.network import build_maskrcnn, load_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.report.pictures import class_colors
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.instances import write_instances
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
-from wsis_steps.vision.masks import describe, encode, encode_segmentation
+from wsis_steps.vision.masks import describe, encode
 from wsis_steps.vision.models import load_model, save_model
 
 
@@ -91,7 +93,7 @@ def test_predictions_of_a_folder_are_masks_json_and_pictures_and_a_broken_pictur
     for image in found["images"]:
         own = [row for row in found["annotations"] if row["image_id"] == image["id"]]
         assert own and all(row["score"] >= 0.01 for row in own)
-        rles = [encode_segmentation(row["segmentation"], image["height"], image["width"]) for row in own]
+        rles = [read_segmentation(row["segmentation"], image["height"], image["width"]) for row in own]
         name = image["file_name"].removesuffix("b.png") or "b"  # the other two differ in their suffixes
         numbers = np.array(Image.open(out / "masks" / f"{name}.png"))
         assert numbers.shape == sizes[image["file_name"]] and numbers.max() <= len(rles)
@@ -260,8 +262,7 @@ def test_exports_of_two_splits_into_one_folder_are_a_data_set(result, tmp_path, 
     write_labels(result.with_name("val.h5"), first=6, count=2)
     for name in ("labels.h5", "val.h5"):
         assert call("export", result.with_name(name), "--format", "coco", "--out", tmp_path / "out") == 0
-    splits = {s: (tmp_path / f"out/annotations/instances_{s}.json", tmp_path / "out" / s) for s in ("train", "val")}
-    dataset = read_coco(splits)
+    dataset = imported(coco.read, tmp_path / "out")
     assert [record.split for record in dataset.records] == ["train"] * 6 + ["val"] * 2
     assert call("export", result, "--format", "onnx", "--out", tmp_path / "x") == 2
     assert call("check", tmp_path / "out", "--threads", 1) == 0  # what it is shows in its folders
@@ -310,7 +311,7 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     (folder / "tags.csv").write_text("image,tags\n" + "\n".join(rows))
     assert call("check", folder, "--threads", 1) == 2
     said = capsys.readouterr()
-    assert len(said.out.splitlines()) == 50 and "tags.csv:51: there is no image 'i49.png'" in said.out
+    assert len(said.out.splitlines()) == 51 and "tags.csv:51: there is no picture 'i49.png'" in said.out
     assert "50 problems" in said.err and said.out.index("tags.csv:9:") < said.out.index("tags.csv:19:")
     for k in range(50):
         Image.fromarray(picture(k)).save(folder / f"i{k}.png")
@@ -335,7 +336,7 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     (folder / "tags.csv").write_text("image,tags\nno.png,cat\ni1.png,cat\n")
     assert call("check", folder, "--threads", 1) == 2
     said = capsys.readouterr()
-    assert "tags.csv:2: there is no image 'no.png'" in said.out and "i7.png is not a picture" in said.out
+    assert "tags.csv:2: there is no picture 'no.png'" in said.out and "i7.png is not a picture" in said.out
     assert "2 problems" in said.err
 
 

@@ -8,10 +8,10 @@ from artifacts import SIZE, nothing, provenance, write_labels, write_semantic
 from calls import call
 from presets import NAMES, preset
 
-from wsis_steps.data.voc import VOC_CLASSES
 from wsis_steps.engine.published import Published, read_published
 from wsis_steps.evaluation.summary_table import HEADINGS
 from wsis_steps.evaluation.text_table import base_name
+from wsis_steps.formats.voc import VOC_CLASSES
 from wsis_steps.plan.listing import listing
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.systems import CHAINS, published

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from wsis_steps.data.settings import DataImportDataset
-from wsis_steps.data.watched import labelme_files
+from wsis_steps.data.watched import watched_files
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.config import load
 from wsis_steps.plan.faults import check
@@ -332,7 +332,7 @@ def test_a_table_is_refused_before_snakemake_deletes_the_last_import(tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     (tmp_path / "tags.csv").write_text("b.png,x\n")
     steps = {"data_import_dataset": {"format": "folder", "root": str(tmp_path)}}
-    with pytest.raises(InputError, match=r"no image 'b\.png'"):
+    with pytest.raises(InputError, match=r"no picture 'b\.png'"):
         check(runs(steps, a=bestie()))
 
 
@@ -483,10 +483,11 @@ def test_files_of_labelme_are_watched_where_they_are_what_is_imported(tmp_path):
     for name in ("b/1.json", "2.json", "3.txt"):
         (tmp_path / name).touch()
     data = {"format": "drawn", "root": str(tmp_path)}
-    watched = labelme_files(DataImportDataset(**data))
-    assert watched == [str(tmp_path / "2.json"), str(tmp_path / "b/1.json")]
-    assert labelme_files(DataImportDataset(**data, annotations="x.xml")) == []
-    assert labelme_files(DataImportDataset(format="folder", root=str(tmp_path))) == []
+    watched = watched_files(DataImportDataset(**data))
+    assert watched == [str(tmp_path / name) for name in ("2.json", "3.txt", "b/1.json")]
+    assert watched_files(DataImportDataset(format="labelme", root=str(tmp_path))) == [watched[0], watched[2]]
+    assert watched_files(DataImportDataset(**data, annotations="x.xml")) == []
+    assert watched_files(DataImportDataset(format="folder", root=str(tmp_path))) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from wsis_steps.vision.masks import decode, describe, encode, encode_segmentation, paint, run_bounds, split
+from wsis_steps.vision.masks import bounds_of_runs, count_pixels, decode, describe, encode, paint, run_bounds, split
 
 stacks = arrays(np.uint8, array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=7), elements=st.integers(0, 1))
 
@@ -68,52 +68,44 @@ def test_small_masks_lie_on_top():
             assert painted[y, x] == expected
 
 
-SHAPE = (3, 4)
-SEGMENTATIONS = {
-    "a polygon": [[1, 0, 3, 0, 3, 2, 1, 2]],
-    "runs": {"size": [3, 4], "counts": [3, 2, 1, 2, 4]},
-    "text": {"size": [3, 4], "counts": encode(np.eye(3, 4)[None])[0]["counts"].decode()},
-}
-PIXELS = {
-    "a polygon": [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]],
-    "runs": [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]],
-    "text": np.eye(3, 4).astype(int).tolist(),
-}
+@settings(deadline=None)
+@given(stacks)
+def test_runs_are_those_of_the_decoded_mask(masks):
+    for mask, rle in zip(masks, encode(masks), strict=True):
+        flat = np.zeros(mask.size, np.uint8)
+        for a, b in zip(*run_bounds(rle), strict=True):
+            flat[a:b] = 1
+        np.testing.assert_array_equal(flat.reshape(mask.shape, order="F"), mask)
 
 
-@pytest.mark.parametrize("kind", SEGMENTATIONS)
-def test_every_way_to_write_a_mask_gives_its_pixels(kind):
-    rle = encode_segmentation(SEGMENTATIONS[kind], *SHAPE)
-    assert decode([rle], *SHAPE)[0].tolist() == PIXELS[kind]
-    starts, ends = run_bounds(rle)
-    assert (ends - starts).sum() == np.sum(PIXELS[kind])
+@settings(deadline=None)
+@given(stacks)
+def test_runs_of_several_masks_are_those_of_each(masks):
+    rles = encode(masks)
+    starts, ends, owner = bounds_of_runs(rles)
+    for k, rle in enumerate(rles):
+        for one, found in zip(run_bounds(rle), (starts, ends), strict=True):
+            np.testing.assert_array_equal(found[owner == k], one)
 
 
-def test_polygons_without_area_are_no_mask():
-    assert encode_segmentation([], *SHAPE) is None and encode_segmentation([[1, 1, 2, 2]], *SHAPE) is None
+def test_long_runs_need_several_digits():
+    mask = np.zeros((700, 900), np.uint8)
+    mask[:, 400:401], mask[3, 800] = 1, 1
+    starts, ends = run_bounds(encode(mask[None])[0])
+    assert starts.tolist() == [400 * 700, 800 * 700 + 3]
+    assert (ends - starts).tolist() == [700, 1]
 
 
-WRONG_MASKS = {
-    "of another size": ({"size": [4, 3], "counts": [12]}, "its mask is 3x4"),
-    "runs of fewer pixels": ({"size": [3, 4], "counts": [3, 2]}, "cover 5 pixels"),
-    "negative runs": ({"size": [3, 4], "counts": [14, -2]}, "OverflowError"),
-    "runs of words": ({"size": [3, 4], "counts": ["a"]}, "TypeError"),
-    "a number": (7, "TypeError"),
-    "no counts": ({"size": [3, 4]}, "KeyError: 'counts'"),
-    "a size of one number": ({"size": [12], "counts": [12]}, "IndexError"),
-    "counts that are a number": ({"size": [3, 4], "counts": 5}, "neither a list nor text"),
-    "text that is no RLE": ({"size": [3, 4], "counts": "hello world"}, "RLE"),
-    "text with letters beyond ASCII": ({"size": [3, 4], "counts": "ä"}, "ascii"),
-    "text of fewer pixels": ({"size": [3, 4], "counts": "32"}, "do not fit"),
-    "text of more pixels": ({"size": [3, 4], "counts": "3;1"}, "do not fit"),
-    "no text": ({"size": [3, 4], "counts": ""}, "RLE"),
-    "polygons of words": ([["x"] * 6], "could not convert"),
-}
+@pytest.mark.parametrize("counts", [b"hello world", b"", b"32", b"3;1", b"0ooo0", b"o" * 40 + b"0"])
+def test_bytes_that_are_no_runs_of_the_size_are_refused(counts):
+    """Decoding them would leave pixels to chance, or write beyond the mask."""
+    with pytest.raises(ValueError, match="RLE|do not fit"):
+        run_bounds({"size": [3, 4], "counts": counts})
 
 
-@pytest.mark.parametrize("case", WRONG_MASKS)
-def test_what_is_no_mask_of_the_size_is_refused(case):
-    """Decoding such bytes would leave pixels to chance, or write beyond the mask."""
-    segmentation, words = WRONG_MASKS[case]
-    with pytest.raises(ValueError, match=words):
-        run_bounds(encode_segmentation(segmentation, *SHAPE))
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 700])
+def test_any_number_of_masks_is_counted_and_described(count):
+    masks = np.tri(count, 24, dtype=np.uint8).reshape(count, 4, 6)[:, ::-1]
+    codes = encode(masks)
+    np.testing.assert_array_equal(count_pixels(codes), masks.sum(axis=(1, 2)))
+    np.testing.assert_array_equal(describe(codes, np.zeros(count)).areas, masks.sum(axis=(1, 2)))

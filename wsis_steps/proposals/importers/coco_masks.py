@@ -16,10 +16,13 @@ from pycocotools import mask as coco
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.problems import attempt
+from wsis_steps.formats.regions import encode_rings
+from wsis_steps.formats.rings import read_segmentation
 from wsis_steps.proposals.importers.image_names import ImageNames
-from wsis_steps.vision.masks import decode, encode_segmentation, run_bounds
+from wsis_steps.vision.masks import decode
 from wsis_steps.vision.regions import MaskProposals, best_first
 
+_FAR = 10  # sides of a picture; the memory that filling a polygon takes grows with its size, in the picture or not
 LISTS = {"segmentation", "bbox", "point_coords", "crop_box"}  # the last two by promptable models
 _LOOKED_AT = 200  # masks whose boxes are compared with what is said of them
 
@@ -135,11 +138,14 @@ def _mask(entry: Entry, height: int, width: int) -> dict | None:
     """The entry's run-length code, None where it covers no pixel."""
     _check_box(entry, height, width)
     try:
-        rle = encode_segmentation(entry.segmentation, height, width)
-        starts, ends = run_bounds(rle) if rle else (np.zeros(0), np.zeros(0))
+        code = read_segmentation(entry.segmentation, height, width)
+        if isinstance(code, list):
+            if max(np.abs(ring).max() for ring in code) >= _FAR * max(height, width):
+                raise ValueError("its polygon has a corner far outside")
+            [code] = encode_rings([code], height, width)
     except ValueError as error:
         raise InputError(f"{entry.where} is no mask of its image, which is {width}x{height}: {error}.") from None
-    return rle if (ends > starts).any() else None
+    return code if code and coco.area(code) else None
 
 
 def _check_box(entry: Entry, height: int, width: int) -> None:

@@ -1,0 +1,268 @@
+"""Reads COCO's JSON, whichever tool wrote it: boxes and masks of instances, and regions of several (`iscrowd`).
+
+Classes stand in the order of the categories' ids. Ids may be numbers or text, 7 and "7" being one. An annotation
+without a segmentation is a box. A category that only groups all others, as Roboflow writes it, is no class.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.formats.coco_layouts import Part, find_parts, looks_like
+from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
+from wsis_steps.formats.files import read_json
+from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.picture_names import Pictures, parts_of
+from wsis_steps.formats.rings import is_nothing, number, numbers, shown
+
+__all__ = ["looks_like", "read"]
+
+_LISTS = ("images", "annotations", "categories")
+_MOST = 10**9  # pixels of a side
+_CROWD = {0: False, 1: True, "0": False, "1": True}
+Id = int | str
+
+
+@dataclass(frozen=True)
+class _Category:
+    """name: as text. group: what it says that it belongs to."""
+
+    name: str
+    group: str
+
+
+@dataclass
+class _Found:
+    """What the files hold. categories: those of the file `first`, by their ids. used: the places of those that have
+    annotations. pictures: those of each folder that belongs to a file."""
+
+    drawings: list[Drawing] = field(default_factory=list)
+    categories: dict[Id, _Category] = field(default_factory=dict)
+    first: Path | None = None
+    used: set[int] = field(default_factory=set)
+    pictures: dict[Path, Pictures] = field(default_factory=dict)
+
+
+def read(source: Source, notes: Notes) -> Reading:
+    """What COCO files say of the pictures of a data set; raises InputError where there is no such file."""
+    found, parts = _Found(), find_parts(source)
+    for part in parts:
+        with notes.catch():
+            _read_part(part, found, notes)
+    folders = {part.folder for part in parts if part.split is not None}
+    return Reading(found.drawings, _class_names(found, notes), [] if None in folders else _outermost(folders))
+
+
+def _read_part(part: Part, found: _Found, notes: Notes) -> None:
+    """Adds what a file holds; what is of another subset is counted only."""
+    content = read_json(part.file)
+    lists = {key: content.get(key) if isinstance(content, dict) else None for key in _LISTS}
+    missing = [key for key, rows in lists.items() if not isinstance(rows, list)]
+    if part.split is None:
+        reasons = {"images": "pictures_of_other_subsets", "annotations": "shapes_of_pictures_left_out"}
+        for key in reasons.keys() - set(missing):
+            notes.leave_out(reasons[key], str(part.file), len(lists[key]))
+        return
+    if missing:
+        raise InputError(f"{part.file} has no list '{missing[0]}', so it is no COCO instance file.")
+    categories = _categories(lists["categories"], part.file, notes)
+    if found.first is None:
+        found.first, found.categories = part.file, categories
+    elif _names(found.categories) != _names(categories):
+        notes.add(f"{part.file} has other categories than {found.first}{_difference(categories, found.categories)}.")
+    if part.folder and part.folder not in found.pictures:
+        found.pictures[part.folder] = Pictures(part.folder)
+    del content
+    images = _images(lists.pop("images"), part, found.pictures.get(part.folder), notes)
+    used = _add_annotations(lists.pop("annotations"), part.file, images, categories, notes)
+    found.used |= {place for place, key in enumerate(categories) if key in used}
+    found.drawings += filter(None, images.values())
+
+
+def _outermost(folders: Collection[Path]) -> list[Path]:
+    """The folders that lie in no other of them, in order."""
+    return sorted(folder for folder in folders if not any(other in folder.parents for other in folders))
+
+
+def identity(value: object) -> Id | None:
+    """An id, as a number where it is one in text or a float; None where it is none."""
+    if isinstance(value, str):
+        text = value.strip()
+        # of "007" the zeros may matter
+        return int(text) if len(text) < 20 and text.isascii() and text.isdigit() and str(int(text)) == text else value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _categories(rows: list, file: Path, notes: Notes) -> dict[Id, _Category]:
+    """The categories by their ids, in the order of these."""
+    found: dict[Id, _Category] = {}
+    for place, row in enumerate(rows, 1):
+        row = row if isinstance(row, dict) else {}
+        key, name = identity(row.get("id")), row.get("name")
+        if key is None or not isinstance(name, str | int) or isinstance(name, bool):
+            notes.add(f"{file}: category {place} of the list needs an 'id' and a 'name'.")
+        elif key in found:
+            notes.add(f"{file}: two of its categories share an id, {shown(key)}.")
+        else:
+            group = row.get("supercategory")
+            found[key] = _Category(str(name).strip(), group.strip() if isinstance(group, str) else "")
+    return dict(sorted(found.items(), key=lambda item: (isinstance(item[0], str), item[0])))
+
+
+def _names(categories: dict[Id, _Category]) -> list[str]:
+    return [category.name for category in categories.values()]
+
+
+def _difference(one: dict[Id, _Category], other: dict[Id, _Category]) -> str:
+    """What two lists of categories differ in."""
+    odd = sorted(set(_names(one)) ^ set(_names(other)))
+    return f": {', '.join(map(repr, odd[:4]))}{' ...' * (len(odd) > 4)} is not in both" if odd else ""
+
+
+def _class_names(found: _Found, notes: Notes) -> list[str]:
+    """The names of the categories, less one that only groups all others."""
+    categories = dict(found.categories)
+    groups = Counter(category.group for category in categories.values())
+    for key, category in [item for place, item in enumerate(categories.items()) if place not in found.used]:
+        if groups[category.name] == len(categories) - 1 > 0 and category.group != category.name:
+            notes.leave_out("categories_without_images", f"{found.first}: category '{category.name}'")
+            del categories[key]
+            break
+    names = _names(categories)
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
+        notes.add(f"{found.first}: two of its categories share a name, '{name}'.")
+    return names
+
+
+def _images(rows: list, part: Part, pictures: Pictures | None, notes: Notes) -> dict[Id, Drawing | None]:
+    """Image id -> what is drawn on it, nothing yet; None of an image of which something is wrong."""
+    found: dict[Id, Drawing | None] = {}
+    taken: dict[Path, str] = {}
+    for place, row in enumerate(rows, 1):
+        row = row if isinstance(row, dict) else {}
+        key, name = identity(row.get("id")), row.get("file_name")
+        if key is None or not isinstance(name, str) or not name:
+            notes.add(f"{part.file}: image {place} of the list needs an 'id' and a 'file_name'.")
+            if key is not None:
+                found[key] = None
+        elif key in found:
+            other = f"'{found[key].name}'" if found[key] else "another one"
+            notes.add(f"{part.file}: the id {shown(key)} of image '{name}' is also that of {other}.")
+        else:
+            drawing = found[key] = _image(row, "/".join(parts_of(name)), part, pictures, notes)
+            if drawing and drawing.path and taken.setdefault(drawing.path, name) is not name:
+                notes.add(f"{drawing.where}: {drawing.path} is also the picture of image '{taken[drawing.path]}'.")
+                found[key] = None
+    if not rows:
+        notes.add(f"{part.file} lists no image.")
+    return found
+
+
+def _image(row: dict, name: str, part: Part, pictures: Pictures | None, notes: Notes) -> Drawing | None:
+    where = f"{part.file}: image '{name}'"
+    try:
+        sides = _side(row, "height"), _side(row, "width")
+        drawing = Drawing(where, name, *sides, split=part.split or "", sized=True, middles=True)
+        drawing.path = pictures.find(name) if pictures else None
+        return drawing
+    except (ValueError, InputError) as error:
+        notes.add(f"{where}: {error}.")
+        return None
+
+
+def _side(row: dict, key: str) -> int:
+    """The height or width that an image states, 0 where it states none; ValueError where it is no such number."""
+    value = row.get(key)
+    if value is None:
+        return 0
+    found = identity(value)
+    if not isinstance(found, int) or not 0 <= found <= _MOST:
+        raise ValueError(f"its '{key}' is {shown(value)}, not a whole number of pixels")
+    return found
+
+
+def _add_annotations(
+    rows: list, file: Path, images: dict[Id, Drawing | None], categories: dict[Id, _Category], notes: Notes
+) -> set[Id]:
+    """Gives each image its shapes, and returns the ids of the categories that occur."""
+    used, hints = set(), {}
+    for place in range(len(rows)):
+        row, rows[place] = rows[place], None  # what a shape does not keep is free, which matters with a million
+        try:
+            if not isinstance(row, dict):
+                raise ValueError(f"it is {shown(row)}, not an object with its properties")
+            image, category = identity(row.get("image_id")), identity(row.get("category_id"))
+            used.add(category)
+            if image not in images:
+                raise ValueError(_unlisted(row, "image_id", image))
+            if category not in categories:
+                if category not in hints:  # slow, and the same for thousands
+                    hints[category] = f"; {nearest(str(category), map(str, categories))}" * (category is not None)
+                raise ValueError(_unlisted(row, "category_id", category) + hints[category])
+            shape = _shape(row, _where(row, place), categories[category].name)
+            if drawing := images[image]:
+                drawing.shapes.append(shape)
+        except ValueError as error:
+            notes.add(f"{file}: {_where(row, place)}: {error}.")
+    return used
+
+
+def _where(row: object, place: int) -> str:
+    """'annotation 17', by its id, or by its place where it has none."""
+    key = identity(row.get("id")) if isinstance(row, dict) else None
+    return (
+        f"entry {place + 1} of 'annotations'"
+        if key is None
+        else f"annotation {key if type(key) is int else shown(key)}"
+    )
+
+
+def _unlisted(row: dict, name: str, key: Id | None) -> str:
+    if key is None:
+        return f"its '{name}' is {shown(row[name])}, which is no id" if name in row else f"it has no '{name}'"
+    return f"it is of {name.removesuffix('_id')} {shown(key)}, which the file does not list"
+
+
+def _shape(row: dict, where: str, label: str) -> Shape:
+    """An annotation; ValueError says what is wrong with it."""
+    box, area, rings, crowd = _box(row.get("bbox")), row.get("area"), row.get("segmentation"), row.get("iscrowd")
+    if area is not None:
+        area = _area(area)
+    crowd = crowd is not None and crowd != 0 and _is_crowd(crowd)
+    if not is_nothing(rings):
+        return Shape(where, "rings", label, rings, None, crowd, box, area)
+    if box is None:
+        raise ValueError("it has neither a 'bbox' nor a 'segmentation'")
+    return Shape(where, "box", label, box, None, crowd, None, area)
+
+
+def _box(value: object) -> tuple[float, float, float, float] | None:
+    """x1, y1, x2, y2 of x, y, width, height; None where there is none."""
+    if value is None or value == []:
+        return None
+    try:
+        x, y, across, down = numbers(value, 4)
+    except ValueError as error:
+        raise ValueError(f"its 'bbox': {error}; expected are x, y, width and height") from None
+    return x, y, x + across, y + down
+
+
+def _area(value: object) -> float:
+    try:
+        area = number(value)
+    except ValueError as error:
+        raise ValueError(f"its 'area': {error}") from None
+    if not math.isfinite(area):
+        raise ValueError(f"its 'area' is {shown(value)}")
+    return area
+
+
+def _is_crowd(value: object) -> bool:
+    if isinstance(value, int | float | str) and value in _CROWD:
+        return _CROWD[value]
+    raise ValueError(f"its 'iscrowd' is {shown(value)}, neither 0 nor 1")

@@ -1,0 +1,219 @@
+"""From the drawings of a reader to a data set: finds pictures, fits annotations, names classes, makes splits."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.data.settings import DataImportDataset
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.formats.drawing import Drawing, Reading
+from wsis_steps.formats.fitting import Fitted, Rules, fit
+from wsis_steps.formats.labels import is_ignored, is_no_class
+from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.packing import Packed, pack, pack_truth
+from wsis_steps.formats.picture_names import Pictures, identities
+from wsis_steps.formats.pictures import Header, picture_header
+from wsis_steps.formats.records import Dataset, ImageRecord, check_ids, divide
+from wsis_steps.formats.tables import note_alike
+
+DOUBTS = {
+    "turned_pictures": "{n} pictures are turned by their EXIF data, and nothing tells whether the annotating tool "
+    "turned them too (the first: {where}); compare one with its annotations.",
+    "boxes_unlike_their_masks": "{n} boxes do not match their masks (the first: {where}); those of the masks are used.",
+    "areas_unlike_their_boxes": "{n} boxes do not match their areas in the file (the first: {where}).",
+    "masks_without_area": "{n} masks cover no pixel (the first: {where}); their boxes are used.",
+    "images_with_crowds_only": "{n} pictures have masks of several objects only (`iscrowd`), which give no tag, point "
+    "or box (the first: {where}); CVAT exports every brush mask so.",
+}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What of `data_import_dataset` matters behind the readers: the classes, or none; the splits whose masks are true
+    masks of all that is to be seen; the share of the images that goes to val where nothing says; whether shapes that
+    cannot be masks, objects without a mask in a split of `truth`, and pictures without a shape are left out."""
+
+    class_names: tuple[str, ...] = ()
+    truth: tuple[str, ...] = ()
+    val_share: float = 0.2
+    skip_unknown: bool = False
+    leave_out_maskless: bool = False
+    leave_out_untouched: bool = False
+
+    @classmethod
+    def of(cls, settings: DataImportDataset) -> "Choices":
+        return cls(
+            settings.class_names or (),
+            settings.truth,
+            settings.val_share,
+            settings.unknown_shapes == "skip",
+            settings.without_mask == "leave_out",
+            settings.untouched == "leave_out",
+        )
+
+
+@dataclass(slots=True)
+class _Image:
+    drawing: Drawing
+    path: Path
+    found: Packed
+    id: str = ""
+    split: str = ""
+
+
+def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mapper: Callable = map) -> Dataset:
+    """The data set of what a reader found in `root`; one InputError names up to 20 of all that is wrong.
+
+    mapper: `map`, or that of a process pool.
+    """
+    pictures = Pictures(root, reading.folders)
+    located = _locate(reading, pictures, choices, notes)
+    rules = Rules(choices.class_names, choices.skip_unknown)
+    drawings, paths = [drawing for drawing, _ in located], [path for _, path in located]
+    images: list[_Image] = []
+    numbers: dict[str, int] = {}  # of labels, and where each was first seen
+    first: list[str] = []
+    for drawing, path, found in zip(drawings, paths, mapper(partial(_fit, rules), drawings, paths), strict=True):
+        if isinstance(found, InputError):
+            notes.sentences += found.sentences
+        else:
+            images.append(_Image(drawing, path, pack(found, numbers)))
+            first += [drawing.where] * (len(numbers) - len(first))
+            notes.omit(found.omitted)
+        drawing.shapes = []  # of large files there is not room for both
+    class_names = _name_classes(root, reading, dict(zip(numbers, first, strict=True)), choices, notes)
+    notes.raise_any(f"The data in {root}")
+    _divide(root, images, pictures, choices, notes)
+    _check_truth(images, choices, notes)
+    notes.raise_any(f"The data in {root}")
+    return _dataset(images, numbers, class_names, reading, choices, notes)
+
+
+def _fit(rules: Rules, drawing: Drawing, path: Path) -> Fitted | InputError:
+    is_sized = drawing.height or drawing.width or any(shape.kind != "tag" for shape in drawing.shapes)
+    try:
+        # tags alone need no picture, of which there may be millions
+        return fit(drawing, path, picture_header(path) if is_sized else Header(0, 0, 1), rules)
+    except InputError as error:
+        return error
+
+
+def _locate(reading: Reading, pictures: Pictures, choices: Choices, notes: Notes) -> list[tuple[Drawing, Path]]:
+    """Drawings with their pictures; notes those without one, and pictures that two drawings mean."""
+    found: dict[tuple[Path, str], Drawing] = {}
+    for drawing in reading.drawings:
+        try:
+            path = drawing.path or pictures.find(drawing.name, drawing.uploaded)
+        except InputError as error:
+            notes.add(f"{drawing.where}: {error}.")
+            continue
+        key = (path, drawing.name if drawing.path else "")  # a layout may list a picture under two names
+        if key in found:
+            notes.add(f"{drawing.where}: {path} is also the picture of {found[key].where}.")
+        else:
+            found[key] = drawing
+    used = {path for path, _ in found}
+    unused = [path for path in pictures.files if path not in used]
+    if unused and found:
+        notes.leave_out("pictures_not_listed", str(unused[0]), len(unused))
+    rows = [(drawing, path) for (path, _), drawing in found.items()]
+    if choices.leave_out_untouched:
+        for drawing, _ in rows:
+            notes.leave_out("pictures_untouched", drawing.where, count=int(not drawing.shapes))
+        rows = [row for row in rows if row[0].shapes]
+    return rows
+
+
+def _name_classes(root: Path, reading: Reading, first: dict[str, str], choices: Choices, notes: Notes) -> list[str]:
+    """The classes in their order; `first`: where each label was first seen."""
+    own = [n for n in reading.class_names if not is_no_class(n, choices.class_names) and not is_ignored(n)]
+    if not choices.class_names and not own:
+        note_alike(first, notes)
+    class_names = list(choices.class_names or own or sorted(first))
+    for name in sorted(set(first) - set(class_names)):
+        notes.add(f"{first[name]}: there is no class '{name}'; {nearest(name, class_names)}")
+    if not notes.sentences and not first:
+        notes.add(f"{root}: nothing is annotated, so there is nothing to learn{_why_nothing(notes)}.")
+    return class_names
+
+
+def _why_nothing(notes: Notes) -> str:
+    told = " ".join(notes.sentences_of_omissions()).rstrip(".")
+    return f". {told}" if told else ""
+
+
+def _divide(root: Path, images: list[_Image], pictures: Pictures, choices: Choices, notes: Notes) -> None:
+    """Gives each image its id and its split."""
+    names = [image.drawing.name if image.drawing.path else pictures.name(image.path) for image in images]
+    undecided = [k for k, image in enumerate(images) if not image.drawing.split]
+    chosen = dict(zip(undecided, divide([names[k] for k in undecided], choices.val_share), strict=True))
+    for k, (image, identity) in enumerate(zip(images, identities(names), strict=True)):
+        image.id, image.split = identity, image.drawing.split or chosen[k]
+    if images and not any(image.split == "train" for image in images):
+        notes.add(f"{root}: every image is in val, so there is none to train on.")
+
+
+def _check_truth(images: list[_Image], choices: Choices, notes: Notes) -> None:
+    """Notes objects without a mask in a split of `truth`, unless they may be."""
+    for split in choices.truth:
+        found = [(image, *one) for image in images if image.split == split for one in image.found.without_mask]
+        if found and not choices.leave_out_maskless:
+            image, label, where = found[0]
+            notes.add(
+                f"Objects without a mask in the split {split}: {len(found)} (the first: {image.drawing.where}: "
+                f"{where}, '{label}'). `truth` says that every object there has one: draw them, leave {split} out of "
+                "`truth`, or set `without_mask: leave_out`."
+            )
+
+
+def _dataset(
+    images: list[_Image],
+    numbers: dict[str, int],
+    class_names: list[str],
+    reading: Reading,
+    choices: Choices,
+    notes: Notes,
+) -> Dataset:
+    places = {name: k for k, name in enumerate(class_names)}
+    categories = np.array([places[name] for name in numbers], np.int64)
+    records = []
+    for image in images:
+        found = image.found
+        for table in (found.points, found.boxes):
+            table[:, -1] = categories[table[:, -1].astype(np.int64)]
+        tags = tuple(sorted(categories[found.tags].tolist()))
+        records.append(ImageRecord(image.id, image.split, image.path, tags, found.points, found.boxes))
+    check_ids(records, notes)
+    notes.raise_any("The data set")
+    truth = pack_truth([(image.id, image.found) for image in images if image.split in choices.truth], categories)
+    return Dataset(
+        class_names, records, truth, _counts(images, reading), notes.sentences_of_omissions(), notes.counts,
+        _doubts(images),
+    )  # fmt: skip
+
+
+def _counts(images: list[_Image], reading: Reading) -> dict:
+    found = [image.found for image in images]
+    crowds = [int(one.crowd.sum()) for one in found]
+    return {
+        **reading.counts,
+        "shapes": sum(one.kept for one in found),
+        "masks": sum(len(one.labels) for one in found) - sum(crowds),
+        "crowds": sum(crowds),
+        "points": sum(len(one.points) for one in found),
+        "boxes": sum(len(one.boxes) for one in found),
+        "images_with_ignored_pixels": sum(one.ignore is not None for one in found),
+        "images_with_crowds_only": sum(0 < len(one.crowd) == count for one, count in zip(found, crowds, strict=True)),
+        "objects_without_a_mask": sum(len(one.without_mask) for one in found),
+        "images_without_tags": sum(not len(one.tags) for one in found),
+    }
+
+
+def _doubts(images: list[_Image]) -> list[str]:
+    found = [doubt for image in images for doubt in image.found.doubts]
+    count, first = Counter(kind for kind, _ in found), dict(reversed(found))
+    return [text.format(n=count[kind], where=first[kind]) for kind, text in DOUBTS.items() if count[kind]]

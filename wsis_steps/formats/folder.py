@@ -1,0 +1,165 @@
+"""Reads one's own pictures: a folder with a tags.csv, optionally a points.csv or a boxes.csv, and no masks.
+
+tags.csv:    image,tags[,split]   `image` is a path inside the folder; `tags` are class names, none or more,
+                                  between spaces, or in the whole table between semicolons or (in quotes)
+                                  commas; `split` is train or val
+points.csv:  image,x,y,class      a pixel inside one instance; (0, 0) is the middle of the first pixel
+boxes.csv:   image,x1,y1,x2,y2,class  the box around an instance, in pixels from the top left corner; x2 and y2 are the
+                                  first column and line that it leaves out, so a box over the picture ends on its size
+
+The header line names the columns in any order; without one they are in the order above. Columns are separated by
+commas.
+"""
+
+import re
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
+from wsis_steps.formats.labels import is_ignored, is_no_class
+from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.picture_names import Pictures
+from wsis_steps.formats.records import SPLITS
+from wsis_steps.formats.tables import read_table
+
+TAGS = "tags.csv"
+MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks and their columns
+
+
+@dataclass
+class _Tables:
+    """What is known of the tables while they are read. rows: the images of tags.csv, by picture and as they are written
+    there. valid: all classes that may be marked."""
+
+    pictures: Pictures
+    notes: Notes
+    chosen: tuple[str, ...]
+    rows: dict[Path, Drawing] = field(default_factory=dict)
+    written: dict[str, Drawing] = field(default_factory=dict)
+    valid: set[str] = field(default_factory=set)
+
+
+def looks_like(path: Path) -> bool:
+    """Whether a file is a table of tags, or a folder has one."""
+    try:
+        return (path / TAGS).is_file() or (path.name == TAGS and path.is_file())
+    except OSError:
+        return False
+
+
+def read(source: Source, notes: Notes) -> Reading:
+    """The pictures that tags.csv names, with the points of points.csv and the boxes of boxes.csv where there are such
+    files beside it. Raises InputError where a table is none."""
+    path = source.annotations / TAGS if source.annotations.is_dir() else source.annotations
+    tables = _Tables(Pictures(source.root), notes, source.settings.class_names or ())
+    _read_rows(path, tables)
+    tables.valid = set(tables.chosen) or {shape.label for row in tables.rows.values() for shape in row.shapes}
+    if tables.rows and not tables.valid:
+        notes.add(f"{path} gives no image a tag.")
+    counts = {}
+    for kind in MARKS:
+        marks = path.with_name("points.csv" if kind == "point" else "boxes.csv")
+        if marks.exists():
+            _read_marks(marks, kind, tables)
+            counts[f"tags_without_a_{kind}"] = sum(_unmarked(row, kind) for row in tables.rows.values())
+    return Reading(list(tables.rows.values()), counts=counts)
+
+
+def _unmarked(row: Drawing, kind: str) -> int:
+    """How many tags of an image have no mark of a kind."""
+    labels = {of: {shape.label for shape in row.shapes if shape.kind == of} for of in ("tag", kind)}
+    return len(labels["tag"] - labels[kind])
+
+
+def _image_path(cells: dict[str, str]) -> str:
+    """The image of a row as a path with slashes, without './'; empty where there is none."""
+    return str(PurePosixPath(cells["image"].replace("\\", "/"))) if cells["image"] else ""
+
+
+def _split_tags(text: str, by_spaces: bool) -> list[str]:
+    return text.split() if by_spaces else [tag.strip() for tag in re.split("[;,]", text) if tag.strip()]
+
+
+def _read_rows(path: Path, tables: _Tables) -> None:
+    """Reads the rows of tags.csv whose image exists; notes the others, repeated images and unknown splits."""
+    notes = tables.notes
+    table = read_table(path, ("image", "tags", "split"), 2, notes)
+    by_spaces = not any(mark in cells["tags"] for _, cells in table for mark in ";,")
+    for where, cells in table:
+        image, split = _image_path(cells), cells.get("split", "").lower()
+        if not image:
+            notes.add(f"{where} names no image.")
+            continue
+        if split not in ("", *SPLITS):
+            notes.add(f"{where}: split '{split}' is not train or val.")
+            continue
+        try:
+            picture = tables.pictures.find(image)
+        except InputError as error:
+            notes.add(f"{where}: {error}.")
+            continue
+        shapes = [Shape(f"tag '{tag}'", "tag", tag) for tag in _split_tags(cells["tags"], by_spaces)]
+        row = Drawing(where, tables.pictures.name(picture), shapes=shapes, split=split, path=picture)
+        if picture in tables.rows:
+            notes.add(f"{where}: image '{image}' is also in {tables.rows[picture].where}.")
+        else:
+            tables.rows[picture] = tables.written[image] = row
+    if not tables.rows and not notes.sentences:
+        notes.add(f"{path} lists no image.")
+
+
+def _read_marks(path: Path, kind: str, tables: _Tables) -> None:
+    """Adds the points or boxes of a table to the rows; notes those that are no numbers, of unknown images or classes,
+    or against the tags, and a table that holds none."""
+    columns, notes = MARKS[kind], tables.notes
+    table = read_table(path, ("image", *columns, "class"), len(columns) + 2, notes)
+    for where, cells in table:
+        image, label = _image_path(cells), cells["class"]
+        try:
+            values = tuple(float(cells[column]) for column in columns)
+        except ValueError:
+            notes.add(f"{where}: {_not_numbers(cells, columns)}, not numbers; decimals have a point.")
+            continue
+        row = _row_of(image, tables)
+        if row is None:
+            notes.add(f"{where}: image '{image}' is not in the tag file; {_near(image, tables)}")
+        elif fault := _against_the_tags(row, kind, label, tables):
+            notes.add(f"{where}: {fault}")
+        else:
+            place = f"{path.name}:{where.rpartition(':')[2]}, image '{row.name}'"
+            row.shapes.append(Shape(place, kind, label, values))
+    if not table and not notes.sentences:
+        notes.add(f"{path} holds no {kind}.")
+
+
+def _row_of(image: str, tables: _Tables) -> Drawing | None:
+    """The row of an image: that which is written alike, else that of the picture that is meant."""
+    if image in tables.written:
+        return tables.written[image]
+    try:
+        return tables.rows.get(tables.pictures.find(image))
+    except InputError:
+        return None
+
+
+def _near(image: str, tables: _Tables) -> str:
+    """The image of tags.csv whose name is nearest; where none is near, only how many there are."""
+    close = get_close_matches(image, tables.written, n=1, cutoff=0.8)
+    return f"the nearest is '{close[0]}'" if close else f"it has {len(tables.written)} others."
+
+
+def _against_the_tags(row: Drawing, kind: str, label: str, tables: _Tables) -> str:
+    """What is wrong with the class of a mark; nothing where the image is tagged with it, or where it is none."""
+    tags = {shape.label for shape in row.shapes if shape.kind == "tag"}
+    if label in tags or is_no_class(label, tables.chosen) or is_ignored(label, tables.chosen):
+        return ""
+    if label not in tables.valid:
+        return f"there is no class '{label}'; {nearest(label, tables.valid)}"
+    return f"image '{row.name}' has a {kind} of '{label}' but is not tagged with it."
+
+
+def _not_numbers(cells: dict[str, str], columns: tuple[str, ...]) -> str:
+    """'x and y are 'a' and 'b''."""
+    return f"{' and '.join(columns)} are {' and '.join(repr(cells[column]) for column in columns)}"

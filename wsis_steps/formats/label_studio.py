@@ -1,0 +1,134 @@
+"""Reads the JSON that people export from Label Studio.
+
+Rectangles are boxes, key points points; polygons, ellipses, turned rectangles, brushes and bit masks are masks. Tasks
+without a submitted annotation are left out.
+
+Choices about a whole picture are tags only where they name its classes, which the export does not tell: a control asks
+for a class, another whether the picture is sharp. A control is taken to be about classes
+  - where regions are labelled with it as well;
+  - else where one of its choices is in `class_names`, or, without these, is a label of a region;
+  - else where nothing in the export has a label, and it is the only one with choices. Which of several is meant
+    `class_names` has to tell.
+Other answers, and all those about regions, are counted.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
+from wsis_steps.formats.files import read_json
+from wsis_steps.formats.label_studio_results import (
+    Answer,
+    Region,
+    Results,
+    class_controls,
+    read_results,
+    region_shapes,
+    stated_size,
+)
+from wsis_steps.formats.label_studio_tasks import Key, Task, picture_of, pictures_of, read_tasks
+from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.rings import shown
+
+_HEAD = 1 << 12  # bytes of a file that are looked at
+_MOST_FILES = 20  # more JSON files in a folder are not Label Studio's
+# Keys of a task, and of one of JSON-MIN, which is recognised to be refused.
+_SIGNS = (b'"annotations"', b'"completions"', b'"data"', b'"predictions"', b'"annotator"', b'"annotation_id"')
+
+
+def looks_like(path: Path) -> bool:
+    """Whether a file is an export of Label Studio's, or a folder holds such a file, judged by its first bytes."""
+    try:
+        return bool(_files(path))
+    except OSError:
+        return False
+
+
+def _files(path: Path) -> list[Path]:
+    """The exports among a file or the files of a folder."""
+    files = [path]
+    if path.is_dir():
+        files = list(islice((file for file in path.glob("*.json") if not file.name.startswith(".")), _MOST_FILES + 1))
+    return [file for file in sorted(files) if _is_export(file)] if len(files) <= _MOST_FILES else []
+
+
+def _is_export(file: Path) -> bool:
+    if file.suffix.lower() != ".json" or not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        head = opened.read(_HEAD)
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[") and any(sign in head for sign in _SIGNS)
+
+
+def read(source: Source, notes: Notes) -> Reading:
+    """The annotated tasks of an export; InputError where there is none."""
+    path = source.annotations
+    if path.is_dir():
+        files = _files(path)
+        if len(files) != 1:
+            found = f"{len(files)} exports of Label Studio" if files else "no export of Label Studio"
+            raise InputError(f"{path} holds {found}; name one by `annotations`.")
+        [path] = files
+    tasks = read_tasks(read_json(path), path, notes)
+    found = [read_results(task.results, task.where, notes) for task in tasks]
+    named = {name for task in tasks for name in task.to_names}
+    controls = class_controls(found, source.settings.class_names or (), path, notes)
+    drawings = []
+    for task, results in zip(tasks, found, strict=True):
+        with notes.catch():
+            drawings += _drawings(task, results, named, controls, notes)
+    return Reading(drawings)
+
+
+def _drawings(task: Task, results: Results, named: set[str], controls: set[str], notes: Notes) -> Iterator[Drawing]:
+    """What is said of each picture of a task."""
+    pictures = pictures_of(task, named, notes)
+    on: dict[Key, list[Region | Answer]] = {key: [] for key in pictures}
+    for one in [*results.regions, *results.answers]:
+        try:
+            key = picture_of(one.row, task, pictures)
+        except ValueError as error:
+            notes.add(f"{task.where}: {one.where}: {error}.")
+            continue
+        if key is None:
+            notes.leave_out("answers_that_are_no_tags", f"{task.where}: {one.where}", one.count)
+        else:
+            on[key].append(one)
+    for key, name in pictures.items():
+        where = f"{task.where} ({shown(name.name.rsplit('/')[-1])})"
+        height, width = _size(on[key], where, notes)
+        drawing = Drawing(where, name.name, height, width, sized=True, shares=not height, uploaded=name.uploaded)
+        for one in on[key]:
+            if isinstance(one, Answer):
+                drawing.shapes += _tags(one, where, controls, notes)
+                continue
+            try:
+                drawing.shapes += region_shapes(one, height, width)
+            except ValueError as error:
+                notes.add(f"{where}: {one.where}: {error}.")
+        yield drawing
+
+
+def _size(found: list[Region | Answer], where: str, notes: Notes) -> tuple[int, int]:
+    """The height and width that results state of a picture, 0 where none does; notes where they do not agree."""
+    size = (0, 0)
+    for one in found:
+        try:
+            stated = stated_size(one.row)
+            if size[0] and stated[0] and stated != size:
+                raise ValueError(f"the picture is {stated[1]}x{stated[0]}, but {size[1]}x{size[0]} by results before")
+        except ValueError as error:
+            notes.add(f"{where}: {one.where}: {error}.")
+            continue
+        size = size if size[0] else stated
+    return size
+
+
+def _tags(answer: Answer, where: str, controls: set[str], notes: Notes) -> list[Shape]:
+    """The choices of a picture that are tags; others are counted."""
+    if answer.choices and answer.control in controls:
+        return [Shape(answer.where, "tag", choice) for choice in answer.choices]
+    notes.leave_out("answers_that_are_no_tags", f"{where}: {answer.where}", answer.count)
+    return []

@@ -1,0 +1,126 @@
+"""Reads XML files of boxes beside the pictures, or in a folder of their own, as LabelImg, Roboflow and CVAT write them.
+
+They are VOC's without its lists. The picture of an XML file is that of its name, beside it or in a folder beside its
+own; what the file itself says of that may be older than the name, and counts only where there is none. Corners are
+those of pixels counted from 0, as these tools have them. Folders that are called train, valid and the like are subsets.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.formats.drawing import Drawing, Reading, Source
+from wsis_steps.formats.files import files_below, walk
+from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.picture_names import bare, parts_of, without_masks
+from wsis_steps.formats.pictures import SUFFIXES
+from wsis_steps.formats.subsets import is_subset, split_of
+from wsis_steps.formats.voc_annotations import Annotation, read_annotation
+
+_HEAD = 1 << 12  # bytes of a file that are looked at
+_LOOKED_AT = 20  # files of a folder
+
+
+def looks_like(path: Path) -> bool:
+    """Whether an XML file is of a picture, or a folder holds such files."""
+    try:
+        files = (file for file in files_below(path) if _is_xml(file)) if path.is_dir() else iter([path])
+        return any(_is_annotation(file) for file in islice(files, _LOOKED_AT))
+    except OSError:
+        return False
+
+
+def _is_xml(path: Path) -> bool:
+    return path.suffix.lower() == ".xml"
+
+
+def _is_annotation(path: Path) -> bool:
+    """Whether the first bytes of a file are those of an XML file of a picture."""
+    if not _is_xml(path) or not path.is_file():
+        return False
+    with path.open("rb") as opened:
+        head = opened.read(_HEAD)
+    return b"<annotation>" in head or b"<annotation " in head
+
+
+def read(source: Source, notes: Notes) -> Reading:
+    """The pictures of all XML files. Raises InputError where there is none."""
+    base = source.annotations
+    files = walk(base, (".xml",)) if base.is_dir() else [base]
+    if not files:
+        raise InputError(f"{base} holds no XML files of boxes, as LabelImg writes them beside the pictures.")
+    pictures = _Pictures(source.root)
+    subsets = _subsets(files, base if base.is_dir() else base.parent)
+    common = Path(os.path.commonpath([file.parent for file in files]))
+    drawings, left_out = [], set()
+    for file, split in zip(files, subsets, strict=True):
+        with notes.catch():
+            found = read_annotation(file)
+            notes.sentences += found.wrong
+            drawing = _drawing(file, found, pictures, common)
+            if split is not None:
+                drawing.split = split
+                drawings.append(drawing)
+                continue
+            notes.leave_out("pictures_of_other_subsets", str(file))
+            notes.leave_out("shapes_of_pictures_left_out", str(file), len(found.objects))
+            left_out.add(drawing.path)
+    return Reading(drawings, folders=[path for path in pictures.files() if path not in left_out])
+
+
+def _subsets(files: list[Path], base: Path) -> list[str | None]:
+    """The split of each file by its folders, None of another subset; all '' where one lies in no subset."""
+    found = [next(filter(is_subset, file.relative_to(base).parts[:-1]), None) for file in files]
+    return ["" if None in found else split_of(name) for name in found]
+
+
+def _drawing(file: Path, found: Annotation, pictures: "_Pictures", common: Path) -> Drawing:
+    """What an XML file says of its picture. common: the folder in which all of them lie."""
+    drawing = Drawing(str(file), "", found.height, found.width, [one.shape() for one in found.objects])
+    drawing.path = pictures.find(file, found.file)
+    if drawing.path:
+        drawing.name = drawing.path.relative_to(pictures.root).as_posix()
+    elif found.file and not pictures.has(file.stem):
+        drawing.name = found.file
+    else:
+        drawing.name = (file.parent.relative_to(common) / file.stem).as_posix()
+    return drawing
+
+
+class _Pictures:
+    """The pictures below a folder, by their names without suffix and their folders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.found: dict[str, dict[Path, list[Path]]] = defaultdict(lambda: defaultdict(list))
+        for path in walk(root, SUFFIXES):
+            self.found[_key(bare(path.name))][path.parent].append(path)
+
+    def has(self, stem: str) -> bool:
+        """Whether there is a picture of this name."""
+        return _key(stem) in self.found
+
+    def find(self, file: Path, named: str) -> Path | None:
+        """The picture of an XML file: beside it, or in a folder beside its own; of several the one that the file names.
+        None where none, or another one too, may be meant."""
+        folders = self.found.get(_key(file.stem), {})
+        for own in ([file.parent], [folder for folder in folders if folder.parent == file.parent.parent]):
+            paths = [path for folder in own for path in folders.get(folder, ())]
+            paths = [path for path in paths if path.name == named] or without_masks(paths)
+            if len(paths) == 1:
+                return paths[0]
+        return None
+
+    def files(self) -> Iterator[Path]:
+        """All of them, less what is taken for a mask of one."""
+        for folders in self.found.values():
+            for paths in folders.values():
+                yield from without_masks(paths)
+
+
+def _key(stem: str) -> str:
+    """A name with accents as part of their letters."""
+    return "".join(parts_of(stem))

@@ -1,0 +1,65 @@
+"""Reading a data set of any format, and its images one by one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from wsis_steps.data.archives import missing_message
+from wsis_steps.data.settings import DataImportDataset
+from wsis_steps.engine.errors import InputError
+from wsis_steps.formats.dataset import Choices, assemble
+from wsis_steps.formats.deep_samples import FULL, Range
+from wsis_steps.formats.drawing import Source
+from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.pictures import encoded
+from wsis_steps.formats.records import Dataset, ImageRecord
+from wsis_steps.formats.table import FORMATS, find_format
+from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.masks import UNSURE, describe
+
+MOST_CLASSES = UNSURE - 1  # label maps are bytes: 0 is background, 255 unsure
+SLIMMEST = 100  # times as long as wide: of what is slimmer, networks that limit the longer side see no pixel
+
+
+def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callable = map) -> Dataset:
+    """The records of the data set at `root`, in the format that the settings name; InputError for all that is wrong.
+
+    mapper: `map`, or that of a process pool.
+    """
+    if root is None:
+        raise InputError(f"data_import_dataset.root is missing: format {settings.format} needs a folder.")
+    if not root.is_dir():
+        raise InputError(missing_message(settings.format, root))
+    source = Source(root, settings, mapper)
+    notes = Notes()
+    reading = FORMATS[format_of(source)].read(source, notes)
+    dataset = assemble(root, reading, Choices.of(settings), notes, mapper)
+    if (count := len(dataset.class_names)) > MOST_CLASSES:
+        raise InputError(f"{root} has {count} classes, but label maps are bytes and hold at most {MOST_CLASSES}.")
+    return dataset
+
+
+def format_of(source: Source) -> str:
+    """The name of the format of a source: what the settings name, or what the files are of."""
+    given = {"shapes": "voc", "drawn": ""}.get(source.settings.format, source.settings.format)
+    return given or find_format(source.annotations)
+
+
+def load_record(
+    record: ImageRecord, dataset: Dataset, ends: Range = FULL
+) -> tuple[bytes, int, int, ImageInstances | None] | InputError:
+    """Encoded picture, its height and width, and its true instances; or what is wrong with it.
+
+    ends: samples of pictures of more than 8 bits that become black and white.
+    """
+    try:
+        data, height, width = encoded(record.path, ends)
+        truth = dataset.truth(record)
+    except InputError as error:
+        return error
+    short, long = sorted((height, width))
+    if long > SLIMMEST * short:
+        least = -(-long // SLIMMEST)
+        return InputError(f"{record.path} is {width}x{height} pixels; its shorter side must be at least {least}.")
+    if truth is None:
+        return data, height, width, None
+    return data, height, width, describe(truth.masks, truth.categories, crowd=truth.crowd, ignore=truth.ignore)

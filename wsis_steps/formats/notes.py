@@ -1,0 +1,78 @@
+"""What an import notes while it reads: all that is wrong, and all that it leaves out, by reason."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wsis_steps.engine.problems import Problems
+
+# Of shapes; every shape of a file is either kept or counted here.
+SHAPE_REASONS = {
+    "shapes_without_area": "cover no pixel",
+    "crowds_without_a_mask": "are crowds that have no mask",
+    "boxes_under_one_pixel": "are boxes of less than a pixel",
+    "shapes_of_no_class": "have no label, or that of the background",
+    "shapes_that_are_no_masks": "are lines, skeletons or the like",
+    "ignored_points": "are points of an ignored label",
+    "answers_that_are_no_tags": "answer questions that are not about classes",
+    "shapes_of_pictures_left_out": "are of pictures that are left out",
+    "repeated_shapes": "are there twice",
+    "shapes_outside_of_their_pictures": "are marked as not in their pictures",
+    "difficult_objects_left_out": "are marked as difficult",
+}
+# Of pictures and what else is no shape.
+OTHER_REASONS = {
+    "pictures_not_listed": "pictures that the annotations do not list",
+    "pictures_untouched": "pictures on which nothing was drawn",
+    "pictures_not_submitted": "pictures without a submitted annotation",
+    "pictures_of_other_subsets": "pictures of other subsets than train and val",
+    "extra_pictures_of_a_task": "further pictures of a task",
+    "categories_without_images": "categories that group others and have no image",
+    "older_annotations_of_a_picture": "annotations of a picture that has a later one",
+}
+REASONS = SHAPE_REASONS | OTHER_REASONS
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """Something that is left out: the reason, how much, and the first place."""
+
+    reason: str
+    count: int
+    where: str
+
+
+class Notes(Problems):
+    """Problems, and what is left out by reason."""
+
+    def __init__(self, shown: int = 20) -> None:
+        super().__init__(shown)
+        self.omitted: dict[str, Omission] = {}
+
+    def leave_out(self, reason: str, where: str, count: int = 1) -> None:
+        """Counts something that is left out; `where` is its place."""
+        self.omit([Omission(reason, count, where)])
+
+    def omit(self, omissions: Iterable[Omission]) -> None:
+        """Counts what a part of the work has left out."""
+        for one in omissions:
+            if one.reason not in REASONS:
+                raise KeyError(one.reason)
+            first = self.omitted.get(one.reason, Omission(one.reason, 0, one.where))
+            if one.count:
+                self.omitted[one.reason] = Omission(one.reason, first.count + one.count, first.where)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Reason -> how many."""
+        return {reason: self.omitted[reason].count for reason in REASONS if reason in self.omitted}
+
+    def sentences_of_omissions(self) -> list[str]:
+        """A sentence for each reason."""
+        return [omission_sentence(self.omitted[reason]) for reason in REASONS if reason in self.omitted]
+
+
+def omission_sentence(omission: Omission) -> str:
+    """'Left out: shapes that cover no pixel: 3 (the first: a.json: annotation 7).'"""
+    reason = omission.reason
+    what = f"shapes that {SHAPE_REASONS[reason]}" if reason in SHAPE_REASONS else OTHER_REASONS[reason]
+    return f"Left out: {what}: {omission.count} (the first: {omission.where})."

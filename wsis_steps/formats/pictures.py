@@ -1,0 +1,186 @@
+"""Loading any picture right: whatever the file, the result is uint8 RGB as a person would see it.
+
+Rules: EXIF rotation is applied; transparency is laid on white, as a page would show it; 16-bit samples keep
+their high byte, or are stretched from a range; palettes, gray, 1-bit, CMYK and Adobe's inverted CMYK become RGB.
+Anything that does not decode to its end raises `InputError` naming the file, for a half picture would train silently.
+"""
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.formats.deep_samples import (
+    FULL,
+    Range,
+    color_samples,
+    gray_samples,
+    is_deep,
+    is_gray,
+    refuse_planes,
+    to_bytes,
+)
+from wsis_steps.formats.files import read_bytes
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+_ORIENTATION = 0x0112  # the EXIF tag
+# How the picture must be turned for each EXIF orientation; 1 is upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow's decoders raise for broken files, found by cutting and flipping bytes of every format above.
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+def _open(source: Path | io.BytesIO, path: Path) -> Image.Image:
+    try:
+        return Image.open(source)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path} is not a picture in a known format (jpg, png, bmp, tif, webp).") from None
+    except BROKEN as error:
+        raise InputError(f"{path} cannot be read as a picture: {error}.") from None
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation 1..8; 1 where there is none or the EXIF block is broken (viewers ignore it
+    too)."""
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except BROKEN:
+        return 1
+    return value if value in _TURNS else 1
+
+
+def _load(picture: Image.Image, path: Path) -> bool:
+    """Decodes the picture, and tells whether it has more than 8 bits."""
+    deep = is_deep(picture)
+    if deep:
+        refuse_planes(picture, path)
+    picture.load()
+    return deep
+
+
+def _deep_to_eight(picture: Image.Image, content: bytes, path: Path, ends: Range) -> Image.Image:
+    """A decoded picture of more than 8 bits with its samples as bytes."""
+    if is_gray(picture):
+        return Image.fromarray(to_bytes(gray_samples(picture, path), ends))
+    if ends == FULL:  # Pillow took the high bytes
+        return picture
+    samples = color_samples(picture, content, path)
+    color, alpha = to_bytes(samples[..., :3], ends), to_bytes(samples[..., 3:], FULL)
+    return Image.fromarray(np.concatenate([color, alpha], axis=2))
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """The decoded picture as mode RGB."""
+    if picture.has_transparency_data:
+        # Alpha on white, rounded to the nearest level.
+        layer = picture.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _decode(picture: Image.Image, content: bytes, path: Path, ends: Range) -> np.ndarray:
+    try:
+        deep = _load(picture, path)
+        turn = _TURNS.get(_orientation(picture))
+        rgb = _to_rgb(_deep_to_eight(picture, content, path, ends) if deep else picture)
+        rgb = rgb if turn is None else rgb.transpose(turn)
+    except BROKEN as error:
+        raise InputError(f"{path} is cut short or damaged: {error}.") from None
+    return np.array(rgb)
+
+
+def read_deep(path: Path) -> np.ndarray | None:
+    """uint16 (h, w) or RGB (h, w, 3), perhaps not upright, of a picture of more than 8 bits; None of others. Raises as
+    `load_image`."""
+    content = read_bytes(path)
+    with _open(io.BytesIO(content), path) as picture:
+        try:
+            if not _load(picture, path):
+                return None
+            return gray_samples(picture, path) if is_gray(picture) else color_samples(picture, content, path)[..., :3]
+        except BROKEN as error:
+            raise InputError(f"{path} is cut short or damaged: {error}.") from None
+
+
+def load_image(path: Path | str, ends: Range = FULL) -> np.ndarray:
+    """The picture as uint8 RGB HxWx3, upright.
+
+    ends: samples of pictures of more than 8 bits that become black and white.
+
+    Raises `InputError` for a missing, unknown, truncated or damaged file and for float or 32-bit samples.
+    """
+    path = Path(path)
+    content = read_bytes(path)  # of a file with a name Pillow maps gray TIFFs that are to be turned wrongly
+    with _open(io.BytesIO(content), path) as picture:
+        return _decode(picture, content, path, ends)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture's header says: height and width in pixels of the upright picture, and how EXIF turns it (1:
+    not)."""
+
+    height: int
+    width: int
+    orientation: int
+
+
+def picture_header(path: Path | str) -> Header:
+    """The header of a picture, which is not decoded (about 0.1 ms)."""
+    path = Path(path)
+    with _open(path, path) as picture:
+        (width, height), orientation = picture.size, _orientation(picture)
+        turned = orientation >= 5 and picture.format != "TIFF"  # of which Pillow tells the upright size
+        return Header(width, height, orientation) if turned else Header(height, width, orientation)
+
+
+def picture_size(path: Path | str) -> tuple[int, int]:
+    """Height and width of the upright picture in pixels."""
+    header = picture_header(path)
+    return header.height, header.width
+
+
+def encoded(path: Path | str, ends: Range = FULL) -> tuple[bytes, int, int]:
+    """A file image of the picture that any decoder reads alike, its height and its width in pixels.
+
+    The original bytes where the file is an upright 8-bit RGB or gray JPEG (a gray one is decoded to RGB by
+    the reader); else a lossless PNG of `load_image`, which takes `ends`. The picture is decoded once to its end
+    either way, so that a truncated file raises `InputError` here and not in a training loop.
+    """
+    path = Path(path)
+    content = read_bytes(path)
+    with _open(io.BytesIO(content), path) as picture:
+        plain = picture.format in ("JPEG", "MPO") and picture.mode in ("RGB", "L") and _orientation(picture) == 1
+        rgb = _decode(picture, content, path, ends)
+    if not plain:
+        content = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
+    return content, rgb.shape[0], rgb.shape[1]

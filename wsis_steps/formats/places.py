@@ -1,0 +1,168 @@
+"""Whether what a file says of a picture can be true: the one check of sizes and places for all readers.
+
+What reaches over a side of the picture by at most 2 pixels or 1 % of that side is clipped, since people draw up to the
+sides and tools round; what reaches further is wrong, and its numbers often tell why.
+"""
+
+import math
+
+import numpy as np
+
+from wsis_steps.formats.drawing import Drawing
+from wsis_steps.formats.pictures import Header
+
+SLACK_PIXELS, SLACK_SHARE = 2.0, 0.01
+ALIKE = 0.5  # IoU with its mask from which a box is taken for that of the mask
+_SURE = 0.75  # IoU, or ratio of areas, that another reading of the numbers has to reach
+Box = tuple[float, float, float, float]
+CORNERS = "its numbers look like two corners, not a corner with width and height"
+SIZES = "its numbers look like a corner with width and height, not two corners"
+SHARES = "its numbers look like shares of the sides, not pixels"
+PIXELS = "its numbers look like pixels, not shares of the sides"
+
+
+def check_size(drawing: Drawing, header: Header) -> str:
+    """Compares the size that a file states with that of the picture. Returns a reason to doubt the places where EXIF
+    turns the picture and nothing tells whether the annotator saw it turned, else nothing; ValueError where the sizes
+    differ."""
+    stated, upright = (drawing.height, drawing.width), (header.height, header.width)
+    turned = header.orientation != 1
+    if stated == (0, 0):
+        return "turned_pictures" if turned else ""
+    if stated == upright:
+        keeps = header.orientation in (2, 3, 4) or header.height == header.width
+        return "turned_pictures" if turned and keeps else ""
+    sizes = f"the picture is {header.width}x{header.height}, but {drawing.width}x{drawing.height} by the file"
+    if turned and stated == upright[::-1]:
+        raise ValueError(f"{sizes}; its EXIF data turn it, but the annotating tool did not")
+    ratios = sorted((stated[0] / upright[0], stated[1] / upright[1]))
+    if min(stated) > 0 and ratios[1] < 1.02 * ratios[0]:
+        how = "shrunk" if ratios[0] > 1 else "enlarged"
+        raise ValueError(f"{sizes}; it seems to have been {how} after it was annotated")
+    raise ValueError(sizes)
+
+
+def _is_inside(box: Box, header: Header) -> bool:
+    x1, y1, x2, y2 = box
+    across, down = (max(SLACK_PIXELS, SLACK_SHARE * side) for side in (header.width, header.height))
+    return x1 >= -across and y1 >= -down and x2 <= header.width + across and y2 <= header.height + down
+
+
+def _is_area(box: Box) -> bool:
+    return box[2] > box[0] and box[3] > box[1]
+
+
+def other_reading(box: Box, sized: bool) -> Box:
+    """The box that the same four numbers are if corners were written for sizes (`sized`), or sizes for corners."""
+    x1, y1, x2, y2 = box
+    return (x1, y1, x2 - x1, y2 - y1) if sized else (x1, y1, x1 + x2, y1 + y2)
+
+
+def _reason(box: Box, header: Header, drawing: Drawing) -> str:
+    """'; its numbers look like ...', or nothing; `box` in the file's unit."""
+    if not drawing.shares and min(box) >= 0 and max(box) <= 1:
+        return f"; {SHARES}"
+    if drawing.shares:
+        return f"; {PIXELS}" if max(box) > 2 and _is_inside(box, header) else ""
+    other = other_reading(box, drawing.sized)
+    if _is_area(other) and _is_inside(other, header):
+        return f"; {CORNERS if drawing.sized else SIZES}"
+    return ""
+
+
+def scaled(values: tuple, header: Header, drawing: Drawing) -> tuple:
+    """x, y, x, y, ... in pixels."""
+    if not drawing.shares:
+        return values
+    return tuple(value * (header.height if k % 2 else header.width) for k, value in enumerate(values))
+
+
+def fit_box(stated: Box, header: Header, drawing: Drawing) -> Box | None:
+    """A box in pixels, clipped to the picture; None where it is less than a pixel wide or high. Raises ValueError."""
+    if not all(map(math.isfinite, stated)):
+        raise ValueError("its box holds a value that is no number")
+    box = scaled(stated, header, drawing)
+    x1, y1, x2, y2 = box
+    if x2 < x1 or y2 < y1:
+        raise ValueError(f"its box {_text(box)} ends before it begins{_reason(stated, header, drawing)}")
+    if not _is_inside(box, header):
+        raise ValueError(
+            f"its box {_text(box)} leaves the picture of {header.width}x{header.height}"
+            f"{_reason(stated, header, drawing)}"
+        )
+    clipped = (max(x1, 0.0), max(y1, 0.0), min(x2, float(header.width)), min(y2, float(header.height)))
+    if clipped[2] - clipped[0] >= 1 and clipped[3] - clipped[1] >= 1:
+        return clipped
+    if not drawing.shares and max(map(abs, stated)) <= 1 and _is_area(stated):
+        raise ValueError(f"its box {_text(box)} is less than a pixel; {SHARES}")
+    return None
+
+
+def fit_point(stated: tuple[float, float], header: Header, drawing: Drawing) -> tuple[float, float]:
+    """A point in pixels, moved into the picture where it lies on its side. Raises ValueError."""
+    if not all(map(math.isfinite, stated)):
+        raise ValueError("its point holds a value that is no number")
+    x, y = scaled(stated, header, drawing)
+    if not _is_inside((x, y, x, y), header):
+        raise ValueError(f"its point {x:g}, {y:g} lies outside the picture of {header.width}x{header.height}")
+    return min(max(x, 0.0), header.width - 1.0), min(max(y, 0.0), header.height - 1.0)
+
+
+def check_extents(low: np.ndarray, high: np.ndarray, header: Header, drawing: Drawing) -> list[str]:
+    """What is wrong with the extents of polygons, low and high: float (n, 2) of x, y in pixels; '' where nothing is."""
+    slack = np.maximum(SLACK_PIXELS, SLACK_SHARE * np.array([header.width, header.height]))
+    outside = ((low < -slack) | (high > np.array([header.width, header.height]) + slack)).any(axis=1)
+    within_one = (high <= 1).all(axis=1) & (low >= 0).all(axis=1) & (not drawing.shares)
+    found = [""] * len(low)
+    for k in np.flatnonzero(outside | within_one).tolist():
+        box = (*low[k].tolist(), *high[k].tolist())
+        if within_one[k]:
+            found[k] = f"its polygon lies in the first pixel; {SHARES}"
+        else:
+            unit = (header.width, header.height) * 2
+            pixels = tuple(value / side for value, side in zip(box, unit, strict=True)) if drawing.shares else box
+            reason = f"; {PIXELS}" if drawing.shares and max(pixels) > 2 else ""
+            found[k] = f"its polygon {_text(box)} leaves the picture of {header.width}x{header.height}{reason}"
+    return found
+
+
+def iou(a: Box, b: Box) -> float:
+    """The intersection of two boxes over their union."""
+    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    inner = max(across, 0) * max(down, 0)
+    areas = sum(max(x2 - x1, 0) * max(y2 - y1, 0) for x1, y1, x2, y2 in (a, b))
+    return inner / (areas - inner) if areas > inner else 0.0
+
+
+def box_of_mask(stated: Box, mask: Box, header: Header, drawing: Drawing) -> Box | None:
+    """The stated box of a mask, clipped, where the two agree; None where they do not, and the mask's own is to be used.
+    ValueError where another reading of the numbers agrees, or the box leaves the picture."""
+    other = other_reading(stated, drawing.sized)
+    if _is_area(other) and iou(stated, mask) < ALIKE and iou(other, mask) > _SURE:
+        raise ValueError(f"its box {_text(stated)} does not match its mask; {CORNERS if drawing.sized else SIZES}")
+    fitted = fit_box(stated, header, drawing)
+    return fitted if fitted and iou(fitted, mask) >= ALIKE else None
+
+
+def check_area(box: Box, area: float, drawing: Drawing) -> bool:
+    """Whether the area that a file states is that of the box; ValueError where another reading of the box has it."""
+
+    def size(box: Box) -> float:
+        return (box[2] - box[0]) * (box[3] - box[1])
+
+    def is_near(value: float) -> bool:
+        return min(value, area) > 0.9 * max(value, area)
+
+    if area <= 0 or is_near(size(box)):
+        return True
+    other = other_reading(box, drawing.sized)
+    if _is_area(other) and is_near(size(other)):
+        raise ValueError(
+            f"its box {_text(box)} does not match the area {area:g} of the file; {CORNERS if drawing.sized else SIZES}"
+        )
+    return False
+
+
+def _text(box: Box) -> str:
+    """x1, y1, x2, y2 as a message shows them."""
+    return "(" + ", ".join(f"{value:.6g}" for value in box) + ")"

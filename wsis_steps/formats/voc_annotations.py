@@ -1,0 +1,144 @@
+"""VOC's XML files of objects with their boxes, as the development kit, LabelImg and others write them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.formats.drawing import Shape
+from wsis_steps.formats.files import read_bytes
+from wsis_steps.formats.regions import turned_rectangle
+from wsis_steps.formats.rings import number, numbers, shown
+from wsis_steps.formats.voc_masks import VOID
+
+_BOX = ("xmin", "ymin", "xmax", "ymax")
+_TURNED_BOX = ("cx", "cy", "w", "h", "angle")  # roLabelImg's; the angle in radians, clockwise
+_MOST = 10**9  # pixels of a side
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedObject:
+    """An object of an XML file. where: 'object 1 (dog)'. box: xmin, ymin, xmax, ymax as written. corners: float (4, 2)
+    of a turned rectangle, None where it is a box."""
+
+    where: str
+    name: str
+    difficult: bool
+    box: tuple[float, float, float, float] | None = None
+    corners: np.ndarray | None = None
+
+    def shape(self, file: str = "") -> Shape:
+        """The object as tools write it that count pixels from 0, a box of corners; a turned rectangle is a polygon.
+        file: where it is, if not in that of the picture."""
+        where = f"{file}: {self.where}" if file else self.where
+        if self.box is None:
+            return Shape(where, "rings", self.name, [self.corners.ravel().tolist()])
+        return Shape(where, "box", self.name, self.box)
+
+
+@dataclass(slots=True)
+class Annotation:
+    """What an XML file says. height and width in pixels, 0 where it does not say; file: what it calls the picture;
+    wrong: a sentence for each object, or size, that cannot be read."""
+
+    height: int = 0
+    width: int = 0
+    file: str = ""
+    objects: list[MarkedObject] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def read_annotation(path: Path) -> Annotation:
+    """The content of an XML file; InputError where it is none, or not of VOC's kind."""
+    root = _root(path)
+    if root.tag != "annotation":
+        raise InputError(f"{path} is no annotation of a picture: it begins with <{root.tag}>, not with <annotation>.")
+    found = Annotation(file=(root.findtext("filename") or "").strip())
+    try:
+        found.height, found.width = _size(root)
+    except ValueError as error:
+        found.wrong.append(f"{path}: {error}.")
+    for place, item in enumerate(root.findall("object"), 1):
+        try:
+            found.objects.append(_object(item, place))
+        except ValueError as error:
+            found.wrong.append(f"{path}: {error}.")
+    return found
+
+
+def _root(path: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(read_bytes(path))
+    except ElementTree.ParseError as error:
+        line, column = error.position
+        raise InputError(f"{path} is not an XML file, or damaged at line {line}, column {column + 1}.") from None
+    except (LookupError, ValueError):
+        raise InputError(f"{path} is in an encoding that is not read; save it in UTF-8.") from None
+
+
+def _size(root: ElementTree.Element) -> tuple[int, int]:
+    """Height and width, 0 where one of them is not said. Raises ValueError."""
+    sides = [(root.findtext(f"size/{tag}") or "").strip() or "0" for tag in ("height", "width")]
+    try:
+        height, width = numbers(sides, 2)
+    except ValueError:
+        height = width = -1.0
+    if not (0 <= min(height, width) <= max(height, width) <= _MOST and height.is_integer() and width.is_integer()):
+        raise ValueError(f"its <size> is {shown(sides[1])} by {shown(sides[0])}, which are no numbers of pixels")
+    return (int(height), int(width)) if height and width else (0, 0)
+
+
+def _object(item: ElementTree.Element, place: int) -> MarkedObject:
+    """An object; ValueError where its name or its box is missing."""
+    name = item.findtext("name")
+    if name is None:
+        raise ValueError(f"object {place} has no <name>")
+    name = name.strip()
+    where = f"object {place} ({shown(name)[1:-1]})"
+    difficult = (item.findtext("difficult") or "").strip().casefold() in ("1", "true")
+    if item.find("bndbox") is None and item.find("robndbox") is not None:
+        return MarkedObject(where, name, difficult, corners=_corners(item, where))
+    box = [item.findtext(f"bndbox/{tag}") for tag in _BOX]
+    try:
+        return MarkedObject(where, name, difficult, tuple(map(number, box)))
+    except ValueError:
+        raise ValueError(f"the <bndbox> of {where} is not four numbers") from None
+
+
+def _corners(item: ElementTree.Element, where: str) -> np.ndarray:
+    """The corners of a rectangle that is turned about its middle."""
+    try:
+        x, y, width, height, turn = numbers([item.findtext(f"robndbox/{tag}") for tag in _TURNED_BOX], 5)
+    except ValueError:
+        raise ValueError(f"the <robndbox> of {where} is not five numbers") from None
+    return turned_rectangle(x - width / 2, y - height / 2, width, height, math.degrees(turn), "middle")
+
+
+def write_annotation(
+    path: Path, file: str, objects: np.ndarray, classes: np.ndarray, class_names: Sequence[str]
+) -> None:
+    """Writes VOC's XML of the image `file`: the objects in the order of their numbers, with 1-based inclusive boxes.
+
+    objects and classes: uint8 (h, w), as in SegmentationObject and SegmentationClass: 0 background, 255 void, else the
+    number of the object and 1 + its category.
+    """
+    root = ElementTree.Element("annotation")
+    ElementTree.SubElement(root, "filename").text = file
+    size = ElementTree.SubElement(root, "size")
+    for tag, side in zip(("width", "height", "depth"), (*objects.shape[::-1], 3), strict=True):
+        ElementTree.SubElement(size, tag).text = str(side)
+    ElementTree.SubElement(root, "segmented").text = "1"
+    for value in np.setdiff1d(np.unique(objects), [0, VOID]):
+        ys, xs = np.nonzero(objects == value)
+        item = ElementTree.SubElement(root, "object")
+        ElementTree.SubElement(item, "name").text = class_names[classes[ys[0], xs[0]] - 1]
+        ElementTree.SubElement(item, "difficult").text = "0"
+        box = ElementTree.SubElement(item, "bndbox")
+        for tag, corner in zip(_BOX, (xs.min() + 1, ys.min() + 1, xs.max() + 1, ys.max() + 1), strict=True):
+            ElementTree.SubElement(box, tag).text = str(corner)
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(path, encoding="utf-8")

@@ -1,0 +1,90 @@
+"""Where the parts of a PASCAL VOC devkit tree lie, and what is missing of one."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from wsis_steps.data.archives import ARCHIVES, missing_message
+from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.formats.files import walk
+from wsis_steps.formats.labels import is_ignored, is_no_class
+from wsis_steps.formats.lists import read_lines
+from wsis_steps.formats.picture_names import bare, parts_of
+from wsis_steps.formats.pictures import SUFFIXES
+
+LISTS = ("ImageSets/Segmentation", "ImageSets/Main")  # the first that there is; detection has the second only
+_LAYOUT = "JPEGImages, Annotations, and the lists ImageSets/Segmentation/train.txt and val.txt"
+_SHOWN = 6  # names of a folder
+
+
+def find_tree(root: Path) -> Path:
+    """The folder that holds JPEGImages: `root` itself or VOC2012 somewhere under it. Raises `InputError`."""
+    for candidate in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
+        if (candidate / "JPEGImages").is_dir():
+            return candidate
+    raise InputError(_no_tree(root))
+
+
+def _no_tree(root: Path) -> str:
+    """What is missing; where the official archive unpacks to, also where to get it."""
+    there = [path for path in sorted(root.iterdir()) if not path.name.startswith(".")] if root.is_dir() else []
+    if not there or _is_official(root):
+        return missing_message("voc", root)
+    shown = ", ".join(f"{path.name}/" if path.is_dir() else path.name for path in there[:_SHOWN])
+    folders = [path.name for path in there if path.is_dir()]
+    near = nearest("JPEGImages", folders) if folders else ""
+    near = f" ({near})" if near.startswith("the nearest") else ""
+    xml = next((path for path in walk(root, (".xml",))), None)
+    hint = f" XML files without lists, as {xml}, are read as format labelimg." if xml else ""
+    more = ", ..." if len(there) > _SHOWN else ""
+    return f"{root} has no folder JPEGImages{near}; it holds {shown}{more}. VOC's layout is {_LAYOUT}.{hint}"
+
+
+def _is_official(root: Path) -> bool:
+    """Whether a folder is, or holds, what the archive of VOC 2012 unpacks to."""
+    made = Path(ARCHIVES["voc"][0].makes[0])
+    return any(root.parts[-k:] == made.parts[:k] for k in (1, 2)) or (root / made.parts[0]).exists()
+
+
+def find_sbd(sbd_root: Path) -> Path:
+    """SBD's folder of .mat files, in its `dataset` or in what holds that. Raises `InputError`."""
+    for candidate in (sbd_root, sbd_root / "dataset", sbd_root / "benchmark_RELEASE" / "dataset"):
+        if (candidate / "inst").is_dir():
+            return candidate / "inst"
+    raise InputError(missing_message("sbd", sbd_root))
+
+
+def find_list(root: Path, name: str | Path) -> Path:
+    """A list file: a path, or the name of a list of the tree. Raises `InputError`."""
+    shipped = next((root / lists for lists in LISTS if (root / lists).is_dir()), root / LISTS[0])
+    for candidate in (Path(name), shipped / f"{name}.txt"):
+        if candidate.is_file():
+            return candidate
+    known = [path.stem for path in shipped.glob("*.txt")]
+    if known:
+        raise InputError(f"There is no list '{name}', as a file or in {shipped}; {nearest(str(name), known)}")
+    raise InputError(
+        f"There is no list '{name}', as a file or in {shipped}, which has none; XML files without lists are read as "
+        "format labelimg, which divides the images by `val_share`."
+    )
+
+
+def find_pictures(folder: Path) -> dict[str, list[Path]]:
+    """Id -> the pictures of a folder that may be meant by it."""
+    found = defaultdict(list)
+    for path in walk(folder, SUFFIXES):
+        found[bare(parts_of(path.name)[-1])].append(path)
+    return dict(found)
+
+
+def class_values(path: Path) -> dict[int, str]:
+    """Pixel value -> name of class_names.txt: wsis begins with the class of value 1, labelme2voc with _background_,
+    which is 0, or with __ignore__, -1, which is 255 in PNGs."""
+    names = [line for _, line in read_lines(path)]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"{path} has the class '{twice[0]}' twice.")
+    first = 1
+    if names and is_ignored(names[0]):
+        first = -1
+    elif names and is_no_class(names[0]):
+        first = 0
+    return dict(enumerate(names, first))

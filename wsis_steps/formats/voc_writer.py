@@ -1,0 +1,68 @@
+"""PASCAL VOC's layout: palette PNGs of objects and of classes, XML files of boxes, lists."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.exchange.labelled import Labels, write_data
+from wsis_steps.formats.voc_annotations import write_annotation
+from wsis_steps.formats.voc_masks import VOID, write_map
+from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.masks import decode, paint
+
+MOST = VOID - 1  # objects that an 8-bit picture holds
+
+
+def object_map(instances: ImageInstances, height: int, width: int) -> np.ndarray:
+    """uint8 (height, width): 1, 2, ... the instances, 0 background, 255 crowds and ignored pixels.
+
+    Smaller instances lie on top; of more than 254 those of the highest scores are kept.
+    """
+    strongest = np.sort(np.argsort(-instances.scores, kind="stable")[:MOST])
+    kept = instances.at(strongest)
+    painted = paint(kept, height, width)
+    values = np.zeros(256, np.uint8)
+    values[1 : 1 + len(kept)] = np.where(kept.crowd, VOID, np.arange(1, 1 + len(kept)))
+    found = values[painted]
+    if instances.ignore:
+        found[decode([instances.ignore], height, width)[0] > 0] = VOID
+    return found
+
+
+def class_map(objects: np.ndarray, instances: ImageInstances) -> np.ndarray:
+    """uint8: 1 + category of the object of each pixel, 0 background, 255 void."""
+    strongest = np.sort(np.argsort(-instances.scores, kind="stable")[:MOST])
+    values = np.zeros(256, np.uint8)
+    values[1 : 1 + len(strongest)] = instances.categories[strongest] + 1
+    values[VOID] = VOID
+    return values[objects]
+
+
+def write_voc(out: Path, labels: Labels) -> Path:
+    """Writes JPEGImages, SegmentationObject, SegmentationClass, Annotations, the list of the split and class_names.txt.
+
+    Masks that overlap lose what lies under smaller ones. Returns the list. Raises InputError for more classes than an
+    8-bit picture holds.
+    """
+    if len(labels.class_names) > MOST:
+        raise InputError(f"VOC's PNGs hold {MOST} classes, these labels have {len(labels.class_names)}.")
+    for folder in ("SegmentationObject", "SegmentationClass", "Annotations", "ImageSets/Segmentation"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    ids = {}
+    for image in labels.images:
+        image = replace(image, id="_".join(image.id.split()))  # a line of a list ends at a space
+        if image.id in ids:
+            raise InputError(f"two images would have the name '{image.id}', since VOC's lists know no spaces.")
+        write_data(out / "JPEGImages", image)
+        objects = object_map(image.instances, image.height, image.width)
+        write_map(out / "SegmentationObject" / f"{image.id}.png", objects)
+        classes = class_map(objects, image.instances)
+        write_map(out / "SegmentationClass" / f"{image.id}.png", classes)
+        write_annotation(out / "Annotations" / f"{image.id}.xml", image.file, objects, classes, labels.class_names)
+        ids[image.id] = None
+    path = out / "ImageSets" / "Segmentation" / f"{labels.split}.txt"
+    path.write_text("".join(f"{identity}\n" for identity in ids), encoding="utf-8")
+    (out / "class_names.txt").write_text("".join(f"{name}\n" for name in labels.class_names), encoding="utf-8")
+    return path

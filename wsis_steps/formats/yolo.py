@@ -1,0 +1,140 @@
+"""YOLO's layout: a text file a picture, a line an object, its places shares of the picture's sides.
+
+Five numbers are a box: class, middle x, middle y, width, height. Seven and more, an odd number, are a polygon: class
+and corners. A turned box of four corners is a polygon too; where data.yaml has a `kpt_shape`, keypoints follow a box
+and are passed over. A line that is there twice counts once, as in Ultralytics; pictures without a file are without
+objects.
+
+Written are polygons through the middles of border pixels, a quarter of a pixel further, so that readers that cut to
+whole pixels (Ultralytics) and those that round (supervision) fill the same mask. Parts and holes of a mask are joined
+by lines of no width, so one part with holes comes back exactly. Lost are: crowds and scores; which pixels lie between
+two parts, which a line of one pixel joins where they are nearest; and for readers that measure areas from corner to
+corner, as pycocotools does, the right and the lower border pixels, with them parts and lines of one pixel. `corners`
+in our data.yaml says it, so that we read it exactly.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from wsis_steps.exchange.labelled import Labels, write_data
+from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
+from wsis_steps.formats.files import read_text
+from wsis_steps.formats.notes import Notes, Omission
+from wsis_steps.formats.outlines import fill_outline, outline
+from wsis_steps.formats.pictures import picture_size
+from wsis_steps.formats.rings import number, shown
+from wsis_steps.formats.yolo_data import BORDERS, Data, looks_like, read_data
+from wsis_steps.formats.yolo_layout import Item, Layout, find_layout, unused_labels
+from wsis_steps.vision.masks import decode, encode
+
+__all__ = ["looks_like", "read", "write_yolo"]
+
+EXPECTED = "a box has 5 (class, middle x, middle y, width, height), a polygon a class and at least 3 corners"
+
+
+def read(source: Source, notes: Notes) -> Reading:
+    """The pictures of train and val, or of all folders where no data.yaml is. Raises InputError where nothing names the
+    classes."""
+    layout = find_layout(source.root, read_data(source.annotations), notes)
+    return Reading(_drawings(layout, source, notes), list(layout.data.class_names.values()), layout.pictures())
+
+
+def _drawings(layout: Layout, source: Source, notes: Notes) -> Iterator[Drawing]:
+    """The pictures that are read; counts those of other subsets and labels of pictures that no list names."""
+    read_items = [item for item in layout.items if item.split is not None]
+    for drawing, wrong, repeated in source.mapper(partial(_read_item, layout.data), read_items):
+        notes.sentences += wrong
+        notes.omit(repeated)
+        yield drawing
+    for item in layout.items:
+        if item.split is None:
+            notes.leave_out("pictures_of_other_subsets", str(item.path))
+            _leave_out(item.labels, notes)
+    for labels, is_lost in unused_labels(layout):
+        if is_lost and read_text(labels).strip():
+            notes.add(f"{labels}: there is no picture '{labels.stem}' that these labels are of.")
+        else:
+            _leave_out(labels, notes)
+
+
+def _leave_out(labels: Path | None, notes: Notes) -> None:
+    """Counts the objects of a picture that is left out."""
+    if labels:
+        with notes.catch():
+            count = sum(bool(line.strip()) for line in read_text(labels).splitlines())
+            notes.leave_out("shapes_of_pictures_left_out", str(labels), count)
+
+
+def _read_item(data: Data, item: Item) -> tuple[Drawing, list[str], list[Omission]]:
+    """A picture, what is wrong with its labels, and which of them are there twice."""
+    notes = Notes()
+    drawing = Drawing(str(item.labels or item.path), item.name, split=item.split, path=item.path, shares=True)
+    with notes.catch():
+        seen = set()
+        for k, line in enumerate(read_text(item.labels).splitlines() if item.labels else (), 1):
+            words = tuple(line.split())
+            if words in seen:
+                notes.leave_out("repeated_shapes", f"{item.labels}:{k}")
+            elif words:
+                seen.add(words)
+                try:
+                    drawing.shapes.append(_shape(words, f"line {k}", data))
+                except ValueError as error:
+                    notes.add(f"{item.labels}:{k}: {error}.")
+        if data.borders and drawing.shapes:
+            _fill_borders(drawing, *picture_size(item.path))
+    return drawing, notes.sentences, list(notes.omitted.values())
+
+
+def _shape(words: tuple[str, ...], where: str, data: Data) -> Shape:
+    """The object of a line; ValueError where it is none."""
+    values = [number(word) for word in words]
+    count, names = len(values), data.class_names
+    if not values[0].is_integer() or int(values[0]) not in names:
+        raise ValueError(
+            f"there is no class {shown(words[0])} in {data.file}, whose classes are {min(names)} to {max(names)}"
+        )
+    label = names[int(values[0])]
+    if count == 5 or (data.keypoints and count == 5 + data.keypoints):
+        x, y, width, height = values[1:5]
+        return Shape(where, "box", label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+    if count < 7 or count % 2 == 0 or data.keypoints:
+        expected = f"with keypoints it has {5 + data.keypoints}" if data.keypoints else EXPECTED
+        score = "; the last one may be the score of a prediction" if count > 5 and count % 2 == 0 else ""
+        raise ValueError(f"it has {count} number{'s' * (count > 1)}; {expected}{score}")
+    return Shape(where, "rings", label, [values[1:]])
+
+
+def _fill_borders(drawing: Drawing, height: int, width: int) -> None:
+    """Makes masks of polygons that are of border pixels; those that leave the picture are told behind."""
+    for shape in drawing.shapes:
+        if shape.kind == "rings" and all(math.isfinite(value) and 0 <= value < 1 for value in shape.geometry[0]):
+            corners = np.array(shape.geometry[0]).reshape(-1, 2) * [width, height]
+            shape.kind, shape.geometry = "mask", encode(fill_outline(corners, height, width)[None])[0]
+
+
+def write_yolo(out: Path, labels: Labels) -> Path:
+    """Writes images/<split>, labels/<split> and data.yaml; returns data.yaml. Crowds are left out."""
+    folder = out / "labels" / labels.split
+    folder.mkdir(parents=True, exist_ok=True)
+    for image in labels.images:
+        write_data(out / "images" / labels.split, image)
+        lines = []
+        kept = image.instances.at(np.flatnonzero(~image.instances.crowd))
+        masks = decode(kept.rles, image.height, image.width)
+        for mask, category in zip(masks, kept.categories.tolist(), strict=True):
+            if not mask.any():
+                continue
+            places = (outline(mask) + 0.25) / [image.width, image.height]
+            lines.append(" ".join([str(category), *(f"{value:.6f}" for value in places.reshape(-1))]))
+        (folder / f"{image.id}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    names = "".join(f"  {k}: {json.dumps(name, ensure_ascii=False)}\n" for k, name in enumerate(labels.class_names))
+    path = out / "data.yaml"
+    splits = "".join(f"{split}: images/{split}\n" for split in ("train", "val") if (out / "images" / split).is_dir())
+    path.write_text(f"{splits}corners: {BORDERS}\nnames:\n{names}", encoding="utf-8")
+    return path
