@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.jobs import ROOT, PlannedJob
 from bench.rehearsal_plan import with_batch
 from wsis_steps.engine.settings import canonical
+from wsis_steps.vision.contracts.instances import Instances
 
 FAULT_LINES = 3  # of what a job that failed said, its last
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -56,9 +57,11 @@ def run_all(
     more. stand_ins: the file that is taken for one that no job makes.
     """
     (folder / "rehearsal").mkdir(exist_ok=True)
+    truth = next((path for job in jobs for path in job.outputs if path.endswith("/instances_train.h5")), None)
     found = []
     for number, job in enumerate(jobs, start=1):
         provide(job, folder, stand_ins or {})
+        job = with_instances(job, folder, truth)
         record = folder / "rehearsal" / f"{job.option('log').replace('/', '-')}.json"
         taken = recorded(record, job, folder)
         if taken:
@@ -83,6 +86,17 @@ def provide(job: PlannedJob, folder: Path, stand_ins: dict[str, str]) -> None:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).unlink(missing_ok=True)
             (folder / path).symlink_to(source)
+
+
+def with_instances(job: PlannedJob, folder: Path, truth: str | None) -> PlannedJob:
+    """The job, with the truth for labels that hold no instance: random networks may find none, and a training refuses
+    such a file."""
+    if "batch_size" not in job.option("settings") or "--labels" not in job.command:
+        return job
+    labels = folder / job.option("labels")
+    if not labels.exists() or any(map(len, Instances(labels))):
+        return job
+    return job.with_option("labels", truth)
 
 
 def made_by(job: PlannedJob, folder: Path) -> list:

@@ -7,6 +7,7 @@ import os
 import select
 import sys
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from wsis_steps.engine.errors import InputError
@@ -73,6 +74,11 @@ def _environment_fault(error: BaseException) -> str | None:
     memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if memory or "can't allocate memory" in text:
         return "Out of memory; use a smaller batch or image size."
+    if isinstance(error, BrokenExecutor):
+        return (
+            "A worker process died. Either the system killed it for lack of memory (use fewer threads), or a library "
+            "crashed on a damaged input file (such as a .mat file)."
+        )
     return None
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import h5py
 import pytest
 import torch
+from artifacts import write_labels
 from imports import imported
 from snakemake.utils import update_config
 from torch import nn
@@ -15,7 +16,7 @@ from bench.counted import counted, job_images
 from bench.jobs import PlannedJob, planned, planned_jobs
 from bench.rehearsal import COCO_JOBS, COCO_PRESET, COCO_SMALLER, PRESETS
 from bench.rehearsal_data import COCO_CLASSES, write_coco_data
-from bench.rehearsal_jobs import Taken, run_all, run_smaller, watch
+from bench.rehearsal_jobs import Taken, run_all, run_smaller, watch, with_instances
 from bench.rehearsal_plan import (
     PICTURES,
     backbones,
@@ -248,6 +249,23 @@ def test_what_is_not_made_is_taken_from_its_stand_in(tmp_path, ran):
     jobs = [with_log(planned_job("train", "a")), with_log(planned_job("infer", "b", ("b/train.out",)))]
     run_all(jobs, tmp_path, 0, {}, {"b/train.out": "a/train.out"})
     assert (tmp_path / "b/train.out").read_text() == (tmp_path / "a/train.out").read_text()
+
+
+def test_truth_stands_in_for_labels_of_a_random_network_that_hold_nothing(tmp_path):
+    write_labels(tmp_path / "some.h5")
+    write_labels(tmp_path / "none.h5", empty=True)
+
+    def reading(labels, settings='{"batch_size":2}'):
+        options = ("--settings", settings, "--labels", labels)
+        return replace(planned_job("train", "a"), command=("python", "-m", "x", *options))
+
+    def read_by(job):
+        return with_instances(job, tmp_path, "truth.h5").option("labels")
+
+    assert read_by(reading("none.h5")) == "truth.h5"
+    assert read_by(reading("some.h5")) == "some.h5"
+    assert read_by(reading("none.h5", settings="{}")) == "none.h5"  # no training
+    assert read_by(reading("not_made.h5")) == "not_made.h5"
 
 
 SAID = """

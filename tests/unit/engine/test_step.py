@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,7 @@ def caused_by(first: Exception, second: Exception) -> Exception:
         (OSError("Can't synchronously read data (inflate() failed)"), 2, "An input is damaged"),
         (MemoryError(), 2, "Out of memory"),
         (torch.OutOfMemoryError("CUDA out of memory."), 2, "Out of memory"),
+        (BrokenProcessPool("A process was terminated abruptly"), 2, "A worker process died."),
         (KeyboardInterrupt(), 130, "Interrupted"),
     ],
 )
