@@ -30,12 +30,13 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.problems import attempt
 from wsis_steps.engine.progress import progress
+from wsis_steps.formats.drawing import Source
 from wsis_steps.formats.files import walk
-from wsis_steps.formats.loading import load_record, read_dataset
+from wsis_steps.formats.loading import format_of, load_record, read_dataset
 from wsis_steps.formats.pictures import SUFFIXES, encoded
 from wsis_steps.formats.records import SPLITS, Dataset
 from wsis_steps.formats.sample_range import find_range
-from wsis_steps.formats.table import FORMATS, find_format
+from wsis_steps.formats.table import FORMATS
 from wsis_steps.plan.config import Configuration, load
 from wsis_steps.plan.faults import faults
 from wsis_steps.plan.runs import Runs
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def find_settings(paths: list[Path], annotations: Path | None) -> DataImportDataset:
-    """What is to be read: as a configuration says, or as the folder looks. Raises InputError."""
+    """What is to be read: as a configuration says, or a folder of whatever format. Raises InputError."""
     folders, path = [path for path in paths if path.is_dir()], paths[0]
     if folders and len(paths) > 1:
         raise InputError(f"{folders[0]} is a folder; only configurations are laid over one another.")
@@ -64,7 +65,7 @@ def find_settings(paths: list[Path], annotations: Path | None) -> DataImportData
             raise InputError(
                 f"{path} is what the workflow made of a data set; give the data set itself, or a configuration."
             )
-        return DataImportDataset(format=find_format(annotations or path), root=path, annotations=annotations)
+        return DataImportDataset(format="drawn", root=path, annotations=annotations)
     if annotations:
         raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
     return Runs(read_configuration(paths)).values("shared", "data_import_dataset")
@@ -72,9 +73,9 @@ def find_settings(paths: list[Path], annotations: Path | None) -> DataImportData
 
 def find_pictures(settings: DataImportDataset) -> list[Path]:
     """The pictures of somebody's own data set, in order; none of a published one, of which not all are used."""
-    if settings.format in ("voc", "coco") or not settings.root:
+    if not settings.root or format_of(Source(settings.root, settings)) in ("voc", "coco"):
         return []
-    return walk(Path(settings.root), SUFFIXES)
+    return walk(settings.root, SUFFIXES)
 
 
 def read_configuration(paths: list[Path]) -> Configuration:
@@ -151,8 +152,8 @@ def read_all(settings: DataImportDataset, threads: int) -> tuple[Dataset | None,
 def main(options: argparse.Namespace) -> None:
     settings = find_settings(options.data, options.annotations)
     name = " ".join(map(str, options.data))
-    if settings.format in FORMATS:
-        print(f"{name} is read as {FORMATS[settings.format].title}.")
+    if settings.format != "shapes" and settings.root and settings.root.is_dir():
+        print(f"{name} is read as {FORMATS[format_of(Source(settings.root, settings))].title}.")
     dataset, wrong = read_all(settings, options.threads)
     wrong += faulty_runs(options.data)
     missing = missing_weights(options.data)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from artifacts import CLASSES, SIZE, picture, provenance, square_mask, write_images, write_labels, write_semantic
+from authors import Mark, Picture
+from authors.coco import write as write_coco
 from deep_pictures import write_png
 from imports import imported
 from PIL import Image
@@ -338,6 +340,14 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     said = capsys.readouterr()
     assert "tags.csv:2: there is no picture 'no.png'" in said.out and "i7.png is not a picture" in said.out
     assert "2 problems" in said.err
+
+
+def test_a_folder_with_boxes_alone_is_a_data_set_of_weak_annotations(tmp_path, capsys):
+    marks = (Mark("box", "cat", (10, 10, 40, 50)), Mark("box", "dog", (50, 20, 90, 70)))
+    write_coco(tmp_path, [Picture(f"{split}{k}.png", marks, split=split) for split in ("train", "val") for k in (1, 2)])
+    assert call("check", tmp_path, "--threads", 1) == 0
+    said = capsys.readouterr().out
+    assert "is read as COCO" in said and "objects without a mask 8" in said and "nothing is wrong" in said
 
 
 def test_check_tells_what_is_wrong_with_runs(tmp_path, capsys, monkeypatch):
