@@ -1,6 +1,6 @@
 """The command `wsis`: what people do before and after the workflow. Also `python -m wsis_steps`.
 
-Each subcommand is a file of `wsis_steps/exchange/` with its name, which adds its arguments to a parser and has a
+Each subcommand is a file of `wsis_steps/commands/` with its name, which adds its arguments to a parser and has a
 `main` that takes what was parsed.
 
 Exit status: 0 done, 2 something the user can put right (a sentence says what), 1 a fault of this program, 130 ended
@@ -46,7 +46,7 @@ def _run(words: list[str]) -> None:
     if name not in COMMANDS:
         sys.stderr.write(f"wsis has no command '{name}'; {nearest(name, COMMANDS)}.\n")
         sys.exit(2)
-    module = pkgutil.resolve_name(f"wsis_steps.exchange.{name}")  # the others may take seconds to import
+    module = pkgutil.resolve_name(f"wsis_steps.commands.{name}")  # the others may take seconds to import
     parser = argparse.ArgumentParser(
         prog=f"wsis {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

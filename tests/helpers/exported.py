@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from artifacts import provenance
 
-from wsis_steps.exchange.labelled import Labels, read_labels
+from wsis_steps.formats.labelled import Labels, read_labels
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from wsis_steps.exchange.labelled import Labels, whole_file, write_data
+from wsis_steps.formats.labelled import Labels, whole_file, write_data
 from wsis_steps.vision.contracts.instances import ImageInstances
 
 

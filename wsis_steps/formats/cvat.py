@@ -16,16 +16,16 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from wsis_steps.drawing.colors import class_colors
 from wsis_steps.engine.errors import InputError
-from wsis_steps.exchange.labelled import LabelledImage, Labels, write_data
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_kind
 from wsis_steps.formats.files import read_xml
+from wsis_steps.formats.labelled import LabelledImage, Labels, write_data
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import Pictures
 from wsis_steps.formats.regions import paste_mask, turned_rectangle
 from wsis_steps.formats.rings import numbers, shown
 from wsis_steps.formats.subsets import split_of
-from wsis_steps.report.pictures import class_colors
 from wsis_steps.vision.masks import decode
 
 _NAME = "annotations.xml"  # what CVAT calls its file

@@ -7,9 +7,9 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from wsis_steps.exchange.labelled import LabelledImage, Labels, whole_file, write_data
+from wsis_steps.drawing.colors import class_colors
 from wsis_steps.formats.brush import encode_brush
-from wsis_steps.report.pictures import class_colors
+from wsis_steps.formats.labelled import LabelledImage, Labels, whole_file, write_data
 from wsis_steps.vision.masks import decode
 
 

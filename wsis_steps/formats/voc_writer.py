@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.exchange.labelled import Labels, write_data
+from wsis_steps.formats.labelled import Labels, write_data
 from wsis_steps.formats.voc_annotations import write_annotation
 from wsis_steps.formats.voc_masks import VOID, write_map
 from wsis_steps.vision.contracts.instances import ImageInstances

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.exchange.labelled import Labels, write_data
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
 from wsis_steps.formats.files import read_text
+from wsis_steps.formats.labelled import Labels, write_data
 from wsis_steps.formats.notes import Notes, Omission
 from wsis_steps.formats.outlines import fill_outline, outline
 from wsis_steps.formats.pictures import picture_size

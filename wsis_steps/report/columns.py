@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from wsis_steps.drawing.raster import heatmap
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.hdf5 import open_hdf5
 from wsis_steps.report.gallery import Column
-from wsis_steps.report.pictures import Overlay, heatmap, instances_overlay, points_overlay, semantic_overlay
+from wsis_steps.report.pictures import Overlay, instances_overlay, points_overlay, semantic_overlay
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.images import Images

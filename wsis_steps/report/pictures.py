@@ -6,7 +6,6 @@ pixel is (0.5, 0.5).
 """
 
 import base64
-import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +13,7 @@ from html import escape
 import cv2
 import numpy as np
 
+from wsis_steps.drawing.colors import shade
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import UNSURE, decode
@@ -33,27 +33,6 @@ class Overlay:
     svg: str
     found: tuple[tuple[int, float], ...] = ()
     background: np.ndarray | None = None
-
-
-def class_colors(count: int) -> list[str]:
-    """`#rrggbb` for each of `count` classes: hues a golden angle apart, every other one darker."""
-    hues = (0.03 + 0.618034 * np.arange(count)) % 1
-    values = np.where(np.arange(count) % 2, 0.85, 1.0)
-    return [_hexadecimal(colorsys.hsv_to_rgb(*row)) for row in zip(hues, np.full(count, 0.8), values, strict=True)]
-
-
-def shade(color: str, place: int) -> str:
-    """The color of the `place`-th instance of a class: as it is, lighter, darker, and so on."""
-    toward, share = ((0, 0.0), (255, 0.4), (0, 0.35))[place % 3]
-    return _hexadecimal(np.add(np.multiply(_rgb(color), 1 - share), toward * share) / 255)
-
-
-def _rgb(color: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(color[1:]))
-
-
-def _hexadecimal(rgb: Sequence[float]) -> str:
-    return "#" + bytes(round(255 * value) for value in rgb).hex()
 
 
 def jpeg_address(picture: np.ndarray, side: int, quality: int = 80) -> str:
@@ -140,23 +119,6 @@ def semantic_overlay(labels: np.ndarray, class_names: Sequence[str], colors: Seq
         parts.append(f'<g data-c="{category}">{drawn}</g>')
         found.append((category, 1.0))
     return Overlay("".join(parts), tuple(found))
-
-
-def heatmap(picture: np.ndarray, maps: np.ndarray, categories: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    """Activation maps over a dimmed gray picture.
-
-    picture uint8 RGB (h, w, 3), maps (k, h', w') from 0 to 1 and their categories (k,). Each pixel takes the color of
-    its strongest class, mixed in by that map's value. Returns uint8 RGB (h, w, 3).
-    """
-    height, width = picture.shape[:2]
-    base = (0.45 * cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32))[..., None]
-    if not len(maps):
-        return np.broadcast_to(base, picture.shape).astype(np.uint8)
-    full = np.stack([cv2.resize(m.astype(np.float32), (width, height)) for m in maps])
-    strongest = full.argmax(axis=0)
-    share = np.clip(full.max(axis=0), 0, 1)[..., None]
-    color = np.float32([_rgb(colors[int(category)]) for category in categories])[strongest]
-    return np.rint(base * (1 - share) + color * share).astype(np.uint8)
 
 
 def points_overlay(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from wsis_steps.drawing.colors import class_colors
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.figures import published_classes, read_listing
 from wsis_steps.evaluation.summary_table import PROPOSALS
@@ -26,7 +27,6 @@ from wsis_steps.report.curves import read_series, training_charts
 from wsis_steps.report.gallery import FOLDER, Column, class_chips, run_chips
 from wsis_steps.report.image_gallery import choose, last_instances, orders, starting_threshold, write_cards
 from wsis_steps.report.page import page, tools
-from wsis_steps.report.pictures import class_colors
 from wsis_steps.report.rounds import rounds_html
 from wsis_steps.report.settings import ReportRenderReport
 from wsis_steps.report.tables import all_figures_html, html_table, summary_html

@@ -13,9 +13,9 @@ from pycocotools import mask as rle_codec
 from pycocotools.coco import COCO
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.exchange.labelled import LabelledImage, Labels
 from wsis_steps.formats.coco import looks_like, read
 from wsis_steps.formats.coco_writer import write_coco
+from wsis_steps.formats.labelled import LabelledImage, Labels
 from wsis_steps.formats.notes import SHAPE_REASONS
 from wsis_steps.formats.records import middle_points
 from wsis_steps.vision.masks import decode, describe, encode

@@ -6,7 +6,7 @@ import pytest
 from voc_trees import read_voc
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.exchange.labelled import LabelledImage, Labels
+from wsis_steps.formats.labelled import LabelledImage, Labels
 from wsis_steps.formats.voc import looks_like
 from wsis_steps.formats.voc_masks import read_png_masks
 from wsis_steps.formats.voc_writer import write_voc

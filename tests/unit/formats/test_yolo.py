@@ -9,7 +9,7 @@ from imports import imported
 from pycocotools import mask as rle_codec
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.exchange.labelled import LabelledImage, Labels
+from wsis_steps.formats.labelled import LabelledImage, Labels
 from wsis_steps.formats.outlines import fill_outline, outline
 from wsis_steps.formats.yolo import looks_like, read, write_yolo
 from wsis_steps.vision.masks import decode, describe, encode

@@ -197,7 +197,7 @@ def test_no_module_gives_meaning_to_what_the_fingerprint_leaves_out():
             if isinstance(node, ast.ImportFrom) and re.fullmatch(r"wsis_steps\.(?!engine)\w+\.settings", node.module):
                 names = {alias.name for alias in node.names}
                 assert all(name[0].isupper() and not name.isupper() for name in names), path  # classes
-                assert parts[0] == "exchange" or not names & called, path  # defaults of theirs would not be seen
+                assert parts[0] == "commands" or not names & called, path  # defaults of theirs would not be seen
 
 
 def test_building_the_workflow_imports_nothing_heavy():

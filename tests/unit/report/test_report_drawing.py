@@ -9,19 +9,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from wsis_steps.drawing.colors import class_colors, shade
+from wsis_steps.drawing.raster import heatmap
 from wsis_steps.engine.errors import InputError
 from wsis_steps.evaluation.axes import log_ticks, ticks
 from wsis_steps.report.curves import Series, line_chart, read_series, run_style, value_scale
 from wsis_steps.report.pictures import (
     MOST,
-    class_colors,
-    heatmap,
     instances_overlay,
     jpeg_address,
     outline,
     points_overlay,
     semantic_overlay,
-    shade,
 )
 from wsis_steps.report.tables import summary_html
 from wsis_steps.vision.masks import describe, encode

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from wsis_steps.commands.pictures import find_images, write_picture
+from wsis_steps.drawing.artifact import EDGES, MOST, draw, surest
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.engine.provenance import Provenance
-from wsis_steps.exchange.drawing import EDGES, MOST, draw, surest
-from wsis_steps.exchange.pictures import find_images, write_picture
 from wsis_steps.report.columns import open_artifact
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.artifact import Artifact

@@ -29,13 +29,13 @@ import argparse
 import logging
 from pathlib import Path
 
+from wsis_steps.commands.pictures import find_images
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.progress import progress
-from wsis_steps.exchange.labelled import read_labels
-from wsis_steps.exchange.pictures import find_images
 from wsis_steps.formats.coco_writer import write_coco
 from wsis_steps.formats.cvat import write_cvat
 from wsis_steps.formats.label_studio_writer import write_label_studio
+from wsis_steps.formats.labelled import read_labels
 from wsis_steps.formats.voc_server import COMPETITIONS, write_voc_server
 from wsis_steps.formats.voc_writer import write_voc
 from wsis_steps.formats.yolo import write_yolo
@@ -74,7 +74,7 @@ def main(options: argparse.Namespace) -> None:
     if is_model and options.out.is_dir():
         raise InputError(f"--out {options.out} is a folder; a model becomes one file.")
     if is_model:
-        from wsis_steps.exchange.model_files import export_model  # loads torch, which labels do not need
+        from wsis_steps.commands.model_files import export_model  # loads torch, which labels do not need
 
         export_model(options.file, options.format, options.out)
         log.info("wrote %s", options.out)

@@ -18,14 +18,14 @@ from proposal_sets import square_regions
 from tiny_settings import MASKRCNN
 
 from wsis_steps.__main__ import COMMANDS, main
-from wsis_steps.exchange.check import missing_weights, read_configuration
-from wsis_steps.exchange.overlay import LONG_SIDE, _write
-from wsis_steps.exchange.predict import short_names
+from wsis_steps.commands.check import missing_weights, read_configuration
+from wsis_steps.commands.predict import short_names
+from wsis_steps.drawing.colors import class_colors
+from wsis_steps.drawing.raster import LONG_SIDE, _write
 from wsis_steps.formats import coco
 from wsis_steps.formats.rings import read_segmentation
 from wsis_steps.maskrcnn.network import build_maskrcnn, load_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
-from wsis_steps.report.pictures import class_colors
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.instances import write_instances
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter

@@ -6,17 +6,13 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from wsis_steps.report.pictures import shade
+from wsis_steps.drawing.colors import rgb, shade
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import decode
 
 LONG_SIDE = 720  # pixels of a drawing, about; smaller pictures are enlarged, so that names can be read
 OPACITY = 0.45  # of the color of a mask
 UNSURE_COLOR = "#cccccc"
-
-
-def _rgb(color: str) -> np.ndarray:
-    return np.frombuffer(bytes.fromhex(color[1:]), np.uint8)
 
 
 def draw_instances(
@@ -33,7 +29,7 @@ def draw_instances(
     for k in order:
         category = int(instances.categories[k])
         places[category] = places.get(category, -1) + 1
-        color = _rgb(shade(colors[category], places[category]))
+        color = rgb(shade(colors[category], places[category]))
         mask = _fill(decode([instances.rles[k]], *instances.rles[k]["size"])[0], height, width)
         inside = mask > 0
         drawn[inside] = np.rint(drawn[inside] * (1 - OPACITY) + color * OPACITY)
@@ -105,8 +101,8 @@ def add_legend(drawn: np.ndarray, names: Sequence[str], colors: Sequence[str]) -
 
 def draw_labels(picture: np.ndarray, labels: np.ndarray, colors: Sequence[str]) -> np.ndarray:
     """The picture, which may be enlarged, under a label map (0 background, 1 + category, 255 unsure, which is gray)."""
-    palette = np.broadcast_to(_rgb(UNSURE_COLOR), (256, 3)).copy()
-    palette[1 : 1 + len(colors)] = [_rgb(color) for color in colors]
+    palette = np.broadcast_to(rgb(UNSURE_COLOR), (256, 3)).copy()
+    palette[1 : 1 + len(colors)] = [rgb(color) for color in colors]
     labels = _fill(labels, *picture.shape[:2])
     mixed = np.rint(picture * (1 - OPACITY) + palette[labels] * OPACITY).astype(np.uint8)
     return np.where((labels > 0)[..., None], mixed, picture)
@@ -118,7 +114,7 @@ def draw_points(picture: np.ndarray, points: np.ndarray, colors: Sequence[str]) 
     for x, y, category in np.asarray(points, np.float64)[:, :3].tolist():
         middle = (round(x), round(y))
         cv2.circle(drawn, middle, radius + 1, (255, 255, 255), -1)
-        cv2.circle(drawn, middle, radius, _rgb(colors[int(category)]).tolist(), -1)
+        cv2.circle(drawn, middle, radius, rgb(colors[int(category)]).tolist(), -1)
     return drawn
 
 
@@ -128,7 +124,7 @@ def draw_outlines(picture: np.ndarray, rles: Sequence[dict], colors: Sequence[st
     for rle, color in zip(rles, colors, strict=True):
         mask = _fill(decode([rle], *rle["size"])[0], height, width)
         contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        cv2.drawContours(drawn, contours, -1, _rgb(color).tolist(), max(1, round(max(height, width) / 400)))
+        cv2.drawContours(drawn, contours, -1, rgb(color).tolist(), max(1, round(max(height, width) / 400)))
     return drawn
 
 
@@ -137,5 +133,22 @@ def draw_boxes(picture: np.ndarray, boxes: np.ndarray, colors: Sequence[str]) ->
     drawn, thickness = picture.copy(), max(1, round(max(picture.shape[:2]) / 300))
     for *corners, category in np.asarray(boxes, np.float64).tolist():
         x1, y1, x2, y2 = (round(value) for value in corners)
-        cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), _rgb(colors[int(category)]).tolist(), thickness)
+        cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), rgb(colors[int(category)]).tolist(), thickness)
     return drawn
+
+
+def heatmap(picture: np.ndarray, maps: np.ndarray, categories: np.ndarray, colors: Sequence[str]) -> np.ndarray:
+    """Activation maps over a dimmed gray picture.
+
+    picture uint8 RGB (h, w, 3), maps (k, h', w') from 0 to 1 and their categories (k,). Each pixel takes the color of
+    its strongest class, mixed in by that map's value. Returns uint8 RGB (h, w, 3).
+    """
+    height, width = picture.shape[:2]
+    base = (0.45 * cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32))[..., None]
+    if not len(maps):
+        return np.broadcast_to(base, picture.shape).astype(np.uint8)
+    full = np.stack([cv2.resize(m.astype(np.float32), (width, height)) for m in maps])
+    strongest = full.argmax(axis=0)
+    share = np.clip(full.max(axis=0), 0, 1)[..., None]
+    color = np.float32([rgb(colors[int(category)]) for category in categories])[strongest]
+    return np.rint(base * (1 - share) + color * share).astype(np.uint8)

@@ -24,11 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
+from wsis_steps.commands.pictures import write_picture
+from wsis_steps.drawing.colors import class_colors
+from wsis_steps.drawing.raster import draw_instances, enlarge
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.progress import progress
-from wsis_steps.exchange.overlay import draw_instances, enlarge
-from wsis_steps.exchange.pictures import write_picture
 from wsis_steps.formats.coco_writer import CocoFile
 from wsis_steps.formats.deep_samples import FULL, Range
 from wsis_steps.formats.pictures import SUFFIXES, load_image
@@ -36,7 +37,6 @@ from wsis_steps.formats.sample_range import unlike_training, used_range
 from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
-from wsis_steps.report.pictures import class_colors
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.device import choose_device

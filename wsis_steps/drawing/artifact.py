@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from wsis_steps.exchange.overlay import (
+from wsis_steps.drawing.colors import class_colors
+from wsis_steps.drawing.raster import (
     UNSURE_COLOR,
     add_legend,
     draw_boxes,
@@ -11,8 +12,8 @@ from wsis_steps.exchange.overlay import (
     draw_outlines,
     draw_points,
     enlarge,
+    heatmap,
 )
-from wsis_steps.report.pictures import class_colors, heatmap
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances
