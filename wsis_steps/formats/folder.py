@@ -31,13 +31,14 @@ MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks
 @dataclass
 class _Tables:
     """What is known of the tables while they are read. rows: the images of tags.csv, by picture and as they are written
-    there. valid: all classes that may be marked."""
+    there. refused: images of rows of tags.csv that something is wrong with. valid: all classes that may be marked."""
 
     pictures: Pictures
     notes: Notes
     chosen: tuple[str, ...]
     rows: dict[Path, Drawing] = field(default_factory=dict)
     written: dict[str, Drawing] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     valid: set[str] = field(default_factory=set)
 
 
@@ -94,11 +95,13 @@ def _read_rows(path: Path, tables: _Tables) -> None:
             continue
         if split not in ("", *SPLITS):
             notes.add(f"{where}: split '{split}' is not train or val.")
+            tables.refused.add(image)
             continue
         try:
             picture = tables.pictures.find(image)
         except InputError as error:
             notes.add(f"{where}: {error}.")
+            tables.refused.add(image)
             continue
         shapes = [Shape(f"tag '{tag}'", "tag", tag) for tag in _split_tags(cells["tags"], by_spaces)]
         row = Drawing(where, tables.pictures.name(picture), shapes=shapes, split=split, path=picture)
@@ -117,6 +120,8 @@ def _read_marks(path: Path, kind: str, tables: _Tables) -> None:
     table = read_table(path, ("image", *columns, "class"), len(columns) + 2, notes)
     for where, cells in table:
         image, label = _image_path(cells), cells["class"]
+        if image in tables.refused:
+            continue  # one sentence is enough
         try:
             values = tuple(float(cells[column]) for column in columns)
         except ValueError:

@@ -153,6 +153,7 @@ def test_the_share_for_val_does_not_depend_on_the_order_of_the_rows(folder):
         ("a.jpg,x\n", "a.jpg,1,2,z\n", ["points.csv:1", "no class 'z'"]),
         ("a.jpg,x\nb.jpg,y\n", "b.jpg,1,2,x\n", ["points.csv:1", "not tagged"]),
         ("a.jpg,x\n", "b.jpg,1,2,x\n", ["points.csv:1", "'b.jpg' is not in the tag file"]),
+        ("a.jpg,x\nd.jpg,x\n", "d.jpg,1,2,x\nd.jpg,3,4,x\n", ["tags.csv:2", "no picture 'd.jpg'"]),
         ("a.jpg,x\n", "a.jpg,32.1,2,x\n", ["points.csv:1", "outside", "30x20"]),
         ("a.jpg,x\n", "a.jpg,nan,2,x\n", ["points.csv:1", "no number"]),
         ("a.jpg,x\n", "a.jpg,one,2,x\n", ["points.csv:1", "'one' and '2'", "not numbers"]),
