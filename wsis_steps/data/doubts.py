@@ -55,7 +55,8 @@ def _names_alike(class_names: Sequence[str], records: Sequence[ImageRecord]) -> 
         longer, shorter = max(a, b, key=len), min(a, b, key=len)
         plural = longer in (f"{shorter}s", f"{shorter}es")
         long_enough = len(shorter) > 4 and not (shorter + longer).isdecimal()
-        if a == b or plural or (long_enough and SequenceMatcher(None, a, b).ratio() >= ALIKE):
+        alike = _swapped(a, b) or SequenceMatcher(None, a, b).ratio() >= ALIKE
+        if a == b or plural or (long_enough and alike):
             users = [[r for r in records if class_names.index(name) in r.tags] for name in (one, other)]
             fewer = min(zip((one, other), users, strict=True), key=lambda pair: len(pair[1]))
             found.append(
@@ -63,6 +64,12 @@ def _names_alike(class_names: Sequence[str], records: Sequence[ImageRecord]) -> 
                 f"{_some(fewer[1]) or 'no image'})."
             )
     return found
+
+
+def _swapped(one: str, other: str) -> bool:
+    """Whether two neighbouring letters have changed places: 'wahser' for 'washer'."""
+    places = [k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
+    return sorted(one) == sorted(other) and len(places) == 2 and places[1] - places[0] == 1
 
 
 def _names_that_count(class_names: Sequence[str]) -> list[str]:

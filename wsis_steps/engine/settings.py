@@ -61,6 +61,8 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         elif fault["type"] == "string_pattern_mismatch":
             kind = "small letters, digits and _" if key.startswith("runs") else "letters, digits, _ and -"
             faults.append(f"'{key.removesuffix('.[key]')}' is '{fault['input']}' but should hold {kind} only")
+        elif fault["type"] in ("tuple_type", "list_type"):
+            faults.append(f"'{key}' is {fault['input']!r} but should be a list: [{fault['input']}]")
         else:
             message = fault["msg"].replace("Input should be", "should be")
             faults.append(f"'{key}' is {fault['input']!r} but {message}")

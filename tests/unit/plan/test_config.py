@@ -40,6 +40,10 @@ WRONG = {
     ),
     "an unknown key of a run": (with_run(sytem="bestie"), "there is no key 'runs.one.sytem', the nearest is 'system'"),
     "rounds below one": (with_run(rounds=-1), "'runs.one.rounds' is -1 but should be greater than or equal to 1"),
+    "a split that is no list": (
+        plain(steps={"data_import_dataset": {"format": "yolo", "truth": "val"}}),
+        "'truth' is 'val' but should be a list: [val]",
+    ),
     "rounds that are a word": (with_run(rounds="two"), "'runs.one.rounds' is 'two' but should be a valid integer"),
     "supervision of a step": (
         with_run(steps={"bestie_label": {"supervision": "points"}}),
