@@ -105,6 +105,19 @@ def faulty_runs(paths: list[Path]) -> list[str]:
     return [f"{fault[0].upper()}{fault[1:]}." for fault in found]
 
 
+def unmarked_runs(paths: list[Path], dataset: Dataset) -> list[str]:
+    """A sentence for each run of a configuration that learns from points or boxes which no training image has."""
+    if paths[0].is_dir():
+        return []
+    train = [record for record in dataset.records if record.split == "train"]
+    has = {"points": any(len(one.points) for one in train), "boxes": any(len(one.boxes) for one in train)}
+    return [
+        f"Run {name} is supervised by {run.supervision}, but no training image has any."
+        for name, run in Runs(read_configuration(paths)).runs.items()
+        if not has.get(run.supervision, True)
+    ]
+
+
 def missing_weights(paths: list[Path]) -> list[str]:
     """What has to be downloaded before the runs of a configuration can begin; of a folder nothing is known."""
     if paths[0].is_dir():
@@ -156,6 +169,7 @@ def main(options: argparse.Namespace) -> None:
         print(f"{name} is read as {FORMATS[format_of(Source(settings.root, settings))].title}.")
     dataset, wrong = read_all(settings, options.threads)
     wrong += faulty_runs(options.data)
+    wrong += unmarked_runs(options.data, dataset) if dataset else []
     missing = missing_weights(options.data)
     if wrong:
         print("\n".join([*wrong, *missing]))

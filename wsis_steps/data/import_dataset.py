@@ -25,9 +25,11 @@ from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.problems import Problems
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.formats.deep_samples import FULL, Range
-from wsis_steps.formats.loading import load_record, read_dataset
+from wsis_steps.formats.drawing import Source
+from wsis_steps.formats.loading import format_of, load_record, read_dataset
 from wsis_steps.formats.records import Dataset
 from wsis_steps.formats.sample_range import find_range
+from wsis_steps.formats.table import FORMATS
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
 from wsis_steps.vision.contracts.instances import write_instances
@@ -98,6 +100,8 @@ def main(job: Job) -> None:
             mapper = partial(pool.map, chunksize=16)
             dataset = read_dataset(settings, root, mapper)
             ends, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)
+    if not drawn_here:
+        log.info("%s is read as %s", root, FORMATS[format_of(Source(root, settings))].title)
     truth = write_images(job, dataset, ends)
     for split, rows in truth.items():
         ids, heights, widths, instances = zip(*rows, strict=True) if rows else ((), (), (), ())

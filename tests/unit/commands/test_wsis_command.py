@@ -11,6 +11,7 @@ import torch
 from artifacts import CLASSES, SIZE, picture, provenance, square_mask, write_images, write_labels, write_semantic
 from authors import Mark, Picture
 from authors.coco import write as write_coco
+from authors.cvat import write as write_cvat
 from deep_pictures import write_png
 from imports import imported
 from PIL import Image
@@ -348,6 +349,20 @@ def test_a_folder_with_boxes_alone_is_a_data_set_of_weak_annotations(tmp_path, c
     assert call("check", tmp_path, "--threads", 1) == 0
     said = capsys.readouterr().out
     assert "is read as COCO" in said and "objects without a mask 8" in said and "nothing is wrong" in said
+
+
+def test_a_run_needs_marks_of_its_kind(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
+    for name in ("vgg16", "hrnet_w48", "resnet50"):
+        (tmp_path / f"{name}_imagenet.pth").touch()
+    write_cvat(tmp_path / "data", [Picture(f"{k}.png", (Mark("tag", "cat"),)) for k in range(4)])
+    (tmp_path / "my.yaml").write_text(
+        "dataset: x\nruns: {tags: {system: bestie}, points: {system: bestie, supervision: points}}\n"
+        f"steps: {{data_import_dataset: {{format: drawn, root: {tmp_path}/data}}}}\n"
+    )
+    assert call("check", tmp_path / "my.yaml", "--threads", 1) == 2
+    said = capsys.readouterr()
+    assert "Run points is supervised by points, but no training image has any." in said.out and "1 problem;" in said.err
 
 
 def test_check_tells_what_is_wrong_with_runs(tmp_path, capsys, monkeypatch):
