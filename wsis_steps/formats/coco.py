@@ -15,7 +15,7 @@ from wsis_steps.formats.coco_layouts import Part, find_parts, looks_like
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
 from wsis_steps.formats.files import read_json
 from wsis_steps.formats.notes import Notes
-from wsis_steps.formats.picture_names import Pictures, parts_of
+from wsis_steps.formats.picture_names import Pictures, is_elsewhere
 from wsis_steps.formats.rings import is_nothing, number, numbers, shown
 
 __all__ = ["looks_like", "read"]
@@ -154,7 +154,7 @@ def _images(rows: list, part: Part, pictures: Pictures | None, notes: Notes) -> 
             other = f"'{found[key].name}'" if found[key] else "another one"
             notes.add(f"{part.file}: the id {shown(key)} of image '{name}' is also that of {other}.")
         else:
-            drawing = found[key] = _image(row, "/".join(parts_of(name)), part, pictures, notes)
+            drawing = found[key] = _image(row, name.replace("\\", "/"), part, pictures, notes)
             if drawing and drawing.path and taken.setdefault(drawing.path, name) is not name:
                 notes.add(f"{drawing.where}: {drawing.path} is also the picture of image '{taken[drawing.path]}'.")
                 found[key] = None
@@ -168,7 +168,9 @@ def _image(row: dict, name: str, part: Part, pictures: Pictures | None, notes: N
     try:
         sides = _side(row, "height"), _side(row, "width")
         drawing = Drawing(where, name, *sides, split=part.split or "", sized=True, middles=True)
-        drawing.path = pictures.find(name) if pictures else None
+        if pictures:
+            drawing.path = pictures.find(name)
+            drawing.name = pictures.name(drawing.path) if is_elsewhere(name) else name
         return drawing
     except (ValueError, InputError) as error:
         notes.add(f"{where}: {error}.")

@@ -96,8 +96,11 @@ class _Pictures:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.found: dict[str, dict[Path, list[Path]]] = defaultdict(lambda: defaultdict(list))
+        self.beside: dict[tuple[str, Path], list[Path]] = defaultdict(list)  # by name and the folder above their own
         for path in walk(root, SUFFIXES):
-            self.found[_key(bare(path.name))][path.parent].append(path)
+            key = _key(bare(path.name))
+            self.found[key][path.parent].append(path)
+            self.beside[key, path.parent.parent].append(path)
 
     def has(self, stem: str) -> bool:
         """Whether there is a picture of this name."""
@@ -106,9 +109,8 @@ class _Pictures:
     def find(self, file: Path, named: str) -> Path | None:
         """The picture of an XML file: beside it, or in a folder beside its own; of several the one that the file names.
         None where none, or another one too, may be meant."""
-        folders = self.found.get(_key(file.stem), {})
-        for own in ([file.parent], [folder for folder in folders if folder.parent == file.parent.parent]):
-            paths = [path for folder in own for path in folders.get(folder, ())]
+        key = _key(file.stem)
+        for paths in (self.found.get(key, {}).get(file.parent, ()), self.beside.get((key, file.parent.parent), ())):
             paths = [path for path in paths if path.name == named] or without_masks(paths)
             if len(paths) == 1:
                 return paths[0]

@@ -12,6 +12,11 @@ _SPLITS = {
     "trainval": "",
 }
 _OTHERS = {"test", "testing"}
+_MASKS = {
+    "mask", "masks", "gt", "gts", "groundtruth", "ground_truth", "labels", "segmentation", "segmentations",
+    "segmentationclass", "segmentationobject", "segmentationclasspng", "segmentationobjectpng",
+    "segmentationclassvisualization", "segmentationobjectvisualization",
+}  # fmt: skip
 
 
 def split_of(name: str) -> str | None:
@@ -22,3 +27,8 @@ def split_of(name: str) -> str | None:
 def is_subset(name: str) -> bool:
     """Whether a folder of this name is usually a subset."""
     return name.casefold() in {*_SPLITS, *_OTHERS}
+
+
+def is_of_masks(name: str) -> bool:
+    """Whether a folder of this name usually holds the masks of pictures."""
+    return name.casefold() in _MASKS

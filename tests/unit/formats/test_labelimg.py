@@ -1,6 +1,7 @@
 """XML files of boxes without lists: which picture each is of, its subset, and its boxes."""
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from authors import Mark, Picture, labelimg, write_picture
 from imports import imported
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.formats import labelimg as reader
 from wsis_steps.formats.labelimg import looks_like, read
 
 DOG = Mark("box", "dog", (10, 20, 50, 60))
@@ -178,3 +180,13 @@ def test_what_it_looks_like(tmp_path):
     with pytest.raises(InputError, match="holds no XML files of boxes"):
         (tmp_path / "empty").mkdir()
         imported(read, tmp_path / "empty")
+
+
+def test_thousands_of_pictures_of_one_file_name_take_no_time_a_square_of_that(tmp_path, monkeypatch):
+    names = [tmp_path / f"s{k:04}/image.png" for k in range(5000)]
+    monkeypatch.setattr(reader, "walk", lambda root, suffixes: names)
+    start = time.process_time()
+    pictures = reader._Pictures(tmp_path)
+    assert [pictures.find(path.with_suffix(".xml"), "") for path in names] == names
+    xml = [path.parent / "../xml" / path.parent.name / "image.xml" for path in names]
+    assert not any(pictures.find(path, "") for path in xml) and time.process_time() - start < 2

@@ -105,6 +105,17 @@ def test_a_picture_that_is_not_there_is_named(name, tmp_path):
     assert "a.jpg" in said(read) or "'a'" in said(read)
 
 
+@formats()
+def test_a_mask_is_not_taken_for_a_picture_that_is_not_there(name, tmp_path):
+    if name in ("class_folders", "yolo"):
+        return  # there the pictures are the list
+    read = write(name, tmp_path, *two(name))
+    picture = find(tmp_path, "a.jpg")
+    (tmp_path / "masks").mkdir()
+    picture.rename(tmp_path / "masks/a.png")
+    assert "a" in said(read)
+
+
 @formats("size", {"polygon", "box", "point"})
 def test_pictures_that_were_shrunk_are_refused_whatever_truth_says(name, tmp_path):
     read = write(name, tmp_path, *two(name))
