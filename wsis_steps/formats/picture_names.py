@@ -191,8 +191,12 @@ def _bare(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _kind(file: str) -> str:
-    """The suffix of a picture in small letters, one for those of one kind; nothing where it has none."""
-    suffix = PurePosixPath(file).suffix.lower()
+    return kind_of(PurePosixPath(file).suffix)
+
+
+def kind_of(suffix: str) -> str:
+    """The suffix of a picture in small letters, one for those of one kind; nothing where it is none of a picture."""
+    suffix = suffix.lower()
     return _SAME.get(suffix, suffix) if suffix in SUFFIXES else ""
 
 

@@ -12,6 +12,8 @@ from imports import imported
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats import labelimg as reader
 from wsis_steps.formats.labelimg import looks_like, read
+from wsis_steps.formats.subsets import folder_splits
+from wsis_steps.formats.table import find_format
 
 DOG = Mark("box", "dog", (10, 20, 50, 60))
 
@@ -190,3 +192,30 @@ def test_thousands_of_pictures_of_one_file_name_take_no_time_a_square_of_that(tm
     assert [pictures.find(path.with_suffix(".xml"), "") for path in names] == names
     xml = [path.parent / "../xml" / path.parent.name / "image.xml" for path in names]
     assert not any(pictures.find(path, "") for path in xml) and time.process_time() - start < 2
+
+
+def test_lists_of_subsets_come_before_folders(tmp_path):
+    for name in "abcd":
+        write(tmp_path / f"Annotations/{name}.xml", tmp_path / f"JPEGImages/{name}.jpg")
+    (tmp_path / "labelmap.txt").write_text("# label:color_rgb:parts:actions\ndog:10,10,10::\n")
+    lists = tmp_path / "ImageSets/Main"
+    lists.mkdir(parents=True)
+    for split, name in {"train": "a", "val": "b", "test": "c", "dog_train": "d  1"}.items():
+        (lists / f"{split}.txt").write_text(f"{name}\n")
+    assert find_format(tmp_path) == "labelimg"
+    dataset = imported(read, tmp_path)
+    assert {record.path.stem: record.split for record in dataset.records} == {"a": "train", "b": "val"}
+    assert dataset.left_out == {
+        "shapes_of_pictures_left_out": 2, "pictures_not_listed": 1, "pictures_of_other_subsets": 1
+    }  # fmt: skip
+    (lists / "val.txt").write_text("a\nb\n")
+    assert "a.xml: 'a' is in the lists of both train and val" in told(tmp_path)[0]
+
+
+@pytest.mark.parametrize(("folders", "splits"), [
+    (["train", "val", "."], ["train", "val", ""]),
+    (["train", "car"], ["", ""]),  # classes of these names
+    (["valid", "test"], ["val", None]),
+])  # fmt: skip
+def test_folders_that_are_called_as_subsets(folders, splits, tmp_path):
+    assert folder_splits([tmp_path / name / "a.xml" for name in folders], tmp_path) == splits
