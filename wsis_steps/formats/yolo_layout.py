@@ -1,9 +1,8 @@
 """Where the pictures and the label files of a YOLO data set lie.
 
 What a data.yaml says of its subsets is looked for from its `path`, from the file and from the folder of the data set
-on, without `../` before it, and by its last parts, since such files travel from one computer to another. Without a
-subset for `val`, what is in `train` is divided. Where no file says it, folders that are called train, val and the like
-are the splits.
+on, without `../` before it, and by its last parts, since such files travel from one computer to another. Where no file
+says it, folders that are called train, val and the like are the splits.
 
 The labels of images/train/a.jpg are in labels/train/a.txt, else beside the picture.
 """
@@ -77,11 +76,8 @@ class Layout:
 def find_layout(root: Path, data: Data, notes: Notes) -> Layout:
     """The pictures of a data set and their labels; notes what of it is missing or in two places."""
     layout = Layout(root, data)
-    has_val = any(split_of(subset) == "val" for subset in data.subsets)
     for subset, entries in data.subsets.items():
         split = split_of(subset)
-        if split and not has_val:
-            split = ""  # to be divided
         for entry in entries if isinstance(entries, list) else [entries]:
             with notes.catch():
                 _add_entry(layout, subset, entry, split)
@@ -136,8 +132,6 @@ def _add_root(layout: Layout) -> None:
         split = next((split_of(bare) for _, bare in folders if is_subset(bare)), "")
         kept = [part for part, bare in folders if not is_subset(bare)]
         layout.items.append(Item(path, _without_images((*kept, parts[-1])), split))
-    if not any(item.split == "val" for item in layout.items):
-        layout.items = [replace(item, split=item.split and "") for item in layout.items]
 
 
 def _without_images(parts: tuple[str, ...]) -> str:

@@ -234,6 +234,17 @@ def test_other_subsets_are_left_out_and_counted(name, tmp_path):
     assert dataset.left_out["shapes_of_pictures_left_out"] == 1
 
 
+@formats("split")
+def test_where_all_is_for_training_a_share_is_kept_for_evaluation_and_it_is_said(name, tmp_path):
+    pictures = [Picture(f"{k}.jpg", (mark(name),), split="train") for k in range(10)]
+    read = write(name, tmp_path, *pictures)
+    dataset = read()
+    assert [record.split for record in dataset.records].count("val") == 2
+    [doubt] = dataset.doubts
+    assert "2 of 10 that are said to be for training are kept for it; `val_share: 0` trains on all" in doubt
+    assert {record.split for record in read(val_share=0).records} == {"train"}
+
+
 @formats()
 def test_pictures_that_no_file_names_are_counted(name, tmp_path):
     if name in ("class_folders", "yolo"):
