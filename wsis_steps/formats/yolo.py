@@ -55,9 +55,9 @@ def _drawings(layout: Layout, source: Source, notes: Notes) -> Iterator[Drawing]
         if item.split is None:
             notes.leave_out("pictures_of_other_subsets", str(item.path))
             _leave_out(item.labels, notes)
-    for labels, is_lost in unused_labels(layout):
-        if is_lost and read_text(labels).strip():
-            notes.add(f"{labels}: there is no picture '{labels.stem}' that these labels are of.")
+    for labels, fault in unused_labels(layout):
+        if fault and read_text(labels).strip():
+            notes.add(f"{labels}: {fault}.")
         else:
             _leave_out(labels, notes)
 

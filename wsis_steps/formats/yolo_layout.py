@@ -180,14 +180,23 @@ def _name(layout: Layout) -> None:
     layout.items = [replace(item, name=place(item.path)) if uses[item.name] > 1 else item for item in layout.items]
 
 
-def unused_labels(layout: Layout) -> Iterator[tuple[Path, bool]]:
-    """Files of labels that no picture that is read has, and whether they lie where labels are looked for, and have no
-    picture; all others are of pictures that nothing names."""
+def unused_labels(layout: Layout) -> Iterator[tuple[Path, str]]:
+    """Files of labels that no picture that is read has, and what is wrong with that: they lie where labels are looked
+    for, and have no picture; or where none are, and have the name of a picture without labels. All others are of
+    pictures that nothing names."""
     used = {item.labels for item in layout.items}
     places = {_label_place(folder / "a").parent for folder in layout.folders} | {file.parent for file in used if file}
     folders = {layout.root, *layout.folders, *places}
     pictures = {path for folder in folders if folder.is_dir() for path in walk(folder, SUFFIXES)}
     known = {place for path in pictures for place in (_label_place(path), path.with_suffix(".txt"))}
+    bare = {item.path.stem: item.path for item in layout.items if item.labels is None and item.split is not None}
     for file in sorted({file for folder in folders if folder.is_dir() for file in walk(folder, (".txt",))} - used):
-        if file.name not in CLASSES and ("labels" in file.parent.parts or is_labels(file)):
-            yield file, file.parent in places and file not in known
+        if file.name in CLASSES or not ("labels" in file.parent.parts or is_labels(file)):
+            continue
+        fault = ""
+        if file not in known and file.parent in places:
+            fault = f"there is no picture '{file.stem}' that these labels are of"
+        elif file not in known and file.stem in bare:
+            picture = bare[file.stem]
+            fault = f"these may be the labels of {picture}, which are looked for in {_label_place(picture)}; move them"
+        yield file, fault
