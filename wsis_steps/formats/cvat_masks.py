@@ -94,6 +94,8 @@ def read(source: Source, notes: Notes) -> Reading:
         if item.split is not None:
             drawings.append(drawing)
             notes.leave_out("repeated_shapes", drawing.where, repeated)
+            lost = item.objects is None and any(shape.kind == "tag" for shape in drawing.shapes)
+            notes.leave_out("class_maps_without_objects", drawing.where, int(lost))
             continue
         notes.leave_out("shapes_of_pictures_left_out", drawing.where, len(drawing.shapes) + repeated)
         notes.leave_out("pictures_of_other_subsets", item.where, int(None in item.splits))
