@@ -63,7 +63,8 @@ def _bases(root: Path) -> list[tuple[Path, str | None]]:
     """The folders that hold those of the classes, with their splits: those of the subsets where there is nothing else,
     else the folder of the data set alone."""
     folders = _folders(root)
-    if folders and all(is_subset(one.name) and _folders(one) and not _has_loose_picture(one) for one in folders):
+    whole = bool(folders) and not any(map(_has_loose_picture, (root, *folders)))
+    if whole and all(is_subset(one.name) and _folders(one) for one in folders):
         return [(folder, split_of(folder.name)) for folder in folders]
     return [(root, "")]
 

@@ -8,13 +8,12 @@ without; that of CVAT and Datumaro, with the pictures in `images/<subset>/`; Rob
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from wsis_steps.data.archives import ARCHIVES, missing_message
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Source
-from wsis_steps.formats.files import walk
+from wsis_steps.formats.files import few_files, head_of, walk
 from wsis_steps.formats.pictures import SUFFIXES
 from wsis_steps.formats.subsets import split_of
 
@@ -22,7 +21,6 @@ ROBOFLOW = "_annotations.coco.json"
 _YEAR = re.compile(r"[_-]?(19|20)\d\d$")
 _LISTS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
 _HEAD = 1 << 16  # bytes of a file that are looked at
-_MOST_FILES = 20  # more JSON files in a folder are not COCO's
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,8 @@ def looks_like(path: Path) -> bool:
 
 def _is_coco(file: Path) -> bool:
     """Whether the first bytes of a file are those of a COCO JSON."""
-    if file.suffix.lower() != ".json" or not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        head = opened.read(_HEAD)
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") and bool(_LISTS.search(head))
+    head = head_of(file, _HEAD) if file.suffix.lower() == ".json" else b""
+    return head.startswith(b"{") and bool(_LISTS.search(head))
 
 
 def _roboflow(path: Path, root: Path) -> list[Part]:
@@ -118,9 +113,7 @@ def _check_splits(path: Path, parts: list[Part]) -> None:
 def _others(path: Path) -> Iterator[Path]:
     """COCO files of other names in a folder and its `annotations/`."""
     for folder in (path, path / "annotations"):
-        files = list(islice((file for file in folder.glob("*.json") if not file.name.startswith(".")), _MOST_FILES + 1))
-        if len(files) <= _MOST_FILES:
-            yield from filter(_is_coco, sorted(files))
+        yield from filter(_is_coco, few_files(folder, ".json"))
 
 
 def _nothing(path: Path) -> str:

@@ -66,6 +66,13 @@ def looks_like(path: Path) -> bool:
         return False
 
 
+def lacks(path: Path) -> str:
+    """What a folder with maps needs besides."""
+    if find_legend(path) is None and _has_maps(path):
+        return f"it has maps, but neither {' nor '.join(LEGENDS)}, which say what these show"
+    return ""
+
+
 def _has_maps(folder: Path) -> bool:
     there = (path for name in _CLASSES if (folder / name).is_dir() for path in (folder / name).rglob("*"))
     return any(path.suffix.lower() in _MAPS for path in there)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +17,22 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path} does not exist.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def head_of(path: Path, size: int = 1 << 12) -> bytes:
+    """The first bytes of a file, without a byte order mark and spaces before them; none where it is no file."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as opened:
+        return opened.read(size).removeprefix(b"\xef\xbb\xbf").lstrip()
+
+
+def few_files(folder: Path, suffix: str, most: int = 20) -> list[Path]:
+    """The files of a suffix in a folder, in order; none where there are more, which are of pictures or of something
+    else."""
+    files = (file for file in folder.glob(f"*{suffix}") if not file.name.startswith("."))
+    found = list(islice(files, most + 1))
+    return sorted(found) if len(found) <= most else []
 
 
 def read_text(path: Path) -> str:

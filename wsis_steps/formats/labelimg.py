@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Drawing, Reading, Source
-from wsis_steps.formats.files import files_below, walk
+from wsis_steps.formats.files import files_below, head_of, walk
 from wsis_steps.formats.lists import read_subsets
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import bare, parts_of, without_masks
@@ -22,7 +22,6 @@ from wsis_steps.formats.pictures import SUFFIXES
 from wsis_steps.formats.subsets import folder_splits, split_of_all
 from wsis_steps.formats.voc_annotations import Annotation, read_annotation
 
-_HEAD = 1 << 12  # bytes of a file that are looked at
 _LOOKED_AT = 20  # files of a folder
 _UNLISTED = "in no list"
 
@@ -42,10 +41,7 @@ def _is_xml(path: Path) -> bool:
 
 def _is_annotation(path: Path) -> bool:
     """Whether the first bytes of a file are those of an XML file of a picture."""
-    if not _is_xml(path) or not path.is_file():
-        return False
-    with path.open("rb") as opened:
-        head = opened.read(_HEAD)
+    head = head_of(path) if _is_xml(path) else b""
     return b"<annotation>" in head or b"<annotation " in head
 
 

@@ -25,7 +25,7 @@ from PIL import Image
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_kind
-from wsis_steps.formats.files import read_json, walk
+from wsis_steps.formats.files import head_of, read_json, walk
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import bare, kind_of
 from wsis_steps.formats.pictures import BROKEN, SUFFIXES, picture_size
@@ -35,7 +35,6 @@ from wsis_steps.formats.subsets import folder_splits
 
 _POLYGONS = ("polygon", "oriented_rectangle", "rotation")  # the last is AnyLabeling's turned rectangle
 _SIGNS = (b'"shapes"', b'"imagePath"', b'"imageData"')
-_HEAD = 1 << 12  # bytes of a file that are looked at
 _LOOKED_AT = 50  # files of a folder, until one is found
 _MOST = 10**9  # pixels of a side
 
@@ -61,11 +60,8 @@ def looks_like(path: Path) -> bool:
 
 
 def _has_signs(file: Path) -> bool:
-    if file.suffix.lower() != ".json" or not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        head = opened.read(_HEAD)
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") and any(sign in head for sign in _SIGNS)
+    head = head_of(file) if file.suffix.lower() == ".json" else b""
+    return head.startswith(b"{") and any(sign in head for sign in _SIGNS)
 
 
 def read(source: Source, notes: Notes) -> Reading:

@@ -128,11 +128,11 @@ class Pictures:
     ) -> Sequence[int]:
         """The pictures that have most of the name's last parts. Where it has folders that none of them has, only one,
         in a folder that is not another one; a path of another computer says nothing of folders here."""
-        most = None if is_elsewhere(name) else 2
-        found, shared = tails.find(parts, may_be, most)
-        if shared == len(parts) or not found or most is None:
+        found, shared = tails.find(parts, may_be)
+        if shared == len(parts) or not found:
             return found
-        return found if len(found) == 1 and len(self.parts[found[0]]) == shared else ()
+        ends_there = len(self.parts[found[0]]) == shared
+        return found if len(found) == 1 and (ends_there or is_elsewhere(name)) else ()
 
     def _nearest(self, name: str) -> str:
         """The picture of the same name but for folder, suffix or case, else that of the nearest name; where none is
@@ -166,14 +166,11 @@ class _Tails:
             found[_folded(tail)] += places
         return found
 
-    def find(
-        self, parts: tuple[str, ...], may_be: Callable[[int], bool] | None = None, most: int | None = None
-    ) -> tuple[Sequence[int], int]:
-        """The paths that share most of the last parts, and how many parts these are. most: of how many paths that do
-        not share all parts one has to know; there may be thousands of one file name."""
+    def find(self, parts: tuple[str, ...], may_be: Callable[[int], bool] | None = None) -> tuple[Sequence[int], int]:
+        """The paths that share most of the last parts, all parts or else up to two, and how many parts these are."""
         for start in range(len(parts)):
             for places in (self.exact.get(parts[start:], ()), self._folded_places(parts, start)):
-                found = list(islice(filter(may_be, places), most if start else None)) if may_be else places
+                found = list(islice(filter(may_be, places), 2 if start else None)) if may_be else places
                 if found:
                     return found, len(parts) - start
         return (), 0

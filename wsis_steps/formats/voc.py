@@ -67,14 +67,22 @@ def looks_like(path: Path) -> bool:
     """Whether a folder has VOC's layout; with a labelmap.txt, CVAT's tools wrote it."""
     try:
         trees = (path, path / "VOC2012", path / "VOCdevkit" / "VOC2012")
-        return any(
-            all((tree / name).is_dir() for name in ("JPEGImages", "Annotations"))
-            and any(path.suffix == ".txt" for lists in LISTS for path in (tree / lists).glob("*"))
-            and not (tree / "labelmap.txt").exists()
-            for tree in trees
-        )
+        return any(not _missing(tree) and not (tree / "labelmap.txt").exists() for tree in trees)
     except OSError:
         return False
+
+
+def _missing(tree: Path) -> list[str]:
+    """What of VOC's layout is not in a folder."""
+    missing = [f"folder {name}" for name in ("JPEGImages", "Annotations") if not (tree / name).is_dir()]
+    lists = any(path.suffix == ".txt" for lists in LISTS for path in (tree / lists).glob("*"))
+    return missing if lists else [*missing, f"list of pictures in {' or '.join(LISTS)}"]
+
+
+def lacks(path: Path) -> str:
+    """What a folder with most parts of the layout needs to be a tree."""
+    missing = _missing(path)
+    return f"most of its layout is there, but no {missing[0]}" if len(missing) == 1 else ""
 
 
 def read(source: Source, notes: Notes) -> Reading:

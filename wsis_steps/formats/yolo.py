@@ -28,11 +28,11 @@ from wsis_steps.formats.notes import Notes, Omission
 from wsis_steps.formats.outlines import fill_outline, outline
 from wsis_steps.formats.pictures import picture_size
 from wsis_steps.formats.rings import number, shown
-from wsis_steps.formats.yolo_data import BORDERS, Data, looks_like, read_data
+from wsis_steps.formats.yolo_data import BORDERS, Data, lacks, looks_like, read_data
 from wsis_steps.formats.yolo_layout import Item, Layout, find_layout, unused_labels
 from wsis_steps.vision.masks import decode, encode
 
-__all__ = ["looks_like", "read", "write_yolo"]
+__all__ = ["lacks", "looks_like", "read", "write_yolo"]
 
 EXPECTED = "a box has 5 (class, middle x, middle y, width, height), a polygon a class and at least 3 corners"
 

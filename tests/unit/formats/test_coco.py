@@ -177,7 +177,7 @@ def test_pictures_in_subfolders_and_without_a_year(tree):
     (tree / "train/000000000001.jpg").rename(tree / "train/a/1.jpg")
     path = tree / "annotations/instances_train.json"
     path.write_text(path.read_text().replace("000000000001.jpg", "a\\\\1.jpg"))  # Windows' slash, as JSON has it
-    data = imported(read, tree)
+    data = imported(read, tree, val_share=0)
     assert {record.split for record in data.records} == {"train"}
     assert data.records[0].id == "a_1"
 
@@ -632,7 +632,7 @@ def test_what_is_written_comes_back_to_the_same_codes_classes_boxes_and_pictures
     labels = _labels()
     write_coco(tmp_path, labels)
     assert looks_like(tmp_path)
-    data = imported(read, tmp_path, truth=("train",))
+    data = imported(read, tmp_path, truth=("train",), val_share=0)
     assert data.class_names == list(CLASSES)
     for record, image in zip(data.records, labels.images, strict=True):
         assert record.id == image.id and record.path.read_bytes() == image.data
