@@ -2,7 +2,8 @@
 
 Read are COCO's own layout, `annotations/instances_<subset>.json` with the pictures in `<subset>/`, with a year or
 without; that of CVAT and Datumaro, with the pictures in `images/<subset>/`; Roboflow's, with
-`<subset>/_annotations.coco.json` beside the pictures; and one file of any name, in the folder or in its `annotations/`.
+`<subset>/_annotations.coco.json` beside the pictures; and one file of any name, in the folder or in its `annotations/`,
+or several that are called as subsets, train.json and val.json.
 """
 
 import re
@@ -15,7 +16,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Source
 from wsis_steps.formats.files import few_files, head_of, walk
 from wsis_steps.formats.pictures import SUFFIXES
-from wsis_steps.formats.subsets import split_of
+from wsis_steps.formats.subsets import is_subset, split_of
 
 ROBOFLOW = "_annotations.coco.json"
 _YEAR = re.compile(r"[_-]?(19|20)\d\d$")
@@ -44,6 +45,8 @@ def find_parts(source: Source) -> list[Part]:
     files = list(_others(path))
     if len(files) == 1:
         return [Part(files[0])]
+    if parts := _named_as_subsets(files, source.root):
+        return parts
     if files:
         names = ", ".join(f"'{file.relative_to(path).as_posix()}'" for file in files)
         raise InputError(
@@ -84,6 +87,14 @@ def _instances(path: Path, root: Path) -> list[Part]:
         if files := sorted(folder.glob("instances_*.json")):
             return [_instances_part(file, root) for file in files]
     return []
+
+
+def _named_as_subsets(files: list[Path], root: Path) -> list[Part]:
+    """Files that are called train.json, val.json and the like, all of them; nothing where one is not, or two are of one
+    split."""
+    parts = [_instances_part(file, root) for file in files if is_subset(_YEAR.sub("", file.stem))]
+    splits = [part.split for part in parts if part.split is not None]
+    return parts if len(parts) == len(files) and "train" in splits and len(splits) == len(set(splits)) else []
 
 
 def _instances_part(file: Path, root: Path) -> Part:

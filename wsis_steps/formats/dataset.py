@@ -21,13 +21,14 @@ from wsis_steps.formats.records import Dataset, ImageRecord, check_ids, divide
 from wsis_steps.formats.tables import note_alike
 
 DOUBTS = {
-    "turned_pictures": "{n} pictures are turned by their EXIF data, and nothing tells whether the annotating tool "
-    "turned them too (the first: {where}); compare one with its annotations.",
-    "boxes_unlike_their_masks": "{n} boxes do not match their masks (the first: {where}); those of the masks are used.",
-    "areas_unlike_their_boxes": "{n} boxes do not match their areas in the file (the first: {where}).",
-    "masks_without_area": "{n} masks cover no pixel (the first: {where}); their boxes are used.",
-    "images_with_crowds_only": "{n} pictures have masks of several objects only (`iscrowd`), which give no tag, point "
-    "or box (the first: {where}); CVAT exports every brush mask so.",
+    "turned_pictures": "Pictures that their EXIF data turn, and nothing tells whether the annotating tool "
+    "turned them too: {n} (the first: {where}); compare one with its annotations.",
+    "boxes_unlike_their_masks": "Boxes that do not match their masks: {n} (the first: {where}); those of the "
+    "masks are used.",
+    "areas_unlike_their_boxes": "Boxes that do not match their areas in the file: {n} (the first: {where}).",
+    "masks_without_area": "Masks that cover no pixel: {n} (the first: {where}); their boxes are used.",
+    "images_with_crowds_only": "Pictures with masks of several objects only (`iscrowd`), which give no tag, point "
+    "or box: {n} (the first: {where}); CVAT exports every brush mask so.",
 }
 
 

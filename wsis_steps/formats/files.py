@@ -48,8 +48,11 @@ def read_json(path: Path) -> object:
     text = read_text(path)
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a JSON file: {error}.") from None
+    except json.JSONDecodeError as error:
+        place = f"{error.lineno}:{error.colno}"
+        raise InputError(f"{path} is not a JSON file: it breaks off or breaks JSON's rules at {place}.") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path} is not a JSON file: it holds what no such file of annotations may hold.") from None
 
 
 def read_xml(path: Path) -> ElementTree.Element:
@@ -62,7 +65,7 @@ def read_xml(path: Path) -> ElementTree.Element:
             f"{path} is not an XML file: it breaks off or breaks XML's rules at {line}:{column + 1}."
         ) from None
     except (ValueError, LookupError):
-        raise InputError(f"{path} is not an XML file: its encoding is none that is known.") from None
+        raise InputError(f"{path} is not an XML file: its encoding is not known; save it in UTF-8.") from None
 
 
 def walk(folder: Path, suffixes: Collection[str]) -> list[Path]:

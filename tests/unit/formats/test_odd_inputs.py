@@ -135,7 +135,7 @@ def test_pictures_upside_down_by_exif_are_doubted(name, tmp_path):
     read = write(name, tmp_path, *two(name))
     turn(find(tmp_path, "a.jpg"), 3)
     [doubt] = read().doubts
-    assert "1 pictures are turned by their EXIF data" in doubt and "a.jpg" in doubt
+    assert "Pictures that their EXIF data turn, and nothing tells" in doubt and "too: 1 (" in doubt and "a.jpg" in doubt
 
 
 def turn(path, orientation):
