@@ -141,12 +141,12 @@ class Pictures:
             return f", and pictures in {suffix} are not read; convert them to PNG or JPEG"
         self.missed += 1
         if self.missed > _MOST_TOLD:
-            return f", which has {len(self.parts)} others"
+            return _others(len(self.parts))
         names, wanted = ["/".join(parts) for parts in self.parts], "/".join(parts_of(name))
         file = bare(wanted.rpartition("/")[2]).casefold()
         same = [name for name, parts in zip(names, self.parts, strict=True) if bare(parts[-1]).casefold() == file]
         close = same[:1] or get_close_matches(wanted, names, n=1, cutoff=0.6)
-        return f"; the nearest is '{close[0]}'" if close else f", which has {len(names)} others"
+        return f"; the nearest is '{close[0]}'" if close else _others(len(names))
 
 
 class _Tails:
@@ -177,6 +177,10 @@ class _Tails:
 
     def _folded_places(self, parts: tuple[str, ...], start: int) -> Sequence[int]:
         return self._folded.get(_folded(parts[start:]), ()) if start < len(parts) - 1 else ()
+
+
+def _others(count: int) -> str:
+    return f", which has {count or 'no'} other{'s' * (count != 1)}"
 
 
 def _folded(parts: tuple[str, ...]) -> tuple[str, ...]:

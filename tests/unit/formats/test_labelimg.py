@@ -128,10 +128,10 @@ def test_a_turned_rectangle_is_a_polygon(tmp_path):
         ("<xmin>10<", "<xmin>-1e308<", "object 1 (dog): its box (-1e+308, 20, 50, 60) leaves the picture of 120x80"),
         ("<xmax>50<", "<xmax>5<", "object 1 (dog): its box (10, 20, 5, 60) ends before it begins"),
         ("<name>dog</name>", "", "object 1 has no <name>"),
-        ("<annotation>", "<annotations>", "is not an XML file, or damaged at line "),
-        ("</annotation>", "", "is not an XML file, or damaged at line "),
-        ("<annotation>", '<?xml version="1.0" encoding="x-none"?><annotation>', "in an encoding that is not read"),
-        ("<annotation>", '<?xml version="1.0" encoding="gb2312"?><annotation>', "in an encoding that is not read"),
+        ("<annotation>", "<annotations>", "is not an XML file: it breaks off or breaks XML's rules at "),
+        ("</annotation>", "", "is not an XML file: it breaks off or breaks XML's rules at "),
+        ("<annotation>", '<?xml version="1.0" encoding="x-none"?><annotation>', "its encoding is not known; save"),
+        ("<annotation>", '<?xml version="1.0" encoding="gb2312"?><annotation>', "its encoding is not known; save"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_one_sentence_that_names_it(old, new, words, tmp_path):

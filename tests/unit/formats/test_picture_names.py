@@ -62,7 +62,7 @@ def test_the_picture_that_is_meant(there, name, meant, tmp_path):
         (["x/a.jpg", "y/x/a.jpg"], "z/x/a.jpg", "no picture 'z/x/a.jpg'"),
         (["cam2/a.jpg", "cam3/a.jpg"], "/home/u/cam1/a.jpg", "no picture '/home/u/cam1/a.jpg'"),
         (["a.jpg"], "b.gif", "no picture 'b.gif' in .*, and pictures in .gif are not read; convert them to PNG"),
-        ([], "a.jpg", "which has 0 others"),
+        ([], "a.jpg", "which has no others"),
         (["a.jpg"], "", "no picture ''"),
         (["a.jpg"], "..", "no picture"),
     ],
