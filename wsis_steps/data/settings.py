@@ -52,7 +52,8 @@ class DataImportDataset(Settings):
     sbd_root: Path | None = None
     """VOC only: the SBD `dataset` folder, whose masks complete trainaug."""
     train_list: str = "train"
-    """VOC only: list in ImageSets/Segmentation, or a path, of the training images."""
+    """VOC only: list in ImageSets/Segmentation, or a path, of the training images. Where this is left out and there is
+    one list only, that is divided by `val_share`."""
     val_list: str = "val"
     """VOC, and class folders with `val_root`: list of the evaluation images."""
     images_in_both: bool = False
@@ -78,8 +79,8 @@ class DataImportDataset(Settings):
     lowest and highest that occur in any of them (used), but for one of 10,000 in each. auto: used where that is less
     than an eighth of what 16 bits can hold, as of cameras of 12 bits."""
     val_share: Fraction = 0.2
-    """Folders and drawn only: share of the images kept for evaluation that no split is given for (a column of
-    `tags.csv`, a subset of CVAT's)."""
+    """Share of the images kept for evaluation that no split is given for (a column of `tags.csv`, a subset of CVAT's);
+    of all, where none is given for evaluation."""
 
     @classmethod
     def of_file(cls, path: Path) -> "DataImportDataset":

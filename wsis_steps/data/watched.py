@@ -4,12 +4,24 @@ from pathlib import Path
 
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.formats.files import walk
+from wsis_steps.formats.subsets import is_subset
 
-# Of the layouts of all formats, what is one file or few.
-_LISTS = (
-    "tags.csv", "points.csv", "boxes.csv", "annotations/instances_*.json", "*/_annotations.coco.json", "data.yaml",
-    "annotations.xml", "labelmap.txt", "class_names.txt",
-)  # fmt: skip
+_MOST = 20  # files of a pattern; readers take more of them for files of pictures, or for something else
+_SUBSETS = ("ImageSets/Segmentation/*.txt", "ImageSets/Main/*.txt")
+# What is one file or few, by format. Not in the table of formats, since readers import what makes Snakemake slow.
+LISTS = {
+    "folder": ("tags.csv", "points.csv", "boxes.csv"),
+    "labelme": (),
+    "coco": ("*.json", "annotations/*.json", "*/_annotations.coco.json"),
+    "yolo": ("*.yaml", "*.yml", "classes.txt", "obj.names", "labels/classes.txt"),
+    "voc": (*_SUBSETS, *(f"{place}/{lists}" for place in ("VOC2012", "VOCdevkit/VOC2012") for lists in _SUBSETS),
+            "class_names.txt"),
+    "cvat_masks": (*_SUBSETS, "labelmap.txt", "class_names.txt"),
+    "cvat": ("*.xml",),
+    "label_studio": ("*.json",),
+    "labelimg": _SUBSETS,
+    "class_folders": (),
+}  # fmt: skip
 # What is a file a picture, by format; `drawn` may be any of them.
 _BESIDE = {"labelme": (".json",), "labelimg": (".xml",), "yolo": (".txt",), "drawn": (".json", ".xml", ".txt")}
 
@@ -22,8 +34,19 @@ def watched_lists(settings: DataImportDataset, drawn_tree: str) -> list[str]:
     lists = [root / f"ImageSets/Segmentation/{name}.txt" for name in (settings.train_list, settings.val_list)]
     lists += [Path(settings.train_list), Path(settings.val_list)]
     lists += filter(None, (settings.class_map, settings.annotations))
-    lists += [path for pattern in _LISTS for path in sorted(root.glob(pattern))]
-    return [str(path) for path in lists if path.is_file()]
+    everything = dict.fromkeys(pattern for patterns in LISTS.values() for pattern in patterns)
+    patterns = everything if settings.format == "drawn" else LISTS[settings.format]
+    for base in filter(None, (root, settings.annotations)):
+        lists += [path for pattern in patterns for path in _few(base, pattern)]
+    return list(dict.fromkeys(str(path) for path in lists if path.is_file()))
+
+
+def _few(base: Path, pattern: str) -> list[Path]:
+    """The files of a pattern in order, none where there are many; in ImageSets those that are called as subsets."""
+    found = [path for path in base.glob(pattern) if path.name[0] != "."]
+    if "ImageSets" in pattern:
+        found = [path for path in found if is_subset(path.stem)]
+    return sorted(found) if len(found) <= _MOST else []
 
 
 def watched_files(settings: DataImportDataset) -> list[str]:

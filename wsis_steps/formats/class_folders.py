@@ -1,6 +1,7 @@
 """Reads pictures that lie in a folder a class, as ImageNet's training images do: one tag a picture, no masks.
 
-root/<folder>/*.JPEG   pictures, also in subfolders
+root/<folder>/*.JPEG   pictures, also in subfolders; or root/train/<folder>/, root/val/<folder>/, as ImageFolder of
+                       torchvision is used
 class_map              a CSV file `folder,class`: several folders may be one class, those it leaves out are not read;
                        without one, every folder is a class of its name
 
@@ -17,24 +18,55 @@ from wsis_steps.formats.files import files_below, walk
 from wsis_steps.formats.labels import is_ignored, is_no_class
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.pictures import SUFFIXES
-from wsis_steps.formats.subsets import is_subset
+from wsis_steps.formats.subsets import is_subset, split_of
 from wsis_steps.formats.tables import note_alike, read_table
 from wsis_steps.formats.voc import Options, read_tree
 
 # Folders that are parts of a data set, not classes.
 _PARTS = frozenset(
-    {"images", "annotations", "labels", "masks", "jpegimages", "segmentationclass", "segmentationobject"}
+    {
+        "images",
+        "image",
+        "imgs",
+        "img",
+        "annotations",
+        "labels",
+        "masks",
+        "gt",
+        "gts",
+        "jpegimages",
+        "segmentationclass",
+        "segmentationobject",
+    }  # fmt: skip
 )
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a folder holds folders of pictures, and beside them no picture."""
+    """Whether a folder, or each of its subsets, holds folders of pictures, and beside them no picture."""
     try:
-        folders = [folder for folder in _folders(path) if not is_part(folder.name)] if path.is_dir() else []
-        loose = any(file.suffix.lower() in SUFFIXES for file in path.iterdir()) if folders else True
-        return not loose and len(folders) == len(_folders(path)) and all(map(_has_picture, folders))
+        return path.is_dir() and all(_holds_classes(base) for base, _ in _bases(path))
     except OSError:
         return False
+
+
+def _holds_classes(base: Path) -> bool:
+    folders = _folders(base)
+    are_classes = bool(folders) and not any(is_part(folder.name) for folder in folders)
+    return are_classes and not _has_loose_picture(base) and all(map(_has_picture, folders))
+
+
+def _has_loose_picture(folder: Path) -> bool:
+    return any(file.suffix.lower() in SUFFIXES and file.name[0] != "." for file in folder.iterdir())
+
+
+def _bases(root: Path) -> list[tuple[Path, str | None]]:
+    """The folders that hold those of the classes, with their splits: those of the subsets where there is nothing else,
+    else the folder of the data set alone."""
+    folders = _folders(root)
+    whole = bool(folders) and not any(map(_has_loose_picture, (root, *folders)))
+    if whole and all(is_subset(one.name) and _folders(one) for one in folders):
+        return [(folder, split_of(folder.name)) for folder in folders]
+    return [(root, "")]
 
 
 def is_part(name: str) -> bool:
@@ -55,26 +87,28 @@ def read(source: Source, notes: Notes) -> Reading:
     """The pictures of class folders and, with `val_root`, the evaluation images of a VOC tree, whose classes must be
     those of the folders."""
     settings, root = source.settings, source.root
-    classes = _read_class_map(source, notes)
+    bases = _bases(root)
+    classes = _read_class_map(source, [base for base, _ in bases], notes)
     class_names = list(settings.class_names or sorted({name for name, _ in classes.values()}))
     if not classes and not notes.sentences:
         notes.add(f"{settings.class_map or root} names no folder of pictures.")
-    drawings = _read_pictures(source, classes, notes)
+    drawings = _read_pictures(source, bases, classes, notes)
     counts = {"folders": len(classes)}
     if settings.val_root:
         val = _read_val(source, class_names, notes)
         drawings += val.drawings
         counts = {**val.counts, **counts}
-    return Reading(drawings, class_names, counts=counts)
+    return Reading(drawings, class_names, [base for base, split in bases if split is not None], counts)
 
 
-def _read_class_map(source: Source, notes: Notes) -> dict[str, tuple[str, str]]:
+def _read_class_map(source: Source, bases: Sequence[Path], notes: Notes) -> dict[str, tuple[str, str]]:
     """Folder -> its class and where that is said, in the order of the file; notes folders that do not exist."""
     root, path = source.root, source.settings.class_map
-    there = [folder.name for folder in _folders(root)]
+    places = {folder.name: str(folder) for base in bases for folder in _folders(base)}
+    there = sorted(places)
     found: dict[str, tuple[str, str]] = {}
     if path is None:
-        found = {name: (name, str(root / name)) for name in there}
+        found = {name: (name, places[name]) for name in there}
     for where, cells in read_table(path, ("folder", "class"), 2, notes) if path else ():
         folder, name = cells["folder"], cells["class"]
         if not name:
@@ -90,19 +124,26 @@ def _read_class_map(source: Source, notes: Notes) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _read_pictures(source: Source, classes: dict[str, tuple[str, str]], notes: Notes) -> list[Drawing]:
-    """The pictures, in the order of their paths; notes folders without any."""
-    split = "train" if source.settings.val_root else ""
-    drawings = []
-    for folder, (name, where) in sorted(classes.items()):
-        pictures = walk(source.root / folder, SUFFIXES)
-        if not pictures:
-            notes.add(f"{source.root / folder} holds no picture.")
-        for path in pictures:
-            shape = Shape(f"folder '{folder}'", "tag", name)
-            drawings.append(
-                Drawing(where, path.relative_to(source.root).as_posix(), shapes=[shape], split=split, path=path)
-            )
+def _read_pictures(
+    source: Source, bases: Sequence[tuple[Path, str | None]], classes: dict[str, tuple[str, str]], notes: Notes
+) -> list[Drawing]:
+    """The pictures, in the order of their paths; notes folders without any, and counts those of other subsets."""
+    drawings, filled = [], set()
+    for base, split in bases:
+        split = "train" if source.settings.val_root and split == "" else split
+        for folder, (name, where) in sorted(classes.items()):
+            pictures = walk(base / folder, SUFFIXES) if (base / folder).is_dir() else []
+            filled |= {folder} if pictures else set()
+            if split is None:
+                notes.leave_out("pictures_of_other_subsets", str(base / folder), len(pictures))
+                notes.leave_out("shapes_of_pictures_left_out", str(base / folder), len(pictures))
+                continue
+            for path in pictures:
+                shape = Shape(f"folder '{folder}'", "tag", name)
+                place = path.relative_to(source.root).as_posix()
+                drawings.append(Drawing(where, place, shapes=[shape], split=split, path=path))
+    for folder in sorted(classes.keys() - filled):
+        notes.add(f"{bases[0][0] / folder} holds no picture.")
     return drawings
 
 

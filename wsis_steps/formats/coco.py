@@ -15,7 +15,7 @@ from wsis_steps.formats.coco_layouts import Part, find_parts, looks_like
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
 from wsis_steps.formats.files import read_json
 from wsis_steps.formats.notes import Notes
-from wsis_steps.formats.picture_names import Pictures, parts_of
+from wsis_steps.formats.picture_names import Pictures, is_elsewhere
 from wsis_steps.formats.rings import is_nothing, number, numbers, shown
 
 __all__ = ["looks_like", "read"]
@@ -71,15 +71,27 @@ def _read_part(part: Part, found: _Found, notes: Notes) -> None:
     categories = _categories(lists["categories"], part.file, notes)
     if found.first is None:
         found.first, found.categories = part.file, categories
-    elif _names(found.categories) != _names(categories):
+    elif sorted(_names(found.categories)) != sorted(_names(categories)):  # other ids do no harm
         notes.add(f"{part.file} has other categories than {found.first}{_difference(categories, found.categories)}.")
     if part.folder and part.folder not in found.pictures:
         found.pictures[part.folder] = Pictures(part.folder)
     del content
     images = _images(lists.pop("images"), part, found.pictures.get(part.folder), notes)
     used = _add_annotations(lists.pop("annotations"), part.file, images, categories, notes)
-    found.used |= {place for place, key in enumerate(categories) if key in used}
+    found.used |= _places(used, categories, found.categories)
     found.drawings += filter(None, images.values())
+
+
+def _places(used: set[Id], own: dict[Id, _Category], first: dict[Id, _Category]) -> set[int]:
+    """The places in the first file of the categories that are used in one: by id, where that has one name in both, else
+    by name."""
+    names = {own[key].name for key in used if key in own and first.get(key, own[key]).name != own[key].name}
+    names |= {own[key].name for key in used if key in own and key not in first}
+    return {
+        place
+        for place, (key, one) in enumerate(first.items())
+        if one.name in names or (key in used and key in own and own[key].name == one.name)
+    }
 
 
 def _outermost(folders: Collection[Path]) -> list[Path]:
@@ -87,7 +99,7 @@ def _outermost(folders: Collection[Path]) -> list[Path]:
     return sorted(folder for folder in folders if not any(other in folder.parents for other in folders))
 
 
-def identity(value: object) -> Id | None:
+def as_id(value: object) -> Id | None:
     """An id, as a number where it is one in text or a float; None where it is none."""
     if isinstance(value, str):
         text = value.strip()
@@ -103,7 +115,7 @@ def _categories(rows: list, file: Path, notes: Notes) -> dict[Id, _Category]:
     found: dict[Id, _Category] = {}
     for place, row in enumerate(rows, 1):
         row = row if isinstance(row, dict) else {}
-        key, name = identity(row.get("id")), row.get("name")
+        key, name = as_id(row.get("id")), row.get("name")
         if key is None or not isinstance(name, str | int) or isinstance(name, bool):
             notes.add(f"{file}: category {place} of the list needs an 'id' and a 'name'.")
         elif key in found:
@@ -145,7 +157,7 @@ def _images(rows: list, part: Part, pictures: Pictures | None, notes: Notes) -> 
     taken: dict[Path, str] = {}
     for place, row in enumerate(rows, 1):
         row = row if isinstance(row, dict) else {}
-        key, name = identity(row.get("id")), row.get("file_name")
+        key, name = as_id(row.get("id")), row.get("file_name")
         if key is None or not isinstance(name, str) or not name:
             notes.add(f"{part.file}: image {place} of the list needs an 'id' and a 'file_name'.")
             if key is not None:
@@ -154,7 +166,7 @@ def _images(rows: list, part: Part, pictures: Pictures | None, notes: Notes) -> 
             other = f"'{found[key].name}'" if found[key] else "another one"
             notes.add(f"{part.file}: the id {shown(key)} of image '{name}' is also that of {other}.")
         else:
-            drawing = found[key] = _image(row, "/".join(parts_of(name)), part, pictures, notes)
+            drawing = found[key] = _image(row, name.replace("\\", "/"), part, pictures, notes)
             if drawing and drawing.path and taken.setdefault(drawing.path, name) is not name:
                 notes.add(f"{drawing.where}: {drawing.path} is also the picture of image '{taken[drawing.path]}'.")
                 found[key] = None
@@ -168,7 +180,9 @@ def _image(row: dict, name: str, part: Part, pictures: Pictures | None, notes: N
     try:
         sides = _side(row, "height"), _side(row, "width")
         drawing = Drawing(where, name, *sides, split=part.split or "", sized=True, middles=True)
-        drawing.path = pictures.find(name) if pictures else None
+        if pictures:
+            drawing.path = pictures.find(name)
+            drawing.name = pictures.name(drawing.path) if is_elsewhere(name) else name
         return drawing
     except (ValueError, InputError) as error:
         notes.add(f"{where}: {error}.")
@@ -180,7 +194,7 @@ def _side(row: dict, key: str) -> int:
     value = row.get(key)
     if value is None:
         return 0
-    found = identity(value)
+    found = as_id(value)
     if not isinstance(found, int) or not 0 <= found <= _MOST:
         raise ValueError(f"its '{key}' is {shown(value)}, not a whole number of pixels")
     return found
@@ -196,7 +210,7 @@ def _add_annotations(
         try:
             if not isinstance(row, dict):
                 raise ValueError(f"it is {shown(row)}, not an object with its properties")
-            image, category = identity(row.get("image_id")), identity(row.get("category_id"))
+            image, category = as_id(row.get("image_id")), as_id(row.get("category_id"))
             used.add(category)
             if image not in images:
                 raise ValueError(_unlisted(row, "image_id", image))
@@ -214,7 +228,7 @@ def _add_annotations(
 
 def _where(row: object, place: int) -> str:
     """'annotation 17', by its id, or by its place where it has none."""
-    key = identity(row.get("id")) if isinstance(row, dict) else None
+    key = as_id(row.get("id")) if isinstance(row, dict) else None
     return (
         f"entry {place + 1} of 'annotations'"
         if key is None

@@ -2,27 +2,26 @@
 
 Read are COCO's own layout, `annotations/instances_<subset>.json` with the pictures in `<subset>/`, with a year or
 without; that of CVAT and Datumaro, with the pictures in `images/<subset>/`; Roboflow's, with
-`<subset>/_annotations.coco.json` beside the pictures; and one file of any name, in the folder or in its `annotations/`.
+`<subset>/_annotations.coco.json` beside the pictures; and one file of any name, in the folder or in its `annotations/`,
+or several that are called as subsets, train.json and val.json.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from wsis_steps.data.archives import ARCHIVES, missing_message
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Source
-from wsis_steps.formats.files import walk
+from wsis_steps.formats.files import few_files, head_of, walk
 from wsis_steps.formats.pictures import SUFFIXES
-from wsis_steps.formats.subsets import split_of
+from wsis_steps.formats.subsets import is_subset, split_of
 
 ROBOFLOW = "_annotations.coco.json"
 _YEAR = re.compile(r"[_-]?(19|20)\d\d$")
 _LISTS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
 _HEAD = 1 << 16  # bytes of a file that are looked at
-_MOST_FILES = 20  # more JSON files in a folder are not COCO's
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ def find_parts(source: Source) -> list[Part]:
     files = list(_others(path))
     if len(files) == 1:
         return [Part(files[0])]
+    if parts := _named_as_subsets(files, source.root):
+        return parts
     if files:
         names = ", ".join(f"'{file.relative_to(path).as_posix()}'" for file in files)
         raise InputError(
@@ -67,11 +68,8 @@ def looks_like(path: Path) -> bool:
 
 def _is_coco(file: Path) -> bool:
     """Whether the first bytes of a file are those of a COCO JSON."""
-    if file.suffix.lower() != ".json" or not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        head = opened.read(_HEAD)
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") and bool(_LISTS.search(head))
+    head = head_of(file, _HEAD) if file.suffix.lower() == ".json" else b""
+    return head.startswith(b"{") and bool(_LISTS.search(head))
 
 
 def _roboflow(path: Path, root: Path) -> list[Part]:
@@ -89,6 +87,14 @@ def _instances(path: Path, root: Path) -> list[Part]:
         if files := sorted(folder.glob("instances_*.json")):
             return [_instances_part(file, root) for file in files]
     return []
+
+
+def _named_as_subsets(files: list[Path], root: Path) -> list[Part]:
+    """Files that are called train.json, val.json and the like, all of them; nothing where one is not, or two are of one
+    split."""
+    parts = [_instances_part(file, root) for file in files if is_subset(_YEAR.sub("", file.stem))]
+    splits = [part.split for part in parts if part.split is not None]
+    return parts if len(parts) == len(files) and "train" in splits and len(splits) == len(set(splits)) else []
 
 
 def _instances_part(file: Path, root: Path) -> Part:
@@ -118,9 +124,7 @@ def _check_splits(path: Path, parts: list[Part]) -> None:
 def _others(path: Path) -> Iterator[Path]:
     """COCO files of other names in a folder and its `annotations/`."""
     for folder in (path, path / "annotations"):
-        files = list(islice((file for file in folder.glob("*.json") if not file.name.startswith(".")), _MOST_FILES + 1))
-        if len(files) <= _MOST_FILES:
-            yield from filter(_is_coco, sorted(files))
+        yield from filter(_is_coco, few_files(folder, ".json"))
 
 
 def _nothing(path: Path) -> str:

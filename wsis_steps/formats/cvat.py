@@ -10,7 +10,6 @@ others are left out; the pictures of a subset may lie in images/<subset>/ or <su
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -19,7 +18,7 @@ import numpy as np
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_kind
-from wsis_steps.formats.files import read_xml
+from wsis_steps.formats.files import few_files, head_of, read_xml
 from wsis_steps.formats.labelled import LabelledImage, Labels, write_data
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import Pictures
@@ -29,8 +28,6 @@ from wsis_steps.formats.subsets import split_of
 from wsis_steps.vision.masks import decode
 
 _NAME = "annotations.xml"  # what CVAT calls its file
-_HEAD = 1 << 12  # bytes of a file that are looked at
-_MOST_FILES = 20  # more XML files in a folder are not CVAT's
 _MOST = 10**9  # pixels of a side
 _MOST_PIXELS = 1 << 28  # of the box of a mask; no picture that is read has more
 _NEEDED = "choose the format 'CVAT for images 1.1'"
@@ -50,15 +47,11 @@ def _files(path: Path) -> list[Path]:
         return [path] if _is_cvat(path) else []
     if _is_cvat(path / _NAME):
         return [path / _NAME]
-    files = list(islice((file for file in path.glob("*.xml") if not file.name.startswith(".")), _MOST_FILES + 1))
-    return [file for file in sorted(files) if _is_cvat(file)] if len(files) <= _MOST_FILES else []
+    return list(filter(_is_cvat, few_files(path, ".xml")))
 
 
 def _is_cvat(file: Path) -> bool:
-    if file.suffix.lower() != ".xml" or not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        return b"<annotations" in opened.read(_HEAD)
+    return file.suffix.lower() == ".xml" and b"<annotations" in head_of(file)
 
 
 def read(source: Source, notes: Notes) -> Reading:

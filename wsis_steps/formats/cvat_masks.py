@@ -11,7 +11,6 @@ of a class that belong to no object are a region of several; of a class without 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,13 +22,13 @@ from pycocotools import mask as coco
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
 from wsis_steps.formats.files import walk
-from wsis_steps.formats.lists import read_lines
+from wsis_steps.formats.lists import read_subsets
 from wsis_steps.formats.mask_maps import IGNORED, LEGENDS, Legend, find_legend, read_classes, read_legend, read_objects
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import Pictures, bare, parts_of, without_masks
 from wsis_steps.formats.pictures import SUFFIXES
 from wsis_steps.formats.places import ALIKE, iou
-from wsis_steps.formats.subsets import is_subset, split_of
+from wsis_steps.formats.subsets import split_of_all
 from wsis_steps.formats.voc_annotations import read_annotation
 from wsis_steps.formats.voc_masks import split_objects
 from wsis_steps.vision.masks import encode
@@ -55,7 +54,7 @@ class _Item:
     @property
     def split(self) -> str | None:
         """train, val, '' where it is to be divided, None of a picture that is left out."""
-        return next((split for split in ("train", "val", "") if split in self.splits), None)
+        return split_of_all(self.splits)
 
 
 def looks_like(path: Path) -> bool:
@@ -65,6 +64,13 @@ def looks_like(path: Path) -> bool:
         return find_legend(folder) in (path, *(path / name for name in LEGENDS)) and _has_maps(folder)
     except OSError:
         return False
+
+
+def lacks(path: Path) -> str:
+    """What a folder with maps needs besides."""
+    if find_legend(path) is None and _has_maps(path):
+        return f"it has maps, but neither {' nor '.join(LEGENDS)}, which say what these show"
+    return ""
 
 
 def _has_maps(folder: Path) -> bool:
@@ -95,6 +101,8 @@ def read(source: Source, notes: Notes) -> Reading:
         if item.split is not None:
             drawings.append(drawing)
             notes.leave_out("repeated_shapes", drawing.where, repeated)
+            lost = item.objects is None and any(shape.kind == "tag" for shape in drawing.shapes)
+            notes.leave_out("class_maps_without_objects", drawing.where, int(lost))
             continue
         notes.leave_out("shapes_of_pictures_left_out", drawing.where, len(drawing.shapes) + repeated)
         notes.leave_out("pictures_of_other_subsets", item.where, int(None in item.splits))
@@ -104,7 +112,7 @@ def read(source: Source, notes: Notes) -> Reading:
 
 def _find_items(folder: Path, notes: Notes) -> list[_Item]:
     """All pictures that a map, a list or an XML file names, in order; notes those of two splits."""
-    lists = list(_read_lists(folder))
+    lists = list(read_subsets(folder))
     found: dict[str, _Item] = {}
 
     def item(name: str, where: object) -> _Item:
@@ -129,15 +137,6 @@ def _find_items(folder: Path, notes: Notes) -> list[_Item]:
 
 def _name(text: str) -> str:
     return "/".join(parts_of(text))
-
-
-def _read_lists(folder: Path) -> Iterator[tuple[str, str | None, str]]:
-    """Name, split and 'file:line' of each line of the lists of subsets; an image may be in several."""
-    segmented = sorted((folder / "ImageSets/Segmentation").glob("*.txt"))
-    others = [path for path in sorted((folder / "ImageSets/Main").glob("*.txt")) if is_subset(path.stem)]
-    for path in (path for path in (*segmented, *others) if not path.name.startswith(".")):
-        for number, line in read_lines(path):
-            yield _name(bare(line)), split_of(path.stem), f"{path}:{number}"
 
 
 def _find_pictures(root: Path, folder: Path) -> list[Path]:

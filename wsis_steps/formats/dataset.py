@@ -21,13 +21,14 @@ from wsis_steps.formats.records import Dataset, ImageRecord, check_ids, divide
 from wsis_steps.formats.tables import note_alike
 
 DOUBTS = {
-    "turned_pictures": "{n} pictures are turned by their EXIF data, and nothing tells whether the annotating tool "
-    "turned them too (the first: {where}); compare one with its annotations.",
-    "boxes_unlike_their_masks": "{n} boxes do not match their masks (the first: {where}); those of the masks are used.",
-    "areas_unlike_their_boxes": "{n} boxes do not match their areas in the file (the first: {where}).",
-    "masks_without_area": "{n} masks cover no pixel (the first: {where}); their boxes are used.",
-    "images_with_crowds_only": "{n} pictures have masks of several objects only (`iscrowd`), which give no tag, point "
-    "or box (the first: {where}); CVAT exports every brush mask so.",
+    "turned_pictures": "Pictures that their EXIF data turn, and nothing tells whether the annotating tool "
+    "turned them too: {n} (the first: {where}); compare one with its annotations.",
+    "boxes_unlike_their_masks": "Boxes that do not match their masks: {n} (the first: {where}); those of the "
+    "masks are used.",
+    "areas_unlike_their_boxes": "Boxes that do not match their areas in the file: {n} (the first: {where}).",
+    "masks_without_area": "Masks that cover no pixel: {n} (the first: {where}); their boxes are used.",
+    "images_with_crowds_only": "Pictures with masks of several objects only (`iscrowd`), which give no tag, point "
+    "or box: {n} (the first: {where}); CVAT exports every brush mask so.",
 }
 
 
@@ -87,10 +88,12 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
         drawing.shapes = []  # of large files there is not room for both
     class_names = _name_classes(root, reading, dict(zip(numbers, first, strict=True)), choices, notes)
     notes.raise_any(f"The data in {root}")
-    _divide(root, images, pictures, choices, notes)
+    doubts = _divide(root, images, pictures, choices, notes)
     _check_truth(images, choices, notes)
     notes.raise_any(f"The data in {root}")
-    return _dataset(images, numbers, class_names, reading, choices, notes)
+    dataset = _dataset(images, numbers, class_names, reading, choices, notes)
+    dataset.doubts += doubts
+    return dataset
 
 
 def _fit(rules: Rules, drawing: Drawing, path: Path) -> Fitted | InputError:
@@ -146,15 +149,31 @@ def _why_nothing(notes: Notes) -> str:
     return f". {told}" if told else ""
 
 
-def _divide(root: Path, images: list[_Image], pictures: Pictures, choices: Choices, notes: Notes) -> None:
-    """Gives each image its id and its split."""
+def _divide(root: Path, images: list[_Image], pictures: Pictures, choices: Choices, notes: Notes) -> list[str]:
+    """Gives each image its id and its split, and says where what is for training was divided after all."""
     names = [image.drawing.name if image.drawing.path else pictures.name(image.path) for image in images]
-    undecided = [k for k, image in enumerate(images) if not image.drawing.split]
-    chosen = dict(zip(undecided, divide([names[k] for k in undecided], choices.val_share), strict=True))
-    for k, (image, identity) in enumerate(zip(images, identities(names), strict=True)):
-        image.id, image.split = identity, image.drawing.split or chosen[k]
-    if images and not any(image.split == "train" for image in images):
+    given = [image.drawing.split for image in images]
+    splits = _splits(names, given, choices.val_share)
+    doubts = []
+    if "val" not in splits and "train" in given:
+        splits = _splits(names, [""] * len(names), choices.val_share)
+        if count := splits.count("val"):
+            doubts.append(
+                f"Nothing says which pictures are for evaluation, so {count} of {len(names)} that are said to be for "
+                "training are kept for it; `val_share: 0` trains on all of them."
+            )
+    for image, identity, split in zip(images, identities(names), splits, strict=True):
+        image.id, image.split = identity, split
+    if images and "train" not in splits:
         notes.add(f"{root}: every image is in val, so there is none to train on.")
+    return doubts
+
+
+def _splits(names: list[str], given: list[str], share: float) -> list[str]:
+    """The splits that are given, those of the others by their names."""
+    undecided = [k for k, split in enumerate(given) if not split]
+    chosen = dict(zip(undecided, divide([names[k] for k in undecided], share), strict=True))
+    return [split or chosen[k] for k, split in enumerate(given)]
 
 
 def _check_truth(images: list[_Image], choices: Choices, notes: Notes) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,6 +19,22 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
 
 
+def head_of(path: Path, size: int = 1 << 12) -> bytes:
+    """The first bytes of a file, without a byte order mark and spaces before them; none where it is no file."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as opened:
+        return opened.read(size).removeprefix(b"\xef\xbb\xbf").lstrip()
+
+
+def few_files(folder: Path, suffix: str, most: int = 20) -> list[Path]:
+    """The files of a suffix in a folder, in order; none where there are more, which are of pictures or of something
+    else."""
+    files = (file for file in folder.glob(f"*{suffix}") if not file.name.startswith("."))
+    found = list(islice(files, most + 1))
+    return sorted(found) if len(found) <= most else []
+
+
 def read_text(path: Path) -> str:
     """The text of a file in UTF-8, with or without a byte order mark; InputError where it is none."""
     try:
@@ -31,8 +48,11 @@ def read_json(path: Path) -> object:
     text = read_text(path)
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a JSON file: {error}.") from None
+    except json.JSONDecodeError as error:
+        place = f"{error.lineno}:{error.colno}"
+        raise InputError(f"{path} is not a JSON file: it breaks off or breaks JSON's rules at {place}.") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path} is not a JSON file: it holds what no such file of annotations may hold.") from None
 
 
 def read_xml(path: Path) -> ElementTree.Element:
@@ -45,7 +65,7 @@ def read_xml(path: Path) -> ElementTree.Element:
             f"{path} is not an XML file: it breaks off or breaks XML's rules at {line}:{column + 1}."
         ) from None
     except (ValueError, LookupError):
-        raise InputError(f"{path} is not an XML file: its encoding is none that is known.") from None
+        raise InputError(f"{path} is not an XML file: its encoding is not known; save it in UTF-8.") from None
 
 
 def walk(folder: Path, suffixes: Collection[str]) -> list[Path]:

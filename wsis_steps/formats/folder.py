@@ -151,8 +151,8 @@ def _row_of(image: str, tables: _Tables) -> Drawing | None:
 
 def _near(image: str, tables: _Tables) -> str:
     """The image of tags.csv whose name is nearest; where none is near, only how many there are."""
-    close = get_close_matches(image, tables.written, n=1, cutoff=0.8)
-    return f"the nearest is '{close[0]}'" if close else f"it has {len(tables.written)} others."
+    close, count = get_close_matches(image, tables.written, n=1, cutoff=0.8), len(tables.written)
+    return f"the nearest is '{close[0]}'" if close else f"it has {count} other{'s' * (count != 1)}."
 
 
 def _against_the_tags(row: Drawing, kind: str, label: str, tables: _Tables) -> str:

@@ -13,12 +13,11 @@ Other answers, and all those about regions, are counted.
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
-from wsis_steps.formats.files import read_json
+from wsis_steps.formats.files import few_files, head_of, read_json
 from wsis_steps.formats.label_studio_results import (
     Answer,
     Region,
@@ -32,8 +31,6 @@ from wsis_steps.formats.label_studio_tasks import Key, Task, picture_of, picture
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.rings import shown
 
-_HEAD = 1 << 12  # bytes of a file that are looked at
-_MOST_FILES = 20  # more JSON files in a folder are not Label Studio's
 # Keys of a task, and of one of JSON-MIN, which is recognised to be refused.
 _SIGNS = (b'"annotations"', b'"completions"', b'"data"', b'"predictions"', b'"annotator"', b'"annotation_id"')
 
@@ -48,18 +45,12 @@ def looks_like(path: Path) -> bool:
 
 def _files(path: Path) -> list[Path]:
     """The exports among a file or the files of a folder."""
-    files = [path]
-    if path.is_dir():
-        files = list(islice((file for file in path.glob("*.json") if not file.name.startswith(".")), _MOST_FILES + 1))
-    return [file for file in sorted(files) if _is_export(file)] if len(files) <= _MOST_FILES else []
+    return list(filter(_is_export, few_files(path, ".json") if path.is_dir() else [path]))
 
 
 def _is_export(file: Path) -> bool:
-    if file.suffix.lower() != ".json" or not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        head = opened.read(_HEAD)
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[") and any(sign in head for sign in _SIGNS)
+    head = head_of(file) if file.suffix.lower() == ".json" else b""
+    return head.startswith(b"[") and any(sign in head for sign in _SIGNS)
 
 
 def read(source: Source, notes: Notes) -> Reading:

@@ -2,7 +2,8 @@
 
 They are VOC's without its lists. The picture of an XML file is that of its name, beside it or in a folder beside its
 own; what the file itself says of that may be older than the name, and counts only where there is none. Corners are
-those of pixels counted from 0, as these tools have them. Folders that are called train, valid and the like are subsets.
+those of pixels counted from 0, as these tools have them. Subsets are those of ImageSets/Main/<subset>.txt, as CVAT
+exports VOC's layout; without lists, folders that are called train, valid and the like.
 """
 
 import os
@@ -13,15 +14,16 @@ from pathlib import Path
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Drawing, Reading, Source
-from wsis_steps.formats.files import files_below, walk
+from wsis_steps.formats.files import files_below, head_of, walk
+from wsis_steps.formats.lists import read_subsets
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import bare, parts_of, without_masks
 from wsis_steps.formats.pictures import SUFFIXES
-from wsis_steps.formats.subsets import is_subset, split_of
+from wsis_steps.formats.subsets import folder_splits, split_of_all
 from wsis_steps.formats.voc_annotations import Annotation, read_annotation
 
-_HEAD = 1 << 12  # bytes of a file that are looked at
 _LOOKED_AT = 20  # files of a folder
+_UNLISTED = "in no list"
 
 
 def looks_like(path: Path) -> bool:
@@ -39,10 +41,7 @@ def _is_xml(path: Path) -> bool:
 
 def _is_annotation(path: Path) -> bool:
     """Whether the first bytes of a file are those of an XML file of a picture."""
-    if not _is_xml(path) or not path.is_file():
-        return False
-    with path.open("rb") as opened:
-        head = opened.read(_HEAD)
+    head = head_of(path) if _is_xml(path) else b""
     return b"<annotation>" in head or b"<annotation " in head
 
 
@@ -53,7 +52,7 @@ def read(source: Source, notes: Notes) -> Reading:
     if not files:
         raise InputError(f"{base} holds no XML files of boxes, as LabelImg writes them beside the pictures.")
     pictures = _Pictures(source.root)
-    subsets = _subsets(files, base if base.is_dir() else base.parent)
+    subsets = _subsets(files, base if base.is_dir() else base.parent, notes)
     common = Path(os.path.commonpath([file.parent for file in files]))
     drawings, left_out = [], set()
     for file, split in zip(files, subsets, strict=True):
@@ -61,20 +60,33 @@ def read(source: Source, notes: Notes) -> Reading:
             found = read_annotation(file)
             notes.sentences += found.wrong
             drawing = _drawing(file, found, pictures, common)
-            if split is not None:
+            if split in ("train", "val", ""):
                 drawing.split = split
                 drawings.append(drawing)
                 continue
-            notes.leave_out("pictures_of_other_subsets", str(file))
             notes.leave_out("shapes_of_pictures_left_out", str(file), len(found.objects))
-            left_out.add(drawing.path)
+            if split != _UNLISTED:
+                notes.leave_out("pictures_of_other_subsets", str(file))
+                left_out.add(drawing.path)
     return Reading(drawings, folders=[path for path in pictures.files() if path not in left_out])
 
 
-def _subsets(files: list[Path], base: Path) -> list[str | None]:
-    """The split of each file by its folders, None of another subset; all '' where one lies in no subset."""
-    found = [next(filter(is_subset, file.relative_to(base).parts[:-1]), None) for file in files]
-    return ["" if None in found else split_of(name) for name in found]
+def _subsets(files: list[Path], base: Path, notes: Notes) -> list[str | None]:
+    """The split of each file by the lists of subsets where there are such, else by its folders; None of another subset.
+    Notes those of train and val both."""
+    listed: dict[str, set[str | None]] = defaultdict(set)
+    for name, split, _ in read_subsets(base):
+        listed[name].add(split)
+    if not listed:
+        return folder_splits(files, base)
+    found = []
+    for file in files:
+        below = file.relative_to(base).with_suffix("").as_posix().removeprefix("Annotations/")
+        splits = listed.get("/".join(parts_of(below)), {_UNLISTED})
+        if {"train", "val"} <= splits:
+            notes.add(f"{file}: '{below}' is in the lists of both train and val.")
+        found.append(_UNLISTED if splits == {_UNLISTED} else split_of_all(splits))
+    return found
 
 
 def _drawing(file: Path, found: Annotation, pictures: "_Pictures", common: Path) -> Drawing:
@@ -96,8 +108,11 @@ class _Pictures:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.found: dict[str, dict[Path, list[Path]]] = defaultdict(lambda: defaultdict(list))
+        self.beside: dict[tuple[str, Path], list[Path]] = defaultdict(list)  # by name and the folder above their own
         for path in walk(root, SUFFIXES):
-            self.found[_key(bare(path.name))][path.parent].append(path)
+            key = _key(bare(path.name))
+            self.found[key][path.parent].append(path)
+            self.beside[key, path.parent.parent].append(path)
 
     def has(self, stem: str) -> bool:
         """Whether there is a picture of this name."""
@@ -106,9 +121,8 @@ class _Pictures:
     def find(self, file: Path, named: str) -> Path | None:
         """The picture of an XML file: beside it, or in a folder beside its own; of several the one that the file names.
         None where none, or another one too, may be meant."""
-        folders = self.found.get(_key(file.stem), {})
-        for own in ([file.parent], [folder for folder in folders if folder.parent == file.parent.parent]):
-            paths = [path for folder in own for path in folders.get(folder, ())]
+        key = _key(file.stem)
+        for paths in (self.found.get(key, {}).get(file.parent, ()), self.beside.get((key, file.parent.parent), ())):
             paths = [path for path in paths if path.name == named] or without_masks(paths)
             if len(paths) == 1:
                 return paths[0]

@@ -4,8 +4,10 @@ Polygons, turned rectangles, circles and masks are masks, rectangles boxes; `poi
 picture that are set are tags, those of a shape mean nothing here. Shapes of one label and one `group_id` are one
 instance. Files that have neither `shapes` nor `imagePath` are of something else and are passed over.
 
-The picture is what `imagePath` says, from the JSON file on; else the one of that name beside the JSON file; else the
-one that its name means in the whole data set.
+Folders that are called train, val and the like are subsets.
+
+The picture is what `imagePath` says, from the JSON file on; else the one of that name, or of the JSON file's, beside
+that; else the one that its name means in the whole data set.
 """
 
 import base64
@@ -23,16 +25,16 @@ from PIL import Image
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_kind
-from wsis_steps.formats.files import read_json, walk
+from wsis_steps.formats.files import head_of, read_json, walk
 from wsis_steps.formats.notes import Notes
-from wsis_steps.formats.picture_names import bare
+from wsis_steps.formats.picture_names import bare, kind_of
 from wsis_steps.formats.pictures import BROKEN, SUFFIXES, picture_size
 from wsis_steps.formats.regions import paste_mask, read_png
 from wsis_steps.formats.rings import numbers, shown
+from wsis_steps.formats.subsets import folder_splits
 
 _POLYGONS = ("polygon", "oriented_rectangle", "rotation")  # the last is AnyLabeling's turned rectangle
 _SIGNS = (b'"shapes"', b'"imagePath"', b'"imageData"')
-_HEAD = 1 << 12  # bytes of a file that are looked at
 _LOOKED_AT = 50  # files of a folder, until one is found
 _MOST = 10**9  # pixels of a side
 
@@ -58,24 +60,32 @@ def looks_like(path: Path) -> bool:
 
 
 def _has_signs(file: Path) -> bool:
-    if file.suffix.lower() != ".json" or not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        head = opened.read(_HEAD)
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") and any(sign in head for sign in _SIGNS)
+    head = head_of(file) if file.suffix.lower() == ".json" else b""
+    return head.startswith(b"{") and any(sign in head for sign in _SIGNS)
 
 
 def read(source: Source, notes: Notes) -> Reading:
     """What the JSON files of a folder and of its subfolders, or one such file, say; InputError where there is none."""
     path = source.annotations
     files = walk(path, (".json",)) if path.is_dir() else [path]
-    drawings, noted = [], len(notes.sentences)
-    for drawing, sentences in source.mapper(partial(_read_file, source.root), files):
+    found, noted = [], len(notes.sentences)
+    for file, (drawing, sentences) in zip(files, source.mapper(partial(_read_file, source.root), files), strict=True):
         notes.sentences += sentences
-        drawings += filter(None, [drawing])
-    if not drawings and len(notes.sentences) == noted:
+        found += [(drawing, file)] if drawing else []
+    if not found and len(notes.sentences) == noted:
         raise InputError(f"{path} holds no JSON file of LabelMe.")
-    return Reading(drawings)
+    splits = folder_splits([file for _, file in found], path if path.is_dir() else path.parent)
+    drawings, left_out = [], set()
+    for (drawing, file), split in zip(found, splits, strict=True):
+        if split is None:
+            notes.leave_out("pictures_of_other_subsets", str(file))
+            notes.leave_out("shapes_of_pictures_left_out", str(file), len(drawing.shapes))
+            left_out.add(drawing.path)
+        else:
+            drawing.split = split
+            drawings.append(drawing)
+    others = [path for path in walk(source.root, SUFFIXES) if path not in left_out] if left_out else []
+    return Reading(drawings, folders=others)
 
 
 def _read_file(root: Path, file: Path) -> tuple[Drawing | None, list[str]]:
@@ -150,8 +160,12 @@ def _size_within(data: object) -> tuple[int, int]:
 def _picture(name: str, file: Path, root: Path) -> Path | None:
     """The picture that `name` means, seen from the JSON file; None where there is none of it below `root`."""
     beside = file.parent / PurePosixPath(name).name
-    other_suffixes = [beside.with_name(bare(beside.name) + suffix) for suffix in sorted(SUFFIXES)]
-    for candidates in ([file.parent / name], [beside], other_suffixes):
+    # of another kind it may be a mask, which those who see all pictures have to tell
+    kinds = [suffix for suffix in sorted(SUFFIXES) if kind_of(suffix) == kind_of(beside.suffix)]
+    of_that_name, of_own_name = (
+        [beside.with_name(stem + suffix) for suffix in kinds] for stem in (bare(beside.name), file.stem)
+    )
+    for candidates in ([file.parent / name], [beside], of_that_name, of_own_name):
         found = [path for path in map(partial(_below, root), candidates) if path]
         if len(found) == 1:
             return found[0]

@@ -3,7 +3,7 @@
 import codecs
 import io
 import pickle
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.engine.problems import Problems
 from wsis_steps.formats.files import read_bytes, read_text
 from wsis_steps.formats.picture_names import bare, parts_of
+from wsis_steps.formats.subsets import is_subset, split_of
 
 # What a pickled dict of NumPy arrays is made of; NumPy 2 moved its core.
 _LABEL_FILE_PARTS = {
@@ -56,6 +57,16 @@ def read_ids(path: Path, problems: Problems, known: Container[str] = ()) -> list
     if not rows:
         problems.add(f"{path} lists no image.")
     return rows
+
+
+def read_subsets(folder: Path) -> Iterator[tuple[str, str | None, str]]:
+    """Name with folders and without suffix, split and 'file:line' of each line of the lists of subsets that CVAT and
+    Datumaro write beside VOC's folders; an image may be in several. Of the lists in Main some are of classes."""
+    segmented = sorted((folder / "ImageSets/Segmentation").glob("*.txt"))
+    others = [path for path in sorted((folder / "ImageSets/Main").glob("*.txt")) if is_subset(path.stem)]
+    for path in (path for path in (*segmented, *others) if not path.name.startswith(".")):
+        for number, line in read_lines(path):
+            yield "/".join(parts_of(bare(line))), split_of(path.stem), f"{path}:{number}"
 
 
 def augmented_ids(voc_lists: Path, sbd_dataset: Path) -> list[str]:

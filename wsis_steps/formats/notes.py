@@ -26,6 +26,7 @@ OTHER_REASONS = {
     "pictures_not_submitted": "pictures without a submitted annotation",
     "pictures_of_other_subsets": "pictures of other subsets than train and val",
     "extra_pictures_of_a_task": "further pictures of a task",
+    "class_maps_without_objects": "maps of classes without maps of objects, of which tags are kept",
     "categories_without_images": "categories that group others and have no image",
     "older_annotations_of_a_picture": "annotations of a picture that has a later one",
 }

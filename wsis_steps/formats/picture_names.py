@@ -1,18 +1,24 @@
 """Which picture of a folder a file means by a name: by all of it, then by what it shares, never by a guess."""
 
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.files import walk
 from wsis_steps.formats.pictures import SUFFIXES
+from wsis_steps.formats.subsets import is_of_masks
 
 _MOST_TOLD = 20  # names of no picture, of which the nearest is looked for, which takes a while
+_SAME = {".jpeg": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
+_NOT_READ = frozenset({".gif", ".heic", ".heif", ".avif", ".svg", ".psd", ".jp2", ".dng", ".cr2", ".nef", ".arw"})
+_ELSEWHERE = re.compile(r"[/\\]|[A-Za-z][\w+.-]*:|\.\.[/\\]")  # /home, C:\, https:, ../
 _UPLOAD = re.compile("[0-9a-f]{7,8}-(.+)")  # what Label Studio puts before the name of an uploaded file
 
 
@@ -41,11 +47,6 @@ def identities(names: Sequence[str]) -> list[str]:
     return ["_".join(parts_of(name)) if uses[one] > 1 else one for name, one in zip(names, short, strict=True)]
 
 
-def _agree(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether the folders of two names agree as far as both have some."""
-    return all(a == b for a, b in zip(reversed(one), reversed(other), strict=False))
-
-
 class Pictures:
     """The pictures of a data set by their names, which are relative to `root`; `folders`: where they lie, if not all
     over it."""
@@ -56,35 +57,35 @@ class Pictures:
         self.parts = [parts_of(path.relative_to(root).as_posix()) for path in self.files]
 
     @cached_property
-    def _by_file(self) -> dict[str, list[int]]:
+    def _by_path(self) -> dict[tuple[str, ...], list[int]]:
         found = defaultdict(list)
         for k, parts in enumerate(self.parts):
-            found[parts[-1]].append(k)
+            found[parts].append(k)
         return found
 
     @cached_property
-    def _by_bare(self) -> dict[str, list[int]]:
-        found = defaultdict(list)
-        for k, parts in enumerate(self.parts):
-            found[bare(parts[-1])].append(k)
-        return found
+    def _tails(self) -> "_Tails":
+        return _Tails(self.parts)
+
+    @cached_property
+    def _bare_tails(self) -> "_Tails":
+        return _Tails([_bare(parts) for parts in self.parts])
+
+    @cached_property
+    def _kinds(self) -> set[str]:
+        """The kinds of all pictures, less those of masks that lie beside them."""
+        return {_kind(parts[-1]) for parts in self.parts if not any(map(is_of_masks, parts[:-1]))}
 
     def name(self, path: Path) -> str:
         """A picture's place in the folder, with slashes."""
         return path.relative_to(self.root).as_posix()
 
     def find(self, name: str, uploaded: bool = False) -> Path:
-        """The picture that a file calls `name`: that of this name, else the one whose folders agree with it as far as
-        both have some, else the same without suffix. `uploaded`: folders in the name mean nothing, and signs before it
+        """The picture that a file calls `name`: that of this name, else the only one whose path ends with it, or with
+        which it ends; else likewise without suffix. `uploaded`: folders in the name mean nothing, and signs before it
         may be those of an upload. InputError where there is none, or several may be meant."""
         for parts in variants(parts_of(name)) if uploaded else filter(None, [parts_of(name)]):
-            for known, file in ((self._by_file, parts[-1]), (self._by_bare, bare(parts[-1]))):
-                near = (*parts[:-1], file)
-                found = [k for k in known.get(file, ()) if self._fits(k, near, uploaded)]
-                exact = [
-                    k for k in found if len(self.parts[k]) == len(parts) and _agree(self.parts[k][:-1], parts[:-1])
-                ]
-                found = exact if len(exact) == 1 and not uploaded else found
+            for found in (self._named(parts, name, uploaded), self._alike(parts, name, uploaded)):
                 if len(found) > 1:
                     several = ", ".join(f"'{self.name(self.files[k])}'" for k in found[:4])
                     raise InputError(f"'{name}' may be any of {len(found)} pictures in {self.root}: {several}")
@@ -92,20 +93,117 @@ class Pictures:
                     return self.files[found[0]]
         raise InputError(f"there is no picture '{name}' in {self.root}{self._nearest(name)}")
 
-    def _fits(self, k: int, near: tuple[str, ...], uploaded: bool) -> bool:
-        return uploaded or _agree(self.parts[k][:-1], near[:-1])
+    def _named(self, parts: tuple[str, ...], name: str, uploaded: bool) -> Sequence[int]:
+        """The pictures of a name, suffix and all."""
+        if uploaded:
+            return self._tails.find(parts[-1:])[0]
+        return self._by_path.get(parts) or self._below_root(parts) or self._by_tail(self._tails, parts, name)
+
+    def _alike(self, parts: tuple[str, ...], name: str, uploaded: bool) -> Sequence[int]:
+        """The pictures of a name but for its suffix: any where it has none, else one of its kind; one of another kind
+        only where the whole data set is of that, for beside photos it may be a mask."""
+        kind = _kind(parts[-1])
+
+        def may_be(k: int) -> bool:
+            own = self.parts[k]
+            if any(is_of_masks(folder) and folder not in parts for folder in own[:-1]):
+                return False
+            return kind in ("", _kind(own[-1])) or self._kinds == {_kind(own[-1])}
+
+        bare_parts = _bare(parts)
+        if uploaded:
+            return [k for k in self._bare_tails.find(bare_parts[-1:])[0] if may_be(k)]
+        return self._by_tail(self._bare_tails, bare_parts, name, may_be)
+
+    def _below_root(self, parts: tuple[str, ...]) -> Sequence[int]:
+        """The picture of a name that begins with the folder of the data set: train/a.jpg is a.jpg in data/train."""
+        above = parts_of(os.path.abspath(self.root))
+        for k in range(1, len(parts)):
+            if parts[:k] == above[-k:] and parts[k:] in self._by_path:
+                return self._by_path[parts[k:]]
+        return ()
+
+    def _by_tail(
+        self, tails: "_Tails", parts: tuple[str, ...], name: str, may_be: Callable[[int], bool] | None = None
+    ) -> Sequence[int]:
+        """The pictures that have most of the name's last parts. Where it has folders that none of them has, only one,
+        in a folder that is not another one; a path of another computer says nothing of folders here."""
+        found, shared = tails.find(parts, may_be)
+        if shared == len(parts) or not found:
+            return found
+        ends_there = len(self.parts[found[0]]) == shared
+        return found if len(found) == 1 and (ends_there or is_elsewhere(name)) else ()
 
     def _nearest(self, name: str) -> str:
         """The picture of the same name but for folder, suffix or case, else that of the nearest name; where none is
         near, how many there are."""
+        if (suffix := PurePosixPath(name).suffix.lower()) in _NOT_READ:
+            return f", and pictures in {suffix} are not read; convert them to PNG or JPEG"
         self.missed += 1
         if self.missed > _MOST_TOLD:
-            return f", which has {len(self.parts)} others"
+            return _others(len(self.parts))
         names, wanted = ["/".join(parts) for parts in self.parts], "/".join(parts_of(name))
         file = bare(wanted.rpartition("/")[2]).casefold()
         same = [name for name, parts in zip(names, self.parts, strict=True) if bare(parts[-1]).casefold() == file]
         close = same[:1] or get_close_matches(wanted, names, n=1, cutoff=0.6)
-        return f"; the nearest is '{close[0]}'" if close else f", which has {len(names)} others"
+        return f"; the nearest is '{close[0]}'" if close else _others(len(names))
+
+
+class _Tails:
+    """Paths by what they end with: by the file alone, by the file with one folder, and so on."""
+
+    def __init__(self, paths: Sequence[tuple[str, ...]]) -> None:
+        self.exact: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for k, parts in enumerate(paths):
+            for start in range(len(parts)):
+                self.exact[parts[start:]].append(k)
+
+    @cached_property
+    def _folded(self) -> dict[tuple[str, ...], list[int]]:
+        """The same with folders in whatever case: Windows does not tell Images from images."""
+        found = defaultdict(list)
+        for tail, places in self.exact.items():
+            found[_folded(tail)] += places
+        return found
+
+    def find(self, parts: tuple[str, ...], may_be: Callable[[int], bool] | None = None) -> tuple[Sequence[int], int]:
+        """The paths that share most of the last parts, all parts or else up to two, and how many parts these are."""
+        for start in range(len(parts)):
+            for places in (self.exact.get(parts[start:], ()), self._folded_places(parts, start)):
+                found = list(islice(filter(may_be, places), 2 if start else None)) if may_be else places
+                if found:
+                    return found, len(parts) - start
+        return (), 0
+
+    def _folded_places(self, parts: tuple[str, ...], start: int) -> Sequence[int]:
+        return self._folded.get(_folded(parts[start:]), ()) if start < len(parts) - 1 else ()
+
+
+def _others(count: int) -> str:
+    return f", which has {count or 'no'} other{'s' * (count != 1)}"
+
+
+def _folded(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return (*(part.casefold() for part in parts[:-1]), parts[-1])
+
+
+def _bare(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return (*parts[:-1], bare(parts[-1]))
+
+
+def _kind(file: str) -> str:
+    return kind_of(PurePosixPath(file).suffix)
+
+
+def kind_of(suffix: str) -> str:
+    """The suffix of a picture in small letters, one for those of one kind; nothing where it is none of a picture."""
+    suffix = suffix.lower()
+    return _SAME.get(suffix, suffix) if suffix in SUFFIXES else ""
+
+
+def is_elsewhere(name: str) -> bool:
+    """Whether a name is a path on another computer, or in another folder than the data set."""
+    return bool(_ELSEWHERE.match(name))
 
 
 def variants(parts: tuple[str, ...]) -> list[tuple[str, ...]]:

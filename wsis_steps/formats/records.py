@@ -1,8 +1,7 @@
-"""The contract between the importers (voc, coco, folder) and the import step: what an imported data set is.
+"""What an imported data set is: what `dataset.py` makes of a reader's drawings, whatever the format.
 
-An importer reads annotations and lists, checks all of them, and hands back a `Dataset`; it decodes no
-picture. The step then loads pictures and true masks record by record, in a process pool if it likes: records
-and `truth` pickle.
+Pictures are not decoded yet. The import step loads them and the true masks record by record, in a process pool if it
+likes: records and `truth` pickle.
 """
 
 import hashlib
@@ -67,10 +66,6 @@ class Dataset:
     doubts: list[str] = field(default_factory=list)
 
 
-def no_truth(record: ImageRecord) -> None:
-    """The `truth` of a data set without masks."""
-
-
 def divide(names: list[str], val_share: float) -> list[str]:
     """The split of each name: the `val_share` (0 to 1) whose hashes come last go to val, whatever their order."""
     order = sorted(range(len(names)), key=lambda k: hashlib.sha256(names[k].encode()).hexdigest())
@@ -83,34 +78,5 @@ def check_ids(records: list[ImageRecord], problems: Problems) -> None:
     first: dict[str, Path] = {}
     for record in records:
         if record.id in first:
-            problems.add(f"{record.path}: its id '{record.id}' is also that of {first[record.id]}")
+            problems.add(f"{record.path}: its id '{record.id}' is also that of {first[record.id]}.")
         first.setdefault(record.id, record.path)
-
-
-def middle_points(id_map: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """The centroid of each instance moved to its nearest own pixel: int64 (n, 2) of x, y.
-
-    `id_map` is an integer HxW map whose non-zero values are `ids` (n, sorted). A ring's centroid lies in its
-    hole, so the centroid itself need not belong to the instance; of equally near pixels the first in reading
-    order wins.
-    """
-    ids = np.asarray(ids)
-    if len(ids) == 0:
-        return np.zeros((0, 2), np.int64)
-    ys, xs = np.nonzero(id_map)
-    which = np.searchsorted(ids, id_map[ys, xs])
-    area = np.bincount(which, minlength=len(ids))
-    cx = np.bincount(which, xs, len(ids)) / area
-    cy = np.bincount(which, ys, len(ids)) / area
-    points = np.stack([np.rint(cx), np.rint(cy)], axis=1).astype(np.int64)
-    outside = id_map[points[:, 1], points[:, 0]] != ids
-    if outside.any():
-        # The rounded centroid, where it lies inside, is the nearest pixel already: sort only the others'
-        # pixels.
-        kept = outside[which]
-        ys, xs, which = ys[kept], xs[kept], which[kept]
-        distance = (xs - cx[which]) ** 2 + (ys - cy[which]) ** 2
-        order = np.lexsort((distance, which))
-        first = order[np.searchsorted(which[order], np.flatnonzero(outside))]
-        points[outside] = np.stack([xs[first], ys[first]], axis=1)
-    return points

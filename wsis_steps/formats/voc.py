@@ -5,7 +5,7 @@ mask's centroid moved to its nearest own pixel (BESTIE's point supervision); els
 box. Points keep to the tags, so that no image shows a class that it is not tagged with.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import bare
 from wsis_steps.formats.voc_images import Entry, Labelling, draw, read_entry
 from wsis_steps.formats.voc_masks import MaskFolders
-from wsis_steps.formats.voc_tree import LISTS, class_values, find_list, find_pictures, find_sbd, find_tree
+from wsis_steps.formats.voc_tree import LISTS, choose_lists, class_values, find_list, find_pictures, find_sbd, find_tree
 
 # The order of the palette indices 1..20 of VOC's SegmentationClass, which is alphabetical.
 VOC_CLASSES = [
@@ -67,20 +67,28 @@ def looks_like(path: Path) -> bool:
     """Whether a folder has VOC's layout; with a labelmap.txt, CVAT's tools wrote it."""
     try:
         trees = (path, path / "VOC2012", path / "VOCdevkit" / "VOC2012")
-        return any(
-            all((tree / name).is_dir() for name in ("JPEGImages", "Annotations"))
-            and any(path.suffix == ".txt" for lists in LISTS for path in (tree / lists).glob("*"))
-            and not (tree / "labelmap.txt").exists()
-            for tree in trees
-        )
+        return any(not _missing(tree) and not (tree / "labelmap.txt").exists() for tree in trees)
     except OSError:
         return False
+
+
+def _missing(tree: Path) -> list[str]:
+    """What of VOC's layout is not in a folder."""
+    missing = [f"folder {name}" for name in ("JPEGImages", "Annotations") if not (tree / name).is_dir()]
+    lists = any(path.suffix == ".txt" for lists in LISTS for path in (tree / lists).glob("*"))
+    return missing if lists else [*missing, f"list of pictures in {' or '.join(LISTS)}"]
+
+
+def lacks(path: Path) -> str:
+    """What a folder with most parts of the layout needs to be a tree."""
+    missing = _missing(path)
+    return f"most of its layout is there, but no {missing[0]}" if len(missing) == 1 else ""
 
 
 def read(source: Source, notes: Notes) -> Reading:
     """The images of the lists that the settings name."""
     chosen = source.settings
-    lists = {"train": chosen.train_list, "val": chosen.val_list}
+    lists = choose_lists(find_tree(source.root), chosen)
     options = Options(
         chosen.truth, chosen.difficult == "include", chosen.sbd_root, chosen.class_names or (),
         in_both=chosen.images_in_both,
@@ -91,7 +99,8 @@ def read(source: Source, notes: Notes) -> Reading:
 def read_tree(
     root: Path, lists: Mapping[str, str | Path], options: Options, notes: Notes, mapper: Callable = map
 ) -> Reading:
-    """The images of the lists of a tree: split -> name of a list in ImageSets/Segmentation, or its path.
+    """The images of the lists of a tree: split, or '' of a list to be divided -> name of a list in
+    ImageSets/Segmentation, or its path.
 
     Images are read one by one by `mapper`, which may be that of a process pool. Raises InputError where the tree or a
     list is missing.
@@ -117,13 +126,14 @@ def read_tree(
     return Reading(drawings, list(tree.values.values()), [tree.root / "JPEGImages"], _count(tree, disagreeing))
 
 
-def _wanted_masks(tree: _Tree, masks: MaskFolders, splits: Iterable[str]) -> set[str]:
+def _wanted_masks(tree: _Tree, masks: MaskFolders, splits: Collection[str]) -> set[str]:
     """The splits whose masks are to be read; notes where a tree has none at all."""
-    wanted = [split for split in splits if split in tree.options.truth]
+    truth = tree.options.truth
+    wanted = [split for split in splits if split in truth or (truth and "val" not in splits)]  # val is a share of it
     if not wanted or masks.exist():
         return set(wanted)
     tree.notes.add(
-        f"{tree.root} has no SegmentationObject, so there are no masks of {' and '.join(wanted)}; leave them out of "
+        f"{tree.root} has no SegmentationObject, so there are no masks of {' and '.join(truth)}; leave them out of "
         "`truth`."
     )
     return set()

@@ -10,7 +10,7 @@ import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Shape
-from wsis_steps.formats.files import read_bytes
+from wsis_steps.formats.files import read_xml
 from wsis_steps.formats.regions import turned_rectangle
 from wsis_steps.formats.rings import number, numbers, shown
 from wsis_steps.formats.voc_masks import VOID
@@ -54,7 +54,7 @@ class Annotation:
 
 def read_annotation(path: Path) -> Annotation:
     """The content of an XML file; InputError where it is none, or not of VOC's kind."""
-    root = _root(path)
+    root = read_xml(path)
     if root.tag != "annotation":
         raise InputError(f"{path} is no annotation of a picture: it begins with <{root.tag}>, not with <annotation>.")
     found = Annotation(file=(root.findtext("filename") or "").strip())
@@ -68,16 +68,6 @@ def read_annotation(path: Path) -> Annotation:
         except ValueError as error:
             found.wrong.append(f"{path}: {error}.")
     return found
-
-
-def _root(path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(read_bytes(path))
-    except ElementTree.ParseError as error:
-        line, column = error.position
-        raise InputError(f"{path} is not an XML file, or damaged at line {line}, column {column + 1}.") from None
-    except (LookupError, ValueError):
-        raise InputError(f"{path} is in an encoding that is not read; save it in UTF-8.") from None
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int]:
@@ -98,7 +88,7 @@ def _object(item: ElementTree.Element, place: int) -> MarkedObject:
     if name is None:
         raise ValueError(f"object {place} has no <name>")
     name = name.strip()
-    where = f"object {place} ({shown(name)[1:-1]})"
+    where = f"object {place} ({shown(name)[1:-1]})" if name else f"object {place}, which has no name"
     difficult = (item.findtext("difficult") or "").strip().casefold() in ("1", "true")
     if item.find("bndbox") is None and item.find("robndbox") is not None:
         return MarkedObject(where, name, difficult, corners=_corners(item, where))

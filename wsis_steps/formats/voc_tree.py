@@ -4,12 +4,14 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from wsis_steps.data.archives import ARCHIVES, missing_message
+from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.formats.files import walk
 from wsis_steps.formats.labels import is_ignored, is_no_class
 from wsis_steps.formats.lists import read_lines
 from wsis_steps.formats.picture_names import bare, parts_of
 from wsis_steps.formats.pictures import SUFFIXES
+from wsis_steps.formats.subsets import split_of
 
 LISTS = ("ImageSets/Segmentation", "ImageSets/Main")  # the first that there is; detection has the second only
 _LAYOUT = "JPEGImages, Annotations, and the lists ImageSets/Segmentation/train.txt and val.txt"
@@ -55,7 +57,7 @@ def find_sbd(sbd_root: Path) -> Path:
 
 def find_list(root: Path, name: str | Path) -> Path:
     """A list file: a path, or the name of a list of the tree. Raises `InputError`."""
-    shipped = next((root / lists for lists in LISTS if (root / lists).is_dir()), root / LISTS[0])
+    shipped = _list_folder(root)
     for candidate in (Path(name), shipped / f"{name}.txt"):
         if candidate.is_file():
             return candidate
@@ -66,6 +68,26 @@ def find_list(root: Path, name: str | Path) -> Path:
         f"There is no list '{name}', as a file or in {shipped}, which has none; XML files without lists are read as "
         "format labelimg, which divides the images by `val_share`."
     )
+
+
+def choose_lists(root: Path, settings: DataImportDataset) -> dict[str, str]:
+    """The split of each list that is read: train and val, or, where the settings do not name these, the only one of
+    them, or the only list of pictures that belong to neither, as CVAT's default.txt, which is to be divided."""
+    chosen = {"train": settings.train_list, "val": settings.val_list}
+    folder = _list_folder(root)
+    there = {path.stem for path in folder.glob("*.txt")}
+    missing = [split for split, name in chosen.items() if name not in there and f"{split}_list" not in
+               settings.model_fields_set]  # fmt: skip
+    if missing == ["val"]:
+        return {"train": chosen["train"]}
+    undivided = sorted(name for name in there if split_of(name) == "")
+    if len(missing) == 2 and len(undivided) == 1:
+        return {"": undivided[0]}
+    return chosen
+
+
+def _list_folder(root: Path) -> Path:
+    return next((root / lists for lists in LISTS if (root / lists).is_dir()), root / LISTS[0])
 
 
 def find_pictures(folder: Path) -> dict[str, list[Path]]:

@@ -28,11 +28,11 @@ from wsis_steps.formats.notes import Notes, Omission
 from wsis_steps.formats.outlines import fill_outline, outline
 from wsis_steps.formats.pictures import picture_size
 from wsis_steps.formats.rings import number, shown
-from wsis_steps.formats.yolo_data import BORDERS, Data, looks_like, read_data
+from wsis_steps.formats.yolo_data import BORDERS, Data, lacks, looks_like, read_data
 from wsis_steps.formats.yolo_layout import Item, Layout, find_layout, unused_labels
 from wsis_steps.vision.masks import decode, encode
 
-__all__ = ["looks_like", "read", "write_yolo"]
+__all__ = ["lacks", "looks_like", "read", "write_yolo"]
 
 EXPECTED = "a box has 5 (class, middle x, middle y, width, height), a polygon a class and at least 3 corners"
 
@@ -55,9 +55,9 @@ def _drawings(layout: Layout, source: Source, notes: Notes) -> Iterator[Drawing]
         if item.split is None:
             notes.leave_out("pictures_of_other_subsets", str(item.path))
             _leave_out(item.labels, notes)
-    for labels, is_lost in unused_labels(layout):
-        if is_lost and read_text(labels).strip():
-            notes.add(f"{labels}: there is no picture '{labels.stem}' that these labels are of.")
+    for labels, fault in unused_labels(layout):
+        if fault and read_text(labels).strip():
+            notes.add(f"{labels}: {fault}.")
         else:
             _leave_out(labels, notes)
 

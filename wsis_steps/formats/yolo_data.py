@@ -45,9 +45,21 @@ def looks_like(path: Path) -> bool:
         if any(map(_is_data, _yaml_files(path))):
             return True
         texts = (file for file in files_below(path) if file.suffix == ".txt")
-        return any((path / name).is_file() for name in CLASSES) and any(map(is_labels, islice(texts, _LOOKED_AT)))
+        return _names_classes(path) and any(map(is_labels, islice(texts, _LOOKED_AT)))
     except OSError:
         return False
+
+
+def lacks(path: Path) -> str:
+    """What a folder with files of labels needs besides."""
+    texts = (file for file in files_below(path) if file.suffix == ".txt")
+    if not _names_classes(path) and any(map(is_labels, islice(texts, _LOOKED_AT))):
+        return f"it has files of labels, but neither a data.yaml nor a {CLASSES[0]}, which name the classes"
+    return ""
+
+
+def _names_classes(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in CLASSES)
 
 
 def is_labels(file: Path) -> bool:

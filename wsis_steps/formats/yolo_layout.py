@@ -1,9 +1,8 @@
 """Where the pictures and the label files of a YOLO data set lie.
 
 What a data.yaml says of its subsets is looked for from its `path`, from the file and from the folder of the data set
-on, without `../` before it, and by its last parts, since such files travel from one computer to another. Without a
-subset for `val`, what is in `train` is divided. Where no file says it, folders that are called train, val and the like
-are the splits.
+on, without `../` before it, and by its last parts, since such files travel from one computer to another. Where no file
+says it, folders that are called train, val and the like are the splits.
 
 The labels of images/train/a.jpg are in labels/train/a.txt, else beside the picture.
 """
@@ -77,11 +76,8 @@ class Layout:
 def find_layout(root: Path, data: Data, notes: Notes) -> Layout:
     """The pictures of a data set and their labels; notes what of it is missing or in two places."""
     layout = Layout(root, data)
-    has_val = any(split_of(subset) == "val" for subset in data.subsets)
     for subset, entries in data.subsets.items():
         split = split_of(subset)
-        if split and not has_val:
-            split = ""  # to be divided
         for entry in entries if isinstance(entries, list) else [entries]:
             with notes.catch():
                 _add_entry(layout, subset, entry, split)
@@ -136,8 +132,6 @@ def _add_root(layout: Layout) -> None:
         split = next((split_of(bare) for _, bare in folders if is_subset(bare)), "")
         kept = [part for part, bare in folders if not is_subset(bare)]
         layout.items.append(Item(path, _without_images((*kept, parts[-1])), split))
-    if not any(item.split == "val" for item in layout.items):
-        layout.items = [replace(item, split=item.split and "") for item in layout.items]
 
 
 def _without_images(parts: tuple[str, ...]) -> str:
@@ -186,14 +180,23 @@ def _name(layout: Layout) -> None:
     layout.items = [replace(item, name=place(item.path)) if uses[item.name] > 1 else item for item in layout.items]
 
 
-def unused_labels(layout: Layout) -> Iterator[tuple[Path, bool]]:
-    """Files of labels that no picture that is read has, and whether they lie where labels are looked for, and have no
-    picture; all others are of pictures that nothing names."""
+def unused_labels(layout: Layout) -> Iterator[tuple[Path, str]]:
+    """Files of labels that no picture that is read has, and what is wrong with that: they lie where labels are looked
+    for, and have no picture; or where none are, and have the name of a picture without labels. All others are of
+    pictures that nothing names."""
     used = {item.labels for item in layout.items}
     places = {_label_place(folder / "a").parent for folder in layout.folders} | {file.parent for file in used if file}
     folders = {layout.root, *layout.folders, *places}
     pictures = {path for folder in folders if folder.is_dir() for path in walk(folder, SUFFIXES)}
     known = {place for path in pictures for place in (_label_place(path), path.with_suffix(".txt"))}
+    bare = {item.path.stem: item.path for item in layout.items if item.labels is None and item.split is not None}
     for file in sorted({file for folder in folders if folder.is_dir() for file in walk(folder, (".txt",))} - used):
-        if file.name not in CLASSES and ("labels" in file.parent.parts or is_labels(file)):
-            yield file, file.parent in places and file not in known
+        if file.name in CLASSES or not ("labels" in file.parent.parts or is_labels(file)):
+            continue
+        fault = ""
+        if file not in known and file.parent in places:
+            fault = f"there is no picture '{file.stem}' that these labels are of"
+        elif file not in known and file.stem in bare:
+            picture = bare[file.stem]
+            fault = f"these may be the labels of {picture}, which are looked for in {_label_place(picture)}; move them"
+        yield file, fault

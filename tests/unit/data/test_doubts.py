@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 
 from wsis_steps.data.doubts import find_doubts
-from wsis_steps.formats.records import Dataset, ImageRecord, no_truth
+from wsis_steps.formats.records import Dataset, ImageRecord
 
 
 def dataset(tags, class_names, folder, size=(64, 48)):
     """Training images with these tags."""
     Image.new("RGB", size).save(folder / "a.png")
     records = [ImageRecord(f"image{k}", "train", folder / "a.png", tuple(row)) for k, row in enumerate(tags)]
-    return Dataset(list(class_names), records, no_truth, {})
+    return Dataset(list(class_names), records, lambda record: None, {})
 
 
 def test_balanced_classes_that_come_alone_raise_no_doubt(tmp_path):

@@ -146,6 +146,29 @@ def test_folders_that_differ_in_case_only_are_told_unless_classes_are_given(root
     assert len(read(root, class_names=("n01", "n02", "n03", "N01")).class_names) == 4
 
 
+def test_folders_of_subsets_hold_those_of_the_classes(root):
+    (root / "train").mkdir()
+    for name in ("n01", "n02", "n03"):
+        (root / name).rename(root / "train" / name)
+    (root / "val/n02").mkdir(parents=True)
+    (root / "test/n02").mkdir(parents=True)
+    (root / "train/n02/a.JPEG").rename(root / "val/n02/a.JPEG")
+    (root / "train/n01/b.JPEG").rename(root / "test/n02/b.JPEG")
+    assert class_folders.looks_like(root)
+    data = read(root)
+    assert data.class_names == ["n01", "n02", "n03"] and tags(data)["val_n02_a"] == ("n02",)
+    assert [record.split for record in data.records] == ["train"] * 3 + ["val"]
+    assert data.left_out == {"shapes_of_pictures_left_out": 1, "pictures_of_other_subsets": 1}
+    assert set(tags(read(root, class_map(root, "folder,class\nn02,dog\n")))) == {"train_n02_more_c", "val_n02_a"}
+
+
+@pytest.mark.parametrize("names", [("imgs", "gts"), ("images", "masks"), ("img", "gt")])
+def test_pictures_and_their_masks_are_no_classes(root, names):
+    (root / "n01").rename(root / names[0])
+    (root / "n02").rename(root / names[1])
+    assert not class_folders.looks_like(root)
+
+
 def test_a_layout_of_parts_is_none_of_classes(root):
     assert class_folders.looks_like(root)
     (root / "n03").rename(root / "train")

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from imports import imported
+from middle_points import middle_points
 from PIL import Image
 from pycocotools import mask as rle_codec
 from pycocotools.coco import COCO
@@ -17,7 +18,6 @@ from wsis_steps.formats.coco import looks_like, read
 from wsis_steps.formats.coco_writer import write_coco
 from wsis_steps.formats.labelled import LabelledImage, Labels
 from wsis_steps.formats.notes import SHAPE_REASONS
-from wsis_steps.formats.records import middle_points
 from wsis_steps.vision.masks import decode, describe, encode
 
 HEIGHT, WIDTH = 40, 60
@@ -143,7 +143,11 @@ def test_a_category_seen_only_as_a_crowd_is_no_tag(tree):
     assert record.tags == () and len(record.boxes) == len(record.points) == 0
     assert data.counts["images_with_crowds_only"] == 1
     [doubt] = data.doubts
-    assert "1 pictures have masks of several objects only (`iscrowd`)" in doubt and "000000000002.jpg" in doubt
+    assert (
+        "Pictures with masks of several objects only (`iscrowd`)" in doubt
+        and " box: 1 (" in doubt
+        and "000000000002.jpg" in doubt
+    )
 
 
 def test_truth_pickles_and_is_none_outside_its_splits(tree):
@@ -177,7 +181,7 @@ def test_pictures_in_subfolders_and_without_a_year(tree):
     (tree / "train/000000000001.jpg").rename(tree / "train/a/1.jpg")
     path = tree / "annotations/instances_train.json"
     path.write_text(path.read_text().replace("000000000001.jpg", "a\\\\1.jpg"))  # Windows' slash, as JSON has it
-    data = imported(read, tree)
+    data = imported(read, tree, val_share=0)
     assert {record.split for record in data.records} == {"train"}
     assert data.records[0].id == "a_1"
 
@@ -632,7 +636,7 @@ def test_what_is_written_comes_back_to_the_same_codes_classes_boxes_and_pictures
     labels = _labels()
     write_coco(tmp_path, labels)
     assert looks_like(tmp_path)
-    data = imported(read, tmp_path, truth=("train",))
+    data = imported(read, tmp_path, truth=("train",), val_share=0)
     assert data.class_names == list(CLASSES)
     for record, image in zip(data.records, labels.images, strict=True):
         assert record.id == image.id and record.path.read_bytes() == image.data
@@ -655,3 +659,37 @@ def test_pycocotools_reads_the_masks_boxes_areas_and_classes(tmp_path):
             np.testing.assert_array_equal(oracle.annToMask(row), mask)
             assert row["area"] == mask.sum()
             assert row["bbox"] == rle_codec.toBbox(oracle.annToRLE(row)).tolist()
+
+
+@pytest.mark.parametrize("place", ["{}.json", "annotations/{}.json", "{}2017.json"])
+def test_files_that_are_called_as_subsets_are_these(place, tmp_path):
+    for split in ("train", "val", "test"):
+        _save(tmp_path / split / f"{split}.jpg")
+        file = tmp_path / place.format(split)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(_plain([f"{split}.jpg"])))
+    assert looks_like(tmp_path)
+    data = imported(read, tmp_path)
+    assert [(record.id, record.split) for record in data.records] == [("train", "train"), ("val", "val")]
+    assert data.left_out["pictures_of_other_subsets"] == 1
+    file.with_name("more.json").write_text(file.read_text())
+    assert "which is which their names do not tell" in str(_said(tmp_path))
+
+
+def test_categories_of_other_ids_are_matched_by_name(tmp_path):
+    for split, ids in {"train": (1, 2), "val": (2, 7)}.items():
+        categories = [{"id": key, "name": name} for key, name in zip(ids, ("leaf", "stem"), strict=True)]
+        content = _plain([f"{split}.jpg"], [{**BOX, "category_id": ids[0]}], categories=categories)
+        _save(tmp_path / split / f"{split}.jpg")
+        (tmp_path / f"{split}.json").write_text(json.dumps(content))
+    data = imported(read, tmp_path)
+    assert data.class_names == ["leaf", "stem"] and [record.tags for record in data.records] == [(0,), (0,)]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"images": [1, 2', '{"images": ' + "9" * 5000 + "}"])
+def test_a_damaged_file_is_told_in_our_words(text, tmp_path):
+    (tmp_path / "coco.json").write_text(text)
+    said = str(_said(tmp_path, tmp_path / "coco.json"))
+    assert "coco.json is not a JSON file: it " in said and not any(
+        word in said for word in ("recursion", "char", "delimiter", "limit")
+    )

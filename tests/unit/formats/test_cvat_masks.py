@@ -221,7 +221,9 @@ def test_labelme2voc_s_output_is_read_whatever_its_version(kind, names, tmp_path
 
 def test_labelme2voc_without_objects_gives_tags(tmp_path):
     labelme2voc(tmp_path, "newer", objects=False)
-    assert imported(read, tmp_path, val_share=0).records[0].tags == (0, 1)
+    dataset = imported(read, tmp_path, val_share=0)
+    assert dataset.records[0].tags == (0, 1) and dataset.left_out == {"class_maps_without_objects": 1}
+    assert "maps of classes without maps of objects, of which tags are kept: 1 (the first: " in dataset.omissions[0]
 
 
 def _recolor(root):

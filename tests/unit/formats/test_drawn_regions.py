@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from middle_points import middle_points
 
-from wsis_steps.formats.records import middle_points
 from wsis_steps.formats.regions import middle_pixels, paste_mask, turned_rectangle
 from wsis_steps.vision.masks import encode
 

@@ -1,6 +1,7 @@
 """XML files of boxes without lists: which picture each is of, its subset, and its boxes."""
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ from authors import Mark, Picture, labelimg, write_picture
 from imports import imported
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.formats import labelimg as reader
 from wsis_steps.formats.labelimg import looks_like, read
+from wsis_steps.formats.subsets import folder_splits
+from wsis_steps.formats.table import find_format
 
 DOG = Mark("box", "dog", (10, 20, 50, 60))
 
@@ -124,10 +128,10 @@ def test_a_turned_rectangle_is_a_polygon(tmp_path):
         ("<xmin>10<", "<xmin>-1e308<", "object 1 (dog): its box (-1e+308, 20, 50, 60) leaves the picture of 120x80"),
         ("<xmax>50<", "<xmax>5<", "object 1 (dog): its box (10, 20, 5, 60) ends before it begins"),
         ("<name>dog</name>", "", "object 1 has no <name>"),
-        ("<annotation>", "<annotations>", "is not an XML file, or damaged at line "),
-        ("</annotation>", "", "is not an XML file, or damaged at line "),
-        ("<annotation>", '<?xml version="1.0" encoding="x-none"?><annotation>', "in an encoding that is not read"),
-        ("<annotation>", '<?xml version="1.0" encoding="gb2312"?><annotation>', "in an encoding that is not read"),
+        ("<annotation>", "<annotations>", "is not an XML file: it breaks off or breaks XML's rules at "),
+        ("</annotation>", "", "is not an XML file: it breaks off or breaks XML's rules at "),
+        ("<annotation>", '<?xml version="1.0" encoding="x-none"?><annotation>', "its encoding is not known; save"),
+        ("<annotation>", '<?xml version="1.0" encoding="gb2312"?><annotation>', "its encoding is not known; save"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_one_sentence_that_names_it(old, new, words, tmp_path):
@@ -178,3 +182,40 @@ def test_what_it_looks_like(tmp_path):
     with pytest.raises(InputError, match="holds no XML files of boxes"):
         (tmp_path / "empty").mkdir()
         imported(read, tmp_path / "empty")
+
+
+def test_thousands_of_pictures_of_one_file_name_take_no_time_a_square_of_that(tmp_path, monkeypatch):
+    names = [tmp_path / f"s{k:04}/image.png" for k in range(5000)]
+    monkeypatch.setattr(reader, "walk", lambda root, suffixes: names)
+    start = time.process_time()
+    pictures = reader._Pictures(tmp_path)
+    assert [pictures.find(path.with_suffix(".xml"), "") for path in names] == names
+    xml = [path.parent / "../xml" / path.parent.name / "image.xml" for path in names]
+    assert not any(pictures.find(path, "") for path in xml) and time.process_time() - start < 2
+
+
+def test_lists_of_subsets_come_before_folders(tmp_path):
+    for name in "abcd":
+        write(tmp_path / f"Annotations/{name}.xml", tmp_path / f"JPEGImages/{name}.jpg")
+    (tmp_path / "labelmap.txt").write_text("# label:color_rgb:parts:actions\ndog:10,10,10::\n")
+    lists = tmp_path / "ImageSets/Main"
+    lists.mkdir(parents=True)
+    for split, name in {"train": "a", "val": "b", "test": "c", "dog_train": "d  1"}.items():
+        (lists / f"{split}.txt").write_text(f"{name}\n")
+    assert find_format(tmp_path) == "labelimg"
+    dataset = imported(read, tmp_path)
+    assert {record.path.stem: record.split for record in dataset.records} == {"a": "train", "b": "val"}
+    assert dataset.left_out == {
+        "shapes_of_pictures_left_out": 2, "pictures_not_listed": 1, "pictures_of_other_subsets": 1
+    }  # fmt: skip
+    (lists / "val.txt").write_text("a\nb\n")
+    assert "a.xml: 'a' is in the lists of both train and val" in told(tmp_path)[0]
+
+
+@pytest.mark.parametrize(("folders", "splits"), [
+    (["train", "val", "."], ["train", "val", ""]),
+    (["train", "car"], ["", ""]),  # classes of these names
+    (["valid", "test"], ["val", None]),
+])  # fmt: skip
+def test_folders_that_are_called_as_subsets(folders, splits, tmp_path):
+    assert folder_splits([tmp_path / name / "a.xml" for name in folders], tmp_path) == splits

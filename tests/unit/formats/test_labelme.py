@@ -305,6 +305,8 @@ FILES = {
 @pytest.mark.parametrize("text", FILES, ids=range(len(FILES)))
 def test_wrong_files_are_told_in_a_sentence(text, tmp_path):
     put(tmp_path, shape()).write_text(text)
+    if "no picture" in FILES[text]:
+        (tmp_path / "a.jpg").rename(tmp_path / "x.jpg")  # else it is that of the JSON file's own name
     assert FILES[text] in said(tmp_path) and "a.json" in said(tmp_path)
 
 
@@ -364,3 +366,19 @@ def test_a_file_looks_like_labelme_by_its_keys(tmp_path):
     assert not looks_like(tmp_path / "none") and not looks_like(tmp_path / "none.json")
     path.unlink()
     assert not looks_like(tmp_path)
+
+
+def test_a_picture_that_was_renamed_with_its_json_file_is_found(tmp_path):
+    for name in "ab":
+        put(tmp_path, shape(), file=f"{name}.json", picture_file=f"{name}.jpg", name=f"{name}.jpg")
+        for suffix in (".jpg", ".json"):
+            (tmp_path / f"{name}{suffix}").rename(tmp_path / f"x_{name}{suffix}")
+    assert [record.id for record in imported(read, tmp_path).records] == ["x_a", "x_b"]
+
+
+def test_folders_of_subsets_are_splits_and_those_of_others_are_counted(tmp_path):
+    for split in ("train", "val", "test"):
+        put(tmp_path / split, shape(), file=f"{split}.json", picture_file=f"{split}.jpg", name=f"{split}.jpg")
+    dataset = imported(read, tmp_path)
+    assert {record.id: record.split for record in dataset.records} == {"train_train": "train", "val_val": "val"}
+    assert dataset.left_out == {"shapes_of_pictures_left_out": 1, "pictures_of_other_subsets": 1}

@@ -11,7 +11,7 @@ from test_odd_inputs import AUTHORS, mark
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.loading import MOST_CLASSES, load_record, read_dataset
-from wsis_steps.formats.table import find_format
+from wsis_steps.formats.table import FORMATS, find_format
 from wsis_steps.postprocess.refine_with_crf import refine
 from wsis_steps.postprocess.settings import PostprocessRefineWithCrf
 from wsis_steps.vision.masks import UNSURE
@@ -55,26 +55,69 @@ def test_the_last_class_of_a_label_map_is_neither_unsure_nor_background():
     assert np.unique(found).tolist() == [MOST_CLASSES] and MOST_CLASSES < UNSURE
 
 
-def test_a_folder_of_labelme_that_was_converted_in_place_is_read_as_labelme(tmp_path):
-    AUTHORS["labelme"].write(tmp_path, [Picture("a.jpg", (mark("labelme"),)), Picture("b.jpg", (mark("labelme"),))])
-    (tmp_path / "annotations.json").write_text('{"images": [], "annotations": [], "categories": []}')
-    assert find_format(tmp_path) == "labelme"
+def put(root, name, content="") -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith(".jpg"):
+        Image.new("RGB", (120, 80)).save(root / name)
+    else:
+        (root / name).write_text(content)
 
 
 @pytest.mark.parametrize(
-    ("inside", "words"),
-    [
-        (["a.jpg", "b.png", "notes.md"], "It holds 2 pictures, 1 .md files. A table tags.csv is the simplest"),
-        (
-            ["JPEGImages/a.jpg", "Annotations/x.txt"],
-            "The nearest is PASCAL VOC: it has JPEGImages and Annotations, but no ImageSets",
-        ),
-    ],
+    ("one", "other"),
+    [("labelme", "coco"), ("yolo", "labelimg"), ("cvat", "label_studio"), ("folder", "coco"), ("labelimg", "cvat")],
 )
-def test_a_folder_of_no_format_is_told_what_it_lacks(inside, words, tmp_path):
-    for name in inside:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+def test_a_folder_of_two_formats_is_refused_with_both_names(one, other, tmp_path):
+    for name in (one, other):
+        kind = next(kind for kind in ("box", "tag") if kind in AUTHORS[name].CARRIES)
+        AUTHORS[name].write(tmp_path, [Picture(f"{name}.jpg", (mark(name, kinds=(kind,)),))])
+    with pytest.raises(InputError) as error:
+        find_format(tmp_path)
+    names = [name for name in FORMATS if name in (one, other)]
+    titles = " and ".join(FORMATS[name].title for name in names)
+    assert f"annotations of several formats, {titles}; move away" in str(error.value)
+    assert str(error.value).endswith(f"or set `format` to {' or '.join(names)}.")
+
+
+COCO = '{"images": [], "annotations": [], "categories": []}'
+VIA = '{"_via_settings": {}, "_via_img_metadata": {}}'
+OLD_VIA = '{"a.jpg1": {"regions": [{"shape_attributes": {}, "region_attributes": {}}]}}'
+HINTS = {
+    "plain": ({"a.jpg": "", "b.jpg": "", "n.md": ""}, "It holds 2 pictures, 1 .md file. A table tags.csv is"),
+    "one": ({"a.jpg": "", "n.md": "", "o.md": ""}, "It holds 1 picture, 2 .md files."),
+    "voc": (
+        {"JPEGImages/a.jpg": "", "Annotations/x.txt": ""},
+        "The nearest is PASCAL VOC: most of its layout is there, but no list of pictures in ImageSets/Segmentation or ",
+    ),
+    "yolo": (
+        {"images/a.jpg": "", "labels/a.txt": "0 0.5 0.5 0.2 0.2"},
+        "The nearest is YOLO: it has files of labels, but neither a data.yaml nor a classes.txt, which name",
+    ),
+    "maps": (
+        {"JPEGImages/a.jpg": "", "SegmentationClass/a.png": ""},
+        "it has maps, but neither labelmap.txt nor class_names.txt, which say what these show",
+    ),
+    "coco below": ({"images/a.jpg": "", "labels/r.json": COCO}, "labels/r.json is of the format COCO; name it by"),
+    "via": ({"a.jpg": "", "v.json": VIA}, "v.json is a project of VIA (VGG Image Annotator), which is not read; ex"),
+    "old via": ({"a.jpg": "", "v.json": OLD_VIA}, "v.json is a project of VIA"),
+    "results": (
+        {"a.jpg": "", "r.json": '[{"image_id": 1, "category_id": 1, "score": 0.5}]'},
+        "r.json is a list of results in COCO's format, which names no pictures and no classes; annotations are",
+    ),
+    "deep": (
+        {"pets/cat/a.jpg": "", "pets/dog/b.jpg": "", "x.jpg": ""},
+        "pets is of the format a folder of pictures for",
+    ),
+    "high": ({"a.jpg": "", "b.jpg": ""}, "If it is the folder of one class, name the folder above it; else write a ta"),
+    "masks": ({"imgs/a.jpg": "", "gts/a.jpg": ""}, "A folder of pictures with a folder of masks needs a list of what"),
+}
+
+
+@pytest.mark.parametrize("case", HINTS)
+def test_a_folder_of_no_format_is_told_what_it_lacks_or_what_is_near(case, tmp_path):
+    inside, words = HINTS[case]
+    for name, content in inside.items():
+        put(tmp_path, name, content)
     with pytest.raises(InputError, match=re.escape(words)):
         find_format(tmp_path)
 

@@ -105,6 +105,17 @@ def test_a_picture_that_is_not_there_is_named(name, tmp_path):
     assert "a.jpg" in said(read) or "'a'" in said(read)
 
 
+@formats()
+def test_a_mask_is_not_taken_for_a_picture_that_is_not_there(name, tmp_path):
+    if name in ("class_folders", "yolo"):
+        return  # there the pictures are the list
+    read = write(name, tmp_path, *two(name))
+    picture = find(tmp_path, "a.jpg")
+    (tmp_path / "masks").mkdir()
+    picture.rename(tmp_path / "masks/a.png")
+    assert "a" in said(read)
+
+
 @formats("size", {"polygon", "box", "point"})
 def test_pictures_that_were_shrunk_are_refused_whatever_truth_says(name, tmp_path):
     read = write(name, tmp_path, *two(name))
@@ -124,7 +135,7 @@ def test_pictures_upside_down_by_exif_are_doubted(name, tmp_path):
     read = write(name, tmp_path, *two(name))
     turn(find(tmp_path, "a.jpg"), 3)
     [doubt] = read().doubts
-    assert "1 pictures are turned by their EXIF data" in doubt and "a.jpg" in doubt
+    assert "Pictures that their EXIF data turn, and nothing tells" in doubt and "too: 1 (" in doubt and "a.jpg" in doubt
 
 
 def turn(path, orientation):
@@ -221,6 +232,17 @@ def test_other_subsets_are_left_out_and_counted(name, tmp_path):
     assert len(dataset.records) == 2
     assert dataset.left_out["pictures_of_other_subsets"] == 1
     assert dataset.left_out["shapes_of_pictures_left_out"] == 1
+
+
+@formats("split")
+def test_where_all_is_for_training_a_share_is_kept_for_evaluation_and_it_is_said(name, tmp_path):
+    pictures = [Picture(f"{k}.jpg", (mark(name),), split="train") for k in range(10)]
+    read = write(name, tmp_path, *pictures)
+    dataset = read()
+    assert [record.split for record in dataset.records].count("val") == 2
+    [doubt] = dataset.doubts
+    assert "2 of 10 that are said to be for training are kept for it; `val_share: 0` trains on all" in doubt
+    assert {record.split for record in read(val_share=0).records} == {"train"}
 
 
 @formats()

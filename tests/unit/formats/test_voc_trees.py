@@ -220,3 +220,18 @@ def test_what_it_looks_like(tmp_path):
     assert voc.looks_like(tmp_path) and voc.looks_like(tmp_path / "VOCdevkit/VOC2012")
     (tmp_path / "VOCdevkit/VOC2012/labelmap.txt").write_text("background:0,0,0::")
     assert not voc.looks_like(tmp_path)
+
+
+@pytest.mark.parametrize("lists", ["ImageSets/Segmentation", "ImageSets/Main"])
+@pytest.mark.parametrize("left", ["train", "default", "trainval"])
+def test_a_single_list_is_divided(lists, left, tmp_path):
+    tree = plain_tree(tmp_path, [f"{k}" for k in range(10)])
+    old = tree / "ImageSets/Segmentation"
+    (old / "val.txt").unlink()
+    (old / "train.txt").rename(old / f"{left}.txt")
+    old.rename(tree / lists)
+    dataset = imported(voc.read, tree)
+    assert [record.split for record in dataset.records].count("val") == 2
+    assert len(dataset.doubts) == (left == "train") and len(imported(voc.read, tree, val_share=0).records) == 10
+    with pytest.raises(InputError, match="There is no list 'val'"):
+        imported(voc.read, tree, train_list=left, val_list="val")

@@ -232,6 +232,17 @@ def test_pictures_of_folders_that_nothing_names_are_counted_with_their_labels(tm
     assert dataset.left_out == {"shapes_of_pictures_left_out": 3, "pictures_not_listed": 1}
 
 
+@pytest.mark.parametrize("place", ["annots/val/b.txt", "b.txt"])
+def test_labels_where_none_are_looked_for_are_refused_where_their_picture_has_none(place, tmp_path):
+    data = "train: images/train\nval: images/val\nnames: [leaf]\n"
+    make(tmp_path, {"images/train/a.jpg": f"{BOX}\n", "images/val/b.jpg": None, "images/val/c.jpg": f"{BOX}\n"}, data)
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_text(f"{BOX}\n")
+    text = said(tmp_path)
+    assert text.startswith(f"{tmp_path / place}: these may be the labels of {tmp_path}/images/val/b.jpg, which are ")
+    assert f"looked for in {tmp_path}/labels/val/b.txt; move them." in text
+
+
 def test_labels_of_two_pictures_are_told_unless_one_is_a_mask(tmp_path):
     make(tmp_path, {"images/a.jpg": f"{BOX}\n", "images/a.png": None})
     dataset = imported(read, tmp_path, val_share=0)

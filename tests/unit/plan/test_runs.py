@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from wsis_steps.data.settings import DataImportDataset
-from wsis_steps.data.watched import watched_files
+from wsis_steps.data.watched import LISTS, watched_files, watched_lists
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.config import load
 from wsis_steps.plan.faults import check
@@ -488,6 +488,39 @@ def test_files_of_labelme_are_watched_where_they_are_what_is_imported(tmp_path):
     assert watched_files(DataImportDataset(format="labelme", root=str(tmp_path))) == [watched[0], watched[2]]
     assert watched_files(DataImportDataset(**data, annotations="x.xml")) == []
     assert watched_files(DataImportDataset(format="folder", root=str(tmp_path))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("folder", "points.csv"),
+        ("coco", "x.json"),
+        ("coco", "instances_default.json"),
+        ("coco", "annotations/instances_train.json"),
+        ("coco", "train/_annotations.coco.json"),
+        ("yolo", "leaves.yaml"),
+        ("voc", "ImageSets/Main/train.txt"),
+        ("cvat_masks", "ImageSets/Segmentation/default.txt"),
+        ("cvat", "annotations.xml"),
+        ("label_studio", "project-1.json"),
+        ("labelimg", "ImageSets/Main/test.txt"),
+    ],
+)
+def test_the_annotations_are_watched_wherever_their_layout_has_them(name, file, tmp_path):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).touch()
+    for settings in (DataImportDataset(format=name, root=tmp_path), DataImportDataset(format="drawn", root=tmp_path)):
+        assert watched_lists(settings, "") == [str(tmp_path / file)]
+    many = [(tmp_path / file).with_name(f"dog_{k}{(tmp_path / file).suffix}") for k in range(30)]  # of classes, or else
+    for path in many:
+        path.touch()
+    assert len(watched_lists(DataImportDataset(format=name, root=tmp_path), "")) <= 20
+
+
+def test_every_format_says_what_is_watched():
+    from wsis_steps.formats.table import FORMATS
+
+    assert LISTS.keys() == FORMATS.keys()
 
 
 @pytest.mark.parametrize(
