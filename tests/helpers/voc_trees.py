@@ -48,7 +48,8 @@ def read_voc(root, train="train", val="val", mapper=map, **options):
     lists = {split: name for split, name in (("train", train), ("val", val)) if name}
     notes = Notes()
     reading = read_tree(root, lists, options, notes, mapper)
-    return assemble(root, reading, Choices(options.class_names, options.truth), notes, mapper)
+    share = 0.2 if val else 0  # of what is for training, where nothing is for evaluation
+    return assemble(root, reading, Choices(options.class_names, options.truth, share), notes, mapper)
 
 
 def read_plain(root, **options):

@@ -32,8 +32,8 @@ def test_names_that_count_and_doubts_of_the_import_are_told(tmp_path):
     doubts = find_doubts(replace(dataset([[0], [1]] * 20, ("car-1", "car-2"), tmp_path), doubts=["It may be turned."]))
     assert doubts[0] == "It may be turned."
     assert doubts[1:] == [
-        "The classes 'car-1', 'car-2' differ only at their ends; if they count instances of one class, name all of them "
-        "'car'."
+        "The classes 'car-1', 'car-2' differ only at their ends; if they count instances of one class, name all of "
+        "them 'car'."
     ]
 
 
