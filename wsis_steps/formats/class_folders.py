@@ -18,33 +18,19 @@ from wsis_steps.formats.files import files_below, walk
 from wsis_steps.formats.labels import is_ignored, is_no_class
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.pictures import SUFFIXES
-from wsis_steps.formats.subsets import is_subset, split_of
+from wsis_steps.formats.subsets import is_part, is_subset, split_of
 from wsis_steps.formats.tables import note_alike, read_table
 from wsis_steps.formats.voc import Options, read_tree
 
-# Folders that are parts of a data set, not classes.
-_PARTS = frozenset(
-    {
-        "images",
-        "image",
-        "imgs",
-        "img",
-        "annotations",
-        "labels",
-        "masks",
-        "gt",
-        "gts",
-        "jpegimages",
-        "segmentationclass",
-        "segmentationobject",
-    }  # fmt: skip
-)
-
 
 def looks_like(path: Path) -> bool:
-    """Whether a folder, or each of its subsets, holds folders of pictures, and beside them no picture."""
+    """Whether a folder, or each of its subsets, holds several folders of pictures, and beside these neither pictures
+    nor what may be annotations of them."""
     try:
-        return path.is_dir() and all(_holds_classes(base) for base, _ in _bases(path))
+        if not path.is_dir() or _has_annotations(path):
+            return False
+        bases = [base for base, _ in _bases(path)]
+        return len({folder.name for base in bases for folder in _folders(base)}) > 1 and all(map(_holds_classes, bases))
     except OSError:
         return False
 
@@ -53,6 +39,14 @@ def _holds_classes(base: Path) -> bool:
     folders = _folders(base)
     are_classes = bool(folders) and not any(is_part(folder.name) for folder in folders)
     return are_classes and not _has_loose_picture(base) and all(map(_has_picture, folders))
+
+
+def _has_annotations(folder: Path) -> bool:
+    """Whether a folder, or one in it, holds files as tools write them for annotations; a text beside the folders is
+    mostly a licence or the like."""
+    suffixes = {".json", ".xml", ".yaml", ".yml", ".csv"}
+    here, below = ({file.suffix.lower() for file in folder.glob(pattern)} for pattern in ("*.*", "*/*.*"))
+    return bool(here & suffixes or below & {*suffixes, ".txt"})
 
 
 def _has_loose_picture(folder: Path) -> bool:
@@ -67,11 +61,6 @@ def _bases(root: Path) -> list[tuple[Path, str | None]]:
     if whole and all(is_subset(one.name) and _folders(one) for one in folders):
         return [(folder, split_of(folder.name)) for folder in folders]
     return [(root, "")]
-
-
-def is_part(name: str) -> bool:
-    """Whether a folder of this name is usually a part of a data set, not a class."""
-    return is_subset(name) or name.casefold() in _PARTS
 
 
 def _has_picture(folder: Path) -> bool:

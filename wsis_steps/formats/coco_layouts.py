@@ -20,7 +20,8 @@ from wsis_steps.formats.subsets import is_subset, split_of
 
 ROBOFLOW = "_annotations.coco.json"
 _YEAR = re.compile(r"[_-]?(19|20)\d\d$")
-_LISTS = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
+_LISTS = re.compile(rb'"(images|annotations)"\s*:\s*\[')
+_GROUPS = re.compile(rb'"categories"\s*:\s*\{')  # of Datumaro's own format
 _HEAD = 1 << 16  # bytes of a file that are looked at
 
 
@@ -69,7 +70,7 @@ def looks_like(path: Path) -> bool:
 def _is_coco(file: Path) -> bool:
     """Whether the first bytes of a file are those of a COCO JSON."""
     head = head_of(file, _HEAD) if file.suffix.lower() == ".json" else b""
-    return head.startswith(b"{") and bool(_LISTS.search(head))
+    return head.startswith(b"{") and bool(_LISTS.search(head)) and not _GROUPS.search(head)
 
 
 def _roboflow(path: Path, root: Path) -> list[Part]:

@@ -7,11 +7,22 @@ from pathlib import Path
 
 from wsis_steps.formats.files import files_below, head_of
 from wsis_steps.formats.pictures import SUFFIXES
-from wsis_steps.formats.subsets import is_of_masks
+from wsis_steps.formats.subsets import is_of_masks, is_part
 
 _LOOKED_AT = 20_000  # files of a folder of which nothing is known
 _FEW = 50  # files and folders that are opened
 _ANNOTATIONS = (".json", ".xml", ".yaml", ".yml", ".csv")
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+# Files of other tools: what all of them hold within their first bytes, what they are, and what to do.
+_KNOWN = (
+    ((b'"_via_',), "a project of VIA (VGG Image Annotator)", "export it in COCO format there"),
+    ((b'"shape_attributes"', b'"region_attributes"'), "VIA's own JSON", "export it in COCO format there"),
+    ((b'"coordinates"', b'"annotations"', b'"label"'), "CreateML's JSON", "convert it to COCO"),
+    ((b'"categories"', b'"label"', b'"items"'), "Datumaro's own JSON", "export it in COCO format there"),
+    ((b'"classTitle"',), "Supervisely's JSON", "export it in COCO or Pascal VOC format there"),
+    ((b'"classes"', b'"shape"', b'"tags"'), "Supervisely's list of classes", "export it in COCO format there"),
+    ((b'"sample_fields"',), "FiftyOne's own dataset", "export it as COCODetectionDataset"),
+)
 
 
 def found_in(folder: Path) -> str:
@@ -29,17 +40,25 @@ def _counted(count: int, what: str) -> str:
 
 def known_as(file: Path) -> str:
     """What a file is that people take for annotations, and what to do; nothing where it is none of these."""
+    suffix = file.suffix.lower()
+    if suffix in _ARCHIVES:
+        return f"{file} is an archive; unpack it first."
     try:
-        head = head_of(file) if file.suffix.lower() == ".json" else b""
+        head = head_of(file) if suffix == ".json" else b""
+        if file.stat().st_size == 0:
+            return f"{file} is empty."
     except OSError:
         return ""
-    if b'"_via_' in head or (b'"shape_attributes"' in head and b'"region_attributes"' in head):
-        return f"{file} is a project of VIA (VGG Image Annotator), which is not read; export it in COCO format there."
+    for signs, what, remedy in _KNOWN:
+        if all(sign in head for sign in signs):
+            return f"{file} is {what}, which is not read; {remedy}."
     if head.startswith(b"[") and b'"image_id"' in head and b'"category_id"' in head:
         return (
             f"{file} is a list of results in COCO's format, which names no pictures and no classes; annotations are "
             "in the file with 'images', 'annotations' and 'categories'."
         )
+    if suffix == ".json" and not head.startswith((b"{", b"[")):
+        return f"{file} is not a JSON file."
     return ""
 
 
@@ -47,7 +66,7 @@ def look_around(folder: Path, title_of: Callable[[Path], str]) -> str:
     """Where in a folder something is that is read, a file or a folder; or what it holds that is not read.
 
     title_of: what the format of a path is called."""
-    files = (path for path in files_below(folder) if path.suffix.lower() in _ANNOTATIONS)
+    files = (path for path in files_below(folder) if path.suffix.lower() in (*_ANNOTATIONS, *_ARCHIVES))
     for file in sorted(islice(files, _FEW)):
         if title := title_of(file):
             return f"{file} is of the format {title}; name it by `annotations`."
@@ -57,12 +76,19 @@ def look_around(folder: Path, title_of: Callable[[Path], str]) -> str:
     for below in islice(inside, _FEW):
         if title := title_of(below):
             return f"{below} is of the format {title}; name that folder, or move what it holds."
+    above = folder.resolve()
+    while is_part(above.name):
+        above = above.parent
+        if title := title_of(above):
+            return f"The folder above, {above}, is of the format {title}; name that one."
     return ""
 
 
 def guess(folder: Path) -> str:
     """What a folder may be of which nothing is known but its pictures; nothing where it may be anything."""
     inside = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
+    if tables := sorted(folder.glob("*.csv")):
+        return f"{tables[0].name} is not read; tags are read from tags.csv, whose first line is image,tags."
     if len(inside) == 2 and any(is_of_masks(path.name) for path in inside):
         return "A folder of pictures with a folder of masks needs a list of what the masks show: class_names.txt."
     if not inside and all(path.suffix.lower() in SUFFIXES for path in islice(files_below(folder), _FEW)):

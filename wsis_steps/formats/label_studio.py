@@ -50,7 +50,8 @@ def _files(path: Path) -> list[Path]:
 
 def _is_export(file: Path) -> bool:
     head = head_of(file) if file.suffix.lower() == ".json" else b""
-    return head.startswith(b"[") and any(sign in head for sign in _SIGNS)
+    is_other = b'"coordinates"' in head  # CreateML's list of pictures has "annotations", too
+    return head.startswith(b"[") and any(sign in head for sign in _SIGNS) and not is_other
 
 
 def read(source: Source, notes: Notes) -> Reading:

@@ -20,6 +20,7 @@ _MASKS = {
     "segmentationclass", "segmentationobject", "segmentationclasspng", "segmentationobjectpng",
     "segmentationclassvisualization", "segmentationobjectvisualization",
 }  # fmt: skip
+_PICTURES = {"images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "annotations"}
 
 
 def split_of(name: str) -> str | None:
@@ -51,3 +52,8 @@ def folder_splits(files: Sequence[Path], base: Path) -> list[str | None]:
 def is_of_masks(name: str) -> bool:
     """Whether a folder of this name usually holds the masks of pictures."""
     return name.casefold() in _MASKS
+
+
+def is_part(name: str) -> bool:
+    """Whether a folder of this name is usually a part of a data set, and no class."""
+    return is_subset(name) or is_of_masks(name) or name.casefold() in _PICTURES

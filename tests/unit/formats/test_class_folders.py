@@ -169,6 +169,20 @@ def test_pictures_and_their_masks_are_no_classes(root, names):
     assert not class_folders.looks_like(root)
 
 
+@pytest.mark.parametrize("name", ["metadata.json", "n01/labels.txt", "n02/a.xml"])
+def test_folders_with_annotations_of_another_format_are_no_classes(root, name):
+    assert class_folders.looks_like(root)
+    (root / name).write_text("{}")
+    assert not class_folders.looks_like(root)
+
+
+def test_one_folder_is_no_class_but_a_data_set_one_level_down(root):
+    assert not class_folders.looks_like(root.parent)
+    for name in ("n02", "n03"):
+        (root / name).rename(root.parent.parent / name)
+    assert not class_folders.looks_like(root)
+
+
 def test_a_layout_of_parts_is_none_of_classes(root):
     assert class_folders.looks_like(root)
     (root / "n03").rename(root / "train")

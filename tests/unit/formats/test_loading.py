@@ -98,8 +98,20 @@ HINTS = {
         "it has maps, but neither labelmap.txt nor class_names.txt, which say what these show",
     ),
     "coco below": ({"images/a.jpg": "", "labels/r.json": COCO}, "labels/r.json is of the format COCO; name it by"),
+    "zip": ({"a.zip": "PK"}, "It holds no pictures, 1 .zip file. "),
+    "other table": ({"a.jpg": "", "labels.csv": "a.jpg,x"}, "labels.csv is not read; tags are read from tags.csv"),
+    "createml": (
+        {"a.jpg": "", "c.json": '[{"image": "a.jpg", "annotations": [{"label": "x", "coordinates": {"x": 1}}]}]'},
+        "c.json is CreateML's JSON, which is not read; convert it to COCO.",
+    ),
+    "datumaro": (
+        {"a.jpg": "", "default.json": '{"categories": {"label": {"labels": []}}, "items": [{"annotations": []}]}'},
+        "default.json is Datumaro's own JSON, which is not read; export it in COCO format there.",
+    ),
+    "empty": ({"a.jpg": "", "x.json": ""}, "x.json is empty."),
+    "no json": ({"a.jpg": "", "x.json": "x"}, "x.json is not a JSON file."),
     "via": ({"a.jpg": "", "v.json": VIA}, "v.json is a project of VIA (VGG Image Annotator), which is not read; ex"),
-    "old via": ({"a.jpg": "", "v.json": OLD_VIA}, "v.json is a project of VIA"),
+    "old via": ({"a.jpg": "", "v.json": OLD_VIA}, "v.json is VIA's own JSON, which is not read"),
     "results": (
         {"a.jpg": "", "r.json": '[{"image_id": 1, "category_id": 1, "score": 0.5}]'},
         "r.json is a list of results in COCO's format, which names no pictures and no classes; annotations are",
@@ -120,6 +132,12 @@ def test_a_folder_of_no_format_is_told_what_it_lacks_or_what_is_near(case, tmp_p
         put(tmp_path, name, content)
     with pytest.raises(InputError, match=re.escape(words)):
         find_format(tmp_path)
+
+
+def test_the_folder_of_the_pictures_alone_leads_to_the_one_above(tmp_path):
+    AUTHORS["cvat"].write(tmp_path / "data", [Picture("a.jpg", (mark("cvat"),), split="train")])
+    with pytest.raises(InputError, match=f"The folder above, {tmp_path}/data, is of the format CVAT for images; name"):
+        find_format(tmp_path / "data/images/Train")
 
 
 def test_a_file_of_no_format_is_refused(tmp_path):
