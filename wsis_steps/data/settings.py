@@ -71,6 +71,10 @@ class DataImportDataset(Settings):
     wrong, or leave them out of the true masks. Their weak annotations are kept either way."""
     unknown_shapes: Literal["refuse", "skip"] = "refuse"
     """Shapes that cannot be a mask, as lines, skeletons and cuboids: refuse them, or skip and count them."""
+    crowds: Literal["ignore", "objects"] = "ignore"
+    """COCO only: what annotations with `iscrowd: 1` are. ignore: regions of several objects, as in COCO itself, which
+    give no tag, point or box and are kept for scores. objects: objects like all others; CVAT writes every brush mask
+    so."""
     untouched: Literal["keep", "leave_out"] = "keep"
     """Pictures that a file lists without any shape: images without objects, or left out and counted."""
     range: Literal["auto", "full", "used"] = "auto"

@@ -5,7 +5,7 @@ place.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from pycocotools import mask as coco
@@ -26,10 +26,11 @@ REGIONS = ("rings", "mask", "ellipse")
 @dataclass(frozen=True)
 class Rules:
     """chosen: classes that the user names, which are classes whatever their names; skip_unknown: shapes that cannot be
-    masks are counted, not refused."""
+    masks are counted, not refused; crowds_are_objects: what a file calls a crowd is an object like all others."""
 
     chosen: Collection[str] = ()
     skip_unknown: bool = False
+    crowds_are_objects: bool = False
 
 
 @dataclass
@@ -78,8 +79,11 @@ def fit(drawing: Drawing, picture: object, header: Header, rules: Rules) -> Fitt
             work.tell(shape, error)
     work.add_regions()
     work.add_marks()
-    if work.found.rles and all(work.found.crowd) and not work.found.tags:
-        work.found.doubts.append(("images_with_crowds_only", drawing.where))
+    only_crowds = sorted({label for label, _ in work.crowds} - work.found.tags)
+    first = {label: shape.where for label, shape in reversed(work.crowds)}
+    work.found.doubts += [
+        ("classes_with_crowds_only", f"{drawing.where}: {first[label]}, '{label}'") for label in only_crowds
+    ]
     if work.wrong:
         raise InputError("; ".join(work.wrong), work.wrong)
     return work.found
@@ -94,6 +98,7 @@ class _Work:
         self.wrong: list[str] = []
         self.regions: list[_Region] = []
         self.marks: list[tuple[Shape, str, tuple]] = []  # tags, points and boxes with their labels
+        self.crowds: list[tuple[str, Shape]] = []
 
     def tell(self, shape: Shape, wrong: object) -> None:
         """Notes what is wrong with a shape."""
@@ -107,6 +112,8 @@ class _Work:
 
     def add(self, shape: Shape) -> None:
         """Takes a shape; ValueError where it cannot be right."""
+        if shape.crowd and self.rules.crowds_are_objects:
+            shape = replace(shape, crowd=False)
         label = label_text(shape.label)
         ignored = is_ignored(label, self.rules.chosen)
         if is_no_class(label, self.rules.chosen) or (ignored and shape.kind == "tag"):
@@ -213,7 +220,9 @@ class _Work:
             found.kept += len(region.shapes)
             return False
         weak = WEAK if shape.weak is None else shape.weak
-        if "tag" in weak and not shape.crowd:
+        if shape.crowd:
+            self.crowds.append((label, shape))
+        elif "tag" in weak:
             found.tags.add(label)
         if area == 0:
             self._without_area(region)
@@ -252,6 +261,7 @@ class _Work:
         for shape, label, value in self.marks:
             if shape.crowd:  # only as a region it says something
                 self.omit("crowds_without_a_mask", shape)
+                self.crowds.append((label, shape))
                 found.without_mask.append((label, shape.where))
                 continue
             found.kept += 1

@@ -1,5 +1,6 @@
-"""What an import notes while it reads: all that is wrong, and all that it leaves out, by reason."""
+"""What an import notes while it reads: all that is wrong, all that it leaves out, by reason, and what it doubts."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -30,6 +31,17 @@ OTHER_REASONS = {
     "older_annotations_of_a_picture": "annotations of a picture that has a later one",
 }
 REASONS = SHAPE_REASONS | OTHER_REASONS
+# What may be wrong with what is kept; n: how many, where: the first place.
+DOUBTS = {
+    "turned_pictures": "{n} pictures are turned by their EXIF data, and nothing tells whether the annotating tool "
+    "turned them too (the first: {where}); compare one with its annotations.",
+    "boxes_unlike_their_masks": "{n} boxes do not match their masks (the first: {where}); those of the masks are used.",
+    "areas_unlike_their_boxes": "{n} boxes do not match their areas in the file (the first: {where}).",
+    "masks_without_area": "{n} masks cover no pixel (the first: {where}); their boxes are used.",
+    "classes_with_crowds_only": "Pictures have a class only as a region of several objects (`iscrowd`), which gives no "
+    "tag, point or box: {n} times (the first: {where}). CVAT exports every brush mask so; "
+    "`data_import_dataset.crowds: objects` reads them as objects.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,13 @@ class Notes(Problems):
     def sentences_of_omissions(self) -> list[str]:
         """A sentence for each reason."""
         return [omission_sentence(self.omitted[reason]) for reason in REASONS if reason in self.omitted]
+
+
+def doubt_sentences(doubts: Iterable[tuple[str, str]]) -> list[str]:
+    """A sentence for each kind of doubt, of which each has its place."""
+    found = list(doubts)
+    count, first = Counter(kind for kind, _ in found), dict(reversed(found))
+    return [text.format(n=count[kind], where=first[kind]) for kind, text in DOUBTS.items() if count[kind]]
 
 
 def omission_sentence(omission: Omission) -> str:

@@ -7,6 +7,8 @@ import pickle
 import cv2
 import numpy as np
 import pytest
+from authors import Mark, Picture
+from authors.coco import write
 from imports import imported
 from PIL import Image
 from pycocotools import mask as rle_codec
@@ -125,7 +127,10 @@ def test_masks_tags_boxes_and_points_agree_with_pycocotools(tree):
             np.testing.assert_array_equal(record.points[:, :2], np.reshape(points, (-1, 2)))
     counts = {"shapes": 16, "masks": 12, "crowds": 4, "images_without_tags": 2, "images_with_crowds_only": 0}
     assert counts.items() <= data.counts.items()
-    assert not data.left_out and not data.doubts
+    assert not data.left_out
+    assert [doubt.partition(" (")[0] for doubt in data.doubts] == [
+        "Pictures have a class only as a region of several objects"
+    ]
 
 
 def test_ids_are_the_names_of_coco_2017(tree):
@@ -143,7 +148,25 @@ def test_a_category_seen_only_as_a_crowd_is_no_tag(tree):
     assert record.tags == () and len(record.boxes) == len(record.points) == 0
     assert data.counts["images_with_crowds_only"] == 1
     [doubt] = data.doubts
-    assert "1 pictures have masks of several objects only (`iscrowd`)" in doubt and "000000000002.jpg" in doubt
+    assert "a class only as a region of several objects (`iscrowd`)" in doubt and "1 times" in doubt
+    assert "000000000002.jpg" in doubt and "`data_import_dataset.crowds: objects`" in doubt
+
+
+def test_brush_masks_of_cvat_beside_polygons_are_doubted_or_objects(tmp_path):
+    leaf, stem = Mark("polygon", "leaf", [(10, 10), (40, 10), (40, 40), (10, 40)]), np.zeros((80, 120), np.uint8)
+    stem[50:70, 60:90] = 1
+    write(tmp_path, [Picture("a.jpg", (leaf, Mark("mask", "stem", stem))), Picture("b.jpg", (leaf,))])
+    content = json.loads((tmp_path / "coco.json").read_text())
+    for row in content["annotations"]:
+        row["iscrowd"] = int(isinstance(row["segmentation"], dict))
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    data = imported(read, tmp_path, truth=BOTH)
+    [doubt] = data.doubts
+    assert "a.jpg': annotation 2, 'stem')" in doubt and "`data_import_dataset.crowds: objects`" in doubt
+    data = imported(read, tmp_path, truth=BOTH, crowds="objects")
+    record = next(record for record in data.records if record.path.name == "a.jpg")
+    assert not data.doubts and record.tags == (0, 1) and len(record.points) == len(record.boxes) == 2
+    assert data.truth(record).crowd.tolist() == [False, False] and data.counts["crowds"] == 0
 
 
 def test_truth_pickles_and_is_none_outside_its_splits(tree):
