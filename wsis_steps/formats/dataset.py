@@ -194,6 +194,7 @@ def _counts(images: list[_Image], reading: Reading) -> dict:
     return {
         **reading.counts,
         "shapes": sum(one.kept for one in found),
+        "shapes_joined_to_others": sum(one.joined for one in found),
         "masks": sum(len(one.labels) for one in found) - sum(crowds),
         "crowds": sum(crowds),
         "points": sum(len(one.points) for one in found),

@@ -4,21 +4,21 @@ Every shape is kept or counted by the reason for which it is left out; a shape t
 place.
 """
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from pycocotools import mask as coco
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats import places
 from wsis_steps.formats.drawing import WEAK, Drawing, Shape
+from wsis_steps.formats.joining import Region, encode_drawn, join
 from wsis_steps.formats.labels import is_ignored, is_no_class, label_text
 from wsis_steps.formats.notes import Omission
 from wsis_steps.formats.pictures import Header
-from wsis_steps.formats.regions import encode_ellipse, encode_rings, middle_pixels
+from wsis_steps.formats.regions import covers, encode_ellipse, middle_pixels
 from wsis_steps.formats.rings import read_segmentation
-from wsis_steps.vision.masks import count_pixels
 
 REGIONS = ("rings", "mask", "ellipse")
 
@@ -37,7 +37,7 @@ class Rules:
 class Fitted:
     """The annotations of a picture. tags: labels; points: x, y and label; boxes: x1, y1, x2, y2 and label; rles, labels
     and crowd of its masks; ignore: pixels that do not count. without_mask: where objects stand that have none. kept:
-    shapes that are in one of these."""
+    shapes that are in one of these; joined: those of them that are of one instance with another one."""
 
     height: int
     width: int
@@ -50,18 +50,9 @@ class Fitted:
     ignore: dict | None = None
     without_mask: list[tuple[str, str]] = field(default_factory=list)
     kept: int = 0
+    joined: int = 0
     omitted: list[Omission] = field(default_factory=list)
     doubts: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass
-class _Region:
-    """A shape that covers pixels, or several that are one instance: its code, or its rings in pixels."""
-
-    shapes: list[Shape]
-    label: str
-    code: dict | list[np.ndarray]
-    ignored: bool = False
 
 
 def fit(drawing: Drawing, picture: object, header: Header, rules: Rules) -> Fitted:
@@ -96,7 +87,8 @@ class _Work:
         self.drawing, self.header, self.rules = drawing, header, rules
         self.found = Fitted(header.height, header.width)
         self.wrong: list[str] = []
-        self.regions: list[_Region] = []
+        self.regions: list[Region] = []
+        self.groups: dict[tuple, Region] = {}  # the instances of several shapes by label and group
         self.marks: list[tuple[Shape, str, tuple]] = []  # tags, points and boxes with their labels
         self.crowds: list[tuple[str, Shape]] = []
 
@@ -119,7 +111,7 @@ class _Work:
         if is_no_class(label, self.rules.chosen) or (ignored and shape.kind == "tag"):
             self.omit("shapes_of_no_class", shape)
         elif shape.kind in REGIONS:
-            self.regions.append(_Region([shape], label, self._code(shape), ignored))
+            self.regions.append(Region([shape], label, self._code(shape), ignored))
         elif shape.kind == "tag":
             self.marks.append((shape, label, ()))
         elif shape.kind == "point":
@@ -142,7 +134,7 @@ class _Work:
         elif ignored:
             x1, y1, x2, y2 = box
             corners = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
-            self.regions.append(_Region([shape], label, [corners], ignored))
+            self.regions.append(Region([shape], label, [corners], ignored))
         else:
             if shape.area is not None and not places.check_area(box, shape.area, self.drawing):
                 self.doubt("areas_unlike_their_boxes", shape)
@@ -166,72 +158,69 @@ class _Work:
 
     def add_regions(self) -> None:
         """Encodes the regions, joins those of one instance, and takes them with their boxes and points."""
-        self._encode()
-        joined: dict[tuple, _Region] = {}
-        for number, region in enumerate(self.regions):
-            group = region.shapes[0].group
-            key = (region.label, number) if group is None else (region.label, "group", group)
-            if region.ignored:
-                key = ("ignored",)
-            if key in joined:
-                joined[key].shapes += region.shapes
-                joined[key].code = coco.merge([joined[key].code, region.code])
-            else:
-                joined[key] = region
-        self.regions = list(joined.values())
-        codes = [region.code for region in self.regions]
-        areas = count_pixels(codes).tolist()
-        boxes = coco.toBbox(codes).reshape(-1, 4).tolist() if codes else []
+        regions, wrong = encode_drawn(self.regions, self.header, self.drawing)
+        for region, error in wrong:
+            self.tell(region.shapes[0], error)
+        self.regions = join(regions)
+        groups = {(region.label, shape.group): region for region in self.regions for shape in region.shapes}
+        self.groups = {key: region for key, region in groups.items() if key[1] is not None and region.area}
+        self._join_marks()
         pointed = []  # regions that give a point
-        for region, area, (x, y, across, down) in zip(self.regions, areas, boxes, strict=True):
+        for region in self.regions:
             try:
-                if self._add_region(region, area, (x, y, x + across, y + down)):
+                if self._add_region(region):
                     pointed.append(region)
             except ValueError as error:
                 self.tell(region.shapes[0], error)
         middles = middle_pixels([region.code for region in pointed], self.header.height)
-        self.found.points += [(*middle, region.label) for middle, region in zip(middles, pointed, strict=True)]
+        self.found.points += [
+            (*(region.point or middle), region.label) for middle, region in zip(middles, pointed, strict=True)
+        ]
 
-    def _encode(self) -> None:
-        """Replaces the rings of each region by its code; those that leave the picture are told and dropped."""
-        drawn = [region for region in self.regions if isinstance(region.code, list)]
-        rings = [(region, ring) for region in drawn for ring in region.code]
-        if not rings:
-            return
-        first = np.cumsum([0, *(len(ring) for _, ring in rings[:-1])])
-        corners = np.concatenate([ring for _, ring in rings])
-        low, high = (extreme.reduceat(corners, first, axis=0) for extreme in (np.minimum, np.maximum))
-        wrong: set[int] = set()
-        for (region, _), text in zip(rings, places.check_extents(low, high, self.header, self.drawing), strict=True):
-            if text and id(region) not in wrong:
-                wrong.add(id(region))
-                self.tell(region.shapes[0], text)
-        self.regions = [region for region in self.regions if id(region) not in wrong]
-        drawn = [region for region in drawn if id(region) not in wrong]
-        codes = encode_rings([region.code for region in drawn], self.header.height, self.header.width)
-        for region, code in zip(drawn, codes, strict=True):
-            region.code = code
+    def _join_marks(self) -> None:
+        """Takes the marks that are of an instance with a mask; what of its group lies elsewhere stays a mark."""
+        alone = []
+        for shape, label, value in self.marks:
+            region = None if shape.group is None else self.groups.get((label, shape.group))
+            if region is None or not self._is_of(shape, value, region):
+                alone.append((shape, label, value))
+                continue
+            self.found.kept += 1
+            self.found.joined += 1
+            if shape.kind == "point":
+                region.point = region.point or value
+        self.marks = alone
 
-    def _add_region(self, region: _Region, area: int, own_box: tuple) -> bool:
-        """Takes a region, whose box is `own_box`; whether it gives a point. ValueError where it cannot be right."""
-        shape, found, label = region.shapes[0], self.found, region.label
-        if region.ignored:
-            found.ignore = region.code if area else None
-            found.kept += len(region.shapes)
+    def _is_of(self, shape: Shape, value: tuple, region: Region) -> bool:
+        """Whether a mark lies where the instance of its group is; doubted where it does not."""
+        if shape.kind == "point" and not covers(region.code, *value):
+            self.doubt("points_off_their_groups", shape)
             return False
+        if len(value) == 4 and places.iou(value, region.box) < places.ALIKE:
+            self.doubt("boxes_unlike_their_groups", shape)
+            return False
+        return True
+
+    def _add_region(self, region: Region) -> bool:
+        """Takes a region; whether it gives a point. ValueError where it cannot be right."""
+        shape, found, label = region.shapes[0], self.found, region.label
+        if not region.area:
+            self._without_area(region)
+            return False
+        found.kept += len(region.shapes)
+        if region.ignored:
+            found.ignore = region.code
+            return False
+        found.joined += len(region.shapes) - 1
         weak = WEAK if shape.weak is None else shape.weak
         if shape.crowd:
             self.crowds.append((label, shape))
         elif "tag" in weak:
             found.tags.add(label)
-        if area == 0:
-            self._without_area(region)
-            return False
-        box = places.box_of_mask(shape.box, own_box, self.header, self.drawing) if shape.box else own_box
+        box = places.box_of_mask(shape.box, region.box, self.header, self.drawing) if shape.box else region.box
         if box is None:
             self.doubt("boxes_unlike_their_masks", shape)
-            box = own_box
-        found.kept += len(region.shapes)
+            box = region.box
         found.rles.append(region.code)
         found.labels.append(label)
         found.crowd.append(shape.crowd)
@@ -239,25 +228,25 @@ class _Work:
             found.boxes.append((*box, label))
         return "point" in weak and not shape.crowd
 
-    def _without_area(self, region: _Region) -> None:
+    def _without_area(self, region: Region) -> None:
         """A mask that covers no pixel: its box, where there is one, stands for the object."""
-        shape = region.shapes[0]
+        [shape] = region.shapes
         box = places.fit_box(shape.box, self.header, self.drawing) if shape.box else None
-        if box is None:
-            self.omit("shapes_without_area", shape, len(region.shapes))
-            self.found.without_mask.append((region.label, shape.where))
-        else:
+        if box is not None and not region.ignored:
             self.doubt("masks_without_area", shape)
             self.marks.append((shape, region.label, box))
+            return
+        self.omit("shapes_without_area", shape)
+        if region.ignored or (region.label, shape.group) in self.groups:
+            return
+        if not shape.crowd and (shape.weak is None or "tag" in shape.weak):
+            self.found.tags.add(region.label)
+        self.found.without_mask.append((region.label, shape.where))
 
     def add_marks(self) -> None:
-        """Takes tags, points and boxes, less those that are of one instance with a mask."""
+        """Takes the tags, points and boxes that stand alone."""
         found = self.found
-        instances = {
-            (label, shape.group) for region in self.regions for shape in region.shapes for label in [region.label]
-        }
-        own_boxes = coco.toBbox(found.rles).tolist() if self.marks and found.rles else []
-        own = list(zip(found.labels, own_boxes, strict=False))
+        boxes = self._boxes_of_masks() if self.marks else {}
         for shape, label, value in self.marks:
             if shape.crowd:  # only as a region it says something
                 self.omit("crowds_without_a_mask", shape)
@@ -265,10 +254,8 @@ class _Work:
                 found.without_mask.append((label, shape.where))
                 continue
             found.kept += 1
-            if shape.group is not None and (label, shape.group) in instances:
-                continue
             weak = WEAK if shape.weak is None else shape.weak
-            maskless = shape.weak is None and not self._has_mask(label, value, own)
+            maskless = shape.weak is None and not _has_mask(value, boxes.get(label))
             if "tag" in weak:
                 found.tags.add(label)
             if shape.kind == "point" and "point" in weak:
@@ -280,7 +267,15 @@ class _Work:
             if maskless:
                 found.without_mask.append((label, shape.where))
 
-    def _has_mask(self, label: str, value: tuple, own: list[tuple[str, list[float]]]) -> bool:
-        """Whether a mask of the class is there, for a box one that it may be the box of."""
-        boxes = [(x, y, x + across, y + down) for name, (x, y, across, down) in own if name == label]
-        return bool(boxes) and (len(value) != 4 or any(places.iou(value, box) >= places.ALIKE for box in boxes))
+    def _boxes_of_masks(self) -> dict[str, np.ndarray]:
+        """The boxes (n, 4) of the masks of each label."""
+        boxes: dict[str, list[places.Box]] = defaultdict(list)
+        for region in self.regions:
+            if region.area and not region.ignored:
+                boxes[region.label].append(region.box)
+        return {label: np.array(own) for label, own in boxes.items()}
+
+
+def _has_mask(value: tuple, boxes: np.ndarray | None) -> bool:
+    """Whether a mask of the class is there, for a box one that it may be the box of; `boxes`: of the masks."""
+    return boxes is not None and (len(value) != 4 or bool((places.ious(value, boxes) >= places.ALIKE).any()))

@@ -36,6 +36,10 @@ DOUBTS = {
     "turned_pictures": "{n} pictures are turned by their EXIF data, and nothing tells whether the annotating tool "
     "turned them too (the first: {where}); compare one with its annotations.",
     "boxes_unlike_their_masks": "{n} boxes do not match their masks (the first: {where}); those of the masks are used.",
+    "boxes_unlike_their_groups": "{n} boxes do not match the masks of their groups (the first: {where}); they are kept "
+    "as objects of their own.",
+    "points_off_their_groups": "{n} points lie beside the masks of their groups (the first: {where}); they are kept as "
+    "objects of their own.",
     "areas_unlike_their_boxes": "{n} boxes do not match their areas in the file (the first: {where}).",
     "masks_without_area": "{n} masks cover no pixel (the first: {where}); their boxes are used.",
     "classes_with_crowds_only": "Pictures have a class only as a region of several objects (`iscrowd`), which gives no "

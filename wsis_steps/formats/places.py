@@ -134,6 +134,13 @@ def iou(a: Box, b: Box) -> float:
     return inner / (areas - inner) if areas > inner else 0.0
 
 
+def ious(box: Box, boxes: np.ndarray) -> np.ndarray:
+    """`iou` of a box with each of several, float (n, 4)."""
+    inner = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(axis=1)
+    outer = (box[2] - box[0]) * (box[3] - box[1]) + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - inner
+    return inner / np.maximum(outer, 1e-9)
+
+
 def box_of_mask(stated: Box, mask: Box, header: Header, drawing: Drawing) -> Box | None:
     """The stated box of a mask, clipped, where the two agree; None where they do not, and the mask's own is to be used.
     ValueError where another reading of the numbers agrees, or the box leaves the picture."""

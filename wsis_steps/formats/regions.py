@@ -11,7 +11,7 @@ from pycocotools import mask as coco
 
 from wsis_steps.formats.pictures import BROKEN
 from wsis_steps.formats.rings import shown
-from wsis_steps.vision.masks import bounds_of_runs, encode
+from wsis_steps.vision.masks import bounds_of_runs, encode, run_bounds
 
 _MOST_PIXELS = (1 << 32) - 1  # of a picture; the lengths of runs have 32 bits
 
@@ -111,9 +111,16 @@ def middle_pixels(codes: Sequence[dict], height: int) -> list[tuple[int, int]]:
     inside = (run >= 0) & (wanted < (ends + apart[owner])[run])
     found = list(zip(*middles.tolist(), strict=True))
     for k in np.flatnonzero(~inside).tolist():
-        own = owner == k
+        own = slice(first[k], first[k + 1] if k + 1 < len(first) else None)
         found[k] = _nearest(starts[own], ends[own], height, *centers[:, k])
     return found
+
+
+def covers(code: dict, x: float, y: float) -> bool:
+    """Whether the pixel of a point (x, y), where (0, 0) is the middle of the first pixel, is one of a mask's."""
+    starts, ends = run_bounds(code)
+    pixel = round(x) * code["size"][0] + round(y)
+    return bool(((starts <= pixel) & (pixel < ends)).any())
 
 
 def _nearest(starts: np.ndarray, ends: np.ndarray, height: int, x: float, y: float) -> tuple[int, int]:

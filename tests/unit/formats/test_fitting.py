@@ -1,5 +1,7 @@
 """From what a file says to annotations: sizes, places, labels, groups, and what is counted."""
 
+from time import perf_counter
+
 import numpy as np
 import pytest
 from pycocotools import mask as coco
@@ -198,6 +200,25 @@ def test_shapes_of_a_group_are_one_instance_and_take_its_box_and_point():
     )  # fmt: skip
     assert len(found.rles) == 2 and len(found.boxes) == 2 and len(found.points) == 2 and found.kept == 5
     assert coco.area(found.rles).tolist() == [1800, 900] and not found.without_mask
+
+
+def test_parts_of_a_group_without_area_are_counted_and_so_are_ignored_ones():
+    thin = [[10.2, 10.2, 10.3, 10.2, 10.3, 10.3]]
+    found = fitted(rings(thin, group=1), rings(group=1), rings(thin, "__ignore__"))
+    assert found.kept == 1 and found.joined == 0 and not found.without_mask and found.ignore is None
+    assert [one.reason for one in found.omitted] == ["shapes_without_area"] * 2
+
+
+def test_thousands_of_marks_and_of_parts_take_seconds_not_minutes():
+    header, places = Header(4000, 4000, 1), [(k % 60 * 60, k // 60 * 60) for k in range(2000)]
+    squares = [[[x, y, x + 50, y, x + 50, y + 50, x, y + 50]] for x, y in places]
+    start = perf_counter()
+    found = fitted(*(rings(one, group=1) for one in squares), height=4000, width=4000, header=header)
+    assert len(found.rles) == 1 and found.kept == 2000 and found.joined == 1999
+    shapes = [*map(rings, squares), *(box(x, y, x + 50, y + 50) for x, y in places)]
+    found = fitted(*shapes, height=4000, width=4000, header=header)
+    assert len(found.boxes) == 4000 and not found.without_mask
+    assert perf_counter() - start < 4
 
 
 def test_crowds_give_a_mask_only():

@@ -284,6 +284,43 @@ def test_shapes_of_a_group_are_one_instance(name, tmp_path):
     np.testing.assert_allclose(record.boxes[0, :4], (10, 10, 90, 60), atol=1)
 
 
+def grouped(name, label, kinds, corners, group=7):
+    one = mark(name, label, kinds, corners)
+    return Mark(one.kind, one.label, one.geometry, group)
+
+
+@formats("group", "box", REGIONS)
+def test_a_box_of_a_group_is_joined_where_its_mask_is_else_doubted(name, tmp_path):
+    far = SQUARE + [60, 30]
+    shapes = [grouped(name, "leaf", ("polygon", "mask"), SQUARE)]
+    shapes += [grouped(name, "leaf", ("box",), corners) for corners in (SQUARE, far)]
+    dataset = write(name, tmp_path, *two(name, marks=tuple(shapes)))()
+    record = next(record for record in dataset.records if record.path.name == "a.jpg")
+    np.testing.assert_allclose(record.boxes[:, :4], [(10, 10, 40, 40), (70, 40, 100, 70)], atol=1)
+    [doubt] = dataset.doubts
+    assert "1 boxes do not match the masks of their groups" in doubt
+    assert dataset.counts["shapes_joined_to_others"] == 1 and dataset.counts["shapes"] == 4
+
+
+@formats("group", "point", REGIONS)
+def test_a_point_of_a_group_is_that_of_its_mask(name, tmp_path):
+    shapes = [grouped(name, "leaf", ("polygon", "mask"), SQUARE)]
+    shapes += [Mark("point", "leaf", place, 7) for place in ((13.5, 14.5), (100.5, 70.5))]
+    dataset = write(name, tmp_path, *two(name, marks=tuple(shapes)))()
+    record = next(record for record in dataset.records if record.path.name == "a.jpg")
+    np.testing.assert_allclose(record.points[:, :2], [(13, 14), (100, 70)])
+    assert "1 points lie beside the masks of their groups" in dataset.doubts[0]
+
+
+@formats("group", "box", "polygon")
+def test_a_box_of_a_group_whose_polygon_has_no_area_is_kept(name, tmp_path):
+    shapes = [grouped(name, "leaf", ("polygon",), SQUARE[[0, 0, 0]]), grouped(name, "leaf", ("box",), SQUARE)]
+    dataset = write(name, tmp_path, *two(name, marks=tuple(shapes)))()
+    record = next(record for record in dataset.records if record.path.name == "a.jpg")
+    np.testing.assert_allclose(record.boxes[:, :4], [(10, 10, 40, 40)])
+    assert dataset.left_out == {"shapes_without_area": 1} and dataset.counts["shapes"] == 2
+
+
 @formats()
 def test_names_in_two_folders_are_not_guessed(name, tmp_path):
     if name not in ("coco", "cvat", "label_studio"):
