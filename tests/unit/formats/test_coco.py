@@ -169,6 +169,26 @@ def test_brush_masks_of_cvat_beside_polygons_are_doubted_or_objects(tmp_path):
     assert data.truth(record).crowd.tolist() == [False, False] and data.counts["crowds"] == 0
 
 
+def test_a_turned_box_of_cvat_is_the_turned_rectangle(tmp_path):
+    write(tmp_path, [Picture("a.jpg", (Mark("box", "leaf", (30, 30, 90, 50)),))])
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(attributes={"occluded": False, "rotation": 30.0}))
+    data = imported(read, tmp_path, truth=BOTH)
+    corners = cv2.boxPoints(((60, 40), (60, 20), 30))  # OpenCV turns clockwise, too
+    wanted = cv2.fillPoly(np.zeros((80, 120), np.uint8), [np.rint(corners).astype(np.int32)], 1)
+    found = decode(data.truth(data.records[0]).masks, 80, 120)[0]
+    assert (found & wanted).sum() > 0.9 * (found | wanted).sum()
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(attributes={"rotation": "x"}))
+    with pytest.raises(InputError, match="annotation 1: its 'rotation': 'x' is no number"):
+        imported(read, tmp_path)
+
+
+def change(file, work):
+    """Changes the annotations of a file."""
+    content = json.loads(file.read_text())
+    work(content["annotations"])
+    file.write_text(json.dumps(content))
+
+
 def test_truth_pickles_and_is_none_outside_its_splits(tree):
     data = imported(read, tree, truth=("val",))
     truth = pickle.loads(pickle.dumps(data.truth))

@@ -218,7 +218,7 @@ def test_thousands_of_marks_and_of_parts_take_seconds_not_minutes():
     shapes = [*map(rings, squares), *(box(x, y, x + 50, y + 50) for x, y in places)]
     found = fitted(*shapes, height=4000, width=4000, header=header)
     assert len(found.boxes) == 4000 and not found.without_mask
-    assert perf_counter() - start < 4
+    assert perf_counter() - start < 10
 
 
 def test_crowds_give_a_mask_only():
