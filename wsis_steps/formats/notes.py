@@ -18,6 +18,7 @@ SHAPE_REASONS = {
     "shapes_of_pictures_left_out": "are of pictures that are left out",
     "repeated_shapes": "are there twice",
     "shapes_outside_of_their_pictures": "are marked as not in their pictures",
+    "deleted_objects": "are marked as deleted",
     "difficult_objects_left_out": "are marked as difficult",
 }
 # Of pictures and what else is no shape.
