@@ -44,6 +44,7 @@ class Shape:
       mask      COCO's run-length code of the whole picture, made by us
       ellipse   (x, y, radius x, radius y, turn in degrees, clockwise)
       another   a shape that cannot be a mask; the kind is what its tool calls it
+    or an `Unusable`, where a shape is well written but cannot be used.
     group: shapes of one label and one group are one instance; None: alone. crowd: a region of several. box (x1, y1,
     x2, y2) and area in pixels: what the file says beside the geometry. weak: the weak annotations that it gives, None
     for all that it can."""

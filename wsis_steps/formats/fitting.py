@@ -13,14 +13,14 @@ import numpy as np
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats import places
 from wsis_steps.formats.drawing import WEAK, Drawing, Shape
-from wsis_steps.formats.joining import Region, encode_drawn, join
+from wsis_steps.formats.joining import Region, code_of, encode_drawn, join
 from wsis_steps.formats.labels import is_ignored, is_no_class, label_text
-from wsis_steps.formats.notes import Omission
+from wsis_steps.formats.notes import Omission, Unusable
 from wsis_steps.formats.pictures import Header
-from wsis_steps.formats.regions import covers, encode_ellipse, middle_pixels
-from wsis_steps.formats.rings import read_segmentation
+from wsis_steps.formats.regions import covers, middle_pixels
 
 REGIONS = ("rings", "mask", "ellipse")
+SKIPS = "`unknown_shapes: skip` leaves such shapes out"
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,17 @@ class _Work:
         self.marks: list[tuple[Shape, str, tuple]] = []  # tags, points and boxes with their labels
         self.crowds: list[tuple[str, Shape]] = []
 
-    def tell(self, shape: Shape, wrong: object) -> None:
-        """Notes what is wrong with a shape."""
-        self.wrong.append(f"{self.drawing.where}: {shape.where}: {wrong}.")
+    def tell(self, shape: Shape, wrong: ValueError) -> None:
+        """Notes what is wrong with a shape, or counts one that may be skipped."""
+        if not isinstance(wrong, Unusable):
+            self.wrong.append(f"{self.drawing.where}: {shape.where}: {wrong}.")
+        elif not self.rules.skip_unknown:
+            self.wrong.append(f"{self.drawing.where}: {shape.where}: {wrong}; {SKIPS}.")
+        else:
+            self.omit(wrong.reason, shape)
+            label = label_text(shape.label)
+            if wrong.reason != "shapes_that_are_no_masks" and not is_ignored(label, self.rules.chosen):
+                self.found.without_mask.append((label, shape.where))
 
     def omit(self, reason: str, shape: Shape, count: int = 1) -> None:
         self.found.omitted.append(Omission(reason, count, f"{self.drawing.where}: {shape.where}"))
@@ -108,10 +116,12 @@ class _Work:
             shape = replace(shape, crowd=False)
         label = label_text(shape.label)
         ignored = is_ignored(label, self.rules.chosen)
+        if isinstance(shape.geometry, Unusable):
+            raise shape.geometry
         if is_no_class(label, self.rules.chosen) or (ignored and shape.kind == "tag"):
             self.omit("shapes_of_no_class", shape)
         elif shape.kind in REGIONS:
-            self.regions.append(Region([shape], label, self._code(shape), ignored))
+            self._add_drawn(shape, label, ignored)
         elif shape.kind == "tag":
             self.marks.append((shape, label, ()))
         elif shape.kind == "point":
@@ -122,10 +132,27 @@ class _Work:
                 self.marks.append((shape, label, point))
         elif shape.kind == "box":
             self._add_box(shape, label, ignored)
-        elif self.rules.skip_unknown:
-            self.omit("shapes_that_are_no_masks", shape)
         else:
-            raise ValueError(f"a {shape.kind} cannot be a mask; `unknown_shapes: skip` leaves such shapes out")
+            raise Unusable(f"a {shape.kind} cannot be a mask", "shapes_that_are_no_masks")
+
+    def _add_drawn(self, shape: Shape, label: str, ignored: bool) -> None:
+        """Takes a region; one that has no corners enough gives its box, where it has a good one."""
+        try:
+            code, doubt = code_of(shape, self.header, self.drawing)
+            if doubt:
+                self.doubt(doubt, shape)
+            self.regions.append(Region([shape], label, code, ignored))
+        except Unusable as error:
+            if error.reason != "polygons_of_too_few_corners" or not self._has_good_box(shape):
+                raise
+            self.doubt("polygons_of_too_few_corners", shape)
+            self._add_box(replace(shape, kind="box", geometry=shape.box, box=None), label, ignored)
+
+    def _has_good_box(self, shape: Shape) -> bool:
+        try:
+            return shape.box is not None and places.fit_box(shape.box, self.header, self.drawing) is not None
+        except ValueError:
+            return False
 
     def _add_box(self, shape: Shape, label: str, ignored: bool) -> None:
         box = places.fit_box(shape.geometry, self.header, self.drawing)
@@ -139,22 +166,6 @@ class _Work:
             if shape.area is not None and not places.check_area(box, shape.area, self.drawing):
                 self.doubt("areas_unlike_their_boxes", shape)
             self.marks.append((shape, label, box))
-
-    def _code(self, shape: Shape) -> dict | list[np.ndarray]:
-        """The code of a region, or its rings in pixels."""
-        height, width = self.header.height, self.header.width
-        if shape.kind == "ellipse":
-            return encode_ellipse(shape.geometry, height, width)
-        code = shape.geometry if shape.kind == "mask" else read_segmentation(shape.geometry, height, width)
-        if code is None:
-            raise ValueError("it has no corners")
-        if isinstance(code, dict):
-            if list(code["size"]) != [height, width]:
-                there = "x".join(map(str, code["size"][::-1]))
-                raise ValueError(f"its mask is {there}, the picture {width}x{height}")
-            return code
-        with np.errstate(over="ignore"):  # what overflows leaves the picture, which is told behind
-            return [ring * (width, height) for ring in code] if self.drawing.shares else code
 
     def add_regions(self) -> None:
         """Encodes the regions, joins those of one instance, and takes them with their boxes and points."""

@@ -9,8 +9,10 @@ from pycocotools import mask as coco
 
 from wsis_steps.formats import places
 from wsis_steps.formats.drawing import Drawing, Shape
+from wsis_steps.formats.notes import Unusable
 from wsis_steps.formats.pictures import Header
-from wsis_steps.formats.regions import encode_rings
+from wsis_steps.formats.regions import ellipse_extent, encode_ellipse, encode_rings
+from wsis_steps.formats.rings import few_corners, read_segmentation
 from wsis_steps.vision.masks import count_pixels
 
 _AT_ONCE = 16  # codes that are merged
@@ -30,6 +32,33 @@ class Region:
     area: int = 0
     box: places.Box = field(default=(0.0, 0.0, 0.0, 0.0))
     point: tuple[float, float] | None = None
+
+
+def code_of(shape: Shape, header: Header, drawing: Drawing) -> tuple[dict | list[np.ndarray], str]:
+    """The code of a shape that covers pixels, or its rings in pixels; and a kind of doubt, '' for none. ValueError
+    where it cannot be right."""
+    height, width = header.height, header.width
+    if shape.kind == "ellipse":
+        extent = ellipse_extent(shape.geometry)
+        x, y = shape.geometry[:2]
+        if places.leaves((x, y, x, y), header):
+            raise places.over_the_side("ellipse with its middle at", f"{x:g}, {y:g}", header)
+        # which no tool stops at the side
+        return encode_ellipse(shape.geometry, height, width), "ellipses_cut" * places.leaves(extent, header)
+    code = shape.geometry if shape.kind == "mask" else read_segmentation(shape.geometry, height, width, least=1)
+    if code is None:
+        raise ValueError("it has no corners")
+    if isinstance(code, dict):
+        if list(code["size"]) != [height, width]:
+            there = "x".join(map(str, code["size"][::-1]))
+            raise ValueError(f"its mask is {there}, the picture {width}x{height}")
+        return code, ""
+    rings = [ring for ring in code if len(ring) >= 3]
+    if not rings:
+        raise Unusable(few_corners(code[0]), "polygons_of_too_few_corners")
+    doubt = "parts_of_too_few_corners" * (len(rings) < len(code))
+    with np.errstate(over="ignore"):  # what overflows leaves the picture, which is told behind
+        return [ring * (width, height) for ring in rings] if drawing.shares else rings, doubt
 
 
 def encode_drawn(

@@ -238,7 +238,7 @@ def _polygon(value: dict, height: int, width: int) -> tuple[str, object]:
     points = value.get("points")
     if not isinstance(points, list):
         raise ValueError(f"its 'points' are {shown(points)}, not a list")
-    return "rings", [(ring * _scale(height, width)).ravel().tolist() for ring in read_rings(points)]
+    return "rings", [(ring * _scale(height, width)).ravel().tolist() for ring in read_rings(points, least=1)]
 
 
 def _keypoint(value: dict, height: int, width: int) -> tuple[str, object]:

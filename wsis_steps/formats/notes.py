@@ -1,7 +1,7 @@
 """What an import notes while it reads: all that is wrong, all that it leaves out, by reason, and what it doubts."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from wsis_steps.engine.problems import Problems
@@ -13,6 +13,8 @@ SHAPE_REASONS = {
     "boxes_under_one_pixel": "are boxes of less than a pixel",
     "shapes_of_no_class": "have no label, or that of the background",
     "shapes_that_are_no_masks": "are lines, skeletons or the like",
+    "shapes_over_the_side": "leave their pictures",
+    "polygons_of_too_few_corners": "are polygons of fewer than three corners",
     "ignored_points": "are points of an ignored label",
     "answers_that_are_no_tags": "answer questions that are not about classes",
     "shapes_of_pictures_left_out": "are of pictures that are left out",
@@ -43,10 +45,35 @@ DOUBTS = {
     "objects of their own.",
     "areas_unlike_their_boxes": "{n} boxes do not match their areas in the file (the first: {where}).",
     "masks_without_area": "{n} masks cover no pixel (the first: {where}); their boxes are used.",
+    "ellipses_cut": "{n} ellipses reach far over a side of their pictures, where they are cut (the first: {where}).",
+    "polygons_of_too_few_corners": "{n} polygons have fewer than three corners (the first: {where}); their boxes are "
+    "used.",
+    "parts_of_too_few_corners": "{n} masks have parts of fewer than three corners (the first: {where}), which are left "
+    "out.",
     "classes_with_crowds_only": "Pictures have a class only as a region of several objects (`iscrowd`), which gives no "
     "tag, point or box: {n} times (the first: {where}). CVAT exports every brush mask so; "
     "`data_import_dataset.crowds: objects` reads them as objects.",
 }
+
+
+class Unusable(ValueError):
+    """What is wrong with a shape that is well written but cannot be used: refused, or with `unknown_shapes: skip`
+    counted under `reason`."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.args[0]
+
+
+def usable(read: Callable, *arguments: object) -> object:
+    """What `read` returns, or why that cannot be used: a reader hands both on."""
+    try:
+        return read(*arguments)
+    except Unusable as error:
+        return error
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from wsis_steps.formats.drawing import Drawing
+from wsis_steps.formats.notes import Unusable
 from wsis_steps.formats.pictures import Header
 
 SLACK_PIXELS, SLACK_SHARE = 2.0, 0.01
@@ -42,9 +43,19 @@ def check_size(drawing: Drawing, header: Header) -> str:
     raise ValueError(sizes)
 
 
+def slack(side: int) -> float:
+    """By how many pixels what is drawn may reach over an end of a side of that many pixels."""
+    return max(SLACK_PIXELS, SLACK_SHARE * side)
+
+
+def leaves(box: Box, header: Header) -> bool:
+    """Whether a box, or what is as large, reaches over a side of the picture by more than it may."""
+    return not _is_inside(box, header)
+
+
 def _is_inside(box: Box, header: Header) -> bool:
     x1, y1, x2, y2 = box
-    across, down = (max(SLACK_PIXELS, SLACK_SHARE * side) for side in (header.width, header.height))
+    across, down = slack(header.width), slack(header.height)
     return x1 >= -across and y1 >= -down and x2 <= header.width + across and y2 <= header.height + down
 
 
@@ -86,10 +97,7 @@ def fit_box(stated: Box, header: Header, drawing: Drawing) -> Box | None:
     if x2 < x1 or y2 < y1:
         raise ValueError(f"its box {_text(box)} ends before it begins{_reason(stated, header, drawing)}")
     if not _is_inside(box, header):
-        raise ValueError(
-            f"its box {_text(box)} leaves the picture of {header.width}x{header.height}"
-            f"{_reason(stated, header, drawing)}"
-        )
+        raise over_the_side("box", _text(box), header, _reason(stated, header, drawing))
     clipped = (max(x1, 0.0), max(y1, 0.0), min(x2, float(header.width)), min(y2, float(header.height)))
     if clipped[2] - clipped[0] >= 1 and clipped[3] - clipped[1] >= 1:
         return clipped
@@ -104,25 +112,35 @@ def fit_point(stated: tuple[float, float], header: Header, drawing: Drawing) -> 
         raise ValueError("its point holds a value that is no number")
     x, y = scaled(stated, header, drawing)
     if not _is_inside((x, y, x, y), header):
-        raise ValueError(f"its point {x:g}, {y:g} lies outside the picture of {header.width}x{header.height}")
+        text = f"its point {x:g}, {y:g} lies outside the picture of {header.width}x{header.height}"
+        raise Unusable(text, "shapes_over_the_side")
     return min(max(x, 0.0), header.width - 1.0), min(max(y, 0.0), header.height - 1.0)
 
 
-def check_extents(low: np.ndarray, high: np.ndarray, header: Header, drawing: Drawing) -> list[str]:
-    """What is wrong with the extents of polygons, low and high: float (n, 2) of x, y in pixels; '' where nothing is."""
-    slack = np.maximum(SLACK_PIXELS, SLACK_SHARE * np.array([header.width, header.height]))
-    outside = ((low < -slack) | (high > np.array([header.width, header.height]) + slack)).any(axis=1)
+def over_the_side(what: str, place: str, header: Header, reason: str = "") -> ValueError:
+    """The error of a shape that leaves its picture. `reason`: another reading of its numbers, '; ...'; where one fits,
+    it is unlikely to be the only such shape, and it is not one that may be skipped."""
+    text = f"its {what} {place} leaves the picture of {header.width}x{header.height}{reason}"
+    return ValueError(text) if reason else Unusable(text, "shapes_over_the_side")
+
+
+def check_extents(low: np.ndarray, high: np.ndarray, header: Header, drawing: Drawing) -> list[ValueError | None]:
+    """What is wrong with the extents of polygons, low and high: float (n, 2) of x, y in pixels; None where nothing
+    is."""
+    size = np.array([header.width, header.height])
+    over = [slack(header.width), slack(header.height)]
+    outside = ((low < -np.array(over)) | (high > size + over)).any(axis=1)
     within_one = (high <= 1).all(axis=1) & (low >= 0).all(axis=1) & (not drawing.shares)
-    found = [""] * len(low)
+    found: list[ValueError | None] = [None] * len(low)
     for k in np.flatnonzero(outside | within_one).tolist():
         box = (*low[k].tolist(), *high[k].tolist())
         if within_one[k]:
-            found[k] = f"its polygon lies in the first pixel; {SHARES}"
+            found[k] = ValueError(f"its polygon lies in the first pixel; {SHARES}")
         else:
             unit = (header.width, header.height) * 2
             pixels = tuple(value / side for value, side in zip(box, unit, strict=True)) if drawing.shares else box
             reason = f"; {PIXELS}" if drawing.shares and max(pixels) > 2 else ""
-            found[k] = f"its polygon {_text(box)} leaves the picture of {header.width}x{header.height}{reason}"
+            found[k] = over_the_side("polygon", _text(box), header, reason)
     return found
 
 

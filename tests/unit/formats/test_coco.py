@@ -207,9 +207,24 @@ def test_annotations_without_area_are_counted_and_left_out(tree):
     assert "Objects without a mask in the split train: 1 " in str(_said(tree, truth=BOTH))
 
 
-def test_a_part_of_a_mask_that_is_none_is_not_dropped(tree):
+def test_a_part_of_a_mask_that_is_none_is_not_dropped_without_a_word(tree):
+    _change(tree, lambda content: content["annotations"][0]["segmentation"].append([1, "a"]))
+    assert "annotation 1: 'a' is no number" in str(_said(tree))
+    _change(tree, lambda content: content["annotations"][0]["segmentation"].pop())
     _change(tree, lambda content: content["annotations"][0]["segmentation"].append([1, 2]))
-    assert "annotation 1: a polygon has 1 corner; expected is a list of polygons" in str(_said(tree))
+    assert "1 masks have parts of fewer than three corners (the first: " in imported(read, tree).doubts[0]
+
+
+def test_a_polygon_of_two_corners_leaves_its_box_where_that_is_good(tmp_path):
+    corners = [(10, 10), (40, 40)]
+    write(tmp_path, [Picture("a.jpg", (Mark("polygon", "leaf", corners), Mark("box", "leaf", (50, 20, 80, 70))))])
+    record, data = (found := imported(read, tmp_path)).records[0], found
+    np.testing.assert_allclose(record.boxes[:, :4], [(10, 10, 40, 40), (50, 20, 80, 70)])
+    assert "1 polygons have fewer than three corners (the first: " in data.doubts[0] and not data.left_out
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(bbox=[10, 10, 400, 30]))
+    assert "`unknown_shapes: skip` leaves such shapes out" in str(_said(tmp_path))
+    data = imported(read, tmp_path, unknown_shapes="skip")
+    assert data.left_out == {"polygons_of_too_few_corners": 1} and data.counts["objects_without_a_mask"] == 2
 
 
 def test_pictures_in_subfolders_and_without_a_year(tree):
@@ -572,7 +587,7 @@ def test_one_bad_annotation_is_one_sentence(tree):
 def test_all_bad_annotations_are_told_at_once(tree):
     for row in range(3):
         _change(tree, _set("annotations", row, bbox=[row]))
-    _change(tree, _set("annotations", 3, segmentation=[[1, 2]]))
+    _change(tree, _set("annotations", 3, segmentation=[[1, "a"]]))
     assert [f"annotation {k}:" in sentence for k, sentence in enumerate(_said(tree).sentences, 1)] == [True] * 4
 
 

@@ -264,6 +264,35 @@ def test_shapes_that_cannot_be_masks_are_refused_together_or_skipped(name, tmp_p
     assert dataset.left_out == {"shapes_that_are_no_masks": 2} and list(dataset.class_names) == ["leaf", "stem"]
 
 
+@formats("mask")
+def test_a_mask_that_reaches_over_a_side_by_a_pixel_is_cut(name, tmp_path):
+    if name not in ("cvat", "labelme"):
+        return  # elsewhere a mask is one of the whole picture
+    over = Mark("mask", "leaf", np.pad(np.ones((20, 20), np.uint8), ((30, 31), (101, 0))))
+    dataset = write(name, tmp_path, *two(name, marks=(over,)))(truth=("train", "val"), val_share=0)
+    record = next(record for record in dataset.records if record.path.name == "a.jpg")
+    assert record.boxes[0, :4].tolist() == [101, 30, 120, 50] and not dataset.left_out
+
+
+@formats("polygon")
+def test_a_polygon_over_a_side_is_refused_or_skipped(name, tmp_path):
+    """One far outside for which no other reading of the numbers is likely."""
+    over = mark(name, kinds=("polygon",), corners=SQUARE + [100, 0])
+    read = write(name, tmp_path, *two(name, marks=(mark(name), over)))
+    assert "leaves the picture of 120x80; `unknown_shapes: skip` leaves such shapes out" in said(read)
+    assert read(unknown_shapes="skip").left_out == {"shapes_over_the_side": 1}
+
+
+@formats("polygon")
+def test_a_polygon_of_two_corners_is_refused_or_skipped(name, tmp_path):
+    if name in ("coco", "labelimg", "yolo"):
+        return  # there a box is beside it, or two corners are written as a box is
+    line = Mark("polygon", "leaf", SQUARE[:2])
+    read = write(name, tmp_path, *two(name, marks=(mark(name), line)))
+    assert "a polygon has 2 corners; expected is" in (text := said(read)) and "`unknown_shapes: skip`" in text
+    assert read(unknown_shapes="skip").left_out == {"polygons_of_too_few_corners": 1}
+
+
 @formats("ellipse")
 def test_an_ellipse_is_a_mask(name, tmp_path):
     ellipse = Mark("ellipse", "leaf", (60.0, 40.0, 30.0, 20.0))
