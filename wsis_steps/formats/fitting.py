@@ -116,10 +116,10 @@ class _Work:
             shape = replace(shape, crowd=False)
         label = label_text(shape.label)
         ignored = is_ignored(label, self.rules.chosen)
-        if isinstance(shape.geometry, Unusable):
-            raise shape.geometry
         if is_no_class(label, self.rules.chosen) or (ignored and shape.kind == "tag"):
             self.omit("shapes_of_no_class", shape)
+        elif isinstance(shape.geometry, Unusable):
+            raise shape.geometry
         elif shape.kind in REGIONS:
             self._add_drawn(shape, label, ignored)
         elif shape.kind == "tag":
@@ -146,7 +146,7 @@ class _Work:
             if error.reason != "polygons_of_too_few_corners" or not self._has_good_box(shape):
                 raise
             self.doubt("polygons_of_too_few_corners", shape)
-            self._add_box(replace(shape, kind="box", geometry=shape.box, box=None), label, ignored)
+            self._add_box(replace(shape, kind="box", geometry=shape.box, box=None, area=None), label, ignored)
 
     def _has_good_box(self, shape: Shape) -> bool:
         try:

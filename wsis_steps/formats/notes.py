@@ -15,6 +15,7 @@ SHAPE_REASONS = {
     "shapes_that_are_no_masks": "are lines, skeletons or the like",
     "shapes_over_the_side": "leave their pictures",
     "polygons_of_too_few_corners": "are polygons of fewer than three corners",
+    "shapes_of_turned_pictures": "were drawn on a picture that Label Studio turned",
     "ignored_points": "are points of an ignored label",
     "answers_that_are_no_tags": "answer questions that are not about classes",
     "shapes_of_pictures_left_out": "are of pictures that are left out",
