@@ -10,7 +10,8 @@ import numpy as np
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.formats.drawing import Drawing, Reading
-from wsis_steps.formats.fitting import Fitted, Rules, fit
+from wsis_steps.formats.fitted import Fitted
+from wsis_steps.formats.fitting import Rules, fit
 from wsis_steps.formats.labels import is_ignored, is_no_class
 from wsis_steps.formats.notes import Notes, doubt_sentences
 from wsis_steps.formats.packing import Packed, pack, pack_truth

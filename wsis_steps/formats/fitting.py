@@ -6,13 +6,14 @@ place.
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats import places
 from wsis_steps.formats.drawing import WEAK, Drawing, Shape
+from wsis_steps.formats.fitted import Fitted
 from wsis_steps.formats.joining import Region, code_of, encode_drawn, join
 from wsis_steps.formats.labels import is_ignored, is_no_class, label_text
 from wsis_steps.formats.notes import Omission, Unusable
@@ -26,33 +27,13 @@ SKIPS = "`unknown_shapes: skip` leaves such shapes out"
 @dataclass(frozen=True)
 class Rules:
     """chosen: classes that the user names, which are classes whatever their names; skip_unknown: shapes that cannot be
-    masks are counted, not refused; crowds_are_objects: what a file calls a crowd is an object like all others."""
+    used are counted, not refused; crowds_are_objects: what a file calls a crowd is an object like all others; may_skip:
+    whether the user could choose to skip."""
 
     chosen: Collection[str] = ()
     skip_unknown: bool = False
     crowds_are_objects: bool = False
-
-
-@dataclass
-class Fitted:
-    """The annotations of a picture. tags: labels; points: x, y and label; boxes: x1, y1, x2, y2 and label; rles, labels
-    and crowd of its masks; ignore: pixels that do not count. without_mask: where objects stand that have none. kept:
-    shapes that are in one of these; joined: those of them that are of one instance with another one."""
-
-    height: int
-    width: int
-    tags: set[str] = field(default_factory=set)
-    points: list[tuple[float, float, str]] = field(default_factory=list)
-    boxes: list[tuple[float, float, float, float, str]] = field(default_factory=list)
-    rles: list[dict] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    crowd: list[bool] = field(default_factory=list)
-    ignore: dict | None = None
-    without_mask: list[tuple[str, str]] = field(default_factory=list)
-    kept: int = 0
-    joined: int = 0
-    omitted: list[Omission] = field(default_factory=list)
-    doubts: list[tuple[str, str]] = field(default_factory=list)
+    may_skip: bool = True
 
 
 def fit(drawing: Drawing, picture: object, header: Header, rules: Rules) -> Fitted:
@@ -97,7 +78,8 @@ class _Work:
         if not isinstance(wrong, Unusable):
             self.wrong.append(f"{self.drawing.where}: {shape.where}: {wrong}.")
         elif not self.rules.skip_unknown:
-            self.wrong.append(f"{self.drawing.where}: {shape.where}: {wrong}; {SKIPS}.")
+            hint = f"; {SKIPS}" if self.rules.may_skip else ""
+            self.wrong.append(f"{self.drawing.where}: {shape.where}: {wrong}{hint}.")
         else:
             self.omit(wrong.reason, shape)
             label = label_text(shape.label)

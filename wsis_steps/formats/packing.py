@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsis_steps.formats.fitting import Fitted
+from wsis_steps.formats.fitted import Fitted
 from wsis_steps.formats.truth import PackedTruth
 
 
