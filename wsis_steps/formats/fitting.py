@@ -214,6 +214,8 @@ class _Work:
         if box is None:
             self.doubt("boxes_unlike_their_masks", shape)
             box = region.box
+        if shape.area is not None and not places.is_area_of_mask(shape.area, region.area, region.box):
+            self.doubt("areas_unlike_their_masks", shape)
         found.rles.append(region.code)
         found.labels.append(label)
         found.crowd.append(shape.crowd)

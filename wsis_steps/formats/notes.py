@@ -45,6 +45,8 @@ DOUBTS = {
     "points_off_their_groups": "{n} points lie beside the masks of their groups (the first: {where}); they are kept as "
     "objects of their own.",
     "areas_unlike_their_boxes": "{n} boxes do not match their areas in the file (the first: {where}).",
+    "areas_unlike_their_masks": "{n} masks differ by over 10 % from their areas in the file (the first: {where}); a "
+    "hole that is written as a second polygon is filled, since COCO has none: write such masks as run-length codes.",
     "masks_without_area": "{n} masks cover no pixel (the first: {where}); their boxes are used.",
     "ellipses_cut": "{n} ellipses reach far over a side of their pictures, where they are cut (the first: {where}).",
     "polygons_of_too_few_corners": "{n} polygons have fewer than three corners (the first: {where}); their boxes are "

@@ -188,6 +188,17 @@ def check_area(box: Box, area: float, drawing: Drawing) -> bool:
     return False
 
 
+def is_area_of_mask(stated: float, pixels: int, box: Box) -> bool:
+    """Whether the area that a file states may be that of a mask of so many pixels with this box. Outlines run through
+    pixels, which half of a border may count or not; and some tools state the area of the box with every mask."""
+    across, down = box[2] - box[0], box[3] - box[1]
+
+    def is_near(value: float) -> bool:
+        return abs(stated - value) <= 0.1 * max(stated, value) + (across + down) / 2
+
+    return stated <= 0 or is_near(pixels) or is_near(across * down)
+
+
 def _text(box: Box) -> str:
     """x1, y1, x2, y2 as a message shows them."""
     return "(" + ", ".join(f"{value:.6g}" for value in box) + ")"

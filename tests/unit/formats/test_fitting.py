@@ -114,6 +114,18 @@ def test_the_area_of_a_file_tells_corners_from_sizes():
     assert not fitted(box(20, 15, 80, 70, area=3300.0), sized=True).doubts
 
 
+def test_the_area_of_a_file_tells_holes_that_are_filled():
+    ring = [[10, 10, 60, 10, 60, 60, 10, 60], [20, 20, 20, 50, 50, 50, 50, 20]]
+    found = fitted(rings(ring, area=1600.0))
+    assert found.doubts == [("areas_unlike_their_masks", "f.json: shape 1")] and coco.area(found.rles).tolist() == [
+        2500
+    ]
+    leaf = [[10, 10, 60, 10, 60, 15, 15, 15, 15, 60, 10, 60]]
+    for area in (2500.0, 475.0, 500.0, 0.0, None):  # of its box, which some tools state; its own; none
+        assert not fitted(rings(leaf, area=area)).doubts
+    assert fitted(rings(leaf, area=1200.0)).doubts
+
+
 def test_a_box_is_held_against_its_mask():
     assert fitted(rings(box=(9.5, 10, 40, 41))).boxes == [(9.5, 10, 40, 41, "leaf")]
     assert "does not match its mask; its numbers look like two corners" in wrong(
