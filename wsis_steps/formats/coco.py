@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wsis_steps.engine.errors import InputError, nearest
-from wsis_steps.formats.coco_annotations import read_shape
+from wsis_steps.formats.coco_annotations import count_keypoints, read_shape
 from wsis_steps.formats.coco_layouts import Part, find_parts, looks_like
 from wsis_steps.formats.drawing import Drawing, Reading, Source
 from wsis_steps.formats.files import read_json
@@ -205,6 +205,7 @@ def _add_annotations(
                     hints[category] = f"; {nearest(str(category), map(str, categories))}" * (category is not None)
                 raise ValueError(_unlisted(row, "category_id", category) + hints[category])
             shape = read_shape(row, _where(row, place), categories[category].name)
+            notes.leave_out("keypoints_of_objects", f"{file}: {_where(row, place)}", count_keypoints(row))
             if drawing := images[image]:
                 drawing.shapes.append(shape)
         except ValueError as error:

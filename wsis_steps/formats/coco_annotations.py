@@ -25,6 +25,12 @@ def read_shape(row: dict, where: str, label: str) -> Shape:
     return Shape(where, "box", label, box, None, crowd, None, area)
 
 
+def count_keypoints(row: dict) -> int:
+    """How many keypoints of an object are set: of x, y, v, x, y, v, ... those whose v is not 0."""
+    value = row.get("keypoints")
+    return sum(v != 0 for v in value[2::3]) if isinstance(value, list) else 0
+
+
 def _box(value: object) -> tuple[float, float, float, float] | None:
     """x1, y1, x2, y2 of x, y, width, height; None where there is none."""
     if value is None or value == []:

@@ -2,7 +2,7 @@
 
 Five numbers are a box: class, middle x, middle y, width, height. Seven and more, an odd number, are a polygon: class
 and corners. A turned box of four corners is a polygon too; where data.yaml has a `kpt_shape`, keypoints follow a box
-and are passed over. A line that is there twice counts once, as in Ultralytics; pictures without a file are without
+and are counted. A line that is there twice counts once, as in Ultralytics; pictures without a file are without
 objects.
 
 Written are polygons through the middles of border pixels, a quarter of a pixel further, so that readers that cut to
@@ -84,6 +84,7 @@ def _read_item(data: Data, item: Item) -> tuple[Drawing, list[str], list[Omissio
                 seen.add(words)
                 try:
                     drawing.shapes.append(_shape(words, f"line {k}", data))
+                    notes.leave_out("keypoints_of_objects", f"{item.labels}:{k}", _count_keypoints(words, data))
                 except ValueError as error:
                     notes.add(f"{item.labels}:{k}: {error}.")
         if data.borders and drawing.shapes:
@@ -100,14 +101,22 @@ def _shape(words: tuple[str, ...], where: str, data: Data) -> Shape:
             f"there is no class {shown(words[0])} in {data.file}, whose classes are {min(names)} to {max(names)}"
         )
     label = names[int(values[0])]
-    if count == 5 or (data.keypoints and count == 5 + data.keypoints):
+    keypoints = data.keypoints[0] * data.keypoints[1]  # numbers
+    if count in (5, 5 + keypoints):
         x, y, width, height = values[1:5]
         return Shape(where, "box", label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-    if count < 7 or count % 2 == 0 or data.keypoints:
-        expected = f"with keypoints it has {5 + data.keypoints}" if data.keypoints else EXPECTED
+    if count < 7 or count % 2 == 0 or keypoints:
+        expected = f"with keypoints it has {5 + keypoints}" if keypoints else EXPECTED
         score = "; the last one may be the score of a prediction" if count > 5 and count % 2 == 0 else ""
         raise ValueError(f"it has {count} number{'s' * (count > 1)}; {expected}{score}")
     return Shape(where, "rings", label, [values[1:]])
+
+
+def _count_keypoints(words: tuple[str, ...], data: Data) -> int:
+    """How many keypoints of a line are set: not at 0, 0."""
+    count, numbers = data.keypoints
+    found = [words[5 + k * numbers : 7 + k * numbers] for k in range(count)] if len(words) > 5 else []
+    return sum(any(map(float, place)) for place in found)
 
 
 def _fill_borders(drawing: Drawing, height: int, width: int) -> None:

@@ -182,6 +182,15 @@ def test_a_turned_box_of_cvat_is_the_turned_rectangle(tmp_path):
         imported(read, tmp_path)
 
 
+def test_keypoints_of_objects_are_counted(tmp_path):
+    write(tmp_path, [Picture("a.jpg", (Mark("box", "leaf", (30, 30, 90, 50)),))])
+    keypoints = {"keypoints": [35, 35, 2, 0, 0, 0, 60, 40, 1], "num_keypoints": 2}
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(keypoints))
+    data = imported(read, tmp_path)
+    assert data.left_out == {"keypoints_of_objects": 2} and data.counts["shapes"] == 1
+    assert "Left out: keypoints of objects: 2 (the first: " in data.omissions[0]
+
+
 def change(file, work):
     """Changes the annotations of a file."""
     content = json.loads(file.read_text())
