@@ -154,7 +154,9 @@ class _Work:
         regions, wrong = encode_drawn(self.regions, self.header, self.drawing)
         for region, error in wrong:
             self.tell(region.shapes[0], error)
-        self.regions = join(regions)
+        self.regions, repeated = join(regions)
+        for region in repeated:
+            self.omit("repeated_shapes", region.shapes[0])
         groups = {(region.label, shape.group): region for region in self.regions for shape in region.shapes}
         self.groups = {key: region for key, region in groups.items() if key[1] is not None and region.area}
         self._join_marks()
@@ -242,7 +244,13 @@ class _Work:
         """Takes the tags, points and boxes that stand alone."""
         found = self.found
         boxes = self._boxes_of_masks() if self.marks else {}
+        seen: set[tuple] = set()
         for shape, label, value in self.marks:
+            key = (shape.kind, label, value)
+            if key in seen and shape.kind != "tag" and shape.weak is None:
+                self.omit("repeated_shapes", shape)
+                continue
+            seen.add(key)
             if shape.crowd:  # only as a region it says something
                 self.omit("crowds_without_a_mask", shape)
                 self.crowds.append((label, shape))

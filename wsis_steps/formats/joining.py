@@ -83,26 +83,31 @@ def encode_drawn(
     return [region for region in regions if id(region) not in wrong], list(wrong.values())
 
 
-def join(regions: Sequence[Region]) -> list[Region]:
-    """The regions with areas and boxes; those of one label and one group are one, and so are all ignored ones. What
-    covers no pixel is joined to nothing."""
+def join(regions: Sequence[Region]) -> tuple[list[Region], list[Region]]:
+    """The regions with areas and boxes; those of one label and group are one, and so are all ignored ones. What
+    covers no pixel is joined to nothing. And those that are there a second time, pixel by pixel."""
     if not regions:
-        return []
+        return [], []
     members: dict[tuple, list[Region]] = defaultdict(list)
     areas = count_pixels([region.code for region in regions]).tolist()
     for number, (region, area) in enumerate(zip(regions, areas, strict=True)):
         region.area = int(area)
-        group = region.shapes[0].group
+        shape = region.shapes[0]
         if region.area and region.ignored:
             members["ignored",].append(region)
-        elif region.area and group is not None:
-            members["group", region.label, group].append(region)
+        elif region.area and shape.group is not None:
+            members["group", region.label, shape.group].append(region)
+        elif region.area and shape.weak is None:
+            members["same", region.label, shape.crowd, region.code["counts"]].append(region)
         else:
             members["alone", number].append(region)
-    found = [_as_one(parts) for parts in members.values()]
+    found, repeated = [], []
+    for key, parts in members.items():
+        repeated += parts[1:] if key[0] == "same" else []
+        found.append(parts[0] if key[0] == "same" else _as_one(parts))
     for region, (x, y, across, down) in zip(found, coco.toBbox([one.code for one in found]).tolist(), strict=True):
         region.box = (x, y, x + across, y + down)
-    return found
+    return found, repeated
 
 
 def _as_one(parts: list[Region]) -> Region:

@@ -2,7 +2,7 @@
 
 Five numbers are a box: class, middle x, middle y, width, height. Seven and more, an odd number, are a polygon: class
 and corners. A turned box of four corners is a polygon too; where data.yaml has a `kpt_shape`, keypoints follow a box
-and are counted. A line that is there twice counts once, as in Ultralytics; pictures without a file are without
+and are counted. An object that is there twice counts once, as in Ultralytics; pictures without a file are without
 objects.
 
 Written are polygons through the middles of border pixels, a quarter of a pixel further, so that readers that cut to
@@ -47,9 +47,9 @@ def read(source: Source, notes: Notes) -> Reading:
 def _drawings(layout: Layout, source: Source, notes: Notes) -> Iterator[Drawing]:
     """The pictures that are read; counts those of other subsets and labels of pictures that no list names."""
     read_items = [item for item in layout.items if item.split is not None]
-    for drawing, wrong, repeated in source.mapper(partial(_read_item, layout.data), read_items):
+    for drawing, wrong, left_out in source.mapper(partial(_read_item, layout.data), read_items):
         notes.sentences += wrong
-        notes.omit(repeated)
+        notes.omit(left_out)
         yield drawing
     for item in layout.items:
         if item.split is None:
@@ -71,22 +71,19 @@ def _leave_out(labels: Path | None, notes: Notes) -> None:
 
 
 def _read_item(data: Data, item: Item) -> tuple[Drawing, list[str], list[Omission]]:
-    """A picture, what is wrong with its labels, and which of them are there twice."""
+    """A picture, what is wrong with its labels, and what is left out of them."""
     notes = Notes()
     drawing = Drawing(str(item.labels or item.path), item.name, split=item.split, path=item.path, shares=True)
     with notes.catch():
-        seen = set()
         for k, line in enumerate(read_text(item.labels).splitlines() if item.labels else (), 1):
             words = tuple(line.split())
-            if words in seen:
-                notes.leave_out("repeated_shapes", f"{item.labels}:{k}")
-            elif words:
-                seen.add(words)
-                try:
-                    drawing.shapes.append(_shape(words, f"line {k}", data))
-                    notes.leave_out("keypoints_of_objects", f"{item.labels}:{k}", _count_keypoints(words, data))
-                except ValueError as error:
-                    notes.add(f"{item.labels}:{k}: {error}.")
+            if not words:
+                continue
+            try:
+                drawing.shapes.append(_shape(words, f"line {k}", data))
+                notes.leave_out("keypoints_of_objects", f"{item.labels}:{k}", _count_keypoints(words, data))
+            except ValueError as error:
+                notes.add(f"{item.labels}:{k}: {error}.")
         if data.borders and drawing.shapes:
             _fill_borders(drawing, *picture_size(item.path))
     return drawing, notes.sentences, list(notes.omitted.values())

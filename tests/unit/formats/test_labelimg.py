@@ -1,6 +1,7 @@
 """XML files of boxes without lists: which picture each is of, its subset, and its boxes."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,9 @@ def test_names_that_several_pictures_have_are_told_or_settled_by_the_file(tmp_pa
 def test_folders_that_are_subsets_are_the_splits_and_others_are_counted(folders, tmp_path):
     for number, folder in enumerate(folders):
         for k in range(number + 1):
-            write(tmp_path / folder / f"{k}.xml", tmp_path / folder / f"{k}.jpg", marks=[DOG, DOG])
+            write(
+                tmp_path / folder / f"{k}.xml", tmp_path / folder / f"{k}.jpg", marks=[DOG, replace(DOG, label="cat")]
+            )
     dataset = imported(read, tmp_path)
     assert sorted(paths(dataset, tmp_path).values()) == ["train", "val", "val"]
     assert dataset.left_out == {"pictures_of_other_subsets": 3, "shapes_of_pictures_left_out": 6}

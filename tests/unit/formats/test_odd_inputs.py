@@ -313,6 +313,18 @@ def test_shapes_of_a_group_are_one_instance(name, tmp_path):
     np.testing.assert_allclose(record.boxes[0, :4], (10, 10, 90, 60), atol=1)
 
 
+@formats({"polygon", "mask", "box"})
+def test_what_is_there_twice_counts_once(name, tmp_path):
+    if name in ("voc", "cvat_masks"):
+        return  # their masks are maps, which have each once
+    read = write(name, tmp_path, *two(name, marks=(mark(name), mark(name), mark(name, "stem"))))
+    dataset = read()
+    record = next(record for record in dataset.records if record.path.name == "a.jpg")
+    assert len(record.boxes) == 2 and record.tags == (0, 1)
+    assert dataset.left_out == {"repeated_shapes": 1}
+    assert dataset.counts["shapes"] == AUTHORS[name].count(tmp_path, read.file) - 1
+
+
 def grouped(name, label, kinds, corners, group=7):
     one = mark(name, label, kinds, corners)
     return Mark(one.kind, one.label, one.geometry, group)

@@ -171,6 +171,9 @@ def test_keypoints_behind_a_box_are_counted(tmp_path):
 
 
 def test_lines_that_are_there_twice_count_once_as_in_ultralytics(tmp_path):
+    make(tmp_path, {"images/a.jpg": f"{BOX}\n{BOX.replace(' 0.', ' .')}\n{BOX.replace('0.5', '0.50')}\n"})
+    dataset = imported(read, tmp_path, val_share=0)
+    assert dataset.counts["shapes"] == 1 and dataset.left_out == {"repeated_shapes": 2}
     make(tmp_path, {"images/a.jpg": f"{BOX}\n{BOX[1:]}\n{BOX}\n".replace("\n 0", "\n1 0")})
     dataset = imported(read, tmp_path, val_share=0)
     assert dataset.counts["shapes"] == 2 and dataset.left_out == {"repeated_shapes": 1}
