@@ -3,6 +3,7 @@
 import math
 
 from wsis_steps.formats.drawing import Shape
+from wsis_steps.formats.labels import IGNORED_LABEL
 from wsis_steps.formats.regions import turned_rectangle
 from wsis_steps.formats.rings import is_nothing, number, numbers, shown
 
@@ -11,10 +12,11 @@ _YES_OR_NO = {0: False, 1: True, "0": False, "1": True}
 
 def read_shape(row: dict, where: str, label: str) -> Shape:
     """An annotation; ValueError says what is wrong with it."""
-    box, area, rings, crowd = _box(row.get("bbox")), row.get("area"), row.get("segmentation"), row.get("iscrowd")
+    box, area, rings, crowd = _box(row.get("bbox")), row.get("area"), row.get("segmentation"), _is_set(row, "iscrowd")
     if area is not None:
         area = _area(area)
-    crowd = crowd is not None and crowd != 0 and _is_crowd(crowd)
+    if _is_set(row, "ignore"):  # what training passes over and no score counts, as in the tools of OpenMMLab
+        label = IGNORED_LABEL
     if not is_nothing(rings):
         return Shape(where, "rings", label, rings, None, crowd, box, area)
     if box is None:
@@ -67,7 +69,10 @@ def _area(value: object) -> float:
     return area
 
 
-def _is_crowd(value: object) -> bool:
+def _is_set(row: dict, key: str) -> bool:
+    value = row.get(key)
+    if value is None or value == 0:
+        return False
     if isinstance(value, int | float | str) and value in _YES_OR_NO:
         return _YES_OR_NO[value]
-    raise ValueError(f"its 'iscrowd' is {shown(value)}, neither 0 nor 1")
+    raise ValueError(f"its '{key}' is {shown(value)}, neither 0 nor 1")

@@ -191,6 +191,18 @@ def test_keypoints_of_objects_are_counted(tmp_path):
     assert "Left out: keypoints of objects: 2 (the first: " in data.omissions[0]
 
 
+def test_what_is_marked_to_be_ignored_are_pixels_that_do_not_count(tmp_path):
+    marks = (Mark("box", "leaf", (10, 10, 40, 40)), Mark("box", "leaf", (50, 20, 80, 70)))
+    write(tmp_path, [Picture("a.jpg", marks), Picture("b.jpg", marks[:1])])
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(ignore=1))
+    data = imported(read, tmp_path, truth=BOTH, without_mask="leave_out")
+    record = next(record for record in data.records if record.path.name == "a.jpg")
+    assert record.boxes[:, :4].tolist() == [[50, 20, 80, 70]] and data.counts["shapes"] == 3
+    assert decode([data.truth(record).ignore], 80, 120).sum() == 900
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(ignore="maybe"))
+    assert "annotation 1: its 'ignore' is 'maybe', neither 0 nor 1" in str(_said(tmp_path))
+
+
 def change(file, work):
     """Changes the annotations of a file."""
     content = json.loads(file.read_text())
