@@ -74,7 +74,12 @@ def read_code(value: dict, height: int, width: int) -> dict:
         there = f"{size[1]}x{size[0]}" if isinstance(size, list | tuple) and len(size) == 2 else shown(size)
         raise ValueError(f"its mask is {there}, the picture {width}x{height}")
     if isinstance(counts, list):
-        if not all(type(run) is int and run >= 0 for run in counts) or sum(counts) != height * width:
+        if float in set(map(type, counts)):  # as NumPy and JavaScript write them
+            counts = [int(run) if type(run) is float and run.is_integer() else run for run in counts]
+        if not all(type(run) is int for run in counts):
+            odd = next(run for run in counts if type(run) is not int)
+            raise ValueError(f"the lengths of its runs are no whole numbers, as {shown(odd)}")
+        if min(counts, default=0) < 0 or sum(counts) != height * width:
             raise ValueError("the lengths of its runs do not add up to the picture")
         return coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
     if not isinstance(counts, str | bytes):
