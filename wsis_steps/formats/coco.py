@@ -17,6 +17,7 @@ from wsis_steps.formats.drawing import Drawing, Reading, Source
 from wsis_steps.formats.files import read_json
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import Pictures, parts_of
+from wsis_steps.formats.places import may_be_corners
 from wsis_steps.formats.rings import shown
 
 __all__ = ["looks_like", "read"]
@@ -44,6 +45,7 @@ class _Found:
     first: Path | None = None
     used: set[int] = field(default_factory=set)
     pictures: dict[Path, Pictures] = field(default_factory=dict)
+    doubts: list[tuple[str, str]] = field(default_factory=list)
 
 
 def read(source: Source, notes: Notes) -> Reading:
@@ -53,7 +55,8 @@ def read(source: Source, notes: Notes) -> Reading:
         with notes.catch():
             _read_part(part, found, notes)
     folders = {part.folder for part in parts if part.split is not None}
-    return Reading(found.drawings, _class_names(found, notes), [] if None in folders else _outermost(folders))
+    names = _class_names(found, notes)
+    return Reading(found.drawings, names, [] if None in folders else _outermost(folders), doubts=found.doubts)
 
 
 def _read_part(part: Part, found: _Found, notes: Notes) -> None:
@@ -79,7 +82,10 @@ def _read_part(part: Part, found: _Found, notes: Notes) -> None:
     images = _images(lists.pop("images"), part, found.pictures.get(part.folder), notes)
     used = _add_annotations(lists.pop("annotations"), part.file, images, categories, notes)
     found.used |= {place for place, key in enumerate(categories) if key in used}
-    found.drawings += filter(None, images.values())
+    drawings = [drawing for drawing in images.values() if drawing]
+    if may_be_corners(drawings):
+        found.doubts.append(("boxes_that_may_be_corners", str(part.file)))
+    found.drawings += drawings
 
 
 def _outermost(folders: Collection[Path]) -> list[Path]:

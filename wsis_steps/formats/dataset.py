@@ -185,7 +185,7 @@ def _dataset(
     truth = pack_truth([(image.id, image.found) for image in images if image.split in choices.truth], categories)
     return Dataset(
         class_names, records, truth, _counts(images, reading), notes.sentences_of_omissions(), notes.counts,
-        doubt_sentences(doubt for image in images for doubt in image.found.doubts),
+        doubt_sentences([*reading.doubts, *(doubt for image in images for doubt in image.found.doubts)]),
     )  # fmt: skip
 
 

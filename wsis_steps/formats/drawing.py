@@ -94,9 +94,11 @@ class Reading:
     """What a reader found. drawings: taken once. class_names: all classes in their order, where the format has one;
     what stands for the background or for ignored pixels may be among them. folders: where its pictures lie, folders
     or single files, the whole folder of the data set unless it says; what else lies there is counted. counts: figures
-    worth keeping beside those of the records."""
+    worth keeping beside those of the records. doubts: kinds of `notes.py` with their places, of what no single picture
+    shows."""
 
     drawings: Iterable[Drawing]
     class_names: Sequence[str] = ()
     folders: Sequence[Path] = ()
     counts: dict[str, object] = field(default_factory=dict)
+    doubts: list[tuple[str, str]] = field(default_factory=list)

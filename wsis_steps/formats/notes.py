@@ -40,6 +40,8 @@ REASONS = SHAPE_REASONS | OTHER_REASONS
 DOUBTS = {
     "turned_pictures": "{n} pictures are turned by their EXIF data, and nothing tells whether the annotating tool "
     "turned them too (the first: {where}); compare one with its annotations.",
+    "boxes_that_may_be_corners": "The boxes of {n} files (the first: {where}) are read as a corner with width and "
+    "height, as COCO has them, but all their numbers may as well be two corners; compare one with its picture.",
     "boxes_unlike_their_masks": "{n} boxes do not match their masks (the first: {where}); those of the masks are used.",
     "boxes_unlike_their_groups": "{n} boxes do not match the masks of their groups (the first: {where}); they are kept "
     "as objects of their own.",

@@ -5,6 +5,7 @@ sides and tools round; what reaches further is wrong, and its numbers often tell
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from wsis_steps.formats.pictures import Header
 SLACK_PIXELS, SLACK_SHARE = 2.0, 0.01
 ALIKE = 0.5  # IoU with its mask from which a box is taken for that of the mask
 _SURE = 0.75  # IoU, or ratio of areas, that another reading of the numbers has to reach
+_MANY = 3  # boxes that are no accident
 Box = tuple[float, float, float, float]
 CORNERS = "its numbers look like two corners, not a corner with width and height"
 SIZES = "its numbers look like a corner with width and height, not two corners"
@@ -186,6 +188,25 @@ def check_area(box: Box, area: float, drawing: Drawing) -> bool:
             f"its box {_text(box)} does not match the area {area:g} of the file; {CORNERS if drawing.sized else SIZES}"
         )
     return False
+
+
+def may_be_corners(drawings: Iterable[Drawing]) -> bool:
+    """Whether the boxes of a file, read as a corner and a size, may as well be two corners: there are three or more,
+    the numbers of all fit both, none has a mask or an area to hold it against, and none ends on a side of its picture,
+    where of many objects some are cut."""
+    count = 0
+    for drawing in drawings:
+        for shape in drawing.shapes:
+            if shape.kind != "box":
+                if shape.box:
+                    return False
+                continue
+            _, _, x2, y2 = shape.geometry
+            ends_inside = x2 < drawing.width - 1 and y2 < drawing.height - 1
+            if shape.area or not ends_inside or not _is_area(other_reading(shape.geometry, sized=True)):
+                return False
+            count += 1
+    return count >= _MANY
 
 
 def is_area_of_mask(stated: float, pixels: int, box: Box) -> bool:

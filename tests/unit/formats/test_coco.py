@@ -203,6 +203,29 @@ def test_what_is_marked_to_be_ignored_are_pixels_that_do_not_count(tmp_path):
     assert "annotation 1: its 'ignore' is 'maybe', neither 0 nor 1" in str(_said(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("last", "doubted"),
+    [
+        ({}, True),
+        ({"area": 24 * 30}, False),  # of the box as it is read
+        ({"bbox": [30, 10, 24, 30]}, False),  # no corners
+        ({"bbox": [20, 10, 100, 30]}, False),  # ends on the side
+        ({"bbox": [20, 10, 24, 30], "segmentation": [[20, 10, 44, 10, 44, 40, 20, 40]]}, False),
+    ],
+)
+def test_boxes_that_may_be_two_corners_throughout_are_doubted(last, doubted, tmp_path):
+    write(tmp_path, [Picture("a.jpg", (Mark("box", "leaf", (10, 10, 40, 40)),) * 4)])
+
+    def as_corners(rows):
+        for row, box in zip(rows, ([5, 8, 50, 40], [10, 8, 30, 35], [20, 10, 24, 30], [2, 3, 40, 50]), strict=True):
+            row.update(bbox=box, area=0)
+        rows[2].update(last)
+
+    change(tmp_path / "coco.json", as_corners)
+    doubts = imported(read, tmp_path).doubts
+    assert any("all their numbers may as well be two corners" in doubt for doubt in doubts) == doubted
+
+
 def change(file, work):
     """Changes the annotations of a file."""
     content = json.loads(file.read_text())
