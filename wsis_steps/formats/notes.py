@@ -26,6 +26,7 @@ SHAPE_REASONS = {
 }
 # Of pictures and what else is no shape.
 OTHER_REASONS = {
+    "polygons_of_voc_objects": "polygons of VOC's objects, whose masks are those of SegmentationObject",
     "keypoints_of_objects": "keypoints of objects",
     "pictures_not_listed": "pictures that the annotations do not list",
     "pictures_untouched": "pictures on which nothing was drawn",

@@ -101,6 +101,7 @@ def draw(root: Path, entry: Entry, labelling: Labelling, notes: Notes) -> Drawin
     used = [one for one in entry.objects if labelling.include_difficult or not one.difficult]
     notes.leave_out("deleted_objects", where, entry.annotation.deleted if entry.annotation else 0)
     notes.leave_out("difficult_objects_left_out", where, len(entry.objects) - len(used))
+    notes.leave_out("polygons_of_voc_objects", where, sum(bool(one.rings and one.box) for one in used))
     tags = frozenset(one.name for one in used) if labelling.tags is None else labelling.tags
     if labelling.tags is not None:
         drawing.shapes = [Shape(f"label '{name}'", "tag", name, weak=("tag",)) for name in sorted(tags)]
