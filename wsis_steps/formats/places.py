@@ -163,11 +163,14 @@ def ious(box: Box, boxes: np.ndarray) -> np.ndarray:
 
 def box_of_mask(stated: Box, mask: Box, header: Header, drawing: Drawing) -> Box | None:
     """The stated box of a mask, clipped, where the two agree; None where they do not, and the mask's own is to be used.
-    ValueError where another reading of the numbers agrees, or the box leaves the picture."""
+    ValueError where the numbers look like another reading."""
     other = other_reading(stated, drawing.sized)
     if _is_area(other) and iou(stated, mask) < ALIKE and iou(other, mask) > _SURE:
         raise ValueError(f"its box {_text(stated)} does not match its mask; {CORNERS if drawing.sized else SIZES}")
-    fitted = fit_box(stated, header, drawing)
+    try:
+        fitted = fit_box(stated, header, drawing)
+    except Unusable:
+        return None
     return fitted if fitted and iou(fitted, mask) >= ALIKE else None
 
 

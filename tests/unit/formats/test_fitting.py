@@ -136,6 +136,13 @@ def test_a_box_is_held_against_its_mask():
     assert other.doubts == [("boxes_unlike_their_masks", "f.json: shape 1")]
 
 
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_box_that_leaves_the_picture_is_not_that_of_its_mask(skip):
+    found = fitted(rings(box=(10, 10, 4000, 3000)), rules=Rules(skip_unknown=skip))
+    assert found.boxes == [(10, 10, 40, 40, "leaf")] and found.kept == 1 and not found.omitted
+    assert found.doubts == [("boxes_unlike_their_masks", "f.json: shape 1")]
+
+
 def test_shares_are_scaled_by_the_picture():
     found = fitted(box(0.25, 0.5, 0.75, 1.0), rings([[0, 0, 0.5, 0, 0.5, 0.5, 0, 0.5]], "stem"), shares=True)
     assert found.boxes == [(0, 0, 60, 40, "stem"), (30, 40, 90, 80, "leaf")]
