@@ -10,6 +10,7 @@ listed. One on which nothing was left has no instance.
 """
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.formats.drawing import Drawing, Reading, Source
 from wsis_steps.formats.fitting import Rules, fit
-from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.notes import Notes, doubt_sentences
 from wsis_steps.formats.picture_names import identity, parts_of, variants
 from wsis_steps.formats.pictures import Header
 from wsis_steps.formats.table import FORMATS, find_format
@@ -46,18 +47,26 @@ def candidates(name: str) -> list[str]:
     )
 
 
-def to_instances(drawing: Drawing, labels: Instances, i: int) -> ImageInstances:
-    """The masks of a drawing as labels of image i. Raises InputError for another size, another class, or a mark that is
-    no mask."""
+def to_instances(
+    drawing: Drawing, labels: Instances, i: int, notes: Notes, doubts: list[tuple[str, str]]
+) -> ImageInstances:
+    """The masks of a drawing as labels of image i; notes what of it is left out, and adds what is doubted.
+
+    What the file calls a crowd is an object, since CVAT writes brush masks so. Raises InputError for another size,
+    another class, or a mark that is no mask."""
     if any(shape.kind in ("point", "box") for shape in drawing.shapes):
         raise InputError(f"{drawing.where} has points or boxes; corrections are masks or polygons.")
     header = Header(int(labels.heights[i]), int(labels.widths[i]), orientation=1)
-    found = fit(drawing, f"image '{labels.ids[i]}'", header, Rules(labels.class_names))
+    rules = Rules(labels.class_names, crowds_are_objects=True, may_skip=False)
+    masks = [replace(shape, box=None) for shape in drawing.shapes]  # a box alone would be no label
+    found = fit(replace(drawing, shapes=masks), f"image '{labels.ids[i]}'", header, rules)
+    notes.omit(found.omitted)
+    doubts += found.doubts
     for name in found.labels:
         if name not in labels.class_names:
             raise InputError(f"{drawing.where}: there is no class '{name}'; {nearest(name, labels.class_names)}.")
     categories = np.array([labels.class_names.index(name) for name in found.labels], np.int64)
-    return describe(found.rles, categories, crowd=np.array(found.crowd, bool))
+    return describe(found.rles, categories, ignore=found.ignore)
 
 
 def read_drawings(path: Path, notes: Notes) -> Reading:
@@ -69,7 +78,7 @@ def read_drawings(path: Path, notes: Notes) -> Reading:
 def main(job: Job) -> None:
     images, labels = Images(job.inputs["images"]), Instances(job.inputs["labels"])
     check_same_classes(images, labels)
-    problems, corrected, elsewhere = Notes(), {}, 0
+    problems, doubts, corrected, elsewhere = Notes(), [], {}, 0
     for drawing in read_drawings(job.inputs["corrections"], problems).drawings:
         names = candidates(drawing.name)
         place = next((labels.index[name] for name in names if name in labels.index), None)
@@ -81,11 +90,11 @@ def main(job: Job) -> None:
             problems.add(f"{drawing.where}: image '{labels.ids[place]}' is corrected twice.")
         else:
             with problems.catch():
-                corrected[place] = to_instances(drawing, labels, place)
+                corrected[place] = to_instances(drawing, labels, place, problems, doubts)
     if not corrected and not problems.sentences:
         problems.add(f"{job.inputs['corrections']} corrects no training image.")
     problems.raise_any("The corrections")
-    for sentence in problems.sentences_of_omissions():
+    for sentence in [*problems.sentences_of_omissions(), *doubt_sentences(doubts)]:
         log.warning("%s", sentence)
     found = [corrected[i] if i in corrected else labels.read(i) for i in range(len(labels))]
     provenance = job.provenance(labels.class_names, {*labels.supervision, "masks"})

@@ -71,7 +71,14 @@ class DataImportDataset(Settings):
     """Objects that have a tag, a point or a box but no mask, in a split of `truth`: refuse them, since scores would be
     wrong, or leave them out of the true masks. Their weak annotations are kept either way."""
     unknown_shapes: Literal["refuse", "skip"] = "refuse"
-    """Shapes that cannot be a mask, as lines, skeletons and cuboids: refuse them, or skip and count them."""
+    """Shapes that are well written but cannot be used: lines, skeletons and cuboids, polygons of two corners, what
+    leaves its picture by more than 2 pixels and 1 %, what was drawn in Label Studio on a picture that it turned. Refuse
+    them, or skip and count them. What looks as if the numbers meant something else, shares in place of pixels say, is
+    refused either way."""
+    crowds: Literal["ignore", "objects"] = "ignore"
+    """COCO only: what annotations with `iscrowd: 1` are. ignore: regions of several objects, as in COCO itself, which
+    give no tag, point or box and are kept for scores. objects: objects like all others; CVAT writes every brush mask
+    so."""
     untouched: Literal["keep", "leave_out"] = "keep"
     """Pictures that a file lists without any shape: images without objects, or left out and counted."""
     range: Literal["auto", "full", "used"] = "auto"

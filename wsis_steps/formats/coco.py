@@ -1,28 +1,29 @@
 """Reads COCO's JSON, whichever tool wrote it: boxes and masks of instances, and regions of several (`iscrowd`).
 
 Classes stand in the order of the categories' ids. Ids may be numbers or text, 7 and "7" being one. An annotation
-without a segmentation is a box. A category that only groups all others, as Roboflow writes it, is no class.
+without a segmentation is a box, or a polygon where CVAT says that it is turned. A category that only groups all others,
+as Roboflow writes it, is no class.
 """
 
-import math
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.formats.coco_annotations import count_keypoints, read_shape
 from wsis_steps.formats.coco_layouts import Part, find_parts, looks_like
-from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
+from wsis_steps.formats.drawing import Drawing, Reading, Source
 from wsis_steps.formats.files import read_json
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import Pictures, is_elsewhere
-from wsis_steps.formats.rings import is_nothing, number, numbers, shown
+from wsis_steps.formats.places import may_be_corners
+from wsis_steps.formats.rings import shown
 
 __all__ = ["looks_like", "read"]
 
 _LISTS = ("images", "annotations", "categories")
 _MOST = 10**9  # pixels of a side
-_CROWD = {0: False, 1: True, "0": False, "1": True}
 Id = int | str
 
 
@@ -44,6 +45,7 @@ class _Found:
     first: Path | None = None
     used: set[int] = field(default_factory=set)
     pictures: dict[Path, Pictures] = field(default_factory=dict)
+    doubts: list[tuple[str, str]] = field(default_factory=list)
 
 
 def read(source: Source, notes: Notes) -> Reading:
@@ -53,7 +55,8 @@ def read(source: Source, notes: Notes) -> Reading:
         with notes.catch():
             _read_part(part, found, notes)
     folders = {part.folder for part in parts if part.split is not None}
-    return Reading(found.drawings, _class_names(found, notes), [] if None in folders else _outermost(folders))
+    names = _class_names(found, notes)
+    return Reading(found.drawings, names, [] if None in folders else _outermost(folders), doubts=found.doubts)
 
 
 def _read_part(part: Part, found: _Found, notes: Notes) -> None:
@@ -79,7 +82,10 @@ def _read_part(part: Part, found: _Found, notes: Notes) -> None:
     images = _images(lists.pop("images"), part, found.pictures.get(part.folder), notes)
     used = _add_annotations(lists.pop("annotations"), part.file, images, categories, notes)
     found.used |= _places(used, categories, found.categories)
-    found.drawings += filter(None, images.values())
+    drawings = [drawing for drawing in images.values() if drawing]
+    if may_be_corners(drawings):
+        found.doubts.append(("boxes_that_may_be_corners", str(part.file)))
+    found.drawings += drawings
 
 
 def _places(used: set[Id], own: dict[Id, _Category], first: dict[Id, _Category]) -> set[int]:
@@ -218,7 +224,8 @@ def _add_annotations(
                 if category not in hints:  # slow, and the same for thousands
                     hints[category] = f"; {nearest(str(category), map(str, categories))}" * (category is not None)
                 raise ValueError(_unlisted(row, "category_id", category) + hints[category])
-            shape = _shape(row, _where(row, place), categories[category].name)
+            shape = read_shape(row, _where(row, place), categories[category].name)
+            notes.leave_out("keypoints_of_objects", f"{file}: {_where(row, place)}", count_keypoints(row))
             if drawing := images[image]:
                 drawing.shapes.append(shape)
         except ValueError as error:
@@ -240,43 +247,3 @@ def _unlisted(row: dict, name: str, key: Id | None) -> str:
     if key is None:
         return f"its '{name}' is {shown(row[name])}, which is no id" if name in row else f"it has no '{name}'"
     return f"it is of {name.removesuffix('_id')} {shown(key)}, which the file does not list"
-
-
-def _shape(row: dict, where: str, label: str) -> Shape:
-    """An annotation; ValueError says what is wrong with it."""
-    box, area, rings, crowd = _box(row.get("bbox")), row.get("area"), row.get("segmentation"), row.get("iscrowd")
-    if area is not None:
-        area = _area(area)
-    crowd = crowd is not None and crowd != 0 and _is_crowd(crowd)
-    if not is_nothing(rings):
-        return Shape(where, "rings", label, rings, None, crowd, box, area)
-    if box is None:
-        raise ValueError("it has neither a 'bbox' nor a 'segmentation'")
-    return Shape(where, "box", label, box, None, crowd, None, area)
-
-
-def _box(value: object) -> tuple[float, float, float, float] | None:
-    """x1, y1, x2, y2 of x, y, width, height; None where there is none."""
-    if value is None or value == []:
-        return None
-    try:
-        x, y, across, down = numbers(value, 4)
-    except ValueError as error:
-        raise ValueError(f"its 'bbox': {error}; expected are x, y, width and height") from None
-    return x, y, x + across, y + down
-
-
-def _area(value: object) -> float:
-    try:
-        area = number(value)
-    except ValueError as error:
-        raise ValueError(f"its 'area': {error}") from None
-    if not math.isfinite(area):
-        raise ValueError(f"its 'area' is {shown(value)}")
-    return area
-
-
-def _is_crowd(value: object) -> bool:
-    if isinstance(value, int | float | str) and value in _CROWD:
-        return _CROWD[value]
-    raise ValueError(f"its 'iscrowd' is {shown(value)}, neither 0 nor 1")

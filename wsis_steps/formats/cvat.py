@@ -20,8 +20,9 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_kind
 from wsis_steps.formats.files import few_files, head_of, read_xml
 from wsis_steps.formats.labelled import LabelledImage, Labels, write_data
-from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.notes import Notes, usable
 from wsis_steps.formats.picture_names import Pictures
+from wsis_steps.formats.places import slack
 from wsis_steps.formats.regions import paste_mask, turned_rectangle
 from wsis_steps.formats.rings import numbers, shown
 from wsis_steps.formats.subsets import split_of
@@ -175,7 +176,7 @@ def _shapes(shape: ElementTree.Element, where: str, drawing: Drawing) -> Iterato
         values = tuple(_numbers(shape, "cx", "cy", "rx", "ry"))
         yield Shape(where, "ellipse", label, (*values, _rotation(shape)), group)
     elif kind == "mask":
-        yield Shape(where, "mask", label, _mask(shape, drawing), group)
+        yield Shape(where, "mask", label, usable(_mask, shape, drawing), group)
     else:
         yield Shape(where, foreign_kind(kind), label, None, group)
 
@@ -224,7 +225,7 @@ def _box(shape: ElementTree.Element, where: str, label: str, group: int | None) 
 
 
 def _mask(shape: ElementTree.Element, drawing: Drawing) -> dict:
-    """The code of a mask; ValueError where its runs do not fill its box, or that leaves the picture."""
+    """The code of a mask; ValueError where its runs do not fill its box, `Unusable` where that leaves the picture."""
     left, top, across, down = map(round, _numbers(shape, "left", "top", "width", "height"))
     if not (drawing.height and drawing.width):
         raise ValueError("its mask needs the width and height of its <image>")
@@ -232,7 +233,8 @@ def _mask(shape: ElementTree.Element, drawing: Drawing) -> dict:
         runs = [int(run) for run in shape.get("rle", "").split(",")]
     except ValueError:
         raise ValueError(f"its 'rle' is {shown(shape.get('rle'))}, not lengths of runs") from None
-    if not (0 < across <= drawing.width and 0 < down <= drawing.height and across * down <= _MOST_PIXELS):
+    most_across, most_down = (side + 2 * slack(side) for side in (drawing.width, drawing.height))
+    if not (0 < across <= most_across and 0 < down <= most_down and across * down <= _MOST_PIXELS):
         raise ValueError(f"its box is {across}x{down}, the picture {drawing.width}x{drawing.height}")
     return paste_mask(from_row_runs(runs, down, across), left, top, drawing.height, drawing.width)
 

@@ -1,6 +1,5 @@
 """From the drawings of a reader to a data set: finds pictures, fits annotations, names classes, makes splits."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,32 +10,23 @@ import numpy as np
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.formats.drawing import Drawing, Reading
-from wsis_steps.formats.fitting import Fitted, Rules, fit
+from wsis_steps.formats.fitted import Fitted
+from wsis_steps.formats.fitting import Rules, fit
 from wsis_steps.formats.labels import is_ignored, is_no_class
-from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.notes import Notes, doubt_sentences
 from wsis_steps.formats.packing import Packed, pack, pack_truth
 from wsis_steps.formats.picture_names import Pictures, identities
 from wsis_steps.formats.pictures import Header, picture_header
 from wsis_steps.formats.records import Dataset, ImageRecord, check_ids, divide
 from wsis_steps.formats.tables import note_alike
 
-DOUBTS = {
-    "turned_pictures": "Pictures that their EXIF data turn, and nothing tells whether the annotating tool "
-    "turned them too: {n} (the first: {where}); compare one with its annotations.",
-    "boxes_unlike_their_masks": "Boxes that do not match their masks: {n} (the first: {where}); those of the "
-    "masks are used.",
-    "areas_unlike_their_boxes": "Boxes that do not match their areas in the file: {n} (the first: {where}).",
-    "masks_without_area": "Masks that cover no pixel: {n} (the first: {where}); their boxes are used.",
-    "images_with_crowds_only": "Pictures with masks of several objects only (`iscrowd`), which give no tag, point "
-    "or box: {n} (the first: {where}); CVAT exports every brush mask so.",
-}
-
 
 @dataclass(frozen=True)
 class Choices:
     """What of `data_import_dataset` matters behind the readers: the classes, or none; the splits whose masks are true
     masks of all that is to be seen; the share of the images that goes to val where nothing says; whether shapes that
-    cannot be masks, objects without a mask in a split of `truth`, and pictures without a shape are left out."""
+    cannot be masks, objects without a mask in a split of `truth`, and pictures without a shape are left out; whether
+    crowds are objects."""
 
     class_names: tuple[str, ...] = ()
     truth: tuple[str, ...] = ()
@@ -44,6 +34,7 @@ class Choices:
     skip_unknown: bool = False
     leave_out_maskless: bool = False
     leave_out_untouched: bool = False
+    crowds_are_objects: bool = False
 
     @classmethod
     def of(cls, settings: DataImportDataset) -> "Choices":
@@ -54,6 +45,7 @@ class Choices:
             settings.unknown_shapes == "skip",
             settings.without_mask == "leave_out",
             settings.untouched == "leave_out",
+            settings.crowds == "objects",
         )
 
 
@@ -73,7 +65,7 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
     """
     pictures = Pictures(root, reading.folders)
     located = _locate(reading, pictures, choices, notes)
-    rules = Rules(choices.class_names, choices.skip_unknown)
+    rules = Rules(choices.class_names, choices.skip_unknown, choices.crowds_are_objects)
     drawings, paths = [drawing for drawing, _ in located], [path for _, path in located]
     images: list[_Image] = []
     numbers: dict[str, int] = {}  # of labels, and where each was first seen
@@ -211,7 +203,7 @@ def _dataset(
     truth = pack_truth([(image.id, image.found) for image in images if image.split in choices.truth], categories)
     return Dataset(
         class_names, records, truth, _counts(images, reading), notes.sentences_of_omissions(), notes.counts,
-        _doubts(images),
+        doubt_sentences([*reading.doubts, *(doubt for image in images for doubt in image.found.doubts)]),
     )  # fmt: skip
 
 
@@ -221,6 +213,7 @@ def _counts(images: list[_Image], reading: Reading) -> dict:
     return {
         **reading.counts,
         "shapes": sum(one.kept for one in found),
+        "shapes_joined_to_others": sum(one.joined for one in found),
         "masks": sum(len(one.labels) for one in found) - sum(crowds),
         "crowds": sum(crowds),
         "points": sum(len(one.points) for one in found),
@@ -230,9 +223,3 @@ def _counts(images: list[_Image], reading: Reading) -> dict:
         "objects_without_a_mask": sum(len(one.without_mask) for one in found),
         "images_without_tags": sum(not len(one.tags) for one in found),
     }
-
-
-def _doubts(images: list[_Image]) -> list[str]:
-    found = [doubt for image in images for doubt in image.found.doubts]
-    count, first = Counter(kind for kind, _ in found), dict(reversed(found))
-    return [text.format(n=count[kind], where=first[kind]) for kind, text in DOUBTS.items() if count[kind]]

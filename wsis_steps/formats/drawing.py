@@ -44,6 +44,7 @@ class Shape:
       mask      COCO's run-length code of the whole picture, made by us
       ellipse   (x, y, radius x, radius y, turn in degrees, clockwise)
       another   a shape that cannot be a mask; the kind is what its tool calls it
+    or an `Unusable`, where a shape is well written but cannot be used.
     group: shapes of one label and one group are one instance; None: alone. crowd: a region of several. box (x1, y1,
     x2, y2) and area in pixels: what the file says beside the geometry. weak: the weak annotations that it gives, None
     for all that it can."""
@@ -93,9 +94,11 @@ class Reading:
     """What a reader found. drawings: taken once. class_names: all classes in their order, where the format has one;
     what stands for the background or for ignored pixels may be among them. folders: where its pictures lie, folders
     or single files, the whole folder of the data set unless it says; what else lies there is counted. counts: figures
-    worth keeping beside those of the records."""
+    worth keeping beside those of the records. doubts: kinds of `notes.py` with their places, of what no single picture
+    shows."""
 
     drawings: Iterable[Drawing]
     class_names: Sequence[str] = ()
     folders: Sequence[Path] = ()
     counts: dict[str, object] = field(default_factory=dict)
+    doubts: list[tuple[str, str]] = field(default_factory=list)

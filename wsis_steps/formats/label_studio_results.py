@@ -13,7 +13,7 @@ import numpy as np
 
 from wsis_steps.formats.brush import decode_brush
 from wsis_steps.formats.drawing import Shape, foreign_kind
-from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.notes import Notes, Unusable
 from wsis_steps.formats.regions import read_png, turned_rectangle
 from wsis_steps.formats.rings import numbers, read_rings, shown
 from wsis_steps.vision.masks import encode
@@ -185,7 +185,11 @@ def stated_size(row: dict) -> tuple[int, int]:
 def region_shapes(region: Region, height: int, width: int) -> Iterator[Shape]:
     """The marks of a region, in pixels; where the size of its picture is not known in shares of its sides, if that is
     possible. ValueError where it cannot be read."""
-    if region.kind in _READ:
+    turn = region.row.get("image_rotation")
+    if turn is not None and not (isinstance(turn, int | float) and turn % 360 == 0):
+        told = f"its 'image_rotation' is {shown(turn)}, so that its places are of a picture that lies otherwise"
+        kind, geometry = region.kind, Unusable(f"{told}; turn the file itself", "shapes_of_turned_pictures")
+    elif region.kind in _READ:
         kind, geometry = _READ[region.kind](region.value, height, width)
     else:
         kind, geometry = region.kind, None
@@ -238,7 +242,7 @@ def _polygon(value: dict, height: int, width: int) -> tuple[str, object]:
     points = value.get("points")
     if not isinstance(points, list):
         raise ValueError(f"its 'points' are {shown(points)}, not a list")
-    return "rings", [(ring * _scale(height, width)).ravel().tolist() for ring in read_rings(points)]
+    return "rings", [(ring * _scale(height, width)).ravel().tolist() for ring in read_rings(points, least=1)]
 
 
 def _keypoint(value: dict, height: int, width: int) -> tuple[str, object]:

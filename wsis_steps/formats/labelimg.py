@@ -59,6 +59,7 @@ def read(source: Source, notes: Notes) -> Reading:
         with notes.catch():
             found = read_annotation(file)
             notes.sentences += found.wrong
+            notes.leave_out("deleted_objects", str(file), found.deleted)
             drawing = _drawing(file, found, pictures, common)
             if split in ("train", "val", ""):
                 drawing.split = split

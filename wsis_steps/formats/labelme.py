@@ -26,7 +26,7 @@ from PIL import Image
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_kind
 from wsis_steps.formats.files import head_of, read_json, walk
-from wsis_steps.formats.notes import Notes
+from wsis_steps.formats.notes import Notes, usable
 from wsis_steps.formats.picture_names import bare, kind_of
 from wsis_steps.formats.pictures import BROKEN, SUFFIXES, picture_size
 from wsis_steps.formats.regions import paste_mask, read_png
@@ -202,7 +202,7 @@ def _shapes(shape: object, where: str, file: _File) -> Iterator[Shape]:
         radius = math.hypot(edge[0] - x, edge[1] - y)
         yield Shape(where, "ellipse", label, (x, y, radius, radius, 0.0), group)
     elif kind == "mask":
-        yield Shape(where, "mask", label, _mask(shape.get("mask"), _corners(points)[0], file), group)
+        yield Shape(where, "mask", label, usable(_mask, shape.get("mask"), _corners(points)[0], file), group)
     else:
         yield Shape(where, foreign_kind(kind), label, None, group)
 

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from wsis_steps.formats.rings import shown
 
-IGNORED = frozenset({"__ignore__"})  # LabelMe's: pixels that do not count, 255 in VOC's masks
+IGNORED_LABEL = "__ignore__"  # LabelMe's: pixels that do not count, 255 in VOC's masks
+IGNORED = frozenset({IGNORED_LABEL})
 NO_CLASS = frozenset({"", "_background_", "__background__", "background"})
 _NUMBERED = re.compile(r"(.*[^\W\d_])(?:[\s_.#-]*\d+|[\s_.#-]+[A-Za-z])", re.DOTALL)
 

@@ -1,6 +1,7 @@
-"""What an import notes while it reads: all that is wrong, and all that it leaves out, by reason."""
+"""What an import notes while it reads: all that is wrong, all that it leaves out, by reason, and what it doubts."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from wsis_steps.engine.problems import Problems
@@ -12,15 +13,21 @@ SHAPE_REASONS = {
     "boxes_under_one_pixel": "are boxes of less than a pixel",
     "shapes_of_no_class": "have no label, or that of the background",
     "shapes_that_are_no_masks": "are lines, skeletons or the like",
+    "shapes_over_the_side": "leave their pictures",
+    "polygons_of_too_few_corners": "are polygons of fewer than three corners",
+    "shapes_of_turned_pictures": "were drawn on a picture that Label Studio turned",
     "ignored_points": "are points of an ignored label",
     "answers_that_are_no_tags": "answer questions that are not about classes",
     "shapes_of_pictures_left_out": "are of pictures that are left out",
     "repeated_shapes": "are there twice",
     "shapes_outside_of_their_pictures": "are marked as not in their pictures",
+    "deleted_objects": "are marked as deleted",
     "difficult_objects_left_out": "are marked as difficult",
 }
 # Of pictures and what else is no shape.
 OTHER_REASONS = {
+    "polygons_of_voc_objects": "polygons of VOC's objects, whose masks are those of SegmentationObject",
+    "keypoints_of_objects": "keypoints of objects",
     "pictures_not_listed": "pictures that the annotations do not list",
     "pictures_untouched": "pictures on which nothing was drawn",
     "pictures_not_submitted": "pictures without a submitted annotation",
@@ -31,6 +38,52 @@ OTHER_REASONS = {
     "older_annotations_of_a_picture": "annotations of a picture that has a later one",
 }
 REASONS = SHAPE_REASONS | OTHER_REASONS
+# What may be wrong with what is kept; n: how many, where: the first place.
+DOUBTS = {
+    "turned_pictures": "Pictures turned by EXIF data, where nothing says whether the annotating tool turned them too: "
+    "{n} (the first: {where}). Compare one with its annotations.",
+    "boxes_that_may_be_corners": "Files whose boxes are read as a corner with width and height, as COCO has them, but "
+    "may just as well be two corners: {n} (the first: {where}). Compare one with its picture.",
+    "boxes_unlike_their_masks": "Boxes that do not match their masks: {n} (the first: {where}). The boxes of the masks "
+    "are used.",
+    "boxes_unlike_their_groups": "Boxes that do not match the masks of their groups: {n} (the first: {where}). They "
+    "are kept as separate objects.",
+    "points_off_their_groups": "Points outside the masks of their groups: {n} (the first: {where}). They are kept as "
+    "separate objects.",
+    "areas_unlike_their_boxes": "Boxes that do not match their areas in the file: {n} (the first: {where}).",
+    "areas_unlike_their_masks": "Masks whose area differs from the file's by more than 10 %: {n} (the first: {where}). "
+    "A hole written as a second polygon is filled, because COCO has no holes: write such masks as run-length codes.",
+    "masks_without_area": "Masks that cover no pixel: {n} (the first: {where}). Their boxes are used.",
+    "ellipses_cut": "Ellipses that reach far beyond their pictures: {n} (the first: {where}). They are cut at the "
+    "edge.",
+    "polygons_of_too_few_corners": "Polygons with fewer than three corners: {n} (the first: {where}). Their boxes are "
+    "used.",
+    "parts_of_too_few_corners": "Masks with parts of fewer than three corners: {n} (the first: {where}). These parts "
+    "are left out.",
+    "classes_with_crowds_only": "Classes that a picture has only as a region of several objects (`iscrowd`), which "
+    "gives no tag, point or box: {n} (the first: {where}). CVAT writes every brush mask so; "
+    "`data_import_dataset.crowds: objects` reads them as objects.",
+}
+
+
+class Unusable(ValueError):
+    """What is wrong with a shape that is well written but cannot be used: refused, or with `unknown_shapes: skip`
+    counted under `reason`."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.args[0]
+
+
+def usable(read: Callable, *arguments: object) -> object:
+    """What `read` returns, or why that cannot be used: a reader hands both on."""
+    try:
+        return read(*arguments)
+    except Unusable as error:
+        return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +123,13 @@ class Notes(Problems):
     def sentences_of_omissions(self) -> list[str]:
         """A sentence for each reason."""
         return [omission_sentence(self.omitted[reason]) for reason in REASONS if reason in self.omitted]
+
+
+def doubt_sentences(doubts: Iterable[tuple[str, str]]) -> list[str]:
+    """A sentence for each kind of doubt, of which each has its place."""
+    found = list(doubts)
+    count, first = Counter(kind for kind, _ in found), dict(reversed(found))
+    return [text.format(n=count[kind], where=first[kind]) for kind, text in DOUBTS.items() if count[kind]]
 
 
 def omission_sentence(omission: Omission) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsis_steps.formats.fitting import Fitted
+from wsis_steps.formats.fitted import Fitted
 from wsis_steps.formats.truth import PackedTruth
 
 
@@ -29,6 +29,7 @@ class Packed:
     ignore: dict | None
     without_mask: list[tuple[str, str]]
     kept: int
+    joined: int
     doubts: list[tuple[str, str]]
 
 
@@ -55,6 +56,7 @@ def pack(found: Fitted, numbers: dict[str, int]) -> Packed:
         found.ignore,
         found.without_mask,
         found.kept,
+        found.joined,
         found.doubts,
     )
 

@@ -5,15 +5,18 @@ sides and tools round; what reaches further is wrong, and its numbers often tell
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from wsis_steps.formats.drawing import Drawing
+from wsis_steps.formats.notes import Unusable
 from wsis_steps.formats.pictures import Header
 
 SLACK_PIXELS, SLACK_SHARE = 2.0, 0.01
 ALIKE = 0.5  # IoU with its mask from which a box is taken for that of the mask
 _SURE = 0.75  # IoU, or ratio of areas, that another reading of the numbers has to reach
+_MANY = 3  # boxes that are no accident
 Box = tuple[float, float, float, float]
 CORNERS = "its numbers look like two corners, not a corner with width and height"
 SIZES = "its numbers look like a corner with width and height, not two corners"
@@ -42,9 +45,19 @@ def check_size(drawing: Drawing, header: Header) -> str:
     raise ValueError(sizes)
 
 
+def slack(side: int) -> float:
+    """By how many pixels what is drawn may reach over an end of a side of that many pixels."""
+    return max(SLACK_PIXELS, SLACK_SHARE * side)
+
+
+def leaves(box: Box, header: Header) -> bool:
+    """Whether a box, or what is as large, reaches over a side of the picture by more than it may."""
+    return not _is_inside(box, header)
+
+
 def _is_inside(box: Box, header: Header) -> bool:
     x1, y1, x2, y2 = box
-    across, down = (max(SLACK_PIXELS, SLACK_SHARE * side) for side in (header.width, header.height))
+    across, down = slack(header.width), slack(header.height)
     return x1 >= -across and y1 >= -down and x2 <= header.width + across and y2 <= header.height + down
 
 
@@ -86,10 +99,7 @@ def fit_box(stated: Box, header: Header, drawing: Drawing) -> Box | None:
     if x2 < x1 or y2 < y1:
         raise ValueError(f"its box {_text(box)} ends before it begins{_reason(stated, header, drawing)}")
     if not _is_inside(box, header):
-        raise ValueError(
-            f"its box {_text(box)} leaves the picture of {header.width}x{header.height}"
-            f"{_reason(stated, header, drawing)}"
-        )
+        raise over_the_side("box", _text(box), header, _reason(stated, header, drawing))
     clipped = (max(x1, 0.0), max(y1, 0.0), min(x2, float(header.width)), min(y2, float(header.height)))
     if clipped[2] - clipped[0] >= 1 and clipped[3] - clipped[1] >= 1:
         return clipped
@@ -104,25 +114,35 @@ def fit_point(stated: tuple[float, float], header: Header, drawing: Drawing) -> 
         raise ValueError("its point holds a value that is no number")
     x, y = scaled(stated, header, drawing)
     if not _is_inside((x, y, x, y), header):
-        raise ValueError(f"its point {x:g}, {y:g} lies outside the picture of {header.width}x{header.height}")
+        text = f"its point {x:g}, {y:g} lies outside the picture of {header.width}x{header.height}"
+        raise Unusable(text, "shapes_over_the_side")
     return min(max(x, 0.0), header.width - 1.0), min(max(y, 0.0), header.height - 1.0)
 
 
-def check_extents(low: np.ndarray, high: np.ndarray, header: Header, drawing: Drawing) -> list[str]:
-    """What is wrong with the extents of polygons, low and high: float (n, 2) of x, y in pixels; '' where nothing is."""
-    slack = np.maximum(SLACK_PIXELS, SLACK_SHARE * np.array([header.width, header.height]))
-    outside = ((low < -slack) | (high > np.array([header.width, header.height]) + slack)).any(axis=1)
+def over_the_side(what: str, place: str, header: Header, reason: str = "") -> ValueError:
+    """The error of a shape that leaves its picture. `reason`: another reading of its numbers, '; ...'; where one fits,
+    it is unlikely to be the only such shape, and it is not one that may be skipped."""
+    text = f"its {what} {place} leaves the picture of {header.width}x{header.height}{reason}"
+    return ValueError(text) if reason else Unusable(text, "shapes_over_the_side")
+
+
+def check_extents(low: np.ndarray, high: np.ndarray, header: Header, drawing: Drawing) -> list[ValueError | None]:
+    """What is wrong with the extents of polygons, low and high: float (n, 2) of x, y in pixels; None where nothing
+    is."""
+    size = np.array([header.width, header.height])
+    over = [slack(header.width), slack(header.height)]
+    outside = ((low < -np.array(over)) | (high > size + over)).any(axis=1)
     within_one = (high <= 1).all(axis=1) & (low >= 0).all(axis=1) & (not drawing.shares)
-    found = [""] * len(low)
+    found: list[ValueError | None] = [None] * len(low)
     for k in np.flatnonzero(outside | within_one).tolist():
         box = (*low[k].tolist(), *high[k].tolist())
         if within_one[k]:
-            found[k] = f"its polygon lies in the first pixel; {SHARES}"
+            found[k] = ValueError(f"its polygon lies in the first pixel; {SHARES}")
         else:
             unit = (header.width, header.height) * 2
             pixels = tuple(value / side for value, side in zip(box, unit, strict=True)) if drawing.shares else box
             reason = f"; {PIXELS}" if drawing.shares and max(pixels) > 2 else ""
-            found[k] = f"its polygon {_text(box)} leaves the picture of {header.width}x{header.height}{reason}"
+            found[k] = over_the_side("polygon", _text(box), header, reason)
     return found
 
 
@@ -134,13 +154,23 @@ def iou(a: Box, b: Box) -> float:
     return inner / (areas - inner) if areas > inner else 0.0
 
 
+def ious(box: Box, boxes: np.ndarray) -> np.ndarray:
+    """`iou` of a box with each of several, float (n, 4)."""
+    inner = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(axis=1)
+    outer = (box[2] - box[0]) * (box[3] - box[1]) + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - inner
+    return inner / np.maximum(outer, 1e-9)
+
+
 def box_of_mask(stated: Box, mask: Box, header: Header, drawing: Drawing) -> Box | None:
     """The stated box of a mask, clipped, where the two agree; None where they do not, and the mask's own is to be used.
-    ValueError where another reading of the numbers agrees, or the box leaves the picture."""
+    ValueError where the numbers look like another reading."""
     other = other_reading(stated, drawing.sized)
     if _is_area(other) and iou(stated, mask) < ALIKE and iou(other, mask) > _SURE:
         raise ValueError(f"its box {_text(stated)} does not match its mask; {CORNERS if drawing.sized else SIZES}")
-    fitted = fit_box(stated, header, drawing)
+    try:
+        fitted = fit_box(stated, header, drawing)
+    except Unusable:
+        return None
     return fitted if fitted and iou(fitted, mask) >= ALIKE else None
 
 
@@ -161,6 +191,36 @@ def check_area(box: Box, area: float, drawing: Drawing) -> bool:
             f"its box {_text(box)} does not match the area {area:g} of the file; {CORNERS if drawing.sized else SIZES}"
         )
     return False
+
+
+def may_be_corners(drawings: Iterable[Drawing]) -> bool:
+    """Whether the boxes of a file, read as a corner and a size, may as well be two corners: there are three or more,
+    the numbers of all fit both, none has a mask or an area to hold it against, and none ends on a side of its picture,
+    where of many objects some are cut."""
+    count = 0
+    for drawing in drawings:
+        for shape in drawing.shapes:
+            if shape.kind != "box":
+                if shape.box:
+                    return False
+                continue
+            _, _, x2, y2 = shape.geometry
+            ends_inside = x2 < drawing.width - 1 and y2 < drawing.height - 1
+            if shape.area or not ends_inside or not _is_area(other_reading(shape.geometry, sized=True)):
+                return False
+            count += 1
+    return count >= _MANY
+
+
+def is_area_of_mask(stated: float, pixels: int, box: Box) -> bool:
+    """Whether the area that a file states may be that of a mask of so many pixels with this box. Outlines run through
+    pixels, which half of a border may count or not; and some tools state the area of the box with every mask."""
+    across, down = box[2] - box[0], box[3] - box[1]
+
+    def is_near(value: float) -> bool:
+        return abs(stated - value) <= 0.1 * max(stated, value) + (across + down) / 2
+
+    return stated <= 0 or is_near(pixels) or is_near(across * down)
 
 
 def _text(box: Box) -> str:

@@ -9,9 +9,10 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
-from wsis_steps.formats.pictures import BROKEN
+from wsis_steps.formats import places
+from wsis_steps.formats.pictures import BROKEN, Header
 from wsis_steps.formats.rings import shown
-from wsis_steps.vision.masks import bounds_of_runs, encode
+from wsis_steps.vision.masks import bounds_of_runs, encode, run_bounds
 
 _MOST_PIXELS = (1 << 32) - 1  # of a picture; the lengths of runs have 32 bits
 
@@ -32,16 +33,22 @@ def encode_rings(shapes: Sequence[Sequence[np.ndarray]], height: int, width: int
     return found
 
 
-def encode_ellipse(values: tuple, height: int, width: int) -> dict:
-    """The code of an ellipse (x, y, radius x, radius y, turn in degrees, clockwise): pixels whose middles lie in it.
-
-    Raises ValueError where it is none.
-    """
+def ellipse_extent(values: tuple) -> places.Box:
+    """The box of an ellipse (x, y, radius x, radius y, turn in degrees, clockwise); ValueError where it is none."""
     x, y, across, down, turn = values
-    if not all(map(math.isfinite, values)) or across <= 0 or down <= 0:
-        raise ValueError("its ellipse has no area")
-    if not (0 <= x <= width and 0 <= y <= height):
-        raise ValueError(f"the middle of its ellipse lies outside the picture of {width}x{height}")
+    if not all(map(math.isfinite, values)) or across < 0 or down < 0:
+        raise ValueError("its ellipse has a value that is no number, or a negative radius")
+    cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+    wide, high = math.hypot(across * cos, down * sin), math.hypot(across * sin, down * cos)
+    return x - wide, y - high, x + wide, y + high
+
+
+def encode_ellipse(values: tuple, height: int, width: int) -> dict:
+    """The code of an ellipse (x, y, radius x, radius y, turn in degrees, clockwise): pixels whose middles lie in it
+    and in the picture."""
+    x, y, across, down, turn = values
+    if not across or not down:
+        return encode(np.zeros((1, height, width), bool))[0]
     mask = np.zeros((height, width), bool)
     reach = max(across, down) + 1
     left, top = max(int(x - reach), 0), max(int(y - reach), 0)
@@ -63,11 +70,14 @@ def turned_rectangle(x: float, y: float, width: float, height: float, turn: floa
 
 
 def paste_mask(piece: np.ndarray, left: int, top: int, height: int, width: int) -> dict:
-    """The code of a picture whose pixels from (left, top) on are those of `piece` (h, w); ValueError where it leaves
-    the picture."""
+    """The code of a picture whose pixels from (left, top) on are those of `piece` (h, w), cut where that reaches over
+    a side by little; `Unusable` where by more."""
     down, across = piece.shape
-    if left < 0 or top < 0 or left + across > width or top + down > height:
-        raise ValueError(f"its mask of {across}x{down} at {left}, {top} leaves the picture of {width}x{height}")
+    header = Header(height, width, orientation=1)
+    if places.leaves((left, top, left + across, top + down), header):
+        raise places.over_the_side(f"mask of {across}x{down} at", f"{left}, {top}", header)
+    piece = piece[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
+    left, top, (down, across) = max(left, 0), max(top, 0), piece.shape
     if height * width > _MOST_PIXELS:
         raise ValueError(f"a picture of {width}x{height} is too large for a mask")
     stride = down + (down < height)  # a row of zeros ends each column, unless it goes on in the next one
@@ -111,9 +121,16 @@ def middle_pixels(codes: Sequence[dict], height: int) -> list[tuple[int, int]]:
     inside = (run >= 0) & (wanted < (ends + apart[owner])[run])
     found = list(zip(*middles.tolist(), strict=True))
     for k in np.flatnonzero(~inside).tolist():
-        own = owner == k
+        own = slice(first[k], first[k + 1] if k + 1 < len(first) else None)
         found[k] = _nearest(starts[own], ends[own], height, *centers[:, k])
     return found
+
+
+def covers(code: dict, x: float, y: float) -> bool:
+    """Whether the pixel of a point (x, y), where (0, 0) is the middle of the first pixel, is one of a mask's."""
+    starts, ends = run_bounds(code)
+    pixel = round(x) * code["size"][0] + round(y)
+    return bool(((starts <= pixel) & (pixel < ends)).any())
 
 
 def _nearest(starts: np.ndarray, ends: np.ndarray, height: int, x: float, y: float) -> tuple[int, int]:

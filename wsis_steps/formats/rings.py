@@ -22,9 +22,9 @@ _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict, _SHORT.maxstring, _SHORT.maxother = 3, 8, 4, 60, 60
 
 
-def read_segmentation(value: object, height: int, width: int) -> dict | list[np.ndarray] | None:
-    """The run-length code of a mask (height, width), or the rings of its polygons: float64 (n, 2) each; None where
-    there is nothing. Raises ValueError where it is neither."""
+def read_segmentation(value: object, height: int, width: int, least: int = 3) -> dict | list[np.ndarray] | None:
+    """The run-length code of a mask (height, width), or the rings of its polygons: float64 (n, 2) each, n >= `least`;
+    None where there is nothing. Raises ValueError where it is neither."""
     if is_nothing(value):
         return None
     if isinstance(value, dict) and "counts" in value:
@@ -33,7 +33,7 @@ def read_segmentation(value: object, height: int, width: int) -> dict | list[np.
         raise ValueError(f"it is {shown(value)}; {EXPECTED}")
     if all(isinstance(part, dict) and "counts" in part for part in value):
         return coco.merge([read_code(part, height, width) for part in value])
-    return read_rings(value)
+    return read_rings(value, least)
 
 
 def is_nothing(value: object) -> bool:
@@ -43,8 +43,8 @@ def is_nothing(value: object) -> bool:
     return value is None or (isinstance(value, list | tuple | dict | str) and not value)
 
 
-def read_rings(value: list) -> list[np.ndarray]:
-    """The rings of polygons, float64 (n, 2) with n >= 3; ValueError where a part is none."""
+def read_rings(value: list, least: int = 3) -> list[np.ndarray]:
+    """The rings of polygons, float64 (n, 2) with n >= `least`; ValueError where a part is none."""
     try:
         rings = [np.array(ring, np.float64).reshape(-1, 2) for ring in _rings(value, 0)]
     except OverflowError:
@@ -52,11 +52,16 @@ def read_rings(value: list) -> list[np.ndarray]:
     if not rings:
         raise ValueError(f"it holds no number; {EXPECTED}")
     for ring in rings:
-        if len(ring) < 3:
-            raise ValueError(f"a polygon has {len(ring)} corner{'s' * (len(ring) > 1)}; {EXPECTED}")
+        if len(ring) < least:
+            raise ValueError(few_corners(ring))
         if not np.isfinite(ring).all():
             raise ValueError(f"a polygon has a corner that is no number; {EXPECTED}")
     return rings
+
+
+def few_corners(ring: np.ndarray) -> str:
+    """What is wrong with a ring of fewer than three corners."""
+    return f"a polygon has {len(ring)} corner{'s' * (len(ring) > 1)}; {EXPECTED}"
 
 
 def read_code(value: dict, height: int, width: int) -> dict:
@@ -69,7 +74,12 @@ def read_code(value: dict, height: int, width: int) -> dict:
         there = f"{size[1]}x{size[0]}" if isinstance(size, list | tuple) and len(size) == 2 else shown(size)
         raise ValueError(f"its mask is {there}, the picture {width}x{height}")
     if isinstance(counts, list):
-        if not all(type(run) is int and run >= 0 for run in counts) or sum(counts) != height * width:
+        if float in set(map(type, counts)):  # as NumPy and JavaScript write them
+            counts = [int(run) if type(run) is float and run.is_integer() else run for run in counts]
+        if not all(type(run) is int for run in counts):
+            odd = next(run for run in counts if type(run) is not int)
+            raise ValueError(f"the lengths of its runs are no whole numbers, as {shown(odd)}")
+        if min(counts, default=0) < 0 or sum(counts) != height * width:
             raise ValueError("the lengths of its runs do not add up to the picture")
         return coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
     if not isinstance(counts, str | bytes):

@@ -1,6 +1,7 @@
 """VOC's XML files of objects with their boxes, as the development kit, LabelImg and others write them."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,38 +18,41 @@ from wsis_steps.formats.voc_masks import VOID
 
 _BOX = ("xmin", "ymin", "xmax", "ymax")
 _TURNED_BOX = ("cx", "cy", "w", "h", "angle")  # roLabelImg's; the angle in radians, clockwise
+_CORNER = re.compile(r"[xy][1-9]\d*", re.ASCII)
 _MOST = 10**9  # pixels of a side
 
 
 @dataclass(frozen=True, slots=True)
 class MarkedObject:
-    """An object of an XML file. where: 'object 1 (dog)'. box: xmin, ymin, xmax, ymax as written. corners: float (4, 2)
-    of a turned rectangle, None where it is a box."""
+    """An object of an XML file. where: 'object 1 (dog)'. box: xmin, ymin, xmax, ymax as written, None where it
+    has none. rings: x, y, x, y, ... of its polygons and of a turned rectangle; one of both is there."""
 
     where: str
     name: str
     difficult: bool
     box: tuple[float, float, float, float] | None = None
-    corners: np.ndarray | None = None
+    rings: tuple[list[float], ...] = ()
 
     def shape(self, file: str = "") -> Shape:
-        """The object as tools write it that count pixels from 0, a box of corners; a turned rectangle is a polygon.
-        file: where it is, if not in that of the picture."""
+        """The object as tools write it that count pixels from 0: its polygons, else its box. file: where it is, if not
+        in that of the picture."""
         where = f"{file}: {self.where}" if file else self.where
-        if self.box is None:
-            return Shape(where, "rings", self.name, [self.corners.ravel().tolist()])
+        if self.rings:
+            return Shape(where, "rings", self.name, list(self.rings), box=self.box)
         return Shape(where, "box", self.name, self.box)
 
 
 @dataclass(slots=True)
 class Annotation:
     """What an XML file says. height and width in pixels, 0 where it does not say; file: what it calls the picture;
-    wrong: a sentence for each object, or size, that cannot be read."""
+    deleted: how many objects it keeps as deleted, as LabelMe's web tool does; wrong: a sentence for each object, or
+    size, that cannot be read."""
 
     height: int = 0
     width: int = 0
     file: str = ""
     objects: list[MarkedObject] = field(default_factory=list)
+    deleted: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -63,6 +67,9 @@ def read_annotation(path: Path) -> Annotation:
     except ValueError as error:
         found.wrong.append(f"{path}: {error}.")
     for place, item in enumerate(root.findall("object"), 1):
+        if (item.findtext("deleted") or "").strip() == "1":
+            found.deleted += 1
+            continue
         try:
             found.objects.append(_object(item, place))
         except ValueError as error:
@@ -83,29 +90,46 @@ def _size(root: ElementTree.Element) -> tuple[int, int]:
 
 
 def _object(item: ElementTree.Element, place: int) -> MarkedObject:
-    """An object; ValueError where its name or its box is missing."""
+    """An object; ValueError where its name or its place is missing."""
     name = item.findtext("name")
     if name is None:
         raise ValueError(f"object {place} has no <name>")
     name = name.strip()
     where = f"object {place} ({shown(name)[1:-1]})" if name else f"object {place}, which has no name"
     difficult = (item.findtext("difficult") or "").strip().casefold() in ("1", "true")
-    if item.find("bndbox") is None and item.find("robndbox") is not None:
-        return MarkedObject(where, name, difficult, corners=_corners(item, where))
+    rings = _polygons(item, where)
+    if item.find("bndbox") is None and (rings or item.find("robndbox") is not None):
+        return MarkedObject(where, name, difficult, rings=rings or (_turned(item, where),))
     box = [item.findtext(f"bndbox/{tag}") for tag in _BOX]
     try:
-        return MarkedObject(where, name, difficult, tuple(map(number, box)))
+        return MarkedObject(where, name, difficult, tuple(map(number, box)), rings)
     except ValueError:
         raise ValueError(f"the <bndbox> of {where} is not four numbers") from None
 
 
-def _corners(item: ElementTree.Element, where: str) -> np.ndarray:
-    """The corners of a rectangle that is turned about its middle."""
+def _polygons(item: ElementTree.Element, where: str) -> tuple[list[float], ...]:
+    """x, y, x, y, ... of each <polygon>: of Roboflow's <x1>, <y1>, <x2>, ..., or of the <pt> of LabelMe's web tool."""
+    rings = []
+    for polygon in item.findall("polygon"):
+        texts = [pt.findtext(tag) for pt in polygon.findall("pt") for tag in ("x", "y")]
+        if not texts:
+            values = {child.tag: child.text for child in polygon}
+            count = sum(_CORNER.fullmatch(tag) is not None for tag in values)
+            texts = [values.get(f"{tag}{k}") for k in range(1, count // 2 + count % 2 + 1) for tag in ("x", "y")]
+        try:
+            rings += [numbers(texts, len(texts))] if texts else []
+        except ValueError:
+            raise ValueError(f"the <polygon> of {where} is not x and y of each corner in numbers") from None
+    return tuple(rings)
+
+
+def _turned(item: ElementTree.Element, where: str) -> list[float]:
+    """x, y, x, y, ... of a rectangle that is turned about its middle."""
     try:
         x, y, width, height, turn = numbers([item.findtext(f"robndbox/{tag}") for tag in _TURNED_BOX], 5)
     except ValueError:
         raise ValueError(f"the <robndbox> of {where} is not five numbers") from None
-    return turned_rectangle(x - width / 2, y - height / 2, width, height, math.degrees(turn), "middle")
+    return turned_rectangle(x - width / 2, y - height / 2, width, height, math.degrees(turn), "middle").ravel().tolist()
 
 
 def write_annotation(

@@ -99,7 +99,9 @@ def draw(root: Path, entry: Entry, labelling: Labelling, notes: Notes) -> Drawin
     if sized:
         drawing.height, drawing.width = sized.height, sized.width
     used = [one for one in entry.objects if labelling.include_difficult or not one.difficult]
+    notes.leave_out("deleted_objects", where, entry.annotation.deleted if entry.annotation else 0)
     notes.leave_out("difficult_objects_left_out", where, len(entry.objects) - len(used))
+    notes.leave_out("polygons_of_voc_objects", where, sum(bool(one.rings and one.box) for one in used))
     tags = frozenset(one.name for one in used) if labelling.tags is None else labelling.tags
     if labelling.tags is not None:
         drawing.shapes = [Shape(f"label '{name}'", "tag", name, weak=("tag",)) for name in sorted(tags)]
@@ -116,7 +118,8 @@ def draw(root: Path, entry: Entry, labelling: Labelling, notes: Notes) -> Drawin
 def box_of(one: MarkedObject) -> tuple[float, float, float, float]:
     """An object's corners, the last ones one past the last pixel; VOC's boxes are 1-based and inclusive."""
     if one.box is None:
-        return (*one.corners.min(axis=0).tolist(), *one.corners.max(axis=0).tolist())
+        xs, ys = ([value for ring in one.rings for value in ring[first::2]] for first in (0, 1))
+        return min(xs), min(ys), max(xs), max(ys)
     x1, y1, x2, y2 = one.box
     return x1 - 1, y1 - 1, x2, y2
 

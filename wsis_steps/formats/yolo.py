@@ -2,7 +2,7 @@
 
 Five numbers are a box: class, middle x, middle y, width, height. Seven and more, an odd number, are a polygon: class
 and corners. A turned box of four corners is a polygon too; where data.yaml has a `kpt_shape`, keypoints follow a box
-and are passed over. A line that is there twice counts once, as in Ultralytics; pictures without a file are without
+and are counted. An object that is there twice counts once, as in Ultralytics; pictures without a file are without
 objects.
 
 Written are polygons through the middles of border pixels, a quarter of a pixel further, so that readers that cut to
@@ -47,9 +47,9 @@ def read(source: Source, notes: Notes) -> Reading:
 def _drawings(layout: Layout, source: Source, notes: Notes) -> Iterator[Drawing]:
     """The pictures that are read; counts those of other subsets and labels of pictures that no list names."""
     read_items = [item for item in layout.items if item.split is not None]
-    for drawing, wrong, repeated in source.mapper(partial(_read_item, layout.data), read_items):
+    for drawing, wrong, left_out in source.mapper(partial(_read_item, layout.data), read_items):
         notes.sentences += wrong
-        notes.omit(repeated)
+        notes.omit(left_out)
         yield drawing
     for item in layout.items:
         if item.split is None:
@@ -71,21 +71,19 @@ def _leave_out(labels: Path | None, notes: Notes) -> None:
 
 
 def _read_item(data: Data, item: Item) -> tuple[Drawing, list[str], list[Omission]]:
-    """A picture, what is wrong with its labels, and which of them are there twice."""
+    """A picture, what is wrong with its labels, and what is left out of them."""
     notes = Notes()
     drawing = Drawing(str(item.labels or item.path), item.name, split=item.split, path=item.path, shares=True)
     with notes.catch():
-        seen = set()
         for k, line in enumerate(read_text(item.labels).splitlines() if item.labels else (), 1):
             words = tuple(line.split())
-            if words in seen:
-                notes.leave_out("repeated_shapes", f"{item.labels}:{k}")
-            elif words:
-                seen.add(words)
-                try:
-                    drawing.shapes.append(_shape(words, f"line {k}", data))
-                except ValueError as error:
-                    notes.add(f"{item.labels}:{k}: {error}.")
+            if not words:
+                continue
+            try:
+                drawing.shapes.append(_shape(words, f"line {k}", data))
+                notes.leave_out("keypoints_of_objects", f"{item.labels}:{k}", _count_keypoints(words, data))
+            except ValueError as error:
+                notes.add(f"{item.labels}:{k}: {error}.")
         if data.borders and drawing.shapes:
             _fill_borders(drawing, *picture_size(item.path))
     return drawing, notes.sentences, list(notes.omitted.values())
@@ -100,14 +98,22 @@ def _shape(words: tuple[str, ...], where: str, data: Data) -> Shape:
             f"there is no class {shown(words[0])} in {data.file}, whose classes are {min(names)} to {max(names)}"
         )
     label = names[int(values[0])]
-    if count == 5 or (data.keypoints and count == 5 + data.keypoints):
+    keypoints = data.keypoints[0] * data.keypoints[1]  # numbers
+    if count in (5, 5 + keypoints):
         x, y, width, height = values[1:5]
         return Shape(where, "box", label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-    if count < 7 or count % 2 == 0 or data.keypoints:
-        expected = f"with keypoints it has {5 + data.keypoints}" if data.keypoints else EXPECTED
+    if count < 7 or count % 2 == 0 or keypoints:
+        expected = f"with keypoints it has {5 + keypoints}" if keypoints else EXPECTED
         score = "; the last one may be the score of a prediction" if count > 5 and count % 2 == 0 else ""
         raise ValueError(f"it has {count} number{'s' * (count > 1)}; {expected}{score}")
     return Shape(where, "rings", label, [values[1:]])
+
+
+def _count_keypoints(words: tuple[str, ...], data: Data) -> int:
+    """How many keypoints of a line are set: not at 0, 0."""
+    count, numbers = data.keypoints
+    found = [words[5 + k * numbers : 7 + k * numbers] for k in range(count)] if len(words) > 5 else []
+    return sum(any(map(float, place)) for place in found)
 
 
 def _fill_borders(drawing: Drawing, height: int, width: int) -> None:

@@ -26,14 +26,14 @@ _COUNT = re.compile("[0-9]{1,5}")
 @dataclass(frozen=True)
 class Data:
     """What such a file says. class_names: by their numbers. subsets: name -> folder or list of pictures, or several,
-    as the file has it; start: where they are looked for. keypoints: numbers behind the box in each line. borders:
-    polygons run through the middles of border pixels."""
+    as the file has it; start: where they are looked for. keypoints: of each object, and numbers of each of them, which
+    stand behind the box. borders: polygons run through the middles of border pixels."""
 
     file: Path
     class_names: dict[int, str]
     subsets: dict[str, object]
     start: str = "."
-    keypoints: int = 0
+    keypoints: tuple[int, int] = (0, 0)
     borders: bool = False
 
 
@@ -167,11 +167,11 @@ def _checked(file: Path, names: dict[int, str]) -> dict[int, str]:
     return names
 
 
-def _keypoints(file: Path, content: dict) -> int:
-    """How many numbers the keypoints of an object are; 0 where it has none."""
+def _keypoints(file: Path, content: dict) -> tuple[int, int]:
+    """How many keypoints an object has, and numbers a keypoint; 0 where it has none."""
     shape = content.get("kpt_shape")
     if not shape:
-        return 0
+        return 0, 0
     if not isinstance(shape, list) or len(shape) != 2 or not all(map(_is_count, shape)):
         raise InputError(f"{file}: its 'kpt_shape' is {shown(shape)}, not two numbers.")
-    return int(shape[0]) * int(shape[1])
+    return int(shape[0]), int(shape[1])

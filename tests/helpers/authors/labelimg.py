@@ -1,13 +1,16 @@
-"""LabelImg's XML files beside the pictures, as it writes them: corners of pixels counted from 0."""
+"""LabelImg's XML files beside the pictures, as it writes them: corners of pixels counted from 0; with polygons as
+Roboflow writes them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+import numpy as np
+
 from authors import Mark, Picture, write_picture
 
-CARRIES = {"box", "size", "empty"}
+CARRIES = {"box", "polygon", "size", "empty"}
 
 
 def write(folder: Path, pictures: list[Picture]) -> Path | None:
@@ -36,9 +39,15 @@ def lines(picture: Picture, folder: Path) -> Iterator[str]:
 def _object(mark: Mark) -> Iterator[str]:
     yield f"\t<object>\n\t\t<name>{escape(str(mark.label))}</name>\n\t\t<pose>Unspecified</pose>\n"
     yield "\t\t<truncated>0</truncated>\n\t\t<difficult>0</difficult>\n\t\t<bndbox>\n"
-    for tag, corner in zip(("xmin", "ymin", "xmax", "ymax"), mark.geometry, strict=True):
+    corners = np.reshape(mark.geometry, (-1, 2))
+    box = (*corners.min(axis=0), *corners.max(axis=0))
+    for tag, corner in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
         yield f"\t\t\t<{tag}>{int(corner)}</{tag}>\n"
-    yield "\t\t</bndbox>\n\t</object>\n"
+    yield "\t\t</bndbox>\n"
+    if mark.kind == "polygon":
+        places = "".join(f"<x{k}>{x:.2f}</x{k}><y{k}>{y:.2f}</y{k}>" for k, (x, y) in enumerate(corners, 1))
+        yield f"\t\t<polygon>{places}</polygon>\n"
+    yield "\t</object>\n"
 
 
 def count(folder: Path, annotations: Path | None) -> int:

@@ -49,6 +49,25 @@ def test_corrected_images_have_the_drawn_masks_and_the_others_keep_theirs(tmp_pa
     assert after.ids == before.ids and "masks" in after.supervision
 
 
+def test_what_corrections_leave_out_is_counted_and_crowds_are_objects(tmp_path, caplog):
+    mask, thin = square_mask(5), [[10.2, 10.2, 10.3, 10.2, 10.3, 10.3]]
+    rows = [
+        {**annotation(0, 0, mask), "iscrowd": 1},
+        {**annotation(1, 1, mask), "image_id": 0, "segmentation": thin, "bbox": [9, 9, 3, 3]},
+        {**annotation(2, 1, mask), "image_id": 0, "segmentation": [[2, 2, 20, 2, 20, 20, 2, 20], [1, 1]]},
+    ]
+    _, after = correct(tmp_path, ["image1"], rows)
+    assert after.read(1).categories.tolist() == [0, 1] and not after.read(1).crowd.any()
+    assert "Left out: shapes that cover no pixel: 1 (the first: " in caplog.text
+    assert "Masks with parts of fewer than three corners: 1 (" in caplog.text
+
+
+def test_ignored_pixels_of_corrections_are_kept(tmp_path):
+    rows = [annotation(0, 0, square_mask(5)), annotation(0, 2, square_mask(20))]
+    _, after = correct(tmp_path, ["image1"], rows, (*CLASSES, "__ignore__"))
+    assert len(after.read(1)) == 1 and after.read(1).ignore == encode(square_mask(20)[None])[0]
+
+
 @pytest.mark.parametrize(
     "images, annotations, categories, words",
     [

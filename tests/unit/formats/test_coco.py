@@ -7,6 +7,8 @@ import pickle
 import cv2
 import numpy as np
 import pytest
+from authors import Mark, Picture
+from authors.coco import write
 from imports import imported
 from middle_points import middle_points
 from PIL import Image
@@ -125,7 +127,10 @@ def test_masks_tags_boxes_and_points_agree_with_pycocotools(tree):
             np.testing.assert_array_equal(record.points[:, :2], np.reshape(points, (-1, 2)))
     counts = {"shapes": 16, "masks": 12, "crowds": 4, "images_without_tags": 2, "images_with_crowds_only": 0}
     assert counts.items() <= data.counts.items()
-    assert not data.left_out and not data.doubts
+    assert not data.left_out
+    assert [doubt.partition(" (")[0] for doubt in data.doubts] == [
+        "Classes that a picture has only as a region of several objects"
+    ]
 
 
 def test_ids_are_the_names_of_coco_2017(tree):
@@ -143,11 +148,89 @@ def test_a_category_seen_only_as_a_crowd_is_no_tag(tree):
     assert record.tags == () and len(record.boxes) == len(record.points) == 0
     assert data.counts["images_with_crowds_only"] == 1
     [doubt] = data.doubts
-    assert (
-        "Pictures with masks of several objects only (`iscrowd`)" in doubt
-        and " box: 1 (" in doubt
-        and "000000000002.jpg" in doubt
-    )
+    assert "Classes that a picture has only as a region of several" in doubt and "box: 1 (" in doubt
+    assert "000000000002.jpg" in doubt and "`data_import_dataset.crowds: objects`" in doubt
+
+
+def test_brush_masks_of_cvat_beside_polygons_are_doubted_or_objects(tmp_path):
+    leaf, stem = Mark("polygon", "leaf", [(10, 10), (40, 10), (40, 40), (10, 40)]), np.zeros((80, 120), np.uint8)
+    stem[50:70, 60:90] = 1
+    write(tmp_path, [Picture("a.jpg", (leaf, Mark("mask", "stem", stem))), Picture("b.jpg", (leaf,))])
+    content = json.loads((tmp_path / "coco.json").read_text())
+    for row in content["annotations"]:
+        row["iscrowd"] = int(isinstance(row["segmentation"], dict))
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    data = imported(read, tmp_path, truth=BOTH)
+    [doubt] = data.doubts
+    assert "a.jpg': annotation 2, 'stem')" in doubt and "`data_import_dataset.crowds: objects`" in doubt
+    data = imported(read, tmp_path, truth=BOTH, crowds="objects")
+    record = next(record for record in data.records if record.path.name == "a.jpg")
+    assert not data.doubts and record.tags == (0, 1) and len(record.points) == len(record.boxes) == 2
+    assert data.truth(record).crowd.tolist() == [False, False] and data.counts["crowds"] == 0
+
+
+def test_a_turned_box_of_cvat_is_the_turned_rectangle(tmp_path):
+    write(tmp_path, [Picture("a.jpg", (Mark("box", "leaf", (30, 30, 90, 50)),))])
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(attributes={"occluded": False, "rotation": 30.0}))
+    data = imported(read, tmp_path, truth=BOTH)
+    corners = cv2.boxPoints(((60, 40), (60, 20), 30))  # OpenCV turns clockwise, too
+    wanted = cv2.fillPoly(np.zeros((80, 120), np.uint8), [np.rint(corners).astype(np.int32)], 1)
+    found = decode(data.truth(data.records[0]).masks, 80, 120)[0]
+    assert (found & wanted).sum() > 0.9 * (found | wanted).sum()
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(attributes={"rotation": "x"}))
+    with pytest.raises(InputError, match="annotation 1: its 'rotation': 'x' is no number"):
+        imported(read, tmp_path)
+
+
+def test_keypoints_of_objects_are_counted(tmp_path):
+    write(tmp_path, [Picture("a.jpg", (Mark("box", "leaf", (30, 30, 90, 50)),))])
+    keypoints = {"keypoints": [35, 35, 2, 0, 0, 0, 60, 40, 1], "num_keypoints": 2}
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(keypoints))
+    data = imported(read, tmp_path)
+    assert data.left_out == {"keypoints_of_objects": 2} and data.counts["shapes"] == 1
+    assert "Left out: keypoints of objects: 2 (the first: " in data.omissions[0]
+
+
+def test_what_is_marked_to_be_ignored_are_pixels_that_do_not_count(tmp_path):
+    marks = (Mark("box", "leaf", (10, 10, 40, 40)), Mark("box", "leaf", (50, 20, 80, 70)))
+    write(tmp_path, [Picture("a.jpg", marks), Picture("b.jpg", marks[:1])])
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(ignore=1))
+    data = imported(read, tmp_path, truth=BOTH, without_mask="leave_out")
+    record = next(record for record in data.records if record.path.name == "a.jpg")
+    assert record.boxes[:, :4].tolist() == [[50, 20, 80, 70]] and data.counts["shapes"] == 3
+    assert decode([data.truth(record).ignore], 80, 120).sum() == 900
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(ignore="maybe"))
+    assert "annotation 1: its 'ignore' is 'maybe', neither 0 nor 1" in str(_said(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("last", "doubted"),
+    [
+        ({}, True),
+        ({"area": 24 * 30}, False),  # of the box as it is read
+        ({"bbox": [30, 10, 24, 30]}, False),  # no corners
+        ({"bbox": [20, 10, 100, 30]}, False),  # ends on the side
+        ({"bbox": [20, 10, 24, 30], "segmentation": [[20, 10, 44, 10, 44, 40, 20, 40]]}, False),
+    ],
+)
+def test_boxes_that_may_be_two_corners_throughout_are_doubted(last, doubted, tmp_path):
+    write(tmp_path, [Picture("a.jpg", (Mark("box", "leaf", (10, 10, 40, 40)),) * 4)])
+
+    def as_corners(rows):
+        for row, box in zip(rows, ([5, 8, 50, 40], [10, 8, 30, 35], [20, 10, 24, 30], [2, 3, 40, 50]), strict=True):
+            row.update(bbox=box, area=0)
+        rows[2].update(last)
+
+    change(tmp_path / "coco.json", as_corners)
+    doubts = imported(read, tmp_path).doubts
+    assert any("may just as well be two corners" in doubt for doubt in doubts) == doubted
+
+
+def change(file, work):
+    """Changes the annotations of a file."""
+    content = json.loads(file.read_text())
+    work(content["annotations"])
+    file.write_text(json.dumps(content))
 
 
 def test_truth_pickles_and_is_none_outside_its_splits(tree):
@@ -168,9 +251,24 @@ def test_annotations_without_area_are_counted_and_left_out(tree):
     assert "Objects without a mask in the split train: 1 " in str(_said(tree, truth=BOTH))
 
 
-def test_a_part_of_a_mask_that_is_none_is_not_dropped(tree):
+def test_a_part_of_a_mask_that_is_none_is_not_dropped_without_a_word(tree):
+    _change(tree, lambda content: content["annotations"][0]["segmentation"].append([1, "a"]))
+    assert "annotation 1: 'a' is no number" in str(_said(tree))
+    _change(tree, lambda content: content["annotations"][0]["segmentation"].pop())
     _change(tree, lambda content: content["annotations"][0]["segmentation"].append([1, 2]))
-    assert "annotation 1: a polygon has 1 corner; expected is a list of polygons" in str(_said(tree))
+    assert "Masks with parts of fewer than three corners: 1 (the first: " in imported(read, tree).doubts[0]
+
+
+def test_a_polygon_of_two_corners_leaves_its_box_where_that_is_good(tmp_path):
+    corners = [(10, 10), (40, 40)]
+    write(tmp_path, [Picture("a.jpg", (Mark("polygon", "leaf", corners), Mark("box", "leaf", (50, 20, 80, 70))))])
+    record, data = (found := imported(read, tmp_path)).records[0], found
+    np.testing.assert_allclose(record.boxes[:, :4], [(10, 10, 40, 40), (50, 20, 80, 70)])
+    assert "Polygons with fewer than three corners: 1 (the first: " in data.doubts[0] and not data.left_out
+    change(tmp_path / "coco.json", lambda rows: rows[0].update(bbox=[10, 10, 400, 30]))
+    assert "`unknown_shapes: skip` leaves such shapes out" in str(_said(tmp_path))
+    data = imported(read, tmp_path, unknown_shapes="skip")
+    assert data.left_out == {"polygons_of_too_few_corners": 1} and data.counts["objects_without_a_mask"] == 2
 
 
 def test_pictures_in_subfolders_and_without_a_year(tree):
@@ -533,7 +631,7 @@ def test_one_bad_annotation_is_one_sentence(tree):
 def test_all_bad_annotations_are_told_at_once(tree):
     for row in range(3):
         _change(tree, _set("annotations", row, bbox=[row]))
-    _change(tree, _set("annotations", 3, segmentation=[[1, 2]]))
+    _change(tree, _set("annotations", 3, segmentation=[[1, "a"]]))
     assert [f"annotation {k}:" in sentence for k, sentence in enumerate(_said(tree).sentences, 1)] == [True] * 4
 
 

@@ -248,7 +248,7 @@ ODD = {
     '<polygon label="a" points="1,1;4,1"/>': "a polygon has 2 corners",
     '<polygon label="a" points="1,1;4,1;4,nan"/>': "a corner that is no number",
     '<points label="a"/>': "its points are '', not x,y;x,y;... in numbers",
-    '<ellipse label="a" cx="5" cy="5" rx="0" ry="4"/>': "its ellipse has no area",
+    '<ellipse label="a" cx="5" cy="5" rx="-1" ry="4"/>': "or a negative radius",
     '<mask label="a" rle="0, 10, 5" left="9" top="9" width="10" height="10"/>': "its runs hold 15 pixels, its box 100",
     '<mask label="a" rle="0, x" left="10" top="10" width="10" height="10"/>': "its 'rle' is '0, x'",
     '<mask label="a" left="10" top="10" width="10" height="10"/>': "its 'rle' is None, not lengths of runs",

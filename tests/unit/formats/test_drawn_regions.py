@@ -20,7 +20,15 @@ def test_a_pasted_piece_has_the_code_of_the_whole_mask(piece, margin):
     assert paste_mask(piece, margin[2], margin[0], *whole.shape) == encode(whole[None])[0]
 
 
-@pytest.mark.parametrize(("left", "top"), [(-1, 0), (0, -1), (3, 0), (0, 4)])
+@pytest.mark.parametrize(("left", "top"), [(-1, 0), (0, -2), (3, 0), (0, 5), (4, 4)])
+def test_a_piece_that_reaches_over_a_side_by_two_pixels_is_cut(left, top):
+    piece = np.array([(1, 0), (1, 1), (0, 1)])
+    whole = np.zeros((20, 20), int)
+    whole[5 + top : 8 + top, 5 + left : 7 + left] = piece
+    assert paste_mask(piece, left, top, 6, 4) == encode(whole[None, 5:11, 5:9])[0]
+
+
+@pytest.mark.parametrize(("left", "top"), [(-3, 0), (0, -3), (5, 0), (0, 6)])
 def test_a_piece_that_leaves_the_picture_is_told(left, top):
     with pytest.raises(ValueError, match=rf"its mask of 2x3 at {left}, {top} leaves the picture of 4x6"):
         paste_mask(np.ones((3, 2)), left, top, 6, 4)

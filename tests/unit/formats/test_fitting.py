@@ -1,5 +1,7 @@
 """From what a file says to annotations: sizes, places, labels, groups, and what is counted."""
 
+from time import perf_counter
+
 import numpy as np
 import pytest
 from pycocotools import mask as coco
@@ -112,6 +114,18 @@ def test_the_area_of_a_file_tells_corners_from_sizes():
     assert not fitted(box(20, 15, 80, 70, area=3300.0), sized=True).doubts
 
 
+def test_the_area_of_a_file_tells_holes_that_are_filled():
+    ring = [[10, 10, 60, 10, 60, 60, 10, 60], [20, 20, 20, 50, 50, 50, 50, 20]]
+    found = fitted(rings(ring, area=1600.0))
+    assert found.doubts == [("areas_unlike_their_masks", "f.json: shape 1")] and coco.area(found.rles).tolist() == [
+        2500
+    ]
+    leaf = [[10, 10, 60, 10, 60, 15, 15, 15, 15, 60, 10, 60]]
+    for area in (2500.0, 475.0, 500.0, 0.0, None):  # of its box, which some tools state; its own; none
+        assert not fitted(rings(leaf, area=area)).doubts
+    assert fitted(rings(leaf, area=1200.0)).doubts
+
+
 def test_a_box_is_held_against_its_mask():
     assert fitted(rings(box=(9.5, 10, 40, 41))).boxes == [(9.5, 10, 40, 41, "leaf")]
     assert "does not match its mask; its numbers look like two corners" in wrong(
@@ -120,6 +134,13 @@ def test_a_box_is_held_against_its_mask():
     other = fitted(rings(box=(60, 20, 110, 70)))
     assert other.boxes == [(10, 10, 40, 40, "leaf")]
     assert other.doubts == [("boxes_unlike_their_masks", "f.json: shape 1")]
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_box_that_leaves_the_picture_is_not_that_of_its_mask(skip):
+    found = fitted(rings(box=(10, 10, 4000, 3000)), rules=Rules(skip_unknown=skip))
+    assert found.boxes == [(10, 10, 40, 40, "leaf")] and found.kept == 1 and not found.omitted
+    assert found.doubts == [("boxes_unlike_their_masks", "f.json: shape 1")]
 
 
 def test_shares_are_scaled_by_the_picture():
@@ -198,6 +219,25 @@ def test_shapes_of_a_group_are_one_instance_and_take_its_box_and_point():
     )  # fmt: skip
     assert len(found.rles) == 2 and len(found.boxes) == 2 and len(found.points) == 2 and found.kept == 5
     assert coco.area(found.rles).tolist() == [1800, 900] and not found.without_mask
+
+
+def test_parts_of_a_group_without_area_are_counted_and_so_are_ignored_ones():
+    thin = [[10.2, 10.2, 10.3, 10.2, 10.3, 10.3]]
+    found = fitted(rings(thin, group=1), rings(group=1), rings(thin, "__ignore__"))
+    assert found.kept == 1 and found.joined == 0 and not found.without_mask and found.ignore is None
+    assert [one.reason for one in found.omitted] == ["shapes_without_area"] * 2
+
+
+def test_thousands_of_marks_and_of_parts_take_seconds_not_minutes():
+    header, places = Header(4000, 4000, 1), [(k % 60 * 60, k // 60 * 60) for k in range(2000)]
+    squares = [[[x, y, x + 50, y, x + 50, y + 50, x, y + 50]] for x, y in places]
+    start = perf_counter()
+    found = fitted(*(rings(one, group=1) for one in squares), height=4000, width=4000, header=header)
+    assert len(found.rles) == 1 and found.kept == 2000 and found.joined == 1999
+    shapes = [*map(rings, squares), *(box(x, y, x + 50, y + 50) for x, y in places)]
+    found = fitted(*shapes, height=4000, width=4000, header=header)
+    assert len(found.boxes) == 4000 and not found.without_mask
+    assert perf_counter() - start < 10
 
 
 def test_crowds_give_a_mask_only():

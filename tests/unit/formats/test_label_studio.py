@@ -341,6 +341,17 @@ def test_turned_rectangles_are_polygons_about_their_corner(tmp_path):
     assert record.boxes.tolist() == [[20, 20, 60, 60, 0]] and not len(masks)
 
 
+@pytest.mark.parametrize("turn", [90, -90, 180, "90"])
+def test_a_picture_that_label_studio_turned_is_refused_or_skipped(turn, tmp_path):
+    turned = task(region(identity="r2", size={**SIZE, "image_rotation": turn}, x=1, y=1, width=9, height=9), region())
+    text = said(tmp_path, turned)
+    assert f"result 1 (rectanglelabels): its 'image_rotation' is {turn!r}" in text and "`unknown_shapes: skip`" in text
+    found = dataset(tmp_path, turned, unknown_shapes="skip")
+    assert found.left_out == {"shapes_of_turned_pictures": 1} and found.counts["shapes"] == 1
+    upright = task(region(size={**SIZE, "image_rotation": 360.0}, x=1, y=1, width=9, height=9))
+    assert not dataset(tmp_path, upright).left_out
+
+
 def test_a_click_is_a_box_of_no_pixel(tmp_path):
     found = dataset(tmp_path, task(region(x=50, y=50, width=0, height=0), region()))
     assert found.left_out == {"boxes_under_one_pixel": 1} and len(found.records[0].boxes) == 1

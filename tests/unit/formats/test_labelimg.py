@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from wsis_steps.formats import labelimg as reader
 from wsis_steps.formats.labelimg import looks_like, read
 from wsis_steps.formats.subsets import folder_splits
 from wsis_steps.formats.table import find_format
+from wsis_steps.vision.masks import decode
 
 DOG = Mark("box", "dog", (10, 20, 50, 60))
 
@@ -92,7 +94,9 @@ def test_names_that_several_pictures_have_are_told_or_settled_by_the_file(tmp_pa
 def test_folders_that_are_subsets_are_the_splits_and_others_are_counted(folders, tmp_path):
     for number, folder in enumerate(folders):
         for k in range(number + 1):
-            write(tmp_path / folder / f"{k}.xml", tmp_path / folder / f"{k}.jpg", marks=[DOG, DOG])
+            write(
+                tmp_path / folder / f"{k}.xml", tmp_path / folder / f"{k}.jpg", marks=[DOG, replace(DOG, label="cat")]
+            )
     dataset = imported(read, tmp_path)
     assert sorted(paths(dataset, tmp_path).values()) == ["train", "val", "val"]
     assert dataset.left_out == {"pictures_of_other_subsets": 3, "shapes_of_pictures_left_out": 6}
@@ -169,6 +173,36 @@ def test_names_that_are_no_class_and_boxes_of_less_than_a_pixel_are_counted(tmp_
     write(tmp_path / "a.xml", tmp_path / "a.jpg", marks=marks)
     dataset = imported(read, tmp_path, val_share=0)
     assert dataset.left_out == {"shapes_of_no_class": 2, "boxes_under_one_pixel": 1} and dataset.counts["shapes"] == 1
+
+
+POLYGONS = {
+    "roboflow": "<polygon><x1>20</x1><y1>10</y1><x2>60</x2><y2>10</y2><x3>20</x3><y3>50</y3></polygon>",
+    "web": "<polygon><username>me</username><pt><x>20</x><y>10</y></pt><pt><x>60</x><y>10</y></pt><pt><x>20</x>"
+    "<y>50</y></pt></polygon>",
+}
+BOX = "<bndbox><xmin>20</xmin><ymin>10</ymin><xmax>60</xmax><ymax>50</ymax></bndbox>"
+
+
+@pytest.mark.parametrize("polygon", POLYGONS)
+@pytest.mark.parametrize("box", ["", BOX])
+def test_polygons_beside_a_box_or_without_one_are_masks(polygon, box, tmp_path):
+    write(tmp_path / "a.xml", tmp_path / "a.jpg", marks=())
+    thing = f"<object><name>cat</name>{box}{POLYGONS[polygon]}<deleted>{{}}</deleted></object>"
+    text = (tmp_path / "a.xml").read_text()
+    (tmp_path / "a.xml").write_text(text.replace("</annotation>", f"{thing.format(0)}{thing.format(1)}</annotation>"))
+    dataset = imported(read, tmp_path, truth=("train", "val"), val_share=0)
+    [mask] = dataset.truth(dataset.records[0]).masks
+    assert decode([mask], 80, 120).sum() == pytest.approx(800, rel=0.05)
+    np.testing.assert_allclose(dataset.records[0].boxes[:, :4], [(20, 10, 60, 50)], atol=1)
+    assert dataset.left_out == {"deleted_objects": 1} and not dataset.doubts
+
+
+@pytest.mark.parametrize("polygon", ["<x1>1</x1>", "<x1>1</x1><y1>a</y1>", "<pt><x>3</x></pt>"])
+def test_a_polygon_that_is_none_is_one_sentence(polygon, tmp_path):
+    write(tmp_path / "a.xml", tmp_path / "a.jpg")
+    text = (tmp_path / "a.xml").read_text()
+    (tmp_path / "a.xml").write_text(text.replace("</bndbox>", f"</bndbox><polygon>{polygon}</polygon>"))
+    assert "the <polygon> of object 1 (dog) is not x and y of each corner in numbers" in told(tmp_path)[0]
 
 
 def test_what_it_looks_like(tmp_path):

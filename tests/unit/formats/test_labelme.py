@@ -117,8 +117,15 @@ def test_no_kind_is_a_polygon(kind, tmp_path):
 def test_circles_are_masks_over_the_edge_too(tmp_path):
     record, [mask] = only(tmp_path, shape(points=[[60, 40], [70, 40]], kind="circle"))
     assert record.boxes[0, :4].tolist() == [50, 30, 70, 50] and abs(int(mask.sum()) - 314) < 5
-    record, [mask] = only(tmp_path, shape(points=[[5, 5], [25, 5]], kind="circle"))
-    assert record.boxes[0, :4].tolist() == [0, 0, 25, 25]
+    for x in (5, -1):  # the middle may lie beside the picture as far as a corner may
+        record, [mask] = only(tmp_path, shape(points=[[x, 5], [x + 20, 5]], kind="circle"))
+        assert record.boxes[0, :4].tolist() == [0, 0, x + 20, 25]
+    assert "Ellipses that reach far beyond their pictures: 1 (" in imported(read, tmp_path).doubts[0]
+
+
+def test_a_click_that_is_a_circle_is_counted(tmp_path):
+    put(tmp_path, shape(), shape(points=[[9, 9], [9, 9]], kind="circle"))
+    assert imported(read, tmp_path).left_out == {"shapes_without_area": 1}
 
 
 @pytest.mark.parametrize("kind", ["oriented_rectangle", "rotation", "rectangle"])
@@ -262,7 +269,6 @@ ODD = [
     (shape(points=7), "it is 7; expected is a list of polygons"),
     (shape(None), "None is no name of a class"),
     (shape(points=[[1, 1]], kind="circle"), "it has 1 points in place of 2"),
-    (shape(points=[[1, 1], [1, 1]], kind="circle"), "its ellipse has no area"),
     (shape(points=[[1, 1], [2, 2], [3, 3]], kind="rectangle"), "a rectangle has two corners or four, not 3"),
     (shape(points=[[1, float("nan")], [2, 2]], kind="rectangle"), "holds a value that is no number"),
     (shape(points=[], kind="point"), "its points are [], not a list of x, y"),

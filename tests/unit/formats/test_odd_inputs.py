@@ -135,7 +135,7 @@ def test_pictures_upside_down_by_exif_are_doubted(name, tmp_path):
     read = write(name, tmp_path, *two(name))
     turn(find(tmp_path, "a.jpg"), 3)
     [doubt] = read().doubts
-    assert "Pictures that their EXIF data turn, and nothing tells" in doubt and "too: 1 (" in doubt and "a.jpg" in doubt
+    assert "Pictures turned by EXIF data, where nothing says" in doubt and "too: 1 (" in doubt and "a.jpg" in doubt
 
 
 def turn(path, orientation):
@@ -286,6 +286,35 @@ def test_shapes_that_cannot_be_masks_are_refused_together_or_skipped(name, tmp_p
     assert dataset.left_out == {"shapes_that_are_no_masks": 2} and list(dataset.class_names) == ["leaf", "stem"]
 
 
+@formats("mask")
+def test_a_mask_that_reaches_over_a_side_by_a_pixel_is_cut(name, tmp_path):
+    if name not in ("cvat", "labelme"):
+        return  # elsewhere a mask is one of the whole picture
+    over = Mark("mask", "leaf", np.pad(np.ones((20, 20), np.uint8), ((30, 31), (101, 0))))
+    dataset = write(name, tmp_path, *two(name, marks=(over,)))(truth=("train", "val"), val_share=0)
+    record = next(record for record in dataset.records if record.path.name == "a.jpg")
+    assert record.boxes[0, :4].tolist() == [101, 30, 120, 50] and not dataset.left_out
+
+
+@formats("polygon")
+def test_a_polygon_over_a_side_is_refused_or_skipped(name, tmp_path):
+    """One far outside for which no other reading of the numbers is likely."""
+    over = mark(name, kinds=("polygon",), corners=SQUARE + [100, 0])
+    read = write(name, tmp_path, *two(name, marks=(mark(name), over)))
+    assert "leaves the picture of 120x80; `unknown_shapes: skip` leaves such shapes out" in said(read)
+    assert read(unknown_shapes="skip").left_out == {"shapes_over_the_side": 1}
+
+
+@formats("polygon")
+def test_a_polygon_of_two_corners_is_refused_or_skipped(name, tmp_path):
+    if name in ("coco", "labelimg", "yolo"):
+        return  # there a box is beside it, or two corners are written as a box is
+    line = Mark("polygon", "leaf", SQUARE[:2])
+    read = write(name, tmp_path, *two(name, marks=(mark(name), line)))
+    assert "a polygon has 2 corners; expected is" in (text := said(read)) and "`unknown_shapes: skip`" in text
+    assert read(unknown_shapes="skip").left_out == {"polygons_of_too_few_corners": 1}
+
+
 @formats("ellipse")
 def test_an_ellipse_is_a_mask(name, tmp_path):
     ellipse = Mark("ellipse", "leaf", (60.0, 40.0, 30.0, 20.0))
@@ -304,6 +333,55 @@ def test_shapes_of_a_group_are_one_instance(name, tmp_path):
     record = next(record for record in dataset.records if record.path.name == "a.jpg")
     assert len(dataset.truth(record).masks) == 1 and len(record.points) == 1
     np.testing.assert_allclose(record.boxes[0, :4], (10, 10, 90, 60), atol=1)
+
+
+@formats({"polygon", "mask", "box"})
+def test_what_is_there_twice_counts_once(name, tmp_path):
+    if name in ("voc", "cvat_masks"):
+        return  # their masks are maps, which have each once
+    read = write(name, tmp_path, *two(name, marks=(mark(name), mark(name), mark(name, "stem"))))
+    dataset = read()
+    record = next(record for record in dataset.records if record.path.name == "a.jpg")
+    assert len(record.boxes) == 2 and record.tags == (0, 1)
+    assert dataset.left_out == {"repeated_shapes": 1}
+    assert dataset.counts["shapes"] == AUTHORS[name].count(tmp_path, read.file) - 1
+
+
+def grouped(name, label, kinds, corners, group=7):
+    one = mark(name, label, kinds, corners)
+    return Mark(one.kind, one.label, one.geometry, group)
+
+
+@formats("group", "box", REGIONS)
+def test_a_box_of_a_group_is_joined_where_its_mask_is_else_doubted(name, tmp_path):
+    far = SQUARE + [60, 30]
+    shapes = [grouped(name, "leaf", ("polygon", "mask"), SQUARE)]
+    shapes += [grouped(name, "leaf", ("box",), corners) for corners in (SQUARE, far)]
+    dataset = write(name, tmp_path, *two(name, marks=tuple(shapes)))()
+    record = next(record for record in dataset.records if record.path.name == "a.jpg")
+    np.testing.assert_allclose(record.boxes[:, :4], [(10, 10, 40, 40), (70, 40, 100, 70)], atol=1)
+    [doubt] = dataset.doubts
+    assert "Boxes that do not match the masks of their groups: 1 (" in doubt
+    assert dataset.counts["shapes_joined_to_others"] == 1 and dataset.counts["shapes"] == 4
+
+
+@formats("group", "point", REGIONS)
+def test_a_point_of_a_group_is_that_of_its_mask(name, tmp_path):
+    shapes = [grouped(name, "leaf", ("polygon", "mask"), SQUARE)]
+    shapes += [Mark("point", "leaf", place, 7) for place in ((13.5, 14.5), (100.5, 70.5))]
+    dataset = write(name, tmp_path, *two(name, marks=tuple(shapes)))()
+    record = next(record for record in dataset.records if record.path.name == "a.jpg")
+    np.testing.assert_allclose(record.points[:, :2], [(13, 14), (100, 70)])
+    assert "Points outside the masks of their groups: 1 (" in dataset.doubts[0]
+
+
+@formats("group", "box", "polygon")
+def test_a_box_of_a_group_whose_polygon_has_no_area_is_kept(name, tmp_path):
+    shapes = [grouped(name, "leaf", ("polygon",), SQUARE[[0, 0, 0]]), grouped(name, "leaf", ("box",), SQUARE)]
+    dataset = write(name, tmp_path, *two(name, marks=tuple(shapes)))()
+    record = next(record for record in dataset.records if record.path.name == "a.jpg")
+    np.testing.assert_allclose(record.boxes[:, :4], [(10, 10, 40, 40)])
+    assert dataset.left_out == {"shapes_without_area": 1} and dataset.counts["shapes"] == 2
 
 
 @formats()

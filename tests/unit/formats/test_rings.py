@@ -76,11 +76,12 @@ def test_something_is_something():
 MASK = np.zeros((3, 4), np.uint8)
 MASK[:2, 1:3] = 1
 RUNS = {"size": [3, 4], "counts": [3, 2, 1, 2, 4]}
+FLOATS = {"size": [3.0, 4.0], "counts": [3.0, 2.0, 1.0, 2.0, 4]}
 TEXT = {"size": [3, 4], "counts": encode(MASK[None])[0]["counts"].decode()}
 BYTES = {"size": (3, 4), "counts": encode(MASK[None])[0]["counts"]}
 
 
-@pytest.mark.parametrize("value", [RUNS, TEXT, BYTES, [RUNS], [TEXT]])
+@pytest.mark.parametrize("value", [RUNS, FLOATS, TEXT, BYTES, [RUNS], [TEXT]])
 def test_run_length_codes_keep_their_pixels(value):
     code = read_segmentation(value, 3, 4)
     np.testing.assert_array_equal(decode([code], 3, 4)[0], MASK)
@@ -125,8 +126,10 @@ WRONG = {
     "a size of one number": ({"size": [12], "counts": [12]}, "its mask is .12."),
     "runs of fewer pixels": ({"size": [3, 4], "counts": [3, 2]}, "do not add up to the picture"),
     "negative runs": ({"size": [3, 4], "counts": [14, -2]}, "do not add up"),
-    "runs of words": ({"size": [3, 4], "counts": ["a"]}, "do not add up"),
-    "runs of floats": ({"size": [3, 4], "counts": [12.0]}, "do not add up"),
+    "runs of words": ({"size": [3, 4], "counts": ["a"]}, "runs are no whole numbers, as 'a'"),
+    "runs of parts": ({"size": [3, 4], "counts": [11.5, 0.5]}, "runs are no whole numbers, as 11.5"),
+    "runs of no number": ({"size": [3, 4], "counts": [float("nan")]}, "runs are no whole numbers, as nan"),
+    "runs of too few floats": ({"size": [3, 4], "counts": [11.0]}, "do not add up"),
     "counts that are a number": ({"size": [3, 4], "counts": 5}, "neither text nor a list of lengths"),
     "text that is no code": ({"size": [3, 4], "counts": "hello world"}, "RLE"),
     "letters beyond ASCII": ({"size": [3, 4], "counts": "ä"}, "not a compressed RLE"),

@@ -52,6 +52,14 @@ def test_drawn_shapes_come_back_as_the_masks_that_were_drawn(tree):
         assert record.points.dtype == record.boxes.dtype == np.float32
 
 
+def test_polygons_of_objects_are_counted_since_masks_are_others(tree):
+    path = next((tree / "Annotations").glob("*.xml"))
+    polygon = "<polygon><x1>1</x1><y1>1</y1><x2>9</x2><y2>1</y2><x3>9</x3><y3>9</y3></polygon></object>"
+    path.write_text(path.read_text().replace("</object>", polygon, 1))
+    data = read_voc(tree)
+    assert data.left_out == {"polygons_of_voc_objects": 1} and len(data.records) == 9
+
+
 def test_a_process_pool_gives_the_same_and_everything_pickles(tree):
     plain = read_voc(tree)
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:

@@ -160,16 +160,20 @@ def test_names_are_what_is_written_and_not_what_yaml_makes_of_it(tmp_path):
     assert imported(read, tmp_path, val_share=0).class_names == ["class_0", "class_1", "class_2"]
 
 
-def test_keypoints_behind_a_box_are_passed_over(tmp_path):
+def test_keypoints_behind_a_box_are_counted(tmp_path):
     data = "train: images\nkpt_shape: [2, 3]\nnames: [leaf]\n"
-    make(tmp_path, {"images/a.jpg": f"{BOX} 0.5 0.5 2 0.6 0.6 1\n"}, data)
+    make(tmp_path, {"images/a.jpg": f"{BOX} 0.5 0.5 2 0.0 0 0\n"}, data)
     dataset = imported(read, tmp_path, val_share=0)
     assert dataset.records[0].boxes.tolist() == [[45, 20, 75, 60, 0]] and dataset.counts["masks"] == 0
+    assert dataset.left_out == {"keypoints_of_objects": 1} and dataset.counts["shapes"] == 1
     make(tmp_path, {"images/a.jpg": f"{BOX} 0.5 0.5\n"}, data)
     assert "a.txt:1: it has 7 numbers; with keypoints it has 11" in said(tmp_path)
 
 
 def test_lines_that_are_there_twice_count_once_as_in_ultralytics(tmp_path):
+    make(tmp_path, {"images/a.jpg": f"{BOX}\n{BOX.replace(' 0.', ' .')}\n{BOX.replace('0.5', '0.50')}\n"})
+    dataset = imported(read, tmp_path, val_share=0)
+    assert dataset.counts["shapes"] == 1 and dataset.left_out == {"repeated_shapes": 2}
     make(tmp_path, {"images/a.jpg": f"{BOX}\n{BOX[1:]}\n{BOX}\n".replace("\n 0", "\n1 0")})
     dataset = imported(read, tmp_path, val_share=0)
     assert dataset.counts["shapes"] == 2 and dataset.left_out == {"repeated_shapes": 1}
