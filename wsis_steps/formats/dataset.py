@@ -17,6 +17,7 @@ from wsis_steps.formats.notes import Notes, doubt_sentences
 from wsis_steps.formats.packing import Packed, pack, pack_truth
 from wsis_steps.formats.picture_names import Pictures, identities
 from wsis_steps.formats.pictures import Header, picture_header
+from wsis_steps.formats.places import CORNERS, SIZES
 from wsis_steps.formats.records import Dataset, ImageRecord, check_ids, divide
 from wsis_steps.formats.tables import note_alike
 
@@ -82,6 +83,7 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
     notes.raise_any(f"The data in {root}")
     doubts = _divide(root, images, pictures, choices, notes)
     _check_truth(images, choices, notes)
+    _check_boxes(images, notes)
     notes.raise_any(f"The data in {root}")
     dataset = _dataset(images, numbers, class_names, reading, choices, notes)
     dataset.doubts += doubts
@@ -179,6 +181,15 @@ def _check_truth(images: list[_Image], choices: Choices, notes: Notes) -> None:
                 f"{where}, '{label}'). `truth` says that every object there has one: draw them, leave {split} out of "
                 "`truth`, or set `without_mask: leave_out`."
             )
+
+
+def _check_boxes(images: list[_Image], notes: Notes) -> None:
+    """Notes boxes of which most have the area that the file states only if their numbers are read otherwise."""
+    odd = [(image, where) for image in images for kind, where in image.found.doubts if kind == "areas_of_other_boxes"]
+    if odd and 2 * len(odd) > sum(len(image.found.boxes) for image in images):
+        image, where = odd[0]
+        reading = CORNERS if image.drawing.sized else SIZES
+        notes.add(f"Boxes that do not match their areas: {len(odd)} (the first: {where}); {reading}.")
 
 
 def _dataset(

@@ -145,8 +145,8 @@ class _Work:
             corners = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
             self.regions.append(Region([shape], label, [corners], ignored))
         else:
-            if shape.area is not None and not places.check_area(box, shape.area, self.drawing):
-                self.doubt("areas_unlike_their_boxes", shape)
+            if shape.area is not None and (doubt := places.doubt_of_area(box, shape.area, self.drawing)):
+                self.doubt(doubt, shape)
             self.marks.append((shape, label, box))
 
     def add_regions(self) -> None:

@@ -50,6 +50,10 @@ DOUBTS = {
     "are kept as separate objects.",
     "points_off_their_groups": "Points outside the masks of their groups: {n} (the first: {where}). They are kept as "
     "separate objects.",
+    "areas_of_other_boxes": "Boxes that do not match their areas in the file, but would as two corners: {n} (the "
+    "first: {where}).",
+    "polygons_of_four_corners": "YOLO data whose polygons all have four corners: {n} (the first: {where}). If they are "
+    "rotated boxes (OBB), their masks are these boxes: keep them out of `truth`.",
     "areas_unlike_their_boxes": "Boxes that do not match their areas in the file: {n} (the first: {where}).",
     "areas_unlike_their_masks": "Masks whose area differs from the file's by more than 10 %: {n} (the first: {where}). "
     "A hole written as a second polygon is filled, because COCO has no holes: write such masks as run-length codes.",

@@ -113,6 +113,9 @@ def fit_point(stated: tuple[float, float], header: Header, drawing: Drawing) -> 
     if not all(map(math.isfinite, stated)):
         raise ValueError("its point holds a value that is no number")
     x, y = scaled(stated, header, drawing)
+    is_share = 0 <= min(stated) <= max(stated) <= 1 and not all(value.is_integer() for value in map(float, stated))
+    if is_share and not drawing.shares:
+        raise ValueError(f"its point {x:g}, {y:g} lies in the first pixel; {SHARES}")
     if not _is_inside((x, y, x, y), header):
         text = f"its point {x:g}, {y:g} lies outside the picture of {header.width}x{header.height}"
         raise Unusable(text, "shapes_over_the_side")
@@ -174,8 +177,9 @@ def box_of_mask(stated: Box, mask: Box, header: Header, drawing: Drawing) -> Box
     return fitted if fitted and iou(fitted, mask) >= ALIKE else None
 
 
-def check_area(box: Box, area: float, drawing: Drawing) -> bool:
-    """Whether the area that a file states is that of the box; ValueError where another reading of the box has it."""
+def doubt_of_area(box: Box, area: float, drawing: Drawing) -> str:
+    """The doubt of a box whose area is not the one that the file states, by whether another reading of the box has it;
+    nothing where it is. The area may also be that of a mask that the file lacks, so one such box is no fault."""
 
     def size(box: Box) -> float:
         return (box[2] - box[0]) * (box[3] - box[1])
@@ -184,13 +188,10 @@ def check_area(box: Box, area: float, drawing: Drawing) -> bool:
         return min(value, area) > 0.9 * max(value, area)
 
     if area <= 0 or is_near(size(box)):
-        return True
+        return ""
     other = other_reading(box, drawing.sized)
-    if _is_area(other) and is_near(size(other)):
-        raise ValueError(
-            f"its box {_text(box)} does not match the area {area:g} of the file; {CORNERS if drawing.sized else SIZES}"
-        )
-    return False
+    is_other = _is_area(other) and is_near(size(other))
+    return "areas_of_other_boxes" if is_other else "areas_unlike_their_boxes"
 
 
 def may_be_corners(drawings: Iterable[Drawing]) -> bool:

@@ -15,6 +15,7 @@ in our data.yaml says it, so that we read it exactly.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from wsis_steps.vision.masks import decode, encode
 
 __all__ = ["lacks", "looks_like", "read", "write_yolo"]
 
+_MANY = 3  # polygons of four corners that are no accident
 EXPECTED = "a box has 5 (class, middle x, middle y, width, height), a polygon a class and at least 3 corners"
 
 
@@ -41,16 +43,23 @@ def read(source: Source, notes: Notes) -> Reading:
     """The pictures of train and val, or of all folders where no data.yaml is. Raises InputError where nothing names the
     classes."""
     layout = find_layout(source.root, read_data(source.annotations), notes)
-    return Reading(_drawings(layout, source, notes), list(layout.data.class_names.values()), layout.pictures())
+    doubts: list[tuple[str, str]] = []
+    drawings = _drawings(layout, source, notes, doubts)
+    return Reading(drawings, list(layout.data.class_names.values()), layout.pictures(), doubts=doubts)
 
 
-def _drawings(layout: Layout, source: Source, notes: Notes) -> Iterator[Drawing]:
-    """The pictures that are read; counts those of other subsets and labels of pictures that no list names."""
+def _drawings(layout: Layout, source: Source, notes: Notes, doubts: list[tuple[str, str]]) -> Iterator[Drawing]:
+    """The pictures that are read; counts those of other subsets and labels of pictures that no list names, and doubts
+    polygons that may all be rotated boxes."""
+    polygons: Counter[bool] = Counter()  # by whether they have four corners
     read_items = [item for item in layout.items if item.split is not None]
     for drawing, wrong, left_out in source.mapper(partial(_read_item, layout.data), read_items):
         notes.sentences += wrong
         notes.omit(left_out)
+        polygons.update(len(shape.geometry[0]) == 8 for shape in drawing.shapes if shape.kind == "rings")
         yield drawing
+    if polygons[True] >= _MANY and not polygons[False]:
+        doubts.append(("polygons_of_four_corners", str(layout.data.file)))
     for item in layout.items:
         if item.split is None:
             notes.leave_out("pictures_of_other_subsets", str(item.path))

@@ -397,7 +397,11 @@ def test_boxes_as_corners_are_told_by_the_mask_and_by_the_area(tmp_path):
     corners = {"bbox": [10, 10, 40, 30], "area": 600}
     file = _single(tmp_path, _plain(annotations=[corners]))
     text = str(_said(tmp_path, file))
-    assert "annotation 1: its box (10, 10, 50, 40) does not match the area 600 of the file; its numbers look" in text
+    assert "Boxes that do not match their areas: 1 (" in text and "annotation 1); its numbers look like two c" in text
+    places = (corners["bbox"], [30, 10, 20, 20], [35, 9, 20, 20])
+    rows = [{"bbox": box, "area": (600, 400, 400)[k], "image_id": 1} for k, box in enumerate(places)]
+    doubts = imported(read, tmp_path, _single(tmp_path, _plain(annotations=rows))).doubts
+    assert any("would as two corners: 1 (the first" in doubt for doubt in doubts)
     file = _single(tmp_path, _plain(annotations=[{**corners, "bbox": [20, 15, 50, 35], "segmentation": [[
         20, 15, 50, 15, 50, 35, 20, 35]]}]))  # fmt: skip
     assert "annotation 1: its box (20, 15, 70, 50) does not match its mask" in str(_said(tmp_path, file))

@@ -27,6 +27,10 @@ def box(*corners, label="leaf", **more):
     return Shape("shape 1", "box", label, corners, **more)
 
 
+def point(x, y):
+    return Shape(f"shape at {x}", "point", "leaf", (x, y))
+
+
 def rings(value=SQUARE, label="leaf", **more):
     return Shape("shape 1", "rings", label, value, **more)
 
@@ -99,6 +103,11 @@ def test_boxes_that_cannot_be_right_are_refused_with_the_likely_reason(corners, 
     assert words in wrong(box(*corners), **more)
 
 
+def test_points_in_shares_are_refused():
+    assert "its point 0.2, 0.25 lies in the first pixel; its numbers look like shares" in wrong(point(0.2, 0.25))
+    assert len(fitted(point(0, 1), point(1.5, 0.5)).points) == 2 and len(fitted(point(0.2, 0.25), shares=True).points)
+
+
 def test_clicks_are_counted_not_boxes():
     found = fitted(box(10, 10, 10, 10), box(20, 20, 20.5, 50), box(119.5, 10, 125 - 3, 30))
     assert not found.boxes and not found.tags and found.kept == 0
@@ -106,9 +115,8 @@ def test_clicks_are_counted_not_boxes():
 
 
 def test_the_area_of_a_file_tells_corners_from_sizes():
-    assert "does not match the area 1600 of the file; its numbers look like two corners" in wrong(
-        box(20, 15, 20 + 60, 15 + 55, area=1600.0), sized=True
-    )
+    found = fitted(box(20, 15, 20 + 60, 15 + 55, area=1600.0), sized=True)  # (60 - 20) * (55 - 15)
+    assert found.doubts == [("areas_of_other_boxes", "f.json: shape 1")] and len(found.boxes) == 1
     found = fitted(box(20, 15, 80, 70, area=900.0), sized=True)
     assert found.doubts == [("areas_unlike_their_boxes", "f.json: shape 1")] and len(found.boxes) == 1
     assert not fitted(box(20, 15, 80, 70, area=3300.0), sized=True).doubts

@@ -98,6 +98,14 @@ def test_layouts(name, tmp_path):
         assert dataset.counts["boxes"] == len(pictures) and not dataset.left_out
 
 
+@pytest.mark.parametrize(("last", "doubted"), [(" 0.2 0.6", True), (" 0.2 0.6 0.1 0.3", False)])
+def test_rotated_boxes_may_be_meant_where_all_polygons_have_four_corners(last, doubted, tmp_path):
+    corners = "0 0.2 0.2 0.5 0.2 0.5 0.6"
+    make(tmp_path, {"images/a.png": f"{corners} 0.2 0.6\n1 0.6 0.6 0.9 0.6 0.9 0.9 0.6 0.9\n{corners}{last}1\n"})
+    doubts = imported(read, tmp_path).doubts
+    assert any("polygons all have four corners" in doubt for doubt in doubts) == doubted
+
+
 def test_lists_of_pictures(tmp_path):
     data = "path: .\ntrain: train.txt\nval: lists/val.txt\ntest: test.txt\nnames: [leaf, stem]\n"
     make(tmp_path, {f"images/{name}.jpg": f"{BOX}\n{BOX[:-1]}1\n" for name in "abcd"}, data)
