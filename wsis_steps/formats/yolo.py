@@ -35,7 +35,7 @@ from wsis_steps.vision.masks import decode, encode
 
 __all__ = ["lacks", "looks_like", "read", "write_yolo"]
 
-_MANY = 3  # polygons of four corners that are no accident
+_MANY = 10  # polygons of four corners that are no accident
 EXPECTED = "a box has 5 (class, middle x, middle y, width, height), a polygon a class and at least 3 corners"
 
 

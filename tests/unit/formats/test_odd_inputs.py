@@ -236,7 +236,7 @@ def test_other_subsets_are_left_out_and_counted(name, tmp_path):
 
 @formats("split")
 def test_where_all_is_for_training_a_share_is_kept_for_evaluation_and_it_is_said(name, tmp_path):
-    pictures = [Picture(f"{k}.jpg", (mark(name),), split="train") for k in range(10)]
+    pictures = [Picture(f"{k}.jpg", (mark(name, kinds=("box", "mask", "tag")),), split="train") for k in range(10)]
     read = write(name, tmp_path, *pictures)
     dataset = read()
     assert [record.split for record in dataset.records].count("val") == 2

@@ -100,8 +100,8 @@ def test_layouts(name, tmp_path):
 
 @pytest.mark.parametrize(("last", "doubted"), [(" 0.2 0.6", True), (" 0.2 0.6 0.1 0.3", False)])
 def test_rotated_boxes_may_be_meant_where_all_polygons_have_four_corners(last, doubted, tmp_path):
-    corners = "0 0.2 0.2 0.5 0.2 0.5 0.6"
-    make(tmp_path, {"images/a.png": f"{corners} 0.2 0.6\n1 0.6 0.6 0.9 0.6 0.9 0.9 0.6 0.9\n{corners}{last}1\n"})
+    turned = [f"0 0.2 0.2 0.5 0.{k} 0.5 0.6 0.2 0.6" for k in range(1, 10)]
+    make(tmp_path, {"images/a.png": "\n".join([*turned, f"0 0.2 0.2 0.5 0.2 0.5 0.6{last}"])})
     doubts = imported(read, tmp_path).doubts
     assert any("polygons all have four corners" in doubt for doubt in doubts) == doubted
 
