@@ -144,6 +144,8 @@ def find_image(artifact: Artifact, wanted: str) -> int:
     if wanted.isdecimal() and int(wanted) < len(artifact):
         return int(wanted)
     close = nearest(wanted, artifact.ids) if len(artifact) <= 20 else _some(wanted, artifact)
+    if not len(artifact):
+        raise InputError(f"{artifact.path} holds no image.")
     raise InputError(f"{artifact.path} holds no image '{wanted}'; {close}.")
 
 

@@ -102,17 +102,23 @@ def _fit(rules: Rules, drawing: Drawing, path: Path) -> Fitted | InputError:
 def _locate(reading: Reading, pictures: Pictures, choices: Choices, notes: Notes) -> list[tuple[Drawing, Path]]:
     """Drawings with their pictures; notes those without one, and pictures that two drawings mean."""
     found: dict[tuple[Path, str], Drawing] = {}
+    missing: list[str] = []
     for drawing in reading.drawings:
         try:
             path = drawing.path or pictures.find(drawing.name, drawing.uploaded)
         except InputError as error:
-            notes.add(f"{drawing.where}: {error}.")
+            missing.append(f"{drawing.where}: {error}.")
             continue
         key = (path, drawing.name if drawing.path else "")  # a layout may list a picture under two names
         if key in found:
             notes.add(f"{drawing.where}: {path} is also the picture of {found[key].where}.")
         else:
             found[key] = drawing
+    if len(missing) > 1 and not found and pictures.files:
+        missing = [
+            f"{pictures.root} holds none of the {len(missing)} annotated pictures; is it their folder? {missing[0]}"
+        ]
+    notes.sentences += missing
     used = {path for path, _ in found}
     unused = [path for path in pictures.files if path not in used]
     if unused and found:

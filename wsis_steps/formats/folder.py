@@ -2,7 +2,7 @@
 
 tags.csv:    image,tags[,split]   `image` is a path inside the folder; `tags` are class names, none or more,
                                   between spaces, or in the whole table between semicolons or (in quotes)
-                                  commas; `split` is train or val
+                                  commas; `split` is train or val; other subsets, as test, are left out
 points.csv:  image,x,y,class      a pixel inside one instance; (0, 0) is the middle of the first pixel
 boxes.csv:   image,x1,y1,x2,y2,class  the box around an instance, in pixels from the top left corner; x2 and y2 are the
                                   first column and line that it leaves out, so a box over the picture ends on its size
@@ -22,6 +22,7 @@ from wsis_steps.formats.labels import is_ignored, is_no_class
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import Pictures
 from wsis_steps.formats.records import SPLITS
+from wsis_steps.formats.subsets import is_subset, split_of
 from wsis_steps.formats.tables import read_table
 
 TAGS = "tags.csv"
@@ -31,7 +32,8 @@ MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks
 @dataclass
 class _Tables:
     """What is known of the tables while they are read. rows: the images of tags.csv, by picture and as they are written
-    there. refused: images of rows of tags.csv that something is wrong with. valid: all classes that may be marked."""
+    there. refused: images of rows of tags.csv that something is wrong with. others: pictures of other subsets than
+    train and val. valid: all classes that may be marked."""
 
     pictures: Pictures
     notes: Notes
@@ -39,6 +41,7 @@ class _Tables:
     rows: dict[Path, Drawing] = field(default_factory=dict)
     written: dict[str, Drawing] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    others: set[Path] = field(default_factory=set)
     valid: set[str] = field(default_factory=set)
 
 
@@ -65,7 +68,8 @@ def read(source: Source, notes: Notes) -> Reading:
         if marks.exists():
             _read_marks(marks, kind, tables)
             counts[f"tags_without_a_{kind}"] = sum(_unmarked(row, kind) for row in tables.rows.values())
-    return Reading(list(tables.rows.values()), counts=counts)
+    folders = [path for path in tables.pictures.files if path not in tables.others] if tables.others else ()
+    return Reading(list(tables.rows.values()), folders=folders, counts=counts)
 
 
 def _unmarked(row: Drawing, kind: str) -> int:
@@ -89,12 +93,12 @@ def _read_rows(path: Path, tables: _Tables) -> None:
     table = read_table(path, ("image", "tags", "split"), 2, notes)
     by_spaces = not any(mark in cells["tags"] for _, cells in table for mark in ";,")
     for where, cells in table:
-        image, split = _image_path(cells), cells.get("split", "").lower()
+        image, split = _image_path(cells), cells.get("split", "")
         if not image:
             notes.add(f"{where} names no image.")
             continue
-        if split not in ("", *SPLITS):
-            notes.add(f"{where}: split '{split}' is not train or val.")
+        if split and not is_subset(split):
+            notes.add(f"{where}: split '{split}' is not train or val; {nearest(split, SPLITS)}.")
             tables.refused.add(image)
             continue
         try:
@@ -104,13 +108,18 @@ def _read_rows(path: Path, tables: _Tables) -> None:
             tables.refused.add(image)
             continue
         shapes = [Shape(f"tag '{tag}'", "tag", tag) for tag in _split_tags(cells["tags"], by_spaces)]
-        row = Drawing(where, tables.pictures.name(picture), shapes=shapes, split=split, path=picture)
-        if picture in tables.rows:
+        part = split_of(split) if split else ""
+        row = Drawing(where, tables.pictures.name(picture), shapes=shapes, split=part or "", path=picture)
+        if part is None:
+            notes.leave_out("pictures_of_other_subsets", where)
+            notes.leave_out("shapes_of_pictures_left_out", where, len(shapes))
+            tables.others.add(picture)
+        elif picture in tables.rows:
             notes.add(f"{where}: image '{image}' is also in {tables.rows[picture].where}.")
         else:
             tables.rows[picture] = tables.written[image] = row
     if not tables.rows and not notes.sentences:
-        notes.add(f"{path} lists no image.")
+        notes.add(f"{path} lists no image{' of train or val' if tables.others else ''}.")
 
 
 def _read_marks(path: Path, kind: str, tables: _Tables) -> None:
@@ -128,7 +137,9 @@ def _read_marks(path: Path, kind: str, tables: _Tables) -> None:
             notes.add(f"{where}: {_not_numbers(cells, columns)}, not numbers; decimals have a point.")
             continue
         row = _row_of(image, tables)
-        if row is None:
+        if row is None and _find(image, tables) in tables.others:
+            notes.leave_out("shapes_of_pictures_left_out", where)
+        elif row is None:
             notes.add(f"{where}: image '{image}' is not in the tag file; {_near(image, tables)}")
         elif fault := _against_the_tags(row, kind, label, tables):
             notes.add(f"{where}: {fault}")
@@ -141,10 +152,13 @@ def _read_marks(path: Path, kind: str, tables: _Tables) -> None:
 
 def _row_of(image: str, tables: _Tables) -> Drawing | None:
     """The row of an image: that which is written alike, else that of the picture that is meant."""
-    if image in tables.written:
-        return tables.written[image]
+    return tables.written.get(image) or tables.rows.get(_find(image, tables))
+
+
+def _find(image: str, tables: _Tables) -> Path | None:
+    """The picture that a table calls `image`, None where there is none."""
     try:
-        return tables.rows.get(tables.pictures.find(image))
+        return tables.pictures.find(image)
     except InputError:
         return None
 

@@ -128,6 +128,14 @@ def test_the_share_for_val_does_not_depend_on_the_order_of_the_rows(folder):
     assert splits["up"] != {str(n) for n in range(15, 20)}
 
 
+def test_other_subsets_are_left_out_and_counted_with_their_marks(folder):
+    rows = "image,tags,split\na.jpg,x y,Training\nb.jpg,x y,test\nc.png,x,valid\n"
+    data = read_folder(folder(rows, "b.jpg,1,2,x\na.jpg,1,2,x\n", pictures=("a.jpg", "b.jpg", "c.png")))
+    assert {record.id: record.split for record in data.records} == {"a": "train", "c": "val"}
+    assert data.left_out == {"shapes_of_pictures_left_out": 3, "pictures_of_other_subsets": 1}
+    assert len(data.records[0].points) == 1
+
+
 @pytest.mark.parametrize(
     ("tags", "points", "words"),
     [
@@ -135,7 +143,12 @@ def test_the_share_for_val_does_not_depend_on_the_order_of_the_rows(folder):
         ("image,tags\na.jpg,x\nb.jgp,x\n", None, ["tags.csv:3", "nearest is 'b.jpg'"]),
         ("image,tags\na.jpg,x\nphotos/B.PNG,x\n", None, ["tags.csv:3", "nearest is 'b.jpg'"]),
         ("image,tags\na.jpg,x\na.jpg,y\n", None, ["tags.csv:3", "also in", "tags.csv:2"]),
-        ("image,tags,split\na.jpg,x,test\n", None, ["tags.csv:2", "'test' is not train or val"]),
+        (
+            "image,tags,split\na.jpg,x,trian\n",
+            None,
+            ["tags.csv:2: split 'trian' is not train or val; the nearest"],
+        ),
+        ("image,tags,split\na.jpg,x,test\n", None, ["lists no image of train or val"]),
         ("image,labels\na.jpg,x\n", None, ["tags.csv:1", "image,labels", "not the header image,tags[,split]"]),
         ("filename,labels\na.jpg,x\n", None, ["tags.csv:1", "filename,labels", "not the header image,tags[,split]"]),
         ("a,x\nb,y\n", None, ["tags.csv:1", "nor starts with a picture's name"]),

@@ -8,7 +8,7 @@ from pathlib import Path
 import authors
 import numpy as np
 import pytest
-from authors import Mark, Picture
+from authors import Mark, Picture, write_picture
 from imports import imported
 from PIL import Image
 
@@ -243,6 +243,14 @@ def test_where_all_is_for_training_a_share_is_kept_for_evaluation_and_it_is_said
     [doubt] = dataset.doubts
     assert "2 of 10 that are said to be for training are kept for it; `val_share: 0` trains on all" in doubt
     assert {record.split for record in read(val_share=0).records} == {"train"}
+
+
+def test_annotations_of_another_folder_are_one_sentence(tmp_path):
+    file = AUTHORS["cvat"].write(tmp_path / "there", list(two("cvat")))
+    write_picture(tmp_path / "here/z.jpg", 20, 30)
+    with pytest.raises(InputError, match="here holds none of the 2 annotated pictures; is it their folder") as error:
+        imported(FORMATS["cvat"].read, tmp_path / "here", file)
+    assert len(error.value.sentences) == 1
 
 
 @formats()
