@@ -113,7 +113,8 @@ def fit_point(stated: tuple[float, float], header: Header, drawing: Drawing) -> 
     if not all(map(math.isfinite, stated)):
         raise ValueError("its point holds a value that is no number")
     x, y = scaled(stated, header, drawing)
-    is_share = 0 <= min(stated) <= max(stated) <= 1 and not all(value.is_integer() for value in map(float, stated))
+    # 0, 0.5 and 1 are pixels, counted from their corners or their middles
+    is_share = 0 <= min(stated) <= max(stated) <= 1 and not all(float(2 * value).is_integer() for value in stated)
     if is_share and not drawing.shares:
         raise ValueError(f"its point {x:g}, {y:g} lies in the first pixel; {SHARES}")
     if not _is_inside((x, y, x, y), header):
