@@ -142,7 +142,7 @@ def tell(dataset: Dataset) -> None:
         print(f"{split}: {len(records)} images, {bare} of them without tags")
         for name in dataset.class_names:
             print(f"  {name:20} {tags[name]}")
-    print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in dataset.counts.items()))
+    print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in dataset.counts.items() if count))
 
 
 def read_all(settings: DataImportDataset, threads: int) -> tuple[Dataset | None, list[str]]:

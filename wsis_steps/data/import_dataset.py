@@ -115,7 +115,7 @@ def main(job: Job) -> None:
         log.info("%s: %d images, %d of them without tags; %s", split, images, bare, tags)
     for sentence in [*doubts, *([] if drawn_here else [*dataset.omissions, *find_doubts(dataset)])]:
         log.warning("%s", sentence)
-    log.info("%s", ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in dataset.counts.items()))
+    log.info("%s", ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in dataset.counts.items() if count))
 
 
 if __name__ == "__main__":
