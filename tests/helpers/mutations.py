@@ -4,6 +4,7 @@ import copy
 import json
 import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -113,3 +114,26 @@ def in_text(text: str, rng: random.Random) -> str:
     if kind == 2:
         return text[:first] + text[first + rng.randrange(1, 8) :]
     return text[:first] + rng.choice(TOKENS) + text[first:]
+
+
+JUNK = (None, "", -1, float("nan"), [], {}, "é", [1], {"a": 1}, True, 1e9)
+
+
+def damaged(content: object, junk: tuple = JUNK, leave: str = "", place: tuple = ()) -> Iterator[object]:
+    """JSON's content with one value after another gone or replaced by junk; what lies below a key `leave` stays."""
+    inner = content
+    for key in place:
+        inner = inner[key]
+    keys = inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ()
+    for key in [] if place and place[-1] == leave else keys:
+        for value in ("gone", *junk):
+            changed = copy.deepcopy(content)
+            owner = changed
+            for step in place:
+                owner = owner[step]
+            if value == "gone":
+                del owner[key]
+            else:
+                owner[key] = value
+            yield changed
+        yield from damaged(content, junk, leave, (*place, key))

@@ -1,6 +1,5 @@
 """The COCO reader against pycocotools' own, what it says of bad files, the layouts, and the writer."""
 
-import copy
 import json
 import pickle
 
@@ -11,6 +10,7 @@ from authors import Mark, Picture
 from authors.coco import write
 from imports import imported
 from middle_points import middle_points
+from mutations import JUNK, damaged
 from PIL import Image
 from pycocotools import mask as rle_codec
 from pycocotools.coco import COCO
@@ -673,28 +673,6 @@ def test_an_absent_or_broken_file_is_one_sentence(tree, tmp_path_factory):
     assert "no COCO instance file" in str(_said(tree))
 
 
-JUNK = (None, "", -1, float("nan"), [], {}, "é", [1], {"a": 1}, True, 1e9, 10**30, [[[[]]]])
-
-
-def _damaged(content, place=()):
-    """The content with one value after another gone or replaced by junk."""
-    inner = content
-    for key in place:
-        inner = inner[key]
-    for key in inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ():
-        for value in ("gone", *JUNK):
-            changed = copy.deepcopy(content)
-            owner = changed
-            for step in place:
-                owner = owner[step]
-            if value == "gone":
-                del owner[key]
-            else:
-                owner[key] = value
-            yield changed
-        yield from _damaged(content, (*place, key))
-
-
 def test_whatever_is_damaged_loses_no_shape_without_a_word(tmp_path):
     square = encode(np.ones((1, HEIGHT, WIDTH), np.uint8))[0]["counts"].decode()
     masks = [{"size": [HEIGHT, WIDTH], "counts": square}, [SQUARE]]
@@ -705,7 +683,7 @@ def test_whatever_is_damaged_loses_no_shape_without_a_word(tmp_path):
     file = _single(tmp_path, content)
     assert imported(read, tmp_path, file).counts["shapes"] == 3
     told = 0
-    for changed in _damaged(content):
+    for changed in damaged(content, (*JUNK, 10**30, [[[[]]]])):
         file.write_text(json.dumps(changed))
         try:
             data = imported(read, tmp_path, file)

@@ -1,13 +1,13 @@
 """Exports of Label Studio: which answers are tags, which annotation counts, which picture is meant, every region."""
 
 import base64
-import copy
 import io
 import json
 
 import numpy as np
 import pytest
 from imports import imported
+from mutations import damaged
 from PIL import Image
 
 from wsis_steps.engine.errors import InputError
@@ -499,33 +499,12 @@ WHOLE = task(
     region("brush", rle=encode_brush(np.ones((100, 200)))), region("polygon", points=[[1, 1], [9, 1], [9, 9]]),
     region(), region("keypoint", x=1, y=2), region("ellipse", x=50, y=50, radiusX=9, radiusY=9), choice("pipe"),
 )  # fmt: skip
-JUNK = (None, "", -1, float("nan"), [], {}, "é", [1], {"a": 1}, True, 1e9)
-
-
-def damaged(content, place=()):
-    """The content with one value after another gone or replaced by junk, codes of masks aside."""
-    inner = content
-    for key in place:
-        inner = inner[key]
-    keys = inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ()
-    for key in [] if place and place[-1] == "rle" else keys:
-        for value in ("gone", *JUNK):
-            changed = copy.deepcopy(content)
-            owner = changed
-            for step in place:
-                owner = owner[step]
-            if value == "gone":
-                del owner[key]
-            else:
-                owner[key] = value
-            yield changed
-        yield from damaged(content, (*place, key))
 
 
 def test_whatever_is_damaged_in_a_file_is_told_without_a_traceback(tmp_path):
     path, told = write(tmp_path, WHOLE), 0
     assert imported(read, tmp_path, path).class_names == ["pipe"]
-    for content in damaged([WHOLE]):
+    for content in damaged([WHOLE], leave="rle"):
         path.write_text(json.dumps(content))
         try:
             imported(read, tmp_path, path)

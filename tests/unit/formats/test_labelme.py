@@ -1,13 +1,13 @@
 """LabelMe's files, old and new: every shape, sizes that are not stated, pictures elsewhere, other files beside."""
 
 import base64
-import copy
 import json
 
 import cv2
 import numpy as np
 import pytest
 from imports import imported
+from mutations import damaged
 from PIL import Image
 
 from wsis_steps.engine.errors import InputError
@@ -329,26 +329,6 @@ WHOLE = document(
     shape(group_id=1), shape(points=[[50, 50], [52, 52]], kind="circle"), shape(points=SQUARE[:3:2], kind="rectangle"),
     shape(points=[[1, 1]], kind="point"), shape(points=[[10, 10], [40, 40]], kind="mask", mask=MASK), flags={"b": True},
 )  # fmt: skip
-JUNK = (None, "", -1, float("nan"), [], {}, "é", [1], {"a": 1}, True, 1e9)
-
-
-def damaged(content, place=()):
-    """The content with one value after another gone or replaced by junk."""
-    inner = content
-    for key in place:
-        inner = inner[key]
-    for key in inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ():
-        for value in ("gone", *JUNK):
-            changed = copy.deepcopy(content)
-            owner = changed
-            for step in place:
-                owner = owner[step]
-            if value == "gone":
-                del owner[key]
-            else:
-                owner[key] = value
-            yield changed
-        yield from damaged(content, (*place, key))
 
 
 def test_whatever_is_damaged_in_a_file_is_told_without_a_traceback(tmp_path):
