@@ -5,7 +5,7 @@ UV_VERSION := 0.9.30
 CORES ?= all
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test test-cluster slurm lint bench rehearsal docs ablations voc2012 coco2017 lock setup
+.PHONY: demo test test-tools test-cluster slurm lint bench rehearsal docs ablations voc2012 coco2017 lock setup
 
 # Networks this small gain little from a second thread: jobs run side by side.
 demo: setup
@@ -24,6 +24,15 @@ setup: .venv/installed
 
 test: setup
 	$(BIN)/python -m pytest -n 2 tests
+
+# What other tools make of our files: tests that skip elsewhere, in an environment of their own.
+test-tools: .venv-tools/installed
+	.venv-tools/bin/python -m pytest tests/unit/formats
+
+.venv-tools/installed: setup tests/requirements.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-tools
+	$(BIN)/uv pip install --quiet --python .venv-tools/bin/python -r envs/requirements.in -r tests/requirements.txt
+	touch $@
 
 # What `--profile profiles/slurm` needs beside the rest; it makes Snakemake start a second later.
 slurm: setup

@@ -62,7 +62,7 @@ def test_codes_of_another_picture_or_cut_short_are_told(code):
 
 
 def test_label_studio_reads_our_brush_and_we_read_its():
-    brush = pytest.importorskip("label_studio_sdk.converter.brush", reason="label-studio-sdk is not installed")
+    brush = pytest.importorskip("label_studio_sdk.converter.brush", reason="needs label-studio-sdk: make test-tools")
     for seed, (height, width) in enumerate(((1, 1), (7, 5), (40, 61), (90, 64))):
         mask = blobs(seed, 1, height, width)[0] if seed > 1 else np.ones((height, width), np.uint8)
         opacity = brush.decode_rle(encode_brush(mask)).reshape(height, width, 4)[..., 3]

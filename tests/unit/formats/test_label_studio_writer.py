@@ -37,7 +37,7 @@ def test_accepted_suggestions_come_back_to_the_same_codes_and_classes(tmp_path):
 
 
 def test_label_studio_converts_accepted_suggestions_to_the_same_masks(tmp_path):
-    converter = pytest.importorskip("label_studio_sdk.converter", reason="label-studio-sdk is not installed")
+    converter = pytest.importorskip("label_studio_sdk.converter", reason="needs label-studio-sdk: make test-tools")
     labels, truth = exported(tmp_path)
     accepted = accept(write_label_studio(tmp_path, labels))
     out = tmp_path / "converted"

@@ -407,7 +407,7 @@ def test_polygons_of_others_are_filled_as_in_the_other_formats(tmp_path):
 
 
 def test_supervision_reads_what_is_written(labels, tmp_path):
-    supervision = pytest.importorskip("supervision", reason="supervision is not installed")
+    supervision = pytest.importorskip("supervision", reason="needs supervision: make test-tools")
     make_labels, truth = labels
     write_yolo(tmp_path, make_labels())
     folders = [str(tmp_path / name / "train") for name in ("images", "labels")]
@@ -421,7 +421,7 @@ def test_supervision_reads_what_is_written(labels, tmp_path):
 
 
 def test_ultralytics_reads_what_is_written(labels, tmp_path):
-    utils = pytest.importorskip("ultralytics.data.utils", reason="ultralytics is not installed")
+    utils = pytest.importorskip("ultralytics.data.utils", reason="needs ultralytics: make test-tools")
     make_labels, truth = labels
     path = write_yolo(tmp_path, make_labels())
     assert list(utils.YAML.load(path)["names"].values()) == list(CLASSES)
