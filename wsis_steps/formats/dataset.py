@@ -17,7 +17,7 @@ from wsis_steps.formats.notes import Notes, doubt_sentences
 from wsis_steps.formats.packing import Packed, pack, pack_truth
 from wsis_steps.formats.picture_names import Pictures, identities
 from wsis_steps.formats.pictures import Header, picture_header
-from wsis_steps.formats.places import CORNERS, SIZES
+from wsis_steps.formats.places import CORNERS, MAY_BE_SHARES, SHARES, SIZES
 from wsis_steps.formats.records import Dataset, ImageRecord, check_ids, divide
 from wsis_steps.formats.tables import note_alike
 
@@ -79,11 +79,11 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
             first += [drawing.where] * (len(numbers) - len(first))
             notes.omit(found.omitted)
         drawing.shapes = []  # of large files there is not room for both
+    _check_readings(images, notes)
     class_names = _name_classes(root, reading, dict(zip(numbers, first, strict=True)), choices, notes)
     notes.raise_any(f"The data in {root}")
     doubts = _divide(root, images, pictures, choices, notes)
     _check_truth(images, choices, notes)
-    _check_boxes(images, notes)
     notes.raise_any(f"The data in {root}")
     dataset = _dataset(images, numbers, class_names, reading, choices, notes)
     dataset.doubts += doubts
@@ -189,13 +189,17 @@ def _check_truth(images: list[_Image], choices: Choices, notes: Notes) -> None:
             )
 
 
-def _check_boxes(images: list[_Image], notes: Notes) -> None:
-    """Notes boxes of which most have the area that the file states only if their numbers are read otherwise."""
-    odd = [(image, where) for image in images for kind, where in image.found.doubts if kind == "areas_of_other_boxes"]
-    if odd and 2 * len(odd) > sum(len(image.found.boxes) for image in images):
-        image, where = odd[0]
-        reading = CORNERS if image.drawing.sized else SIZES
-        notes.add(f"Boxes that do not match their areas: {len(odd)} (the first: {where}); {reading}.")
+def _check_readings(images: list[_Image], notes: Notes) -> None:
+    """Notes that most shapes look as if their numbers meant something else; a few may by chance."""
+    doubts = [(kind, image, where) for image in images for kind, where in image.found.doubts]
+    clicks = notes.counts.get("boxes_under_one_pixel", 0) + notes.counts.get("shapes_without_area", 0)
+    placed = clicks + sum(max(len(image.found.points), len(image.found.boxes)) for image in images)
+    for kind, what in (("areas_of_other_boxes", "do not match their areas"), (MAY_BE_SHARES, "lie in the first pixel")):
+        odd = [(image, where) for found, image, where in doubts if found == kind]
+        if 2 * len(odd) > placed:
+            image, where = odd[0]
+            reading = SHARES if kind == MAY_BE_SHARES else CORNERS if image.drawing.sized else SIZES
+            notes.add(f"Shapes that {what}: {len(odd)} (the first: {where}); {reading}.")
 
 
 def _dataset(

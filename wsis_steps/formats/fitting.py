@@ -5,7 +5,7 @@ place.
 """
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,6 +107,7 @@ class _Work:
         elif shape.kind == "tag":
             self.marks.append((shape, label, ()))
         elif shape.kind == "point":
+            self._look_for_shares(shape, shape.geometry)
             point = places.fit_point(shape.geometry, self.header, self.drawing)
             if ignored:
                 self.omit("ignored_points", shape)
@@ -123,6 +124,8 @@ class _Work:
             code, doubt = code_of(shape, self.header, self.drawing)
             if doubt:
                 self.doubt(doubt, shape)
+            if isinstance(code, list) and max(ring.max() for ring in code) <= 1:
+                self._look_for_shares(shape, np.concatenate(code).ravel().tolist())
             self.regions.append(Region([shape], label, code, ignored))
         except Unusable as error:
             if error.reason != "polygons_of_too_few_corners" or not self._has_good_box(shape):
@@ -136,7 +139,13 @@ class _Work:
         except ValueError:
             return False
 
+    def _look_for_shares(self, shape: Shape, values: Sequence[float]) -> None:
+        """Notes a shape whose numbers may be shares; whether they are, all shapes of a data set tell together."""
+        if not self.drawing.shares and places.may_be_shares(values):
+            self.doubt(places.MAY_BE_SHARES, shape)
+
     def _add_box(self, shape: Shape, label: str, ignored: bool) -> None:
+        self._look_for_shares(shape, shape.geometry)
         box = places.fit_box(shape.geometry, self.header, self.drawing)
         if box is None:
             self.omit("boxes_under_one_pixel", shape)

@@ -5,7 +5,7 @@ sides and tools round; what reaches further is wrong, and its numbers often tell
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ ALIKE = 0.5  # IoU with its mask from which a box is taken for that of the mask
 _SURE = 0.75  # IoU, or ratio of areas, that another reading of the numbers has to reach
 _MANY = 3  # boxes that are no accident
 Box = tuple[float, float, float, float]
+MAY_BE_SHARES = "may_be_shares"  # a kind of doubt that is told only where it is that of most shapes
 CORNERS = "its numbers look like two corners, not a corner with width and height"
 SIZES = "its numbers look like a corner with width and height, not two corners"
 SHARES = "its numbers look like shares of the sides, not pixels"
@@ -103,8 +104,6 @@ def fit_box(stated: Box, header: Header, drawing: Drawing) -> Box | None:
     clipped = (max(x1, 0.0), max(y1, 0.0), min(x2, float(header.width)), min(y2, float(header.height)))
     if clipped[2] - clipped[0] >= 1 and clipped[3] - clipped[1] >= 1:
         return clipped
-    if not drawing.shares and max(map(abs, stated)) <= 1 and _is_area(stated):
-        raise ValueError(f"its box {_text(box)} is less than a pixel; {SHARES}")
     return None
 
 
@@ -113,10 +112,6 @@ def fit_point(stated: tuple[float, float], header: Header, drawing: Drawing) -> 
     if not all(map(math.isfinite, stated)):
         raise ValueError("its point holds a value that is no number")
     x, y = scaled(stated, header, drawing)
-    # 0, 0.5 and 1 are pixels, counted from their corners or their middles
-    is_share = 0 <= min(stated) <= max(stated) <= 1 and not all(float(2 * value).is_integer() for value in stated)
-    if is_share and not drawing.shares:
-        raise ValueError(f"its point {x:g}, {y:g} lies in the first pixel; {SHARES}")
     if not _is_inside((x, y, x, y), header):
         text = f"its point {x:g}, {y:g} lies outside the picture of {header.width}x{header.height}"
         raise Unusable(text, "shapes_over_the_side")
@@ -136,18 +131,20 @@ def check_extents(low: np.ndarray, high: np.ndarray, header: Header, drawing: Dr
     size = np.array([header.width, header.height])
     over = [slack(header.width), slack(header.height)]
     outside = ((low < -np.array(over)) | (high > size + over)).any(axis=1)
-    within_one = (high <= 1).all(axis=1) & (low >= 0).all(axis=1) & (not drawing.shares)
     found: list[ValueError | None] = [None] * len(low)
-    for k in np.flatnonzero(outside | within_one).tolist():
+    for k in np.flatnonzero(outside).tolist():
         box = (*low[k].tolist(), *high[k].tolist())
-        if within_one[k]:
-            found[k] = ValueError(f"its polygon lies in the first pixel; {SHARES}")
-        else:
-            unit = (header.width, header.height) * 2
-            pixels = tuple(value / side for value, side in zip(box, unit, strict=True)) if drawing.shares else box
-            reason = f"; {PIXELS}" if drawing.shares and max(pixels) > 2 else ""
-            found[k] = over_the_side("polygon", _text(box), header, reason)
+        unit = (header.width, header.height) * 2
+        pixels = tuple(value / side for value, side in zip(box, unit, strict=True)) if drawing.shares else box
+        reason = f"; {PIXELS}" if drawing.shares and max(pixels) > 2 else ""
+        found[k] = over_the_side("polygon", _text(box), header, reason)
     return found
+
+
+def may_be_shares(values: Sequence[float]) -> bool:
+    """Whether numbers that are read as pixels may be shares of the sides: all lie in the first pixel, whether it is
+    counted from its corner or from its middle, and not all of them are whole or half."""
+    return min(values) >= -0.5 and max(values) <= 1 and not all(float(2 * value).is_integer() for value in values)
 
 
 def iou(a: Box, b: Box) -> float:

@@ -397,7 +397,7 @@ def test_boxes_as_corners_are_told_by_the_mask_and_by_the_area(tmp_path):
     corners = {"bbox": [10, 10, 40, 30], "area": 600}
     file = _single(tmp_path, _plain(annotations=[corners]))
     text = str(_said(tmp_path, file))
-    assert "Boxes that do not match their areas: 1 (" in text and "annotation 1); its numbers look like two c" in text
+    assert "Shapes that do not match their areas: 1 (" in text and "annotation 1); its numbers look like two c" in text
     places = (corners["bbox"], [30, 10, 20, 20], [35, 9, 20, 20])
     rows = [{"bbox": box, "area": (600, 400, 400)[k], "image_id": 1} for k, box in enumerate(places)]
     doubts = imported(read, tmp_path, _single(tmp_path, _plain(annotations=rows))).doubts

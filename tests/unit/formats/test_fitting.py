@@ -93,7 +93,6 @@ def test_large_pictures_forgive_one_in_a_hundred():
         ((30, 10, 4000, 3000), {}, "its box (30, 10, 4000, 3000) leaves the picture of 120x80"),
         ((70, 20, 110 + 70, 60 + 20), {"sized": True}, "look like two corners, not a corner with width and height"),
         ((70, 20, 40, 50), {}, "ends before it begins; its numbers look like a corner with width and height"),
-        ((0.1, 0.2, 0.5, 0.6), {}, "is less than a pixel; its numbers look like shares of the sides, not pixels"),
         ((10, 10, 40, 40), {"shares": True}, "its numbers look like pixels, not shares"),
         ((float("nan"), 0, 1, 1), {}, "a value that is no number"),
         ((0, 0, float("inf"), 1), {}, "a value that is no number"),
@@ -103,9 +102,13 @@ def test_boxes_that_cannot_be_right_are_refused_with_the_likely_reason(corners, 
     assert words in wrong(box(*corners), **more)
 
 
-def test_points_in_shares_are_refused():
-    assert "its point 0.2, 0.25 lies in the first pixel; its numbers look like shares" in wrong(point(0.2, 0.25))
-    assert len(fitted(point(0, 1), point(1.5, 0.5)).points) == 2 and len(fitted(point(0.2, 0.25), shares=True).points)
+def test_what_may_be_shares_is_noted_and_kept():
+    for shape in (point(0.2, 0.25), point(-0.3, 0.1), box(0.1, 0.2, 0.5, 0.6), rings([[0.1, 0.1, 0.9, 0.1, 0.9, 0.8]])):
+        assert ("may_be_shares", f"f.json: {shape.where}") in fitted(shape).doubts
+    assert not fitted(point(0.2, 0.25), box(0.1, 0.2, 0.5, 0.6), shares=True).doubts
+    corner = rings([[0, 0, 0, 1, 1, 1, 1, 0], [100, 10, 110, 10, 110, 20]])  # a blob of an outline through its pixels
+    found = fitted(point(0, 1), point(1.5, 0.5), point(0.5, 0.5), box(0, 0, 1, 1), corner)
+    assert not found.doubts and found.kept == 5
 
 
 def test_clicks_are_counted_not_boxes():
@@ -159,7 +162,6 @@ def test_shares_are_scaled_by_the_picture():
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ([[0.1, 0.1, 0.5, 0.1, 0.5, 0.5]], "its polygon lies in the first pixel; its numbers look like shares"),
         ([[10, 10, 1e300, 10, 40, 40]], "leaves the picture"),
         ([[10, 10, 200, 10, 40, 40]], "its polygon (10, 10, 200, 40) leaves the picture of 120x80"),
         ([[10, 10, float("nan"), 10, 40, 40]], "a corner that is no number"),

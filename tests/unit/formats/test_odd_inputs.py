@@ -245,6 +245,19 @@ def test_where_all_is_for_training_a_share_is_kept_for_evaluation_and_it_is_said
     assert {record.split for record in read(val_share=0).records} == {"train"}
 
 
+@pytest.mark.parametrize("name", ["coco", "cvat", "folder", "labelme"])
+def test_shares_in_place_of_pixels_are_refused_but_a_click_in_the_corner_is_not(name, tmp_path):
+    def picture(k, corners):
+        tag = (Mark("tag", "leaf"),) if name == "folder" else ()
+        return Picture(f"{k}.jpg", (Mark("box", "leaf", corners), *tag))
+
+    in_shares = [picture(k, (0.1, 0.2, 0.5, 0.6)) for k in range(3)]
+    with pytest.raises(InputError, match=r"Shapes that lie in the first pixel: 3 \(.*shares of the sides, not pixels"):
+        write(name, tmp_path / "shares", *in_shares, truth=())()
+    dataset = write(name, tmp_path / "click", in_shares[0], *(picture(k, (10, 10, 40, 50)) for k in (1, 2)), truth=())()
+    assert dataset.counts["boxes"] == 2 and dataset.left_out == {"boxes_under_one_pixel": 1}
+
+
 def test_annotations_of_another_folder_are_one_sentence(tmp_path):
     file = AUTHORS["cvat"].write(tmp_path / "there", list(two("cvat")))
     write_picture(tmp_path / "here/z.jpg", 20, 30)
