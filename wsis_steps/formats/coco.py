@@ -16,7 +16,7 @@ from wsis_steps.formats.coco_layouts import Part, find_parts, looks_like
 from wsis_steps.formats.drawing import Drawing, Reading, Source
 from wsis_steps.formats.files import read_json
 from wsis_steps.formats.notes import Notes
-from wsis_steps.formats.picture_names import Pictures, is_elsewhere
+from wsis_steps.formats.picture_names import Pictures, is_elsewhere, tell_apart
 from wsis_steps.formats.places import may_be_corners
 from wsis_steps.formats.rings import shown
 
@@ -56,6 +56,7 @@ def read(source: Source, notes: Notes) -> Reading:
             _read_part(part, found, notes)
     folders = {part.folder for part in parts if part.split is not None}
     names = _class_names(found, notes)
+    tell_apart(found.drawings, source.root)
     return Reading(found.drawings, names, [] if None in folders else _outermost(folders), doubts=found.doubts)
 
 

@@ -7,7 +7,6 @@ others are left out; the pictures of a subset may lie in images/<subset>/ or <su
 `outside` is not in the picture: CVAT keeps it for the frames before and behind.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_
 from wsis_steps.formats.files import few_files, head_of, read_xml
 from wsis_steps.formats.labelled import LabelledImage, Labels, write_data
 from wsis_steps.formats.notes import Notes, usable
-from wsis_steps.formats.picture_names import Pictures
+from wsis_steps.formats.picture_names import Pictures, tell_apart
 from wsis_steps.formats.places import slack
 from wsis_steps.formats.regions import paste_mask, turned_rectangle
 from wsis_steps.formats.rings import numbers, shown
@@ -78,16 +77,8 @@ def read(source: Source, notes: Notes) -> Reading:
                 drawings += _read_image(element, where, subsets, notes)
         elif element.tag not in ("version", "meta"):
             notes.add(f"{path}: <{element.tag}> stands outside of an <image>.")
-    _tell_apart(drawings, source.root)
+    tell_apart(drawings, source.root)
     return Reading(drawings, folders=subsets.folders if all(drawing.path for drawing in drawings) else [])
-
-
-def _tell_apart(drawings: list[Drawing], root: Path) -> None:
-    """Puts the folders of subsets before names that several of them have."""
-    uses = Counter(drawing.name for drawing in drawings)
-    for drawing in drawings:
-        if drawing.path and uses[drawing.name] > 1:
-            drawing.name = drawing.path.relative_to(root).as_posix()
 
 
 class _Subsets:

@@ -245,6 +245,15 @@ def test_where_all_is_for_training_a_share_is_kept_for_evaluation_and_it_is_said
     assert {record.split for record in read(val_share=0).records} == {"train"}
 
 
+@formats("split")
+def test_pictures_of_one_name_in_two_splits_are_told_apart(name, tmp_path):
+    if name == "voc" or name == "cvat_masks":
+        return  # one folder of pictures for all splits
+    pictures = [Picture("a.jpg", (mark(name),), split=split) for split in ("train", "val")]
+    records = write(name, tmp_path, *pictures)().records
+    assert sorted(record.split for record in records) == ["train", "val"] and len({r.id for r in records}) == 2
+
+
 @pytest.mark.parametrize("name", ["coco", "cvat", "folder", "labelme"])
 def test_shares_in_place_of_pixels_are_refused_but_a_click_in_the_corner_is_not(name, tmp_path):
     def picture(k, corners):
