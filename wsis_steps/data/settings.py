@@ -52,8 +52,9 @@ class DataImportDataset(Settings):
     sbd_root: Path | None = None
     """VOC only: the SBD `dataset` folder, whose masks complete trainaug."""
     train_list: str = "train"
-    """VOC only: list in ImageSets/Segmentation, or a path, of the training images. Where this is left out and there is
-    one list only, that is divided by `val_share`."""
+    """VOC only: list in ImageSets/Segmentation, or a path, of the training images. Where there is a
+    list `train` but none `val`, or neither but one undivided list (`trainval`, `default` or `all`), that one is divided
+    by `val_share`."""
     val_list: str = "val"
     """VOC, and class folders with `val_root`: list of the evaluation images."""
     images_in_both: bool = False

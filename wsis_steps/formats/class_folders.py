@@ -15,38 +15,62 @@ from pathlib import Path
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
 from wsis_steps.formats.files import files_below, walk
+from wsis_steps.formats.hints import known_as
 from wsis_steps.formats.labels import is_ignored, is_no_class
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.pictures import SUFFIXES
-from wsis_steps.formats.subsets import is_part, is_subset, split_of
+from wsis_steps.formats.subsets import is_of_masks, is_part, is_subset, split_of
 from wsis_steps.formats.tables import note_alike, read_table
 from wsis_steps.formats.voc import Options, read_tree
+from wsis_steps.formats.yolo_data import is_labels
+
+_NONE = "it has no folder of pictures"
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a folder, or each of its subsets, holds several folders of pictures, and beside these neither pictures
-    nor what may be annotations of them."""
+    """Whether a folder, or its subsets, hold several folders of pictures, and beside these neither pictures nor what
+    may be annotations of them."""
     try:
-        if not path.is_dir() or _has_annotations(path):
-            return False
-        bases = [base for base, _ in _bases(path)]
-        return len({folder.name for base in bases for folder in _folders(base)}) > 1 and all(map(_holds_classes, bases))
+        return path.is_dir() and not _unlike(path)
     except OSError:
         return False
 
 
-def _holds_classes(base: Path) -> bool:
-    folders = _folders(base)
-    are_classes = bool(folders) and not any(is_part(folder.name) for folder in folders)
-    return are_classes and not _has_loose_picture(base) and all(map(_has_picture, folders))
+def lacks(path: Path) -> str:
+    """What makes folders of pictures no classes of themselves; nothing where there are none."""
+    why = _unlike(path)
+    if not why or why == _NONE or any(is_of_masks(folder.name) for folder in _folders(path)):
+        return ""
+    return f"{why}; if its folders are classes, set `format: class_folders`"
 
 
-def _has_annotations(folder: Path) -> bool:
-    """Whether a folder, or one in it, holds files as tools write them for annotations; a text beside the folders is
-    mostly a licence or the like."""
-    suffixes = {".json", ".xml", ".yaml", ".yml", ".csv"}
-    here, below = ({file.suffix.lower() for file in folder.glob(pattern)} for pattern in ("*.*", "*/*.*"))
-    return bool(here & suffixes or below & {*suffixes, ".txt"})
+def _unlike(path: Path) -> str:
+    """Why the folders in a folder are not taken for classes; nothing where they are."""
+    bases = _bases(path)
+    folders = [folder for base, split in bases if split is not None for folder in _folders(base)]
+    if not folders or not any(map(_has_picture, folders)):
+        return _NONE
+    if loose := [base for base, split in bases if split is not None and _has_loose_picture(base)]:
+        return f"{loose[0]} holds pictures beside its folders"
+    if empty := [folder for folder in folders if not _has_picture(folder)]:
+        return f"{empty[0]} holds no picture"
+    if parts := [folder.name for folder in folders if is_part(folder.name)]:
+        return f"'{parts[0]}' is usually a part of a data set"
+    if len({folder.name for folder in folders}) == 1:
+        return f"it has a single folder, '{folders[0].name}'"
+    if other := _annotations(path):
+        return f"{other} may be annotations"
+    return ""
+
+
+def _annotations(folder: Path) -> Path | None:
+    """A file in a folder, or one folder down, as tools write them for annotations."""
+    for file in (*folder.glob("*.*"), *folder.glob("*/*.*")):
+        suffix = file.suffix.lower()
+        is_one = suffix in (".xml", ".yaml", ".yml") or (suffix == ".txt" and is_labels(file))
+        if is_one or (suffix == ".json" and known_as(file)):
+            return file
+    return None
 
 
 def _has_loose_picture(folder: Path) -> bool:
@@ -54,11 +78,10 @@ def _has_loose_picture(folder: Path) -> bool:
 
 
 def _bases(root: Path) -> list[tuple[Path, str | None]]:
-    """The folders that hold those of the classes, with their splits: those of the subsets where there is nothing else,
-    else the folder of the data set alone."""
+    """The folders that hold those of the classes, with their splits: the subsets where there are no other folders, else
+    the folder of the data set alone."""
     folders = _folders(root)
-    whole = bool(folders) and not any(map(_has_loose_picture, (root, *folders)))
-    if whole and all(is_subset(one.name) and _folders(one) for one in folders):
+    if folders and all(is_subset(one.name) for one in folders) and any(map(_folders, folders)):
         return [(folder, split_of(folder.name)) for folder in folders]
     return [(root, "")]
 
@@ -120,13 +143,16 @@ def _read_pictures(
     drawings, filled = [], set()
     for base, split in bases:
         split = "train" if source.settings.val_root and split == "" else split
+        if split is None:
+            count = len(walk(base, SUFFIXES))
+            notes.leave_out("pictures_of_other_subsets", str(base), count)
+            notes.leave_out("shapes_of_pictures_left_out", str(base), count if _folders(base) else 0)
+            continue
+        if base != source.root and _has_loose_picture(base):
+            notes.add(f"{base} holds pictures that lie in no folder of a class.")
         for folder, (name, where) in sorted(classes.items()):
             pictures = walk(base / folder, SUFFIXES) if (base / folder).is_dir() else []
             filled |= {folder} if pictures else set()
-            if split is None:
-                notes.leave_out("pictures_of_other_subsets", str(base / folder), len(pictures))
-                notes.leave_out("shapes_of_pictures_left_out", str(base / folder), len(pictures))
-                continue
             for path in pictures:
                 shape = Shape(f"folder '{folder}'", "tag", name)
                 place = path.relative_to(source.root).as_posix()

@@ -223,7 +223,8 @@ class _Work:
             found.tags.add(label)
         box = places.box_of_mask(shape.box, region.box, self.header, self.drawing) if shape.box else region.box
         if box is None:
-            self.doubt("boxes_unlike_their_masks", shape)
+            if not places.is_tiny(shape.box, self.header, self.drawing):
+                self.doubt("boxes_unlike_their_masks", shape)
             box = region.box
         if shape.area is not None and not places.is_area_of_mask(shape.area, region.area, region.box):
             self.doubt("areas_unlike_their_masks", shape)
@@ -247,7 +248,8 @@ class _Work:
             return
         if not shape.crowd and (shape.weak is None or "tag" in shape.weak):
             self.found.tags.add(region.label)
-        self.found.without_mask.append((region.label, shape.where))
+        if not shape.box or not places.is_tiny(shape.box, self.header, self.drawing):  # else it is no object at all
+            self.found.without_mask.append((region.label, shape.where))
 
     def add_marks(self) -> None:
         """Takes the tags, points and boxes that stand alone."""

@@ -110,12 +110,13 @@ def _read_rows(path: Path, tables: _Tables) -> None:
         shapes = [Shape(f"tag '{tag}'", "tag", tag) for tag in _split_tags(cells["tags"], by_spaces)]
         part = split_of(split) if split else ""
         row = Drawing(where, tables.pictures.name(picture), shapes=shapes, split=part or "", path=picture)
-        if part is None:
+        if part is None and picture not in tables.rows:
             notes.leave_out("pictures_of_other_subsets", where)
             notes.leave_out("shapes_of_pictures_left_out", where, len(shapes))
             tables.others.add(picture)
-        elif picture in tables.rows:
-            notes.add(f"{where}: image '{image}' is also in {tables.rows[picture].where}.")
+        elif picture in tables.rows or picture in tables.others:
+            also = tables.rows[picture].where if picture in tables.rows else "a row of another subset"
+            notes.add(f"{where}: image '{image}' is also in {also}.")
         else:
             tables.rows[picture] = tables.written[image] = row
     if not tables.rows and not notes.sentences:

@@ -12,6 +12,10 @@ from wsis_steps.formats.subsets import is_of_masks, is_part
 _LOOKED_AT = 20_000  # files of a folder of which nothing is known
 _FEW = 50  # files and folders that are opened
 _ANNOTATIONS = (".json", ".xml", ".yaml", ".yml", ".csv")
+_SIGNS_ABOVE = (
+    "tags.csv", "data.yaml", "annotations.xml", "annotations", "Annotations", "labels", "ImageSets", "labelmap.txt",
+    "_annotations.coco.json",
+)  # fmt: skip
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 # Files of other tools: what all of them hold within their first bytes, what they are, and what to do.
 _KNOWN = (
@@ -66,21 +70,32 @@ def look_around(folder: Path, title_of: Callable[[Path], str]) -> str:
     """Where in a folder something is that is read, a file or a folder; or what it holds that is not read.
 
     title_of: what the format of a path is called."""
-    files = (path for path in files_below(folder) if path.suffix.lower() in (*_ANNOTATIONS, *_ARCHIVES))
+    suffixes = {path.suffix.lower() for path in islice(files_below(folder), _LOOKED_AT)}
+    told_by = _ANNOTATIONS if suffixes & SUFFIXES else (*_ANNOTATIONS, *_ARCHIVES)  # else it was unpacked
+    files = (path for path in files_below(folder) if path.suffix.lower() in told_by)
     for file in sorted(islice(files, _FEW)):
         if title := title_of(file):
             return f"{file} is of the format {title}; name it by `annotations`."
         if told := known_as(file):
             return told
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
-    for below in islice(inside, _FEW):
-        if title := title_of(below):
-            return f"{below} is of the format {title}; name that folder, or move what it holds."
+    titles = {below: title for below in islice(inside, _FEW) if (title := title_of(below))}
+    if len(titles) == 1:
+        [(below, title)] = titles.items()
+        return f"{below} is of the format {title}; name that folder, or move what it holds."
+    if titles:
+        names = ", ".join(below.name for below in titles)
+        return f"It holds several data sets: {names}; name one of them, or call them train and val."
+    return _look_above(folder)
+
+
+def _look_above(folder: Path) -> str:
+    """The folder above a part of a data set, where annotations are at their places there; nothing else is opened."""
     above = folder.resolve()
     while is_part(above.name):
         above = above.parent
-        if title := title_of(above):
-            return f"The folder above, {above}, is of the format {title}; name that one."
+        if sign := next((name for name in _SIGNS_ABOVE if (above / name).exists() and above / name != folder), ""):
+            return f"The folder above, {above}, has {sign}; name that one."
     return ""
 
 
@@ -90,7 +105,11 @@ def guess(folder: Path) -> str:
     if tables := sorted(folder.glob("*.csv")):
         return f"{tables[0].name} is not read; tags are read from tags.csv, whose first line is image,tags."
     if len(inside) == 2 and any(is_of_masks(path.name) for path in inside):
-        return "A folder of pictures with a folder of masks needs a list of what the masks show: class_names.txt."
+        return (
+            "Pictures and their masks are read in VOC's layout: JPEGImages, SegmentationObject (a value per object), "
+            "SegmentationClass, and a list of the classes, class_names.txt; if both folders are classes, set "
+            "`format: class_folders`."
+        )
     if not inside and all(path.suffix.lower() in SUFFIXES for path in islice(files_below(folder), _FEW)):
         return "If it is the folder of one class, name the folder above it; else write a table tags.csv."
     return ""

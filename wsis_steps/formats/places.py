@@ -107,6 +107,12 @@ def fit_box(stated: Box, header: Header, drawing: Drawing) -> Box | None:
     return None
 
 
+def is_tiny(stated: Box, header: Header, drawing: Drawing) -> bool:
+    """Whether a box is less than a pixel wide or high, of which nothing can be said."""
+    x1, y1, x2, y2 = scaled(stated, header, drawing)
+    return 0 <= x2 - x1 < 1 or 0 <= y2 - y1 < 1
+
+
 def fit_point(stated: tuple[float, float], header: Header, drawing: Drawing) -> tuple[float, float]:
     """A point in pixels, moved into the picture where it lies on its side. Raises ValueError."""
     if not all(map(math.isfinite, stated)):

@@ -14,7 +14,7 @@ _SPLITS = {
     "all": "",
     "trainval": "",
 }
-_OTHERS = {"test", "testing"}
+_OTHERS = {"test", "testing", "eval", "evaluation"}
 _MASKS = {
     "mask", "masks", "gt", "gts", "groundtruth", "ground_truth", "labels", "segmentation", "segmentations",
     "segmentationclass", "segmentationobject", "segmentationclasspng", "segmentationobjectpng",

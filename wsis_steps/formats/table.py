@@ -58,8 +58,8 @@ def find_format(path: Path) -> str:
     if alike:
         titles = " and ".join(FORMATS[name].title for name in alike)
         raise InputError(
-            f"{path} holds annotations of several formats, {titles}; move away those that do not count, name the file "
-            f"that does by `annotations`, or set `format` to {' or '.join(alike)}."
+            f"{path} holds annotations of several formats, {titles}; move away those that do not count, or set "
+            f"`format` to {' or '.join(alike)}."
         )
     if path.is_file():
         titles = ", ".join(one.title for one in FORMATS.values())

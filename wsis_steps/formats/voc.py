@@ -17,7 +17,16 @@ from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.picture_names import bare
 from wsis_steps.formats.voc_images import Entry, Labelling, draw, read_entry
 from wsis_steps.formats.voc_masks import MaskFolders
-from wsis_steps.formats.voc_tree import LISTS, choose_lists, class_values, find_list, find_pictures, find_sbd, find_tree
+from wsis_steps.formats.voc_tree import (
+    LISTS,
+    choose_lists,
+    class_values,
+    find_list,
+    find_pictures,
+    find_sbd,
+    find_tree,
+    trees,
+)
 
 # The order of the palette indices 1..20 of VOC's SegmentationClass, which is alphabetical.
 VOC_CLASSES = [
@@ -66,8 +75,7 @@ class _Tree:
 def looks_like(path: Path) -> bool:
     """Whether a folder has VOC's layout; with a labelmap.txt, CVAT's tools wrote it."""
     try:
-        trees = (path, path / "VOC2012", path / "VOCdevkit" / "VOC2012")
-        return any(not _missing(tree) and not (tree / "labelmap.txt").exists() for tree in trees)
+        return any(not _missing(tree) and not (tree / "labelmap.txt").exists() for tree in trees(path))
     except OSError:
         return False
 

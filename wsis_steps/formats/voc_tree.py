@@ -19,11 +19,17 @@ _SHOWN = 6  # names of a folder
 
 
 def find_tree(root: Path) -> Path:
-    """The folder that holds JPEGImages: `root` itself or VOC2012 somewhere under it. Raises `InputError`."""
-    for candidate in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
+    """The folder that holds JPEGImages: `root` itself or VOC2012 or another year under it. Raises `InputError`."""
+    for candidate in trees(root):
         if (candidate / "JPEGImages").is_dir():
             return candidate
     raise InputError(_no_tree(root))
+
+
+def trees(root: Path) -> list[Path]:
+    """Where a tree may be: the folder itself, then those of the years below, the latest first."""
+    years = (sorted(root.glob(pattern), reverse=True) for pattern in ("VOC20??", "VOCdevkit/VOC20??"))
+    return [root, *(path for found in years for path in found)]
 
 
 def _no_tree(root: Path) -> str:
@@ -87,7 +93,7 @@ def choose_lists(root: Path, settings: DataImportDataset) -> dict[str, str]:
 
 
 def _list_folder(root: Path) -> Path:
-    return next((root / lists for lists in LISTS if (root / lists).is_dir()), root / LISTS[0])
+    return next((root / lists for lists in LISTS if any((root / lists).glob("*.txt"))), root / LISTS[0])
 
 
 def find_pictures(folder: Path) -> dict[str, list[Path]]:

@@ -169,11 +169,34 @@ def test_pictures_and_their_masks_are_no_classes(root, names):
     assert not class_folders.looks_like(root)
 
 
-@pytest.mark.parametrize("name", ["metadata.json", "n01/labels.txt", "n02/a.xml"])
-def test_folders_with_annotations_of_another_format_are_no_classes(root, name):
+@pytest.mark.parametrize(
+    ("name", "content", "is_one"),
+    [
+        ("metadata.json", '[{"classTitle": "x"}]', True),
+        ("n01/a.txt", "0 0.5 0.5 0.2 0.2", True),
+        ("n02/a.xml", "", True),
+        ("n02/readme.txt", "pictures of dogs", False),
+        ("dataset_info.json", '{"description": "pets"}', False),
+        ("LICENSE.txt", "MIT", False),
+    ],
+)
+def test_folders_with_annotations_of_another_format_are_no_classes(root, name, content, is_one):
+    (root / name).write_text(content)
+    assert class_folders.looks_like(root) != is_one
+
+
+def test_a_flat_subset_is_left_out_and_loose_pictures_of_another_are_told(root):
+    (root / "train").mkdir()
+    for name in ("n01", "n02", "n03"):
+        (root / name).rename(root / "train" / name)
+    (root / "test").mkdir()
+    Image.new("RGB", (9, 9)).save(root / "test/x.png")
     assert class_folders.looks_like(root)
-    (root / name).write_text("{}")
-    assert not class_folders.looks_like(root)
+    data = read(root)
+    assert data.class_names == ["n01", "n02", "n03"] and data.left_out == {"pictures_of_other_subsets": 1}
+    Image.new("RGB", (9, 9)).save(root / "train/x.png")
+    with pytest.raises(InputError, match="train holds pictures that lie in no folder of a class"):
+        read(root)
 
 
 def test_one_folder_is_no_class_but_a_data_set_one_level_down(root):

@@ -245,10 +245,9 @@ def test_annotations_without_area_are_counted_and_left_out(tree):
         content["annotations"][0].update(segmentation=[[5, 5, 9, 5, 7, 5]], bbox=[5, 5, 4, 0])
 
     _change(tree, flatten)
-    data = imported(read, tree, truth=BOTH, without_mask="leave_out")
+    data = imported(read, tree, truth=BOTH)  # COCO itself has such slivers, which are no objects that lack a mask
     assert data.left_out == {"shapes_without_area": 1}
     assert len(data.truth(data.records[1]).masks) == 3
-    assert "Objects without a mask in the split train: 1 " in str(_said(tree, truth=BOTH))
 
 
 def test_a_part_of_a_mask_that_is_none_is_not_dropped_without_a_word(tree):

@@ -125,6 +125,17 @@ def test_the_area_of_a_file_tells_corners_from_sizes():
     assert not fitted(box(20, 15, 80, 70, area=3300.0), sized=True).doubts
 
 
+def test_a_sliver_is_no_object_that_lacks_its_mask():
+    sliver = [[10, 20.56, 15.5, 20.56, 12, 20.56]]
+    found = fitted(rings(sliver, box=(10, 20.56, 15.5, 20.56), area=0.0))
+    assert (
+        [one.reason for one in found.omitted] == ["shapes_without_area"] and not found.without_mask and not found.doubts
+    )
+    assert fitted(rings(sliver)).without_mask == [("leaf", "shape 1")]
+    tiny = fitted(rings([[20.2, 20.2, 21, 20.2, 21, 21, 20.2, 21]], box=(20.2, 20.2, 21, 21)))
+    assert not tiny.doubts
+
+
 def test_the_area_of_a_file_tells_holes_that_are_filled():
     ring = [[10, 10, 60, 10, 60, 60, 10, 60], [20, 20, 20, 50, 50, 50, 50, 20]]
     found = fitted(rings(ring, area=1600.0))

@@ -148,6 +148,8 @@ def test_other_subsets_are_left_out_and_counted_with_their_marks(folder):
             None,
             ["tags.csv:2: split 'trian' is not train or val; the nearest"],
         ),
+        ("image,tags,split\na.jpg,x,train\na.jpg,x,test\n", None, ["tags.csv:3: image 'a.jpg' is also in", "csv:2"]),
+        ("image,tags,split\na.jpg,x,test\na.jpg,x,val\n", None, ["tags.csv:3: image 'a.jpg' is also in a row of ano"]),
         ("image,tags,split\na.jpg,x,test\n", None, ["lists no image of train or val"]),
         ("image,labels\na.jpg,x\n", None, ["tags.csv:1", "image,labels", "not the header image,tags[,split]"]),
         ("filename,labels\na.jpg,x\n", None, ["tags.csv:1", "filename,labels", "not the header image,tags[,split]"]),

@@ -98,6 +98,14 @@ HINTS = {
         "it has maps, but neither labelmap.txt nor class_names.txt, which say what these show",
     ),
     "coco below": ({"images/a.jpg": "", "labels/r.json": COCO}, "labels/r.json is of the format COCO; name it by"),
+    "unpacked zip": ({"a.jpg": "", "a.zip": "PK"}, "A table tags.csv is the simplest"),
+    "only zip": ({"n.md": "", "a.zip": "PK"}, "a.zip is an archive; unpack it first."),
+    "several": (
+        {"one/cat/a.jpg": "", "one/dog/b.jpg": "", "two/cat/a.jpg": "", "two/dog/b.jpg": "", "x.jpg": ""},
+        "It holds several data sets: one, two; name one of them, or call them train and val.",
+    ),
+    "one class": ({"cat/a.jpg": "", "n.md": ""}, "it has a single folder, 'cat'; if its folders are classes, set `for"),
+    "a class called image": ({"image/a.jpg": "", "dog/a.jpg": ""}, "'image' is usually a part of a data set; if its"),
     "zip": ({"a.zip": "PK"}, "It holds no pictures, 1 .zip file. "),
     "other table": ({"a.jpg": "", "labels.csv": "a.jpg,x"}, "labels.csv is not read; tags are read from tags.csv"),
     "createml": (
@@ -121,7 +129,7 @@ HINTS = {
         "pets is of the format a folder of pictures for",
     ),
     "high": ({"a.jpg": "", "b.jpg": ""}, "If it is the folder of one class, name the folder above it; else write a ta"),
-    "masks": ({"imgs/a.jpg": "", "gts/a.jpg": ""}, "A folder of pictures with a folder of masks needs a list of what"),
+    "masks": ({"imgs/a.jpg": "", "gts/a.jpg": ""}, "Pictures and their masks are read in VOC's layout: JPEGImages"),
 }
 
 
@@ -136,7 +144,7 @@ def test_a_folder_of_no_format_is_told_what_it_lacks_or_what_is_near(case, tmp_p
 
 def test_the_folder_of_the_pictures_alone_leads_to_the_one_above(tmp_path):
     AUTHORS["cvat"].write(tmp_path / "data", [Picture("a.jpg", (mark("cvat"),), split="train")])
-    with pytest.raises(InputError, match=f"The folder above, {tmp_path}/data, is of the format CVAT for images; name"):
+    with pytest.raises(InputError, match=f"The folder above, {tmp_path}/data, has annotations.xml; name that one."):
         find_format(tmp_path / "data/images/Train")
 
 

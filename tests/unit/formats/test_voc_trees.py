@@ -9,6 +9,7 @@ from voc_trees import annotation, plain_tree, read_plain, read_voc, save_map
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats import voc
+from wsis_steps.formats.table import find_format
 from wsis_steps.formats.voc import VOC_CLASSES
 from wsis_steps.formats.voc_tree import class_values
 from wsis_steps.vision.masks import decode
@@ -235,3 +236,14 @@ def test_a_single_list_is_divided(lists, left, tmp_path):
     assert len(dataset.doubts) == (left == "train") and len(imported(voc.read, tree, val_share=0).records) == 10
     with pytest.raises(InputError, match="There is no list 'val'"):
         imported(voc.read, tree, train_list=left, val_list="val")
+
+
+@pytest.mark.parametrize("year", ["VOC2007", "VOC2012"])
+def test_the_tree_of_a_year_is_found_from_above_with_the_lists_that_there_are(year, tmp_path):
+    tree = plain_tree(tmp_path / "data/VOCdevkit" / year)
+    (tree / "ImageSets/Segmentation").rename(tree / "ImageSets/Main")
+    (tree / "ImageSets/Segmentation").mkdir()
+    assert find_format(tmp_path / "data") == "voc"
+    assert {record.id: record.split for record in read_plain(tmp_path / "data").records} == {
+        "a": "train", "b": "train", "c": "val",
+    }  # fmt: skip
