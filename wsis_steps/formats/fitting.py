@@ -223,6 +223,7 @@ class _Work:
             found.tags.add(label)
         box = places.box_of_mask(shape.box, region.box, self.header, self.drawing) if shape.box else region.box
         if box is None:
+            self._look_for_shares(shape, shape.box)
             if not places.is_tiny(shape.box, self.header, self.drawing):
                 self.doubt("boxes_unlike_their_masks", shape)
             box = region.box

@@ -250,6 +250,15 @@ def test_annotations_without_area_are_counted_and_left_out(tree):
     assert len(data.truth(data.records[1]).masks) == 3
 
 
+def test_boxes_in_shares_beside_masks_are_refused(tree):
+    def share(content):
+        for row in content["annotations"]:
+            row["bbox"] = [0.1, 0.2, 0.3, 0.4]
+
+    _change(tree, share)
+    assert "Shapes that lie in the first pixel" in str(_said(tree))
+
+
 def test_a_part_of_a_mask_that_is_none_is_not_dropped_without_a_word(tree):
     _change(tree, lambda content: content["annotations"][0]["segmentation"].append([1, "a"]))
     assert "annotation 1: 'a' is no number" in str(_said(tree))

@@ -105,6 +105,8 @@ def test_boxes_that_cannot_be_right_are_refused_with_the_likely_reason(corners, 
 def test_what_may_be_shares_is_noted_and_kept():
     for shape in (point(0.2, 0.25), point(-0.3, 0.1), box(0.1, 0.2, 0.5, 0.6), rings([[0.1, 0.1, 0.9, 0.1, 0.9, 0.8]])):
         assert ("may_be_shares", f"f.json: {shape.where}") in fitted(shape).doubts
+    masked = rings(box=(0.1, 0.2, 0.5, 0.6))
+    assert fitted(masked).doubts == [("may_be_shares", "f.json: shape 1")]
     assert not fitted(point(0.2, 0.25), box(0.1, 0.2, 0.5, 0.6), shares=True).doubts
     corner = rings([[0, 0, 0, 1, 1, 1, 1, 0], [100, 10, 110, 10, 110, 20]])  # a blob of an outline through its pixels
     found = fitted(point(0, 1), point(1.5, 0.5), point(0.5, 0.5), box(0, 0, 1, 1), corner)
