@@ -13,10 +13,10 @@ from pathlib import Path
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.formats.coco_annotations import count_keypoints, read_shape
 from wsis_steps.formats.coco_layouts import Part, find_parts, looks_like
-from wsis_steps.formats.drawing import Drawing, Reading, Source
+from wsis_steps.formats.drawing import Drawing, Reading, Source, tell_apart
 from wsis_steps.formats.files import read_json
 from wsis_steps.formats.notes import Notes
-from wsis_steps.formats.picture_names import Pictures, is_elsewhere, tell_apart
+from wsis_steps.formats.picture_names import Pictures, is_elsewhere
 from wsis_steps.formats.places import may_be_corners
 from wsis_steps.formats.rings import shown
 

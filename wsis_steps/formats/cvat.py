@@ -16,11 +16,11 @@ import numpy as np
 
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.engine.errors import InputError
-from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_kind
+from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_kind, tell_apart
 from wsis_steps.formats.files import few_files, head_of, read_xml
 from wsis_steps.formats.labelled import LabelledImage, Labels, write_data
 from wsis_steps.formats.notes import Notes, usable
-from wsis_steps.formats.picture_names import Pictures, tell_apart
+from wsis_steps.formats.picture_names import Pictures
 from wsis_steps.formats.places import slack
 from wsis_steps.formats.regions import paste_mask, turned_rectangle
 from wsis_steps.formats.rings import numbers, shown

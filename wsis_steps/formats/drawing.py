@@ -5,6 +5,7 @@ places lie in it, which names are classes, and what is left out: all of that is 
 every format.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,3 +103,11 @@ class Reading:
     folders: Sequence[Path] = ()
     counts: dict[str, object] = field(default_factory=dict)
     doubts: list[tuple[str, str]] = field(default_factory=list)
+
+
+def tell_apart(drawings: Sequence[Drawing], root: Path) -> None:
+    """Names pictures whose name several have by their places in the folder of the data set."""
+    uses = Counter(drawing.name for drawing in drawings)
+    for drawing in drawings:
+        if drawing.path and uses[drawing.name] > 1:
+            drawing.name = drawing.path.relative_to(root).as_posix()

@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.formats.drawing import Drawing
 from wsis_steps.formats.files import walk
 from wsis_steps.formats.pictures import SUFFIXES
 from wsis_steps.formats.subsets import is_of_masks
@@ -46,14 +45,6 @@ def identities(names: Sequence[str]) -> list[str]:
     short = [identity(name) for name in names]
     uses = Counter(short)
     return ["_".join(parts_of(name)) if uses[one] > 1 else one for name, one in zip(names, short, strict=True)]
-
-
-def tell_apart(drawings: Sequence[Drawing], root: Path) -> None:
-    """Names pictures whose name several have by their places in the folder of the data set."""
-    uses = Counter(drawing.name for drawing in drawings)
-    for drawing in drawings:
-        if drawing.path and uses[drawing.name] > 1:
-            drawing.name = drawing.path.relative_to(root).as_posix()
 
 
 class Pictures:
