@@ -10,6 +10,7 @@ Evaluation images are those of a VOC tree, with their masks and the same classes
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from wsis_steps.engine.errors import InputError, nearest
@@ -65,7 +66,7 @@ def _unlike(path: Path) -> str:
 
 def _annotations(folder: Path) -> Path | None:
     """A file in a folder, or one folder down, as tools write them for annotations."""
-    for file in (*folder.glob("*.*"), *folder.glob("*/*.*")):
+    for file in chain(folder.glob("*.*"), folder.glob("*/*.*")):  # of which there may be a million
         suffix = file.suffix.lower()
         is_one = suffix in (".xml", ".yaml", ".yml") or (suffix == ".txt" and is_labels(file))
         if is_one or (suffix == ".json" and known_as(file)):
