@@ -47,6 +47,32 @@ rule postprocess_refine_with_crf:
         )
 
 
+rule postprocess_pool_over_regions:
+    input:
+        images=IMAGES,
+        maps=reads("postprocess_pool_over_regions", "maps"),
+        proposals=reads("postprocess_pool_over_regions", "proposals"),
+    output:
+        semantic=writes("postprocess_pool_over_regions", "semantic"),
+    log:
+        record("logs", "postprocess_pool_over_regions", ".log"),
+    benchmark:
+        record("benchmarks", "postprocess_pool_over_regions", ".tsv")
+    wildcard_constraints:
+        **where("postprocess_pool_over_regions"),
+    priority: 2  # the longest chains go first
+    conda:
+        ENVIRONMENT
+    threads: 16
+    params:
+        **common("postprocess_pool_over_regions"),
+    shell:
+        command(
+            "postprocess_pool_over_regions",
+            "--images {input.images} --maps {input.maps} --proposals {input.proposals} --semantic {output.semantic}",
+        )
+
+
 rule postprocess_replace_with_proposals:
     input:
         predictions=located("predictions"),

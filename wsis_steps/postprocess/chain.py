@@ -1,6 +1,10 @@
-"""Semantic maps from activation maps, for systems whose runs choose them by `semantic: activation_crf`."""
+"""Semantic maps from activation maps, for systems whose runs choose them by `semantic: activation_crf` or `regions`."""
 
 from wsis_steps.engine.chain import Read, Show, Stage
+
+_SHOWS = (
+    Show("semantic", "semantic", scored="train", about="semantic maps of the training images, with their tags"),
+)
 
 STAGES = (
     Stage(
@@ -8,9 +12,15 @@ STAGES = (
         reads=(Read("maps"),),
         writes={"semantic": "semantic/train.h5"},
         divides=True,
-        shows=(
-            Show("semantic", "semantic", scored="train", about="semantic maps of the training images, with their tags"),
-        ),
+        shows=_SHOWS,
         choice=("semantic", "activation_crf"),
+    ),
+    Stage(
+        "postprocess_pool_over_regions",
+        reads=(Read("maps"), Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5")),
+        writes={"semantic": "semantic/train.h5"},
+        divides=True,
+        shows=_SHOWS,
+        choice=("semantic", "regions"),
     ),
 )

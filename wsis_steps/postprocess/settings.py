@@ -19,6 +19,22 @@ class PostprocessRefineWithCrf(DenseCrf):
     """Probability given to the label that enters the CRF."""
 
 
+class PostprocessPoolOverRegions(Settings):
+    """Semantic maps from maps of classes, pooled over region proposals."""
+
+    proposals: Literal["mcg", "imported"] = "mcg"
+    """Where the regions come from: ours, or those that `proposals_import_proposals` read."""
+    background: Fraction = 0.0
+    """Least value of the background, beside maps of classes in 0 to 1; it gets what they leave of 1. Activation maps,
+    which say nothing of it, need some."""
+    confidence: Annotated[float, Field(ge=0)] = 5.0
+    """A region counts exp(confidence times its highest mean probability); 0 counts all alike."""
+    power: Annotated[float, Field(gt=0)] = 1.5
+    """Of probabilities before a class gets its superpixels; above 1 it gets fewer that are unsure."""
+    missed: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Weight of what a class is expected to miss, beside what it covers wrongly; 1 is intersection over union."""
+
+
 class PostprocessReplaceWithProposals(Settings):
     """Predicted masks replaced by the proposals that they overlap most (Deep Community Learning, section 3.4)."""
 

@@ -1,0 +1,34 @@
+"""Means of class maps over regions, from sums over their superpixels: no region is drawn."""
+
+import cv2
+import numpy as np
+
+from wsis_steps.vision.regions import RegionProposals
+
+
+def with_background(maps: np.ndarray, background: float) -> np.ndarray:
+    """Probabilities float32 (1 + k, h, w), background first, of maps (k, h, w), 0 to 1, of an image's classes.
+
+    The background gets what the classes leave of 1, and `background` at least; then all are divided by their sum.
+    """
+    maps = maps.astype(np.float32)
+    rest = np.clip(1 - maps.sum(axis=0, keepdims=True), background, 1)
+    probabilities = np.concatenate([rest, maps])
+    return probabilities / np.maximum(probabilities.sum(axis=0), 1e-6)
+
+
+def superpixel_sums(maps: np.ndarray, regions: RegionProposals) -> np.ndarray:
+    """Sums of maps (k, any size) over each superpixel of an image, float32 (k, superpixels).
+
+    Maps are enlarged to the size of the image by bilinear interpolation.
+    """
+    height, width = regions.superpixels.shape
+    labels, count = regions.superpixels.ravel(), regions.members.shape[1]
+    full = (cv2.resize(m.astype(np.float32), (width, height)) for m in maps)
+    sums = [np.bincount(labels, m.ravel(), minlength=count) for m in full]
+    return np.array(sums, dtype=np.float32).reshape(len(maps), count)
+
+
+def region_sums(sums: np.ndarray, regions: RegionProposals) -> np.ndarray:
+    """Sums over regions, float32 (k, regions), of `sums` (k, superpixels)."""
+    return sums @ regions.members.T.astype(np.float32)
