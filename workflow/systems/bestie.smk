@@ -7,6 +7,8 @@ rule bestie_label:
         images=IMAGES,
         semantic=reads("bestie_label", "semantic"),
         peaks=reads("bestie_label", "peaks"),
+        maps=reads("bestie_label", "maps"),
+        proposals=reads("bestie_label", "proposals"),
     output:
         labels=writes("bestie_label", "labels"),
         counts=writes("bestie_label", "counts"),

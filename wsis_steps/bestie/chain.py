@@ -18,13 +18,22 @@ from wsis_steps.engine.chain import (
 )
 from wsis_steps.engine.published import read_published
 
+
+def _of_regions(run, settings) -> bool:
+    return settings.instances == "regions"
+
+
 _CHAIN = (
     Stage(
         "bestie_label",
         reads=(
             # under point supervision the points of the data set take the place of the classifier's cues
-            Read("peaks", when=lambda run, settings: settings.supervision != "points"),
+            Read(
+                "peaks", when=lambda run, settings: settings.supervision != "points" and not _of_regions(run, settings)
+            ),
             Read("semantic"),
+            Read("maps", when=_of_regions),
+            Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5", when=_of_regions),
         ),
         writes={"labels": "labels/round00.h5", "counts": "labels/counts.json"},
         rounds=first_round,

@@ -1,10 +1,13 @@
-"""Makes the first pseudo labels: components of the semantic map that hold exactly one cue are instances.
+"""Makes the first pseudo labels: components of the semantic map that hold exactly one cue are instances, or region
+proposals that fit the maps of the classes.
 
-in   images    images.h5: tags and, under point supervision, the points
-     semantic  semantic maps of the training images
-     peaks     cues of classifier_find_peaks; left out under point supervision
-out  labels    instances of the training images; object pixels that no instance took are ignored regions
-     counts    JSON: components accepted, empty, ambiguous and small, instances per image
+in   images     images.h5: tags and, under point supervision, the points
+     semantic   semantic maps of the training images
+     peaks      cues of classifier_find_peaks; left out under point supervision, and with `instances: regions`
+     maps       of the classes of each image, and
+     proposals  regions: both with `instances: regions` only
+out  labels     instances of the training images; object pixels that no instance took are ignored regions
+     counts     JSON: components accepted, empty, ambiguous and small, instances per image
 
 BESTIE (CVPR 2022), semantic knowledge transfer; supplement, listing 4.
 """
@@ -12,10 +15,13 @@ BESTIE (CVPR 2022), semantic knowledge transfer; supplement, listing 4.
 import json
 import logging
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from wsis_steps.bestie.grouping import PseudoLabels, pseudo_instances
+from wsis_steps.bestie.region_instances import region_instances
 from wsis_steps.bestie.settings import BestieLabel
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
@@ -25,7 +31,8 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
 from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.contracts.points import Points
-from wsis_steps.vision.masks import describe, encode, split
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.masks import describe, encode, paint, split
 
 log = logging.getLogger("wsis")
 
@@ -34,17 +41,23 @@ STEP = Step(
     "bestie_label",
     BestieLabel,
     inputs=("images", "semantic"),
-    optional=("peaks",),
+    optional=("peaks", "maps", "proposals"),
     outputs=("labels", "counts"),
 )
 
 
-def to_instances(found: PseudoLabels, semantic: np.ndarray) -> ImageInstances:
-    """Accepted components as instances; other object or unsure pixels are the ignored region."""
-    left = (semantic > 0) & (found.instance_map == 0)
-    ignore = encode(left[None])[0] if left.any() else None
-    rles = encode(split(found.instance_map, found.accepted))
-    return describe(rles, found.categories, ignore=ignore)
+Labelled = tuple[dict[str, int], ImageInstances]  # counts by KINDS and instances of an image
+
+
+def with_ignored(instances: ImageInstances, semantic: np.ndarray) -> ImageInstances:
+    """The instances with what is object or unsure in the semantic map, and in none of them, as the ignored region."""
+    left = (semantic > 0) & (paint(instances, *semantic.shape) == 0)
+    return replace(instances, ignore=encode(left[None])[0] if left.any() else None)
+
+
+def to_instances(found: PseudoLabels) -> ImageInstances:
+    """Accepted components as instances."""
+    return describe(encode(split(found.instance_map, found.accepted)), found.categories)
 
 
 def summarise(found: list[dict[str, int]]) -> dict:
@@ -57,30 +70,59 @@ def summarise(found: list[dict[str, int]]) -> dict:
     }
 
 
-def main(job: Job) -> None:
-    images, semantic = Images(job.inputs["images"]), Maps(job.inputs["semantic"])
+def by_components(job: Job, images: Images, semantic: Maps) -> tuple[Callable[[int], Labelled], set[str]]:
+    """Labels an image by the components of its semantic map; also the supervision of cues or points."""
     points = job.settings.supervision == "points"
     if not points and job.inputs["peaks"] is None:
         raise InputError("bestie_label needs --peaks, unless supervision is 'points'.")
     peaks = None if points else Points(job.inputs["peaks"])
     check_same_classes(images, semantic, *([] if points else [peaks]))
     members = places(images, semantic)
-    cue_rows = None if points else places(peaks, semantic)
-
-    def label(i: int) -> tuple[dict[str, int], ImageInstances]:
-        own = members[i]
-        cues = np.pad(images.points[own], ((0, 0), (0, 1)), constant_values=1) if points else peaks.read(cue_rows[i])
-        labels = semantic.semantic(i)
-        found = pseudo_instances(labels, cues, images.tags[own], job.settings.min_area)
-        # what is as large as the image stays here: the results of all images are kept
-        return {kind: getattr(found, kind) for kind in KINDS}, to_instances(found, labels)
-
-    results = list(job.progress(fork_map(label, range(len(semantic)), job.threads), len(semantic)))
-    supervision = {*semantic.supervision, *(["points"] if points else peaks.supervision)}
     if points and not any(len(images.points[own]) for own in members):
         raise InputError(f"{images.path} has no points, which supervision: points needs.")
+    cue_rows = None if points else places(peaks, semantic)
+
+    def label(i: int) -> Labelled:
+        own = members[i]
+        cues = np.pad(images.points[own], ((0, 0), (0, 1)), constant_values=1) if points else peaks.read(cue_rows[i])
+        found = pseudo_instances(semantic.semantic(i), cues, images.tags[own], job.settings.min_area)
+        return {kind: getattr(found, kind) for kind in KINDS}, to_instances(found)
+
+    return label, {"points"} if points else set(peaks.supervision)
+
+
+def by_regions(job: Job, images: Images, semantic: Maps) -> tuple[Callable[[int], Labelled], set[str]]:
+    """Labels an image by the region proposals that fit the maps of its classes; also the supervision of both."""
+    if None in (job.inputs["maps"], job.inputs["proposals"]):
+        raise InputError("bestie_label needs --maps and --proposals where instances is 'regions'.")
+    maps, proposals = Maps(job.inputs["maps"]), Proposals(job.inputs["proposals"])
+    check_same_classes(images, semantic, maps)
+    if proposals.kind != "regions":
+        raise InputError(f"{proposals.path} holds {proposals.kind}, but instances: regions needs regions.")
+    map_rows, proposal_rows = places(maps, semantic), places(proposals, semantic)
+
+    def label(i: int) -> Labelled:
+        regions = proposals.read(int(proposal_rows[i]))
+        found = region_instances(*maps.read(int(map_rows[i])), regions, job.settings)
+        found = found.at(np.flatnonzero(found.areas >= job.settings.min_area))
+        return dict.fromkeys(KINDS, 0) | {"accepted": len(found)}, found
+
+    return label, {*maps.supervision, *proposals.supervision}
+
+
+def main(job: Job) -> None:
+    images, semantic = Images(job.inputs["images"]), Maps(job.inputs["semantic"])
+    find = by_regions if job.settings.instances == "regions" else by_components
+    label, supervision = find(job, images, semantic)
+
+    def label_image(i: int) -> Labelled:
+        counts, instances = label(i)
+        # what is as large as the image stays here: the results of all images are kept
+        return counts, with_ignored(instances, semantic.semantic(i))
+
+    results = list(job.progress(fork_map(label_image, range(len(semantic)), job.threads), len(semantic)))
     found, labels = zip(*results, strict=True)
-    provenance = job.provenance(semantic.class_names, supervision)
+    provenance = job.provenance(semantic.class_names, {*semantic.supervision, *supervision})
     write_instances(job.outputs["labels"], provenance, semantic.ids, semantic.heights, semantic.widths, labels)
     counts = summarise(found)
     job.outputs["counts"].write_text(json.dumps(counts, indent=1) + "\n")

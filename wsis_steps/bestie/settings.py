@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
 from wsis_steps.vision.settings import Backbone, DenseCrf, Training, Window
@@ -19,6 +19,28 @@ class Grouping(Settings):
 
 class BestieLabel(Grouping):
     """First pseudo labels: components that hold exactly one cue (BESTIE, semantic knowledge transfer)."""
+
+    instances: Literal["components", "regions"] = "components"
+    """components: of the semantic map, as in the paper. regions: the region proposals that overlap the maps of an
+    image's classes best, as many as lie side by side; cues and semantic map then do not divide objects."""
+    proposals: Literal["mcg", "imported"] = "mcg"
+    """Of regions: ours, or those that `proposals_import_proposals` read."""
+    background: Fraction = 0.0
+    """Of regions: as in `postprocess_pool_over_regions`."""
+    beta: Annotated[float, Field(gt=0)] = 0.55
+    """Of regions: of the F-measure by which they are chosen; below 1 covering wrongly costs more than missing."""
+    max_overlap: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Of regions: intersection over union at which the worse one goes."""
+    min_share: Fraction = 0.7
+    """Of regions: least F-measure of further ones of a class and image, as a share of the best one's."""
+    max_instances: Positive = 10
+    """Of regions: most of a class and image."""
+
+    @model_validator(mode="after")
+    def _regions_of_tags(self) -> "BestieLabel":
+        if self.instances == "regions" and self.supervision == "points":
+            raise ValueError("instances: regions is for supervision: tags; points divide components")
+        return self
 
 
 class CenterFinding(Grouping):

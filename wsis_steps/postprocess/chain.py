@@ -2,9 +2,7 @@
 
 from wsis_steps.engine.chain import Read, Show, Stage
 
-_SHOWS = (
-    Show("semantic", "semantic", scored="train", about="semantic maps of the training images, with their tags"),
-)
+_SHOWS = (Show("semantic", "semantic", scored="train", about="semantic maps of the training images, with their tags"),)
 
 STAGES = (
     Stage(

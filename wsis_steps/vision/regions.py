@@ -80,6 +80,10 @@ class RegionProposals:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def at(self, rows: np.ndarray) -> "RegionProposals":
+        """Some of them, by their numbers int64 (m,)."""
+        return RegionProposals(self.boxes[rows], self.scores[rows], self.superpixels, self.members[rows])
+
     @cached_property
     def sizes(self) -> np.ndarray:
         """Pixels of each superpixel, float32."""

@@ -1,0 +1,66 @@
+"""Pseudo labels from region proposals: for each class of an image the regions that its map is most in.
+
+Components of a semantic map join objects that touch; proposals hold them one by one as well as together.
+"""
+
+import numpy as np
+
+from wsis_steps.bestie.settings import BestieLabel
+from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.masks import describe
+from wsis_steps.vision.region_means import region_sums, superpixel_sums, with_background
+from wsis_steps.vision.regions import RegionProposals
+
+CONSIDERED = 200  # regions of a class, the best by score; no more can be kept than lie side by side
+
+
+def region_scores(sums: np.ndarray, regions: RegionProposals, beta: float) -> np.ndarray:
+    """F-measure of each region as a detection of a class, float32 (n,), 0 to 1.
+
+    Precision is the mean of the class's probabilities in the region, recall the share of their sum that lies in it;
+    beta below 1 lets precision weigh more, so that one of two objects beats both together.
+
+    sums: float32 (superpixels,), of the probabilities over each superpixel.
+    """
+    inside = region_sums(sums[None], regions)[0]
+    precision, recall = inside / regions.areas, inside / max(float(sums.sum()), 1e-6)
+    weighted = beta**2 * precision + recall
+    return np.divide((1 + beta**2) * precision * recall, weighted, out=np.zeros_like(inside), where=weighted > 0)
+
+
+def apart(overlaps: np.ndarray, limit: float, most: int) -> np.ndarray:
+    """Numbers int64 of masks, in order, of which each overlaps all that are kept before it by less than `limit`; at
+    most so many.
+
+    overlaps: (n, n), intersection over union.
+    """
+    left, kept = np.ones(len(overlaps), dtype=bool), []
+    while left.any() and len(kept) < most:
+        kept.append(int(left.argmax()))
+        left &= overlaps[kept[-1]] < limit
+        left[kept[-1]] = False
+    return np.array(kept, dtype=np.int64)
+
+
+def region_instances(
+    maps: np.ndarray, categories: np.ndarray, regions: RegionProposals, settings: BestieLabel
+) -> ImageInstances:
+    """Instances of an image, each a region, with the regions' F-measures as scores.
+
+    maps: (k, any size), 0 to 1, of its classes `categories` (k,). Of each class the best region is kept, and further
+    ones that overlap better ones by less than `max_overlap`, at most `max_instances`, with a score of at least
+    `min_share` of the best one's.
+    """
+    rows, found, scores = [], [], []
+    sums = superpixel_sums(with_background(maps, settings.background)[1:], regions) if len(maps) else ()
+    for category, own in zip(categories, sums, strict=True):
+        score = region_scores(own, regions, settings.beta)
+        best = np.argsort(-score, kind="stable")[:CONSIDERED]
+        best = best[(score[best] > 0) & (score[best] >= settings.min_share * score.max(initial=0))]
+        best = best[apart(regions.at(best).pairwise(), settings.max_overlap, settings.max_instances)]
+        rows.append(best)
+        found.append(np.full(len(best), category))
+        scores.append(score[best])
+    if not rows:
+        return describe([], np.zeros(0, np.int64))
+    return describe(regions.codes(np.concatenate(rows)), np.concatenate(found), scores=np.concatenate(scores))
