@@ -3,12 +3,17 @@
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 import yaml
 from tiny_workflow import CONFIGURATION
 
 from wsis_steps.plan.config import load
 from wsis_steps.plan.runs import Runs
+from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.maps import Maps
+from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.masks import decode
 
 TARGETS = ["results/tiny/shared/proposals/mcg.h5", "results/tiny/shared/proposals/selective_search.h5"]
 
@@ -54,6 +59,32 @@ def test_steps_that_look_at_one_image_after_another_are_shared(made):
     merged = {job.split()[1] for job in planned if job.startswith("postprocess_merge_shards")}
     assert {"bestie/classifier/train", "bestie/semantic/train", "bestie/labels/round01"} <= merged
     assert "bestie/labels/round00" not in merged
+
+
+def test_regions_give_semantic_maps_and_first_labels_their_outlines(made):
+    steps = {"steps__bestie_label__instances": "regions", "steps__bestie_label__background": 0.2}
+    regions = made.configured(
+        runs={"bestie": {"system": "bestie", "semantic": "regions"}},
+        steps__proposals_search_selectively__min_size=4,
+        steps__proposals_group_regions__count=50,
+        steps__postprocess_pool_over_regions__background=0.2,
+        **steps,
+    )
+    status, said = made.call("--", "results/tiny/bestie/labels/round00.h5", configuration=regions)
+    assert status == 0, said
+    assert "rule proposals_group_regions" not in said and "rule classifier_find_peaks" not in said
+    semantic, labels = (
+        Maps(made.results / "bestie/semantic/train.h5"),
+        Instances(made.results / "bestie/labels/round00.h5"),
+    )
+    proposals = Proposals(made.results / "shared/proposals/mcg.h5")
+    assert set(labels.supervision) == {"tags", *proposals.supervision} == set(semantic.supervision)
+    for i, identity in enumerate(labels.ids):
+        drawn = proposals.read(proposals.index[identity])
+        found = decode(labels.read(i).rles, drawn.superpixels.shape[0], drawn.superpixels.shape[1])
+        assert len(found) and (drawn.overlaps(found).max(axis=0) == 1).all()  # each is a region
+        for superpixel in range(drawn.members.shape[1]):
+            assert len(np.unique(semantic.semantic(i)[drawn.superpixels == superpixel])) <= 1
 
 
 def test_proposals_are_scored(made):
