@@ -62,13 +62,11 @@ def test_steps_that_look_at_one_image_after_another_are_shared(made):
 
 
 def test_regions_give_semantic_maps_and_first_labels_their_outlines(made):
-    steps = {"steps__bestie_label__instances": "regions", "steps__bestie_label__background": 0.2}
     regions = made.configured(
         runs={"bestie": {"system": "bestie", "semantic": "regions"}},
         steps__proposals_search_selectively__min_size=4,
         steps__proposals_group_regions__count=50,
-        steps__postprocess_pool_over_regions__background=0.2,
-        **steps,
+        steps__bestie_label__instances="regions",
     )
     status, said = made.call("--", "results/tiny/bestie/labels/round00.h5", configuration=regions)
     assert status == 0, said

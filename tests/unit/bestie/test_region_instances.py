@@ -47,7 +47,7 @@ def test_regions_are_chosen_by_their_f_measure(count, beta, max_overlap, min_sha
     regions = random_proposals(rng, "regions", count, height, width)
     maps, categories = rng.random((2, height, width)).astype(np.float32), np.array([4, 1])
     wanted = BestieLabel(
-        instances="regions", beta=beta, max_overlap=max_overlap, min_share=min_share, max_instances=most
+        instances="regions", background=0, beta=beta, max_overlap=max_overlap, min_share=min_share, max_instances=most
     )
     found = region_instances(maps, categories, regions, wanted)
     expected = chosen_one_by_one(maps.astype(float), categories, pixels(regions, height, width), wanted)
@@ -62,9 +62,9 @@ def test_two_objects_that_touch_are_two_instances():
     members = np.array([[0, 1, 1], [0, 1, 0], [0, 0, 1], [1, 0, 0]], dtype=bool)
     regions = RegionProposals(np.zeros((4, 4), np.float32), np.ones(4, np.float32), superpixels, members)
     own = np.where(superpixels == 1, 0.9, np.where(superpixels == 2, 0.7, 0.02)).astype(np.float32)
-    one_by_one = region_instances(own[None], np.array([3]), regions, BestieLabel(beta=0.1, min_share=0.5))
+    one_by_one = region_instances(own[None], np.array([3]), regions, BestieLabel(background=0, beta=0.1, min_share=0.5))
     assert one_by_one.categories.tolist() == [3, 3] and one_by_one.areas.tolist() == [64, 64]
-    together = region_instances(own[None], np.array([3]), regions, BestieLabel(beta=2, min_share=0.5))
+    together = region_instances(own[None], np.array([3]), regions, BestieLabel(background=0, beta=2, min_share=0.5))
     assert together.areas.tolist() == [128]
 
 
