@@ -49,7 +49,6 @@ rule postprocess_refine_with_crf:
 
 rule postprocess_pool_over_regions:
     input:
-        images=IMAGES,
         maps=reads("postprocess_pool_over_regions", "maps"),
         proposals=reads("postprocess_pool_over_regions", "proposals"),
     output:
@@ -69,7 +68,7 @@ rule postprocess_pool_over_regions:
     shell:
         command(
             "postprocess_pool_over_regions",
-            "--images {input.images} --maps {input.maps} --proposals {input.proposals} --semantic {output.semantic}",
+            "--maps {input.maps} --proposals {input.proposals} --semantic {output.semantic}",
         )
 
 

@@ -1,13 +1,12 @@
 """Makes semantic maps from maps of classes that follow the outlines of regions.
 
-in   images     images.h5
-     maps       activation maps of classifier_infer, or probabilities of classifier_learn_pixels
+in   maps       activation maps of classifier_infer
      proposals  regions of all images of the data set
 out  semantic   semantic maps, uint8: 0 background, 1 + category
 
 Probabilities are averaged over all regions that hold a superpixel (`region_votes.vote`); a class then gets the
 superpixels with which its expected overlap is largest (`region_votes.most_likely_extent`), so that every class of every
-image has a threshold of its own, and none has to be set. Not of a paper; measured in docs/experiments/photographs.md.
+image has a threshold of its own. Not of a paper; measured in docs/experiments/photographs.md.
 """
 
 import numpy as np
@@ -17,9 +16,8 @@ from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.postprocess.region_votes import label_superpixels, vote
 from wsis_steps.postprocess.settings import PostprocessPoolOverRegions
-from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.agreement import places
 from wsis_steps.vision.contracts.artifact import create
-from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.contracts.proposals import Proposals
@@ -29,7 +27,7 @@ from wsis_steps.vision.regions import RegionProposals
 STEP = Step(
     "postprocess_pool_over_regions",
     PostprocessPoolOverRegions,
-    inputs=("images", "maps", "proposals"),
+    inputs=("maps", "proposals"),
     outputs=("semantic",),
     join=join_shards,
 )
@@ -49,9 +47,7 @@ def label(
 
 
 def main(job: Job) -> None:
-    images, maps = Images(job.inputs["images"]), Maps(job.inputs["maps"])
-    proposals = Proposals(job.inputs["proposals"])
-    check_same_classes(images, maps)
+    maps, proposals = Maps(job.inputs["maps"]), Proposals(job.inputs["proposals"])
     if proposals.kind != "regions":
         raise InputError(f"{proposals.path} holds {proposals.kind}, but pooling needs regions over superpixels.")
     members, mine = places(proposals, maps), job.share(np.arange(len(maps)))
