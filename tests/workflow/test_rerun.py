@@ -81,7 +81,7 @@ EDITS = {
             ),
             ("vision/masks.py", "its counts are not a compressed RLE", "no RLE"),
             ("vision/loop.py", '    log.info("ended by a signal', '    log.warning("ended by a signal'),
-            ("bestie/label.py", "def label(i: int) -> tuple", "def label(i: object) -> tuple"),
+            ("bestie/label.py", "def label(i: int) -> Labelled", "def label(i: object) -> Labelled"),
             ("bestie/label.py", "    without = counts", "    empty = counts"),
             ("bestie/label.py", 'counts["images"], without, kinds', 'counts["images"], empty, kinds'),
             ("plan/listing.py", '"""The document of', '"""What is listed by'),

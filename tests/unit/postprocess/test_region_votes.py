@@ -79,6 +79,12 @@ def test_where_extents_meet_the_more_probable_class_wins():
     assert label_superpixels(probabilities, np.ones(3), 1, 0.5).tolist() == [1, 1, 2]
 
 
+def test_a_power_above_1_leaves_out_what_is_unsure():
+    probabilities = np.array([[0.1, 0.4, 0.9], [0.9, 0.6, 0.1]])
+    assert label_superpixels(probabilities, np.ones(3), 1, 0.5).tolist() == [1, 1, 0]
+    assert label_superpixels(probabilities, np.ones(3), 3, 0.5).tolist() == [1, 0, 0]
+
+
 def test_background_is_what_classes_leave_but_never_less_than_asked():
     maps = np.array([[[0.2, 0.9]], [[0.1, 0.9]]], dtype=np.float16)
     np.testing.assert_allclose(with_background(maps, 0)[:, 0], [[0.7, 0], [0.2, 0.5], [0.1, 0.5]], atol=1e-3)
