@@ -1,6 +1,6 @@
 """Runs every step of the preset voc2012 at full size on few pictures, then what ablations and COCO add: make rehearsal
 
-    python -m bench.rehearsal                      several hours of one core; writes the tables of docs/cost.md
+    python -m bench.rehearsal                      six hours of one core; writes the tables of docs/cost.md
     python -m bench.rehearsal --folder FOLDER      keeps what it makes there, and goes on from it
     python -m bench.rehearsal --rate 100           hours of a GPU that sustains 100 TFLOP/s
 
