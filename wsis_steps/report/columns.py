@@ -37,6 +37,12 @@ def open_artifact(path: Path) -> Artifact:
     return READERS.get(schema, Instances)(path)
 
 
+def read_truth(paths: Sequence[Path], images: Images) -> dict[str, Instances]:
+    """The true instances by the split of their images; a split without truth is left out."""
+    opened = [truth for truth in map(Instances, paths) if len(truth)]
+    return {split_of(truth, images): truth for truth in opened}
+
+
 def split_of(artifact: Artifact, images: Images) -> str:
     """The split of the images of an artifact; InputError where they or its classes are not those of `images`."""
     check_same_classes(images, artifact)

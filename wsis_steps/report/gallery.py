@@ -10,7 +10,6 @@ import numpy as np
 from wsis_steps.report.curves import swatch
 from wsis_steps.report.pictures import Overlay, jpeg_address
 
-FOLDER = "report_images"  # of the cards, beside the page
 SIDE = 480  # longer side in pixels of an embedded picture
 BACKGROUND_SIDE = 240  # and of one that lies under one overlay only
 NAMED = 8  # things that the text for screen readers names

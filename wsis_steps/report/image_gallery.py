@@ -1,19 +1,24 @@
 """Which images a gallery shows, in which orders, and the files of their cards."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from wsis_steps.drawing.colors import class_colors
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.report.columns import split_of
-from wsis_steps.report.gallery import Column, Subject, card, card_file
+from wsis_steps.report.gallery import Column, Subject, card, card_file, class_chips, run_chips
 from wsis_steps.report.image_values import agreement, sureness
+from wsis_steps.report.page import tools
+from wsis_steps.report.texts import SPLITS
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.images import Pictures
+
+CARDS = 12  # on a page
 
 
 def starting_threshold(predictions: list[Instances]) -> float:
@@ -85,3 +90,46 @@ def last_instances(
         if isinstance(artifact, Instances) and len(artifact):
             found[split_of(artifact, images)][run] = artifact
     return found
+
+
+def gallery_html(
+    folder: Path,
+    address: str,
+    images: Images,
+    columns: dict[str, list[Column]],
+    results: dict[str, dict[str, Instances]],
+    truth: dict[str, Instances],
+    runs: Sequence[str],
+    count: int,
+    threads: int,
+    progress: Callable[[Iterator, int], Iterable],
+) -> tuple[str, dict]:
+    """The tools over the gallery (HTML) and what the script knows of its images; writes the cards into a new folder.
+
+    address: of the folder, for the page. columns: by split; a split that is not there is not shown. count: images of a
+    split at most. progress: passes on so many things, as `Job.progress` does.
+    """
+    threshold = starting_threshold(list(results["val"].values()))
+    folder.mkdir()
+    index: dict = {"folder": address, "size": CARDS, "splits": {}, "orders": {}}
+    buttons = ""
+    for split, word in SPLITS.items():
+        members = choose(images, split, count) if split in columns else []
+        if not len(members):
+            continue
+        written = write_cards(folder, images, members, columns[split], threshold, threads)
+        classes = list(progress(written, len(members)))
+        lowest = threshold if split == "val" else 0.0
+        names, values = orders(images, members, results[split], truth.get(split), lowest)
+        index["orders"][split] = names
+        index["splits"][split] = [
+            {"key": str(i), "number": k, "classes": on, "values": row}
+            for k, (i, on, row) in enumerate(zip(members.tolist(), classes, values, strict=True))
+        ]
+        pressed = "false" if buttons else "true"
+        whole = len(images.members(split))
+        note = f"{whole:,}" if whole == len(members) else f"{len(members):,} of {whole:,}"
+        buttons += f'<button class="chip" data-split="{split}" aria-pressed="{pressed}">{word} ({note})</button>'
+    colors = class_colors(len(images.class_names))
+    chips = [("images", buttons), ("class", class_chips(images.class_names, colors)), ("run", run_chips(runs))]
+    return tools(chips, threshold), index

@@ -21,19 +21,17 @@ from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.figures import published_classes, read_listing
 from wsis_steps.evaluation.summary_table import PROPOSALS
 from wsis_steps.report.class_figures import class_figures_html
-from wsis_steps.report.columns import columns_by_split, open_artifact, split_of
+from wsis_steps.report.columns import columns_by_split, open_artifact, read_truth
 from wsis_steps.report.costs import costs_html
 from wsis_steps.report.curves import read_series, training_charts
-from wsis_steps.report.gallery import FOLDER, Column, class_chips, run_chips
-from wsis_steps.report.image_gallery import choose, last_instances, orders, starting_threshold, write_cards
-from wsis_steps.report.page import page, tools
+from wsis_steps.report.image_gallery import gallery_html, last_instances
+from wsis_steps.report.page import page
 from wsis_steps.report.rounds import rounds_html
 from wsis_steps.report.settings import ReportRenderReport
 from wsis_steps.report.tables import all_figures_html, html_table, summary_html
-from wsis_steps.report.texts import KEYS, MARKS, SPLITS, lead, legend
+from wsis_steps.report.texts import KEYS, MARKS, lead, legend
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.images import Images
-from wsis_steps.vision.contracts.instances import Instances
 
 STEP = Step(
     "report_render_report",
@@ -43,13 +41,7 @@ STEP = Step(
     outputs=("page", "cards"),
 )
 Row = tuple[str, str, Path]  # run, stage, file
-CARDS = 12  # on a page
-
-
-def read_truth(paths: list[Path], images: Images) -> dict[str, Instances]:
-    """The true instances by the split of their images; a split without truth is left out."""
-    opened = [truth for truth in map(Instances, paths) if len(truth)]
-    return {split_of(truth, images): truth for truth in opened}
+FOLDER = "report_images"  # of the cards, beside the page
 
 
 def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], listing: dict) -> str:
@@ -80,41 +72,6 @@ def curves_html(rows: list[Row], runs: list[str]) -> str:
         stages.setdefault(stage, []).append(read_series(path, ", ".join(names), runs.index(names[0])))
     note = '<p class="note">Each point is the mean since the point before; across, iterations.</p>'
     return note + "".join(training_charts(stage, series) for stage, series in stages.items())
-
-
-def gallery_html(
-    job: Job,
-    images: Images,
-    columns: dict[str, list[Column]],
-    results: dict[str, dict[str, Instances]],
-    truth: dict[str, Instances],
-    runs: list[str],
-) -> tuple[str, dict]:
-    """The tools over the gallery (HTML) and what the script knows of its images; writes the cards."""
-    threshold = starting_threshold(list(results["val"].values()))
-    job.outputs["cards"].mkdir()
-    index: dict = {"folder": FOLDER, "size": CARDS, "splits": {}, "orders": {}}
-    buttons = ""
-    for split, word in SPLITS.items():
-        members = choose(images, split, job.settings.images)
-        if not len(members):
-            continue
-        written = write_cards(job.outputs["cards"], images, members, columns[split], threshold, job.threads)
-        classes = list(job.progress(written, len(members)))
-        lowest = threshold if split == "val" else 0.0
-        names, values = orders(images, members, results[split], truth.get(split), lowest)
-        index["orders"][split] = names
-        index["splits"][split] = [
-            {"key": str(i), "number": k, "classes": on, "values": row}
-            for k, (i, on, row) in enumerate(zip(members.tolist(), classes, values, strict=True))
-        ]
-        pressed = "false" if buttons else "true"
-        count = len(images.members(split))
-        note = f"{count:,}" if count == len(members) else f"{len(members):,} of {count:,}"
-        buttons += f'<button class="chip" data-split="{split}" aria-pressed="{pressed}">{word} ({note})</button>'
-    colors = class_colors(len(images.class_names))
-    chips = [("images", buttons), ("class", class_chips(images.class_names, colors)), ("run", run_chips(runs))]
-    return tools(chips, threshold), index
 
 
 def settings_cell(settings: str) -> str:
@@ -158,7 +115,10 @@ def main(job: Job) -> None:
         ("losses", "Losses", curves_html(metrics, runs)),
     ]
     results = last_instances(made, artifacts, images)
-    bar, index = gallery_html(job, images, columns, results, truth, runs)
+    folder = job.outputs["cards"]
+    bar, index = gallery_html(
+        folder, FOLDER, images, columns, results, truth, runs, job.settings.images, job.threads, job.progress
+    )
     sections.append(("images", "Images", f'<p class="note">{MARKS}</p><p class="note">{KEYS}</p>{bar}'))
     sections.append(("costs", "Costs", costs_html(job.inputs["costs"])))
     sections.append(("origins", "Origins", origins_html(made, artifacts, wanted["trainings"])))
