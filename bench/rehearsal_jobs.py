@@ -11,8 +11,10 @@ from pathlib import Path
 
 from bench.jobs import ROOT, PlannedJob
 from bench.rehearsal_plan import with_batch
+from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.settings import canonical
 from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.samples import check_instances
 
 FAULT_LINES = 3  # of what a job that failed said, its last
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -89,14 +91,17 @@ def provide(job: PlannedJob, folder: Path, stand_ins: dict[str, str]) -> None:
 
 
 def with_instances(job: PlannedJob, folder: Path, truth: str | None) -> PlannedJob:
-    """The job, with the truth for labels that hold no instance: random networks may find none, and a training refuses
-    such a file."""
+    """The job, with the truth for labels that a training refuses: random networks may find nothing, or too little."""
     if "batch_size" not in job.option("settings") or "--labels" not in job.command:
         return job
     labels = folder / job.option("labels")
-    if not labels.exists() or any(map(len, Instances(labels))):
+    if not labels.exists():
         return job
-    return job.with_option("labels", truth)
+    try:
+        check_instances(Instances(labels))
+    except InputError:
+        return job.with_option("labels", truth)
+    return job
 
 
 def made_by(job: PlannedJob, folder: Path) -> list:

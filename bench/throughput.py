@@ -41,6 +41,7 @@ def configure(folder: Path, steps: dict[str, dict], size: int) -> Path:
             chosen.update(length(name, ITERATIONS, PICTURES))
             if chosen.get("weights", values.model_fields["weights"].default) == "imagenet":
                 chosen["weights"] = "none"
+    steps["bestie_label"] = {**steps.get("bestie_label", {}), "verdict": "warn"}  # random networks know nothing
     steps["data_import_dataset"] = {"format": "shapes"}
     steps["data_draw_shapes"] = {"image_size": size, "train": PICTURES, "val": 4}
     path = folder / "config.yaml"

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import h5py
 import pytest
 from artifacts import write_images
 from calls import call
@@ -12,15 +13,17 @@ from tiny_workflow import ROOT
 from trainings import write_labels, write_semantic
 
 TRAIN, VAL = 20, 9
+JUDGED = {"semantic", "labels", "predictions"}
 CRF = {"crf_iterations": 1, "bilateral_sxy": 8}
 # step: what it is called with; inputs are files of `trained`, models under the name of the step that trains them
 STEPS = {
     "classifier.infer": ({"stride": 2}, {"images": "images", "model": "classifier.train"}, ["maps"]),
     "postprocess.refine_with_crf": (CRF, {"images": "images", "maps": "maps"}, ["semantic"]),
+    "postprocess.pool_over_regions": ({}, {"images": "images", "maps": "maps", "proposals": "regions"}, ["semantic"]),
     "learning_to_segment.infer": (CRF, {"images": "images", "model": "learning_to_segment.train"}, ["semantic"]),
     "bestie.infer": (
         {**CRF, "min_area": 4, "window": 5},
-        {"images": "images", "model": "bestie.train"},
+        {"images": "images", "model": "bestie.train", "before": "labels"},
         ["labels", "predictions"],
     ),
     "community_learning.infer": (
@@ -30,7 +33,13 @@ STEPS = {
     ),
     "annotation_consistency.sample": (
         {"samples": 2},
-        {"images": "images", "proposals": "regions", "edges": "edges", "model": "annotation_consistency.initialise"},
+        {
+            "images": "images",
+            "proposals": "regions",
+            "edges": "edges",
+            "model": "annotation_consistency.initialise",
+            "before": "labels",
+        },
         ["samples", "labels"],
     ),
     "maskrcnn.infer": (
@@ -98,6 +107,10 @@ def test_jobs_that_share_the_images_make_the_bytes_of_one(trained, tmp_path, ste
         done = call("postprocess.merge_shards", shards=shards, merged=merged)
         assert done.status == 0, done.errors
         assert merged.read_bytes() == (tmp_path / name).read_bytes(), name
+        with h5py.File(merged) as file:  # what is judged of all images
+            assert ("counts" in file.attrs) == (name in JUDGED)
+            compared = name == "labels" and "before" in STEPS[step][1]
+            assert ('"before": 20' in file.attrs.get("counts", "")) == compared  # a square in each picture
 
 
 def test_a_part_that_is_none_is_told(trained, tmp_path):

@@ -39,6 +39,7 @@ rule annotation_consistency_sample:
         proposals=reads("annotation_consistency_sample", "proposals"),
         edges=reads("annotation_consistency_sample", "edges"),
         model=reads("annotation_consistency_sample", "model"),
+        before=reads("annotation_consistency_sample", "before"),
     output:
         samples=writes("annotation_consistency_sample", "samples"),
         labels=writes("annotation_consistency_sample", "labels"),

@@ -66,6 +66,7 @@ rule bestie_infer:
     input:
         images=IMAGES,
         model=reads("bestie_infer", "model"),
+        before=reads("bestie_infer", "before"),
     output:
         labels=writes("bestie_infer", "labels"),
         predictions=writes("bestie_infer", "predictions"),

@@ -37,7 +37,12 @@ _CHAIN = (
     ),
     Stage(
         "annotation_consistency_sample",
-        reads=(_PROPOSALS, _EDGES, Read("conditional", name="model")),
+        reads=(
+            _PROPOSALS,
+            _EDGES,
+            Read("conditional", name="model"),
+            Read("labels", name="before", back=1, later=True, compares=True),
+        ),
         writes={"samples": f"{_ROUND}/samples.h5", "labels": "labels/round{round}.h5"},
         rounds=each_round,
         divides=True,

@@ -4,6 +4,7 @@ in   images     images.h5: the training images with their tags or boxes
      proposals  regions of all images
      edges      edge maps, for the boundary-aware pairwise term
      model      conditional network of a round
+     before     labels of the round before, to tell how many are found again; may be left out
 out  samples    label sets: the instances of the K sets of each image
      labels     instances of the training images, from the mean score over the samples
 
@@ -11,6 +12,7 @@ Annotation Consistent Instances (ECCV 2020): y^k = argmax S^k(y), exactly (`infe
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -31,10 +33,11 @@ from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
-from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
+from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances
 from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.label_sets import write_label_sets
 from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.counts import compare_rounds, count_instances
 from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.loop import to_device
@@ -46,7 +49,7 @@ STEP = Step(
     "annotation_consistency_sample",
     AnnotationConsistencySample,
     inputs=("images", "proposals", "model"),
-    optional=("edges",),
+    optional=("edges", "before"),
     outputs=("samples", "labels"),
     join=join_shards,
 )
@@ -163,13 +166,17 @@ def main(job: Job) -> None:
             found.append(drawn)
             labels.append(instances)
     seen = {settings.supervision, *trained.supervision, *proposals.supervision, *(edges.supervision if edges else ())}
-    provenance = job.provenance(trained.class_names, seen)
+    provenance = job.provenance(trained.class_names, seen, [trained.provenance])
     table = [images.ids[i] for i in members], images.heights[members], images.widths[members]
     of_sets, sets, diversities = zip(*found, strict=True) if found else ((), (), ())
     if diversities:
         log.info("labels of two samples differ for %.2g %% of the proposals", 100 * np.mean(diversities))
     write_label_sets(job.outputs["samples"], provenance, *table, of_sets, sets)
-    write_instances(job.outputs["labels"], provenance, *table, labels)
+    counts: Counter = Counter()
+    labels = count_instances(labels, images.tags[members].any(axis=1), "labels", counts)
+    if job.inputs["before"]:
+        labels = compare_rounds(labels, table[0], Instances(job.inputs["before"]), counts)
+    write_instances(job.outputs["labels"], provenance, *table, labels, counts)
 
 
 if __name__ == "__main__":

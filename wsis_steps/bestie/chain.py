@@ -52,7 +52,7 @@ _CHAIN = (
     ),
     Stage(
         "bestie_infer",
-        reads=(Read("model", back=1),),
+        reads=(Read("model", back=1), Read("labels", name="before", back=1, compares=True)),
         writes={"labels": "labels/round{round}.h5", "predictions": "predictions/round{round}.h5"},
         rounds=after_each_round,
         divides=True,

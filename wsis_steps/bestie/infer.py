@@ -2,6 +2,7 @@
 
 in   images       images.h5
      model        of bestie_train
+     before       labels of the round before, to tell how many are found again; may be left out
 out  labels       instances of the training images; classes limited to the tags, or guided by the points
      predictions  instances of the evaluation images, from the picture alone
 
@@ -11,7 +12,7 @@ say what must be there, and a dense CRF may refine the class probabilities of bo
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -26,8 +27,9 @@ from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.batches import read_ahead, to_tensor
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
-from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
+from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances
 from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.counts import compare_rounds, count_instances
 from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.images import Pictures, fit
 from wsis_steps.vision.masks import describe, encode, split
@@ -35,7 +37,12 @@ from wsis_steps.vision.models import load_model
 from wsis_steps.vision.probabilities import limit_to_tags, refine_ahead
 
 STEP = Step(
-    "bestie_infer", BestieInfer, inputs=("images", "model"), outputs=("labels", "predictions"), join=join_shards
+    "bestie_infer",
+    BestieInfer,
+    inputs=("images", "model"),
+    optional=("before",),
+    outputs=("labels", "predictions"),
+    join=join_shards,
 )
 BATCH = 8  # pictures at once; changes nothing but speed
 
@@ -143,12 +150,15 @@ def main(job: Job) -> None:
     check_same_classes(images, trained)
     model = load_network(trained).to(device).eval()
     for split_name, output in (("train", "labels"), ("val", "predictions")):
-        found = segment(job, images, model, split_name, device)
         members = job.share(images.members(split_name))
-        provenance = job.provenance(trained.class_names, trained.supervision)
-        ids = [images.ids[i] for i in members]
+        ids, counts = [images.ids[i] for i in members], Counter()
+        found = segment(job, images, model, split_name, device)
+        found = count_instances(found, images.tags[members].any(axis=1), output, counts)
+        if output == "labels" and job.inputs["before"]:
+            found = compare_rounds(found, ids, Instances(job.inputs["before"]), counts)
+        provenance = job.provenance(trained.class_names, trained.supervision, [trained.provenance])
         heights, widths = images.heights[members], images.widths[members]
-        write_instances(job.outputs[output], provenance, ids, heights, widths, found)
+        write_instances(job.outputs[output], provenance, ids, heights, widths, found, counts)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from wsis_steps.bestie.region_instances import region_instances
 from wsis_steps.bestie.settings import BestieLabel
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.provenance import Provenance
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.images import Images
@@ -32,6 +34,7 @@ from wsis_steps.vision.contracts.instances import ImageInstances, write_instance
 from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.contracts.points import Points
 from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.counts import count_instances
 from wsis_steps.vision.masks import describe, encode, paint, split
 
 log = logging.getLogger("wsis")
@@ -47,6 +50,14 @@ STEP = Step(
 
 
 Labelled = tuple[dict[str, int], ImageInstances]  # counts by KINDS and instances of an image
+
+
+class Way(NamedTuple):
+    """A way to label an image, by its number; the supervision of what it reads, and what made that."""
+
+    label: Callable[[int], Labelled]
+    supervision: set[str]
+    made: list[Provenance]
 
 
 def with_ignored(instances: ImageInstances, semantic: np.ndarray) -> ImageInstances:
@@ -70,8 +81,21 @@ def summarise(found: list[dict[str, int]]) -> dict:
     }
 
 
-def by_components(job: Job, images: Images, semantic: Maps) -> tuple[Callable[[int], Labelled], set[str]]:
-    """Labels an image by the components of its semantic map; also the supervision of cues or points."""
+def why_without(found: list[dict[str, int]], tagged: np.ndarray) -> dict[str, int]:
+    """How many tagged images have no label since a component holds several cues (crowded), since none holds a cue
+    (uncued), or since none is large enough (bare).
+
+    found: counts of each image by `KINDS`; tagged: bool (images,).
+    """
+    causes = {"crowded": 0, "uncued": 0, "bare": 0}
+    for counts in (counts for counts, wanted in zip(found, tagged.tolist(), strict=True) if wanted):
+        if not counts["accepted"]:
+            causes["crowded" if counts["ambiguous"] else "uncued" if counts["empty"] else "bare"] += 1
+    return causes
+
+
+def by_components(job: Job, images: Images, semantic: Maps) -> Way:
+    """Labels an image by the components of its semantic map."""
     points = job.settings.supervision == "points"
     if not points and job.inputs["peaks"] is None:
         raise InputError("bestie_label needs --peaks, unless supervision is 'points'.")
@@ -88,11 +112,11 @@ def by_components(job: Job, images: Images, semantic: Maps) -> tuple[Callable[[i
         found = pseudo_instances(semantic.semantic(i), cues, images.tags[own], job.settings.min_area)
         return {kind: getattr(found, kind) for kind in KINDS}, to_instances(found)
 
-    return label, {"points"} if points else set(peaks.supervision)
+    return Way(label, {"points"}, []) if points else Way(label, set(peaks.supervision), [peaks.provenance])
 
 
-def by_regions(job: Job, images: Images, semantic: Maps) -> tuple[Callable[[int], Labelled], set[str]]:
-    """Labels an image by the region proposals that fit the maps of its classes; also the supervision of both."""
+def by_regions(job: Job, images: Images, semantic: Maps) -> Way:
+    """Labels an image by the region proposals that fit the maps of its classes."""
     if None in (job.inputs["maps"], job.inputs["proposals"]):
         raise InputError("bestie_label needs --maps and --proposals where instances is 'regions'.")
     maps, proposals = Maps(job.inputs["maps"]), Proposals(job.inputs["proposals"])
@@ -107,13 +131,13 @@ def by_regions(job: Job, images: Images, semantic: Maps) -> tuple[Callable[[int]
         found = found.at(np.flatnonzero(found.areas >= job.settings.min_area))
         return dict.fromkeys(KINDS, 0) | {"accepted": len(found)}, found
 
-    return label, {*maps.supervision, *proposals.supervision}
+    return Way(label, {*maps.supervision, *proposals.supervision}, [maps.provenance])
 
 
 def main(job: Job) -> None:
     images, semantic = Images(job.inputs["images"]), Maps(job.inputs["semantic"])
-    find = by_regions if job.settings.instances == "regions" else by_components
-    label, supervision = find(job, images, semantic)
+    of_regions = job.settings.instances == "regions"
+    label, supervision, made = (by_regions if of_regions else by_components)(job, images, semantic)
 
     def label_image(i: int) -> Labelled:
         counts, instances = label(i)
@@ -122,9 +146,15 @@ def main(job: Job) -> None:
 
     results = list(job.progress(fork_map(label_image, range(len(semantic)), job.threads), len(semantic)))
     found, labels = zip(*results, strict=True)
-    provenance = job.provenance(semantic.class_names, {*semantic.supervision, *supervision})
-    write_instances(job.outputs["labels"], provenance, semantic.ids, semantic.heights, semantic.widths, labels)
+    provenance = job.provenance(
+        semantic.class_names, {*semantic.supervision, *supervision}, [semantic.provenance, *made]
+    )
     counts = summarise(found)
+    tagged = images.tags[places(images, semantic)].any(axis=1)
+    of_components = {**why_without(found, tagged), **{kind: counts[kind] for kind in KINDS}}
+    judged = Counter({} if of_regions else of_components)
+    labels = count_instances(labels, tagged, "labels", judged)
+    write_instances(job.outputs["labels"], provenance, semantic.ids, semantic.heights, semantic.widths, labels, judged)
     job.outputs["counts"].write_text(json.dumps(counts, indent=1) + "\n")
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
     without = counts["images_by_instances"].get("0", 0)

@@ -6,6 +6,8 @@ out  peaks   points: x, y, category, confidence
 BESTIE (CVPR 2022), released code, point extraction; smallest value of a peak: supplement section 2.
 """
 
+from collections import Counter
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -33,11 +35,14 @@ def main(job: Job) -> None:
     torch.set_num_threads(job.threads)
     maps = Maps(job.inputs["maps"])
     peaks = []
+    counts = Counter(images=len(maps), tagged=0, with_cue=0, cues=0)
     for i in job.progress(range(len(maps))):
         height, width = int(maps.heights[i]), int(maps.widths[i])
-        peaks.append(peaks_of(*maps.read(i), height, width, job.settings))
-    provenance = job.provenance(maps.class_names, maps.supervision)
-    write_points(job.outputs["peaks"], provenance, maps.ids, maps.heights, maps.widths, peaks)
+        own, categories = maps.read(i)
+        peaks.append(peaks_of(own, categories, height, width, job.settings))
+        counts.update(tagged=len(own), with_cue=len(np.unique(peaks[-1][:, 2])), cues=len(peaks[-1]))
+    provenance = job.provenance(maps.class_names, maps.supervision, [maps.provenance])
+    write_points(job.outputs["peaks"], provenance, maps.ids, maps.heights, maps.widths, peaks, counts)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from wsis_steps.commands.pictures import find_images, write_picture
 from wsis_steps.drawing.artifact import EDGES, MOST, draw, surest
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.engine.provenance import Provenance
+from wsis_steps.engine.verdicts import verdicts_of
 from wsis_steps.report.columns import open_artifact
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.artifact import Artifact
@@ -104,6 +105,11 @@ def contents(artifact: Artifact) -> list[str]:
     return lines
 
 
+def doubts(path: Path) -> list[str]:
+    """Lines on what is doubtful about a file."""
+    return [f"doubtful     {verdict.sentence()}" for verdict in verdicts_of(path)]
+
+
 def of_image(artifact: Artifact, i: int, least_score: float) -> list[str]:
     """Lines on one image of a file; of instances those that are so sure."""
     names = artifact.class_names
@@ -176,7 +182,7 @@ def main(options: argparse.Namespace) -> None:
     artifact = open_artifact(options.file)
     title = f"{options.file}: {artifact.attributes['schema']}, version {artifact.attributes['schema_version']}"
     if options.image is None:
-        print("\n".join([title, *contents(artifact), *made_by(artifact.provenance)]))
+        print("\n".join([title, *contents(artifact), *doubts(options.file), *made_by(artifact.provenance)]))
         return
     i = find_image(artifact, options.image)
     print("\n".join([title, *of_image(artifact, i, options.score)]))

@@ -9,6 +9,7 @@ out  labels       instances of the training images; classes limited to the tags
 Deep Community Learning (WACV 2021), section 3.4 and equation 10.
 """
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
 from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.counts import count_instances
 from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.masks import describe, encode
@@ -89,10 +91,13 @@ def main(job: Job) -> None:
             )
             for (i,), pictures in job.progress(batches, len(members))
         )  # fmt: skip
-        provenance = job.provenance(trained.class_names, {*trained.supervision, *proposals.supervision})
+        counts: Counter = Counter()
+        found = count_instances(found, images.tags[members].any(axis=1), output, counts)
+        supervision = {*trained.supervision, *proposals.supervision}
+        provenance = job.provenance(trained.class_names, supervision, [trained.provenance])
         ids = [images.ids[i] for i in members]
         write_instances(
-            job.outputs[output], provenance, ids, images.heights[members], images.widths[members], found
+            job.outputs[output], provenance, ids, images.heights[members], images.widths[members], found, counts
         )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ in   images    images.h5: the training images
 out  semantic  semantic maps, uint8: 0 background, 1 and up the classes, 255 unsure
 """
 
+from collections import Counter
+
 import cv2
 import numpy as np
 
@@ -15,6 +17,7 @@ from wsis_steps.formats.voc_masks import read_index_png
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.counts import count_map
 from wsis_steps.vision.masks import UNSURE
 
 STEP = Step("data_import_semantic", DataImportSemantic, inputs=("images",), outputs=("semantic",))
@@ -43,12 +46,14 @@ def main(job: Job) -> None:
     problems = Problems()
     # maps from elsewhere may have been made with anything, so tables say that masks may have been seen
     provenance = job.provenance(images.class_names, ["tags", "masks_seen"])
-    with create(job.outputs["semantic"], Maps.schema, provenance) as file:
+    counts: Counter = Counter()
+    with create(job.outputs["semantic"], Maps.schema, provenance, counts) as file:
         writer = MapsWriter(file, largest, np.uint8)
         for i in job.progress(members):
             with problems.catch():
                 labels = read_map(images, i, job)
                 writer.add(images.ids[i], *labels.shape, labels[None])
+                count_map(labels, images.tags[i].any(), counts)
         problems.raise_any(f"The folder {job.settings.folder}")
         writer.close()
 

@@ -61,6 +61,8 @@ class Read:
     of: str = ""
     """The step whose settings `shared` and `when` look at, where it is another."""
     when: Condition = always
+    compares: bool = False
+    """Whether the step only compares its own with it, and does without where it is called by hand: nothing learns."""
 
     @property
     def option(self) -> str:
@@ -70,7 +72,7 @@ class Read:
     @property
     def optional(self) -> bool:
         """Whether a run may lack it."""
-        return self.later or self.when is not always
+        return self.later or self.compares or self.when is not always
 
 
 # The classifier of the run, where a training starts from it.

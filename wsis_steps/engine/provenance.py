@@ -12,7 +12,8 @@ class Provenance:
     """What made an artifact; written to its root attributes.
 
     `supervision` names what went in: `tags`, `points`, `boxes`, `masks` (true masks), `masks_seen` (through a
-    part trained elsewhere on masks or drawn boundaries). `inputs` maps input names to digests.
+    part trained elsewhere on masks or drawn boundaries). `inputs` maps input names to digests, `before` steps whose
+    results went in to their settings, as JSON, the nearest first.
     """
 
     step: str
@@ -22,6 +23,7 @@ class Provenance:
     inputs: dict[str, str] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
     supervision: tuple[str, ...] = ()
+    before: dict[str, str] = field(default_factory=dict)
 
 
 def digest(path: Path | Sequence[Path]) -> str:
@@ -40,6 +42,14 @@ def digest(path: Path | Sequence[Path]) -> str:
                 file.seek((size - block) * k // 63)
                 state.update(file.read(block))
     return state.hexdigest()
+
+
+def settings_before(made: Sequence[Provenance]) -> dict[str, str]:
+    """Steps and their settings: of those that made the inputs, then of those before them."""
+    found: dict[str, str] = {}
+    for steps in ({one.step: one.settings for one in made}, *(one.before for one in made)):
+        found = {**found, **{step: text for step, text in steps.items() if step not in found}}
+    return found
 
 
 def commit() -> str:

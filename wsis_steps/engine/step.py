@@ -37,9 +37,10 @@ from pydantic import ValidationError
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.outcome import guarded, start_log, torchrun_rank
 from wsis_steps.engine.progress import duration, progress
-from wsis_steps.engine.provenance import Provenance, commit, digest
+from wsis_steps.engine.provenance import Provenance, commit, digest, settings_before
 from wsis_steps.engine.settings import Settings, canonical, explain
 from wsis_steps.engine.shards import Join, members_of_shard, share_among_processes
+from wsis_steps.engine.verdicts import verdicts_of
 
 log = logging.getLogger("wsis")
 Item = TypeVar("Item")
@@ -64,9 +65,14 @@ class Job:
     terminated: bool = field(default=False, init=False)
 
     def provenance(
-        self, class_names: Sequence[str] = (), supervision: Iterable[str] = (), **settings: Any
+        self,
+        class_names: Sequence[str] = (),
+        supervision: Iterable[str] = (),
+        before: Sequence[Provenance] = (),
+        **settings: Any,
     ) -> Provenance:
-        """Root attributes of an artifact made by this job."""
+        """Root attributes of an artifact made by this job. before: what made its inputs, where a verdict on it may name
+        a setting of theirs."""
         return Provenance(
             step=self.name,
             settings=canonical({**self.settings.model_dump(mode="json"), **settings}),
@@ -75,6 +81,7 @@ class Job:
             inputs={name: digest(path) for name, path in self.inputs.items() if path},
             class_names=tuple(class_names),
             supervision=tuple(sorted(set(supervision))),
+            before=settings_before(before),
         )
 
     def share(self, members: np.ndarray) -> np.ndarray:
@@ -186,6 +193,9 @@ class Step:
         finally:
             for path in partial.values():
                 _remove(path)
+        if job.shard == "1/1":  # of a part nothing can be said
+            for verdict in (verdict for path in final.values() for verdict in verdicts_of(path)):
+                log.warning("doubtful: %s", verdict.sentence())
         size = sum(_size(path) for path in final.values())
         made = ", ".join(map(str, final.values()))
         took = duration(time.monotonic() - started)

@@ -8,6 +8,7 @@ Learning to segment with image-level supervision (WACV 2019), section 5: the pre
 with crf_iterations above 0 refined by a dense CRF (not in the paper).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -23,6 +24,7 @@ from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.counts import count_map
 from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.images import Pictures, fit
 from wsis_steps.vision.models import TrainedModel, load_model
@@ -103,12 +105,14 @@ def main(job: Job) -> None:
     outputs = compute_probabilities(job, as_trained(job.settings, trained), pictures, model, device)
     refined = refine_ahead(pictures, outputs, job.settings, job.threads)
     largest = images.heights[everyone].max(initial=1), images.widths[everyone].max(initial=1)
-    provenance = job.provenance(trained.class_names, trained.supervision)
-    with create(job.outputs["semantic"], Maps.schema, provenance) as file:
+    provenance = job.provenance(trained.class_names, trained.supervision, [trained.provenance])
+    counts: Counter = Counter()
+    with create(job.outputs["semantic"], Maps.schema, provenance, counts) as file:
         writer = MapsWriter(file, tuple(map(int, largest)), np.uint8)
         for i, probability in zip(members, job.progress(refined, len(members)), strict=True):
             labels = probability.max(dim=0).indices.byte().cpu().numpy()
             writer.add(images.ids[i], *labels.shape, labels[None])
+            count_map(labels, images.tags[i].any(), counts)
         writer.close()
 
 

@@ -5,6 +5,7 @@ in   images       images.h5: the evaluation images
 out  predictions  instances with scores
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from wsis_steps.engine.pool import release_memory
@@ -17,6 +18,7 @@ from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, write_instances
 from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.counts import count_instances
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.images import Pictures
 
@@ -40,10 +42,12 @@ def main(job: Job) -> None:
                 release_memory()
             yield from detect(model, [picture.to(device) for picture in pictures])
 
-    provenance = job.provenance(trained.class_names, trained.supervision)
+    provenance = job.provenance(trained.class_names, trained.supervision, [trained.provenance])
     ids = [images.ids[i] for i in members]
     heights, widths = images.heights[members], images.widths[members]
-    write_instances(job.outputs["predictions"], provenance, ids, heights, widths, predict())
+    counts: Counter = Counter()
+    found = count_instances(predict(), images.tags[members].any(axis=1), "predictions", counts)
+    write_instances(job.outputs["predictions"], provenance, ids, heights, widths, found, counts)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ class Graph:
         found = self.written(read.role, number)
         if found is None and not read.later:
             raise InputError(f"Run {self.name}: nothing makes the {read.role} that {node.step} reads.")
-        corrected = found and read.role == LABELS and node.step != CORRECTIONS
+        corrected = found and read.role == LABELS and not read.compares and node.step != CORRECTIONS
         if corrected and found.node.round in self.run.corrections:
             return Product(Node(CORRECTIONS, found.node.round), "corrected")
         return found
@@ -148,6 +148,11 @@ class Graph:
 
     def corrected_rounds(self) -> list[int]:
         """The rounds whose labels something in the run learns from."""
-        read = [source for node in self.nodes if node.step != CORRECTIONS for source in self.reads(node).values()]
+        read = [
+            self.reads(node).get(read.option)
+            for node in self.nodes
+            for read in self.stage(node.step).reads
+            if node.step != CORRECTIONS and not read.compares
+        ]
         labels = {s.node.round for s in read if isinstance(s, Product) and s.role in (LABELS, "corrected")}
         return sorted(labels - {None})

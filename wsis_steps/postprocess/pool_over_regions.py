@@ -9,6 +9,8 @@ superpixels with which its expected overlap is largest (`region_votes.most_likel
 image has a threshold of its own. Not of a paper; measured in docs/experiments/photographs.md.
 """
 
+from collections import Counter
+
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
@@ -21,6 +23,7 @@ from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.contracts.proposals import Proposals
+from wsis_steps.vision.counts import count_map
 from wsis_steps.vision.region_means import superpixel_sums, with_background
 from wsis_steps.vision.regions import RegionProposals
 
@@ -56,12 +59,14 @@ def main(job: Job) -> None:
     def label_image(i: int) -> np.ndarray:
         return label(*maps.read(i), proposals.read(int(members[i])), job.settings)
 
-    provenance = job.provenance(maps.class_names, {*maps.supervision, *proposals.supervision})
-    with create(job.outputs["semantic"], Maps.schema, provenance) as file:
+    provenance = job.provenance(maps.class_names, {*maps.supervision, *proposals.supervision}, [maps.provenance])
+    counts: Counter = Counter()
+    with create(job.outputs["semantic"], Maps.schema, provenance, counts) as file:
         writer = MapsWriter(file, largest, np.uint8)
         labelled = fork_map(label_image, mine, job.threads)
         for i, labels in zip(mine, job.progress(labelled, len(mine)), strict=True):
             writer.add(maps.ids[i], *labels.shape, labels[None])
+            count_map(labels, maps.first[i + 1] > maps.first[i], counts)
         writer.close()
 
 

@@ -9,6 +9,8 @@ and once with a low one (surely background), each refined by a CRF; object where
 where both say background, else unsure.
 """
 
+from collections import Counter
+
 import cv2
 import numpy as np
 
@@ -20,6 +22,7 @@ from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
+from wsis_steps.vision.counts import count_map
 from wsis_steps.vision.dense_crf import DenseField
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.masks import UNSURE
@@ -61,11 +64,14 @@ def main(job: Job) -> None:
     def refine_image(i: int) -> np.ndarray:
         return refine(pictures.read(int(places_of_maps[i])), *maps.read(i), job.settings)
 
-    with create(job.outputs["semantic"], Maps.schema, job.provenance(maps.class_names, maps.supervision)) as file:
+    counts: Counter = Counter()
+    provenance = job.provenance(maps.class_names, maps.supervision, [maps.provenance])
+    with create(job.outputs["semantic"], Maps.schema, provenance, counts) as file:
         writer = MapsWriter(file, largest, np.uint8)
         refined = fork_map(refine_image, mine, job.threads)
         for i, labels in zip(mine, job.progress(refined, len(mine)), strict=True):
             writer.add(maps.ids[i], *labels.shape, labels[None])
+            count_map(labels, maps.first[i + 1] > maps.first[i], counts)
         writer.close()
 
 

@@ -16,8 +16,8 @@ from wsis_steps.vision.weights import read_state_dict
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A state dict, the settings (JSON values) of the step that trained it, its classes and supervision, and which
-    samples of pictures of more than 8 bits were black and white in training (None: not known)."""
+    """A state dict, the settings (JSON values) of the step that trained it, its classes and supervision, which samples
+    of pictures of more than 8 bits were black and white in training (None: not known), and all that made it."""
 
     path: Path
     state: dict[str, torch.Tensor]
@@ -25,6 +25,7 @@ class TrainedModel:
     class_names: tuple[str, ...]
     supervision: tuple[str, ...]
     picture_range: tuple[int, int] | None = None
+    provenance: Provenance | None = None
 
 
 def save_model(
@@ -63,4 +64,4 @@ def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
     names, supervision = tuple(made.class_names), tuple(made.supervision)
     ends = about.get("picture_range")
     seen = tuple(map(int, ends)) if ends else None
-    return TrainedModel(path, state, json.loads(made.settings), names, supervision, seen), made
+    return TrainedModel(path, state, json.loads(made.settings), names, supervision, seen, made), made

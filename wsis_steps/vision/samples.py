@@ -7,6 +7,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.verdicts import check_labelled
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.images import Pictures
@@ -45,6 +46,7 @@ def check_tags(images: Images, members: np.ndarray) -> None:
 
 
 def check_instances(labels: Instances) -> None:
-    """Raises InputError where the labels hold no instance."""
+    """Raises InputError where the labels hold no instance, or fewer than the step that made them lets train on."""
+    check_labelled(labels.path, labels.attributes)
     if not sum(map(len, labels)):
         raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")

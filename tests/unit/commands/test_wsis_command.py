@@ -8,7 +8,17 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from artifacts import CLASSES, SIZE, picture, provenance, square_mask, write_images, write_labels, write_semantic
+from artifacts import (
+    CLASSES,
+    SIZE,
+    nothing,
+    picture,
+    provenance,
+    square_mask,
+    write_images,
+    write_labels,
+    write_semantic,
+)
 from authors import Mark, Picture
 from authors.coco import write as write_coco
 from authors.cvat import write as write_cvat
@@ -210,6 +220,14 @@ def test_show_tells_what_is_in_a_file_and_draws_an_image(result, tmp_path, capsy
         assert changed[square_mask(number) > 0].any()
     assert call("show", result, "--image", "imagge1") == 2
     assert "the nearest is 'image1'" in capsys.readouterr().err
+
+
+def test_show_says_what_is_doubtful_about_a_file(result, tmp_path, capsys):
+    assert call("show", result) == 0 and "doubtful" not in capsys.readouterr().out
+    counts = {"images": 1, "expected": 1, "without": 1, "labels": 0}
+    write_instances(tmp_path / "labels.h5", provenance(), ["image0"], [SIZE], [SIZE], [nothing()], counts)
+    assert call("show", tmp_path / "labels.h5") == 0
+    assert "doubtful     1 of 1 tagged pictures (100 %) have no label." in capsys.readouterr().out
 
 
 def test_show_draws_edges_which_are_bytes_but_no_labels(tmp_path):

@@ -17,6 +17,7 @@ NOTHING = {
     "a message of the engine": ("engine/progress", r"left%s", "to go%s"),
     "an error of the engine": ("engine/step", r"it must be at least 1\.", "take at least 1."),
     "code of the engine": ("engine/pool", r"4 \* processes", "8 * processes"),
+    "a limit of a verdict": ("engine/verdicts", r"MOST_CUES = 5\.0", "MOST_CUES = 6.0"),
     "code of the plan": ("plan/config", r"\Z", "\nMORE = 1\n"),
     "a log line of a step": ("bestie/label", r"%d images, %d of them", "%d pictures, %d of these"),
     "a log line more": ("bestie/label", r"(    without = .*\n)", r'\1    log.warning("%d without", without)\n'),

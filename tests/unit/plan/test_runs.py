@@ -69,6 +69,7 @@ def test_the_semantic_network_is_a_system_and_a_source():
 
 REPLACE = "postprocess_replace_with_proposals"
 COMMUNITY = {"system": "community_learning"}
+CONSISTENCY = {"system": "annotation_consistency"}
 
 
 def test_community_learning_ends_in_proposals_for_its_masks_or_in_a_mask_rcnn():
@@ -465,12 +466,21 @@ def test_corrections_lead_to_what_follows_and_nowhere_else(tmp_path):
             {"system": "annotation_consistency", "corrections": {0: "x"}},
             "nothing in this run trains on labels",
         ),
+        ({**CONSISTENCY, "rounds": 2, "corrections": {0: "x"}}, "nothing in this run trains on labels"),
         ({**COMMUNITY, "maskrcnn": True, "corrections": {0: "absent.xml"}}, "absent.xml does not exist"),
     ],
 )
 def test_corrections_that_nothing_would_learn_are_refused(run, words):
     with pytest.raises(InputError, match=words):
         check(runs(a=run))
+
+
+def test_labels_are_compared_with_those_of_the_round_before_as_they_were_made():
+    found = runs(a=bestie(rounds=2), b=bestie(rounds=2, corrections={1: "x"}), c={**CONSISTENCY, "rounds": 2})
+    assert found.reads("b", "bestie_train", "labels", 1) == "b/labels/round01_corrected.h5"
+    assert [found.reads("b", "bestie_infer", "before", n) for n in (1, 2)] == [f"a/labels/round0{n}.h5" for n in (0, 1)]
+    compared = [found.reads("c", "annotation_consistency_sample", "before", n) for n in (0, 1)]
+    assert compared == [None, "c/labels/round00.h5"]
 
 
 def test_tags_are_audited_once_a_classifier():

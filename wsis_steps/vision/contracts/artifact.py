@@ -5,7 +5,7 @@ Readers open a file lazily in each process, so they may cross a fork.
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
@@ -23,8 +23,13 @@ SCHEMA_VERSION = 1
 
 
 @contextmanager
-def create(path: Path, schema: str, provenance: Provenance) -> Iterator[OutputFile]:
-    """Opens a new artifact of `schema` for one writer and signs it with its provenance; OSError on a full disk."""
+def create(
+    path: Path, schema: str, provenance: Provenance, counts: Mapping[str, int] | None = None
+) -> Iterator[OutputFile]:
+    """Opens a new artifact of `schema` for one writer and signs it with its provenance; OSError on a full disk.
+
+    counts: what is counted while it is written, as `vision.counts` does; kept with it at the end.
+    """
     file = OutputFile(path)
     try:
         with file:
@@ -33,6 +38,8 @@ def create(path: Path, schema: str, provenance: Provenance) -> Iterator[OutputFi
             for key, value in asdict(provenance).items():
                 file.attrs[key] = value if isinstance(value, str) else json.dumps(value)
             yield file
+            if counts:
+                file.attrs["counts"] = json.dumps(counts, sort_keys=True)
     finally:
         file.check()
 
@@ -58,8 +65,13 @@ class Artifact:
     def provenance(self) -> Provenance:
         """What made the file."""
         text = {name: self.attributes[name] for name in ("step", "settings", "code", "commit")}
-        inputs = json.loads(self.attributes["inputs"])
-        return Provenance(**text, inputs=inputs, class_names=self.class_names, supervision=self.supervision)
+        more = {name: json.loads(self.attributes.get(name, "{}")) for name in ("inputs", "before")}
+        return Provenance(**text, **more, class_names=self.class_names, supervision=self.supervision)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the step that made the file counted of it; empty where it counts nothing."""
+        return json.loads(self.attributes.get("counts", "{}"))
 
     @property
     def file(self) -> h5py.File:

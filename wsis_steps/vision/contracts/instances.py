@@ -1,7 +1,7 @@
 """The contract of instances: labels, predictions and truth, one flat table over all of them."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -103,10 +103,14 @@ def write_instances(
     heights: Sequence[int],
     widths: Sequence[int],
     images: Iterable[ImageInstances],
+    counts: Mapping[str, int] | None = None,
 ) -> None:
-    """Writes the instances of the images, in their order; an image is let go before the next is asked for."""
+    """Writes the instances of the images, in their order; an image is let go before the next is asked for.
+
+    counts: what is counted as images pass, as `vision.counts` does.
+    """
     rows = InstanceRows(images, heights, widths, len(provenance.class_names))
-    with create(path, Instances.schema, provenance) as file:
+    with create(path, Instances.schema, provenance, counts) as file:
         rows.write(file, ids, heights, widths)
 
 

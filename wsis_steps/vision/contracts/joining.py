@@ -12,6 +12,7 @@ from wsis_steps.vision.contracts.instances import Instances, write_instances
 from wsis_steps.vision.contracts.label_sets import LabelSets, write_label_sets
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.contracts.proposals import PARTS, Proposals, ProposalsWriter
+from wsis_steps.vision.counts import add_counts
 
 CONTRACTS: dict[str, type[Artifact]] = {kind.schema: kind for kind in (Maps, Instances, LabelSets, Proposals)}
 
@@ -48,16 +49,16 @@ def join_shards(
     shards = open_shards(paths)
     places = [(shard, i) for shard in shards for i in range(len(shard))]
     if isinstance(shards[0], Maps):
-        _join_maps(shards[0], progress(places), joined)
+        _join_maps(shards, progress(places), joined)
     elif isinstance(shards[0], Proposals):
         _join_proposals(shards[0], progress(places), joined)
     else:
         _join_instances(shards, places, joined)
 
 
-def _join_maps(first: Maps, places: Iterable[tuple[Maps, int]], joined: Path) -> None:
-    stored = first.dataset("maps")
-    with create(joined, Maps.schema, first.provenance) as file:
+def _join_maps(shards: Sequence[Maps], places: Iterable[tuple[Maps, int]], joined: Path) -> None:
+    stored, counts = shards[0].dataset("maps"), add_counts([shard.counts for shard in shards])
+    with create(joined, Maps.schema, shards[0].provenance, counts) as file:
         writer = MapsWriter(file, stored.shape[1:], stored.dtype)
         for shard, i in places:
             writer.add(shard.ids[i], int(shard.heights[i]), int(shard.widths[i]), *shard.read(i))
@@ -84,4 +85,5 @@ def _join_instances(shards: Sequence[Instances], places: Sequence[tuple[Instance
         sets = [shard.sets[shard.rows(i)] for shard, i in places]
         write_label_sets(joined, provenance, *table, images, sets)
     else:
-        write_instances(joined, provenance, *table, images)
+        counts = add_counts([shard.counts for shard in shards])
+        write_instances(joined, provenance, *table, images, counts)

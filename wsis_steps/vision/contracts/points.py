@@ -1,6 +1,6 @@
 """The contract of located cues: `peaks.h5`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -31,9 +31,10 @@ def write_points(
     heights: Sequence[int],
     widths: Sequence[int],
     points: Sequence[np.ndarray],
+    counts: Mapping[str, int] | None = None,
 ) -> None:
     """Writes one (n, 4) float32 array of x, y, category, confidence per image."""
-    with create(path, Points.schema, provenance) as file:
+    with create(path, Points.schema, provenance, counts) as file:
         write_image_table(file, ids, heights, widths, [len(p) for p in points])
         file.check()
         rows = np.concatenate([np.asarray(p, np.float32).reshape(-1, 4) for p in points])

@@ -1,0 +1,211 @@
+"""Verdicts on planted counts: silence where all is well, a word and a value to try where it is not."""
+
+import json
+
+import h5py
+import pytest
+from artifacts import nothing, provenance, squares, write_images
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.provenance import Provenance
+from wsis_steps.engine.remedies import TRIALS, find_trial
+from wsis_steps.engine.verdicts import check_labelled, figures, judge, read_counts, verdicts_of
+from wsis_steps.plan.steps import STEPS
+from wsis_steps.vision.contracts.instances import Instances, write_instances
+
+# What a new user's 120 photographs gave, and the settings of own_images_cpu.yaml that they were made with.
+PEAKS, LABEL = ("classifier_find_peaks", {"min_value": 0.3, "kernel": 15}), ("bestie_label", {"min_area": 50})
+CRF = ("postprocess_refine_with_crf", {"foreground": 0.2, "background": 0.1})
+INFER = ("bestie_infer", {"min_center": 0.1, "min_area": 50})
+TRAIN = ("bestie_train", {"iterations": 400})
+CUES = {"images": 120, "tagged": 180, "with_cue": 180, "cues": 2206}
+OBJECTS = 120 * 100 * 20  # pixels: a fifth of pictures of 100
+MAPS = {"images": 120, "expected": 120, "empty": 0, "filled": 12, "unsure": 0}
+MAPS |= {"class": OBJECTS + int(0.58 * 4 * OBJECTS), "background": 4 * OBJECTS - int(0.58 * 4 * OBJECTS)}
+FEW, FOUND = {**MAPS, "class": 10**5}, {"images": 24, "expected": 24}
+COMPONENTS = {"accepted": 48, "ambiguous": 160, "empty": 60, "small": 20, "crowded": 60, "uncued": 20, "bare": 3}
+LABELS = {"images": 120, "expected": 120, "without": 83, "labels": 48, **COMPONENTS}
+ROUND = {"images": 120, "expected": 120, "without": 0, "labels": 27 * 120, "before": 48, "again": 40}
+DOUBTFUL = [
+    (
+        (PEAKS,), CUES, "cues of a tag", "2,206 cues in 120 pictures are 12.3 for each",
+        "classifier_find_peaks.min_value", 0.45,
+    ),
+    (
+        (CRF,), MAPS, "share of classes", "66 % of the semantic maps is a class",
+        "postprocess_refine_with_crf.foreground", 0.3,
+    ),
+    (
+        (LABEL, CRF, PEAKS), LABELS, "pictures without a label",
+        "83 of 120 tagged pictures (69 %) have no label; in 60 of them a component of the semantic map holds several",
+        "classifier_find_peaks.min_value", 0.45,
+    ),
+    (
+        (LABEL, CRF, PEAKS), LABELS, "components with several cues", "160 of 268 components hold several cues",
+        "classifier_find_peaks.min_value", 0.45,
+    ),
+    (
+        (INFER, TRAIN), ROUND, "labels a picture", "27.0 labels a picture, where the round before had 0.4",
+        "bestie_infer.min_center", 0.3,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("made", "counts", "figure", "says", "setting", "value"), DOUBTFUL)
+def test_what_a_new_user_met_is_told_with_a_value_to_try(made, counts, figure, says, setting, value):
+    (verdict,) = [one for one in judge(made, counts) if one.figure == figure]
+    assert says in verdict.says and verdict.says.endswith(".")
+    assert (verdict.trial.setting, verdict.trial.value) == (setting, value)
+    step, key = setting.split(".")
+    assert f"Try {step}: {{{key}: {value}}} (now {dict(made)[step][key]})." in verdict.sentence()
+    assert key in STEPS[step].model_fields
+
+
+SOUND = [  # seed 0 of config.yaml: 480 pictures
+    {"images": 480, "tagged": 736, "with_cue": 736, "cues": 1332},
+    {"images": 480, "expected": 480, "empty": 2, "filled": 0, "background": 675, "class": 127, "unsure": 198},
+    {"images": 480, "expected": 480, "without": 58, "labels": 747, "accepted": 747, "empty": 76, "ambiguous": 105,
+     "small": 994, "crowded": 40, "uncued": 16, "bare": 2},
+    {"images": 480, "expected": 480, "without": 12, "labels": 1070, "before": 747, "again": 621},
+    {"images": 480, "expected": 480, "without": 0, "labels": 2736, "before": 1837, "again": 1350},
+    {"images": 120, "expected": 120, "without": 2, "predictions": 252},
+    {"images": 120, "expected": 120, "without": 0, "predictions": 5172},
+    {"images": 60, "tagged": {"a": 12, "b": 3, "c": 60}, "average_precision": {"a": 0.8, "b": 0.1, "c": 1.0}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("counts", SOUND)
+def test_there_is_nothing_to_say_of_the_demo(counts):
+    assert judge((("step", {}),), counts) == []
+    assert figures(counts)  # but its figures are known
+
+
+@pytest.mark.parametrize(
+    ("counts", "says", "setting", "value"),
+    [
+        ({**CUES, "cues": 100, "with_cue": 100}, "80 of 180 tags of pictures have no cue", "min_value", 0.2),
+        ({**MAPS, "class": 1}, "Only 0.0 % of the semantic maps is a class", "foreground", 0.13),
+        ({**FEW, "empty": 40}, "40 of 120 tagged pictures have nothing of a class", "foreground", 0.13),
+        ({**FEW, "filled": 40}, "In 40 of 120 pictures classes fill", "foreground", 0.3),
+        ({**FEW, "unsure": 10**7}, "is unsure", "background", 0.15),
+        ({**LABELS, "uncued": 61}, "in 61 of them no component of the semantic map holds a cue", "min_value", 0.2),
+        ({**LABELS, "bare": 63}, "in 63 of them the semantic map has no component", "min_area", 25),
+        ({**LABELS, "bare": 63, "small": 0}, "in 63 of them the semantic map has no component", "foreground", 0.13),
+        ({**ROUND, "labels": 12}, "0.1 labels a picture, where the round before had 0.4: obj", "min_center", 0.067),
+        ({**ROUND, "labels": 60, "again": 12}, "25 % of the labels of the round before are found", "iterations", 800),
+        ({**FOUND, "without": 9, "predictions": 9}, "9 of 24 tagged evaluation", "min_center", 0.067),
+    ],
+)  # fmt: skip
+def test_every_fault_has_a_setting_and_a_value(counts, says, setting, value):
+    made = (INFER, TRAIN) if "before" in counts or "predictions" in counts else (LABEL, CRF, PEAKS)
+    (verdict,) = [one for one in judge(made, counts) if says in one.says]
+    assert (verdict.trial.setting.split(".")[1], verdict.trial.value) == (setting, value)
+
+
+def test_labels_of_regions_and_maps_of_regions_have_settings_of_their_own():
+    regions = (("bestie_label", {"min_share": 0.7, "min_area": 50}), ("postprocess_pool_over_regions", {"missed": 0.5}))
+    labels = {"images": 9, "expected": 9, "without": 6, "labels": 3}
+    (verdict,) = judge(regions, labels)
+    assert (verdict.trial.setting, verdict.trial.value) == ("bestie_label.min_share", 0.47)
+    assert find_trial("much class", regions[1:]).value == 0.33 and find_trial("little class", regions[1:]).value == 0.75
+
+
+def test_points_take_the_place_of_cues_so_the_maps_are_to_blame():
+    assert find_trial("several cues", (LABEL, CRF)).setting == "postprocess_refine_with_crf.foreground"
+
+
+def test_classes_that_are_hardly_told_are_named_the_worst_first():
+    names = "abcdefgh"
+    precision = {**dict(zip(names, (0.2, 0.25, 0.3, 0.22, 0.21, 0.26, 0.9, 0.1), strict=True)), "i": None}
+    tagged = {**dict.fromkeys(names, 12), "h": 4, "i": 0}  # of h there are too few to tell, of i none
+    (verdict,) = judge(
+        (("classifier_audit_tags", {"size": 32}), ("classifier_train", {"epochs": 20})),
+        {"images": 60, "tagged": tagged, "average_precision": precision},
+    )
+    assert "hardly tells 6 of 7 classes" in verdict.says
+    assert "a (AP 0.20), e (AP 0.21), d (AP 0.22), b (AP 0.25), f (AP 0.26) and 1 more" in verdict.says
+    assert verdict.row()["setting"] == "classifier_train.epochs" and verdict.row()["try"] == 40
+    assert [one.name for one in figures({"images": 60, "tagged": tagged, "average_precision": precision})][:-1] == [
+        f"average precision of {name}" for name in names
+    ]
+
+
+def test_the_worst_comes_first():
+    worse = judge((LABEL, CRF, PEAKS), {**LABELS, "without": 100})
+    assert [one.beyond for one in worse] == sorted((one.beyond for one in worse), reverse=True)
+    assert worse[0].figure == "pictures without a label"
+
+
+RAISING = {"many cues", "much class", "much unsure", "many instances"}
+LOWERING = {"few cues", "little class", "small components"}
+values = st.floats(1e-4, 1) | st.integers(1, 1000)
+keys = st.sampled_from(sorted({key for trials in TRIALS.values() for key, _ in trials}))
+
+
+@given(st.sampled_from(sorted(RAISING | LOWERING)), st.dictionaries(keys, values))
+def test_a_value_is_changed_in_one_direction_and_stays_of_its_kind(fault, settings):
+    trial = find_trial(fault, (("a_step", settings),))
+    if trial is None:
+        return
+    key = trial.setting.removeprefix("a_step.")
+    assert trial.now == settings[key] and (type(trial.value) is type(trial.now) or key in ("background", "kernel"))
+    if key != "background":  # which is drawn to its neighbour
+        assert (trial.value > trial.now) == ((fault in RAISING) != (key == "missed"))  # more of it, more of a class
+
+
+@given(st.sampled_from(sorted(TRIALS)), st.dictionaries(keys, st.sampled_from([None, True, False, "auto", ()])))
+def test_what_a_step_finds_by_itself_is_not_to_be_set(fault, settings):
+    assert find_trial(fault, (("a_step", settings),)) is None
+
+
+def test_the_nearest_step_that_has_a_setting_is_meant():
+    made = (("near", {"min_area": 10}), ("far", {"min_area": 90}))
+    assert find_trial("small components", made).setting == "near.min_area"
+
+
+def labels_file(path, verdict, without, settings=None):
+    made = Provenance("bestie_label", json.dumps({"verdict": verdict, "min_area": 50}), "", "", {}, ("cat", "dog"),
+                      before={PEAKS[0]: json.dumps(PEAKS[1])})  # fmt: skip
+    found = [nothing() if k < without else squares(k) for k in range(6)]
+    counts = {**LABELS, "expected": 6, "without": without}
+    write_instances(path, made, [f"image{k}" for k in range(6)], [32] * 6, [32] * 6, found, counts)
+    return Instances(path)
+
+
+@pytest.mark.parametrize(("verdict", "without", "stops"), [("stop", 4, True), ("stop", 3, False), ("warn", 4, False)])
+def test_nothing_trains_on_labels_that_most_pictures_lack_unless_it_is_wanted(tmp_path, verdict, without, stops):
+    labels = labels_file(tmp_path / "labels.h5", verdict, without)
+    if not stops:
+        check_labelled(labels.path, labels.attributes)
+        return
+    with pytest.raises(InputError) as error:
+        check_labelled(labels.path, labels.attributes)
+    text = str(error.value)
+    assert "4 of 6 tagged pictures (67 %) have no label" in text and text.count(". ") == 0
+    assert "try classifier_find_peaks: {min_value: 0.45} (now 0.3), or" in text
+    assert text.endswith("with bestie_label: {verdict: warn}.")
+
+
+def test_counts_are_read_from_results_and_other_files_have_none(tmp_path):
+    labels_file(tmp_path / "labels.h5", "warn", 4)
+    made, counts = read_counts(tmp_path / "labels.h5")
+    assert [step for step, _ in made] == ["bestie_label", "classifier_find_peaks"] and counts["without"] == 4
+    assert "pictures without a label" in {one.figure for one in verdicts_of(tmp_path / "labels.h5")}
+    write_images(tmp_path / "images.h5")
+    (tmp_path / "figures.json").write_text('{"counts": {"predictions": 3}, "provenance": {"step": "x"}}')
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "page.html").write_text("")
+    for name in ("images.h5", "figures.json", "list.json", "page.html"):
+        assert verdicts_of(tmp_path / name) == []
+    with pytest.raises(InputError, match="broken.json cannot be read"):
+        (tmp_path / "broken.json").write_text("{")
+        verdicts_of(tmp_path / "broken.json")
+
+
+def test_results_of_before_there_were_counts_are_read(tmp_path):
+    write_instances(tmp_path / "old.h5", provenance(), ["image0"], [32], [32], [squares(0)])
+    with h5py.File(tmp_path / "old.h5", "r+") as file:
+        del file.attrs["before"]
+    assert verdicts_of(tmp_path / "old.h5") == [] and Instances(tmp_path / "old.h5").provenance.before == {}

@@ -1,0 +1,97 @@
+"""What to try against a fault: a setting of the step, or of one before it, and a value computed from today's."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Settings = Mapping[str, Any]
+Made = tuple[tuple[str, Settings], ...]  # steps, the nearest to a result first, with their settings
+Change = Callable[[Settings, float], float]  # of the settings of a step and today's value
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting as `step.key`, its value today and the one to try."""
+
+    setting: str
+    now: Any
+    value: Any
+
+    def clause(self) -> str:
+        step, key = self.setting.split(".")
+        return f"try {step}: {{{key}: {json.dumps(self.value)}}} (now {json.dumps(self.now)})"
+
+    def sentence(self) -> str:
+        return f"T{self.clause()[1:]}."
+
+
+def _times(factor: float, limit: float) -> Change:
+    """Today's value times a factor, as far as the limit, in two digits; a whole number stays one."""
+
+    def change(settings: Settings, now: float) -> float:
+        wanted = min(now * factor, limit) if factor > 1 else max(now * factor, limit)
+        if (wanted > now) != (factor > 1):  # it is beyond the limit already
+            return now
+        return round(wanted) if isinstance(now, int) else float(f"{wanted:.2g}")
+
+    return change
+
+
+def _window(settings: Settings, now: float) -> float:
+    """A window of twice the width, which has a middle."""
+    return 2 * int(now) + 1
+
+
+def _half_way_to(other: str) -> Change:
+    """Half way to the value of another setting, where that is a number."""
+
+    def change(settings: Settings, now: float) -> float:
+        return float(f"{(now + settings[other]) / 2:.2g}") if _is_number(settings.get(other)) else now
+
+    return change
+
+
+_MORE, _LESS = 1.5, 2 / 3  # a step that shows, and that two trials do not overdo
+_FEWER_CUES = (("min_value", _times(_MORE, 0.75)), ("kernel", _window))
+_MORE_CUES = (("min_value", _times(_LESS, 0.05)),)
+_LESS_CLASS = (("foreground", _times(_MORE, 0.9)), ("background_weight", _times(_MORE, 1.0)),
+               ("background_quota", _times(_MORE, 0.8)), ("missed", _times(_LESS, 0.05)))  # fmt: skip
+_MORE_CLASS = (
+    ("foreground", _times(_LESS, 0.02)),
+    ("background_weight", _times(_LESS, 0.05)),
+    ("missed", _times(_MORE, 1)),
+)
+_LONGER = (("iterations", _times(2, float("inf"))),)
+
+# Faults, and keys of settings with a change, in the order of what is tried first. A key names no step: the nearest step
+# that has it is meant, so that what is said here is true of systems that this does not know.
+TRIALS: dict[str, tuple[tuple[str, Change], ...]] = {
+    "many cues": _FEWER_CUES,
+    "few cues": _MORE_CUES,
+    "much class": _LESS_CLASS,
+    "little class": (*_MORE_CLASS, ("min_area", _times(0.5, 1))),
+    "much unsure": (("background", _half_way_to("foreground")),),
+    "several cues": (*_FEWER_CUES, *_LESS_CLASS),
+    "no cue": _MORE_CUES,
+    "small components": (("min_area", _times(0.5, 1)),),
+    "many instances": (("min_center", _times(3, 0.5)), ("min_share", _times(_MORE, 0.9))),
+    "few instances": (("min_center", _times(_LESS, 0.02)), ("min_share", _times(_LESS, 0.02)), *_LONGER),
+    "few found again": _LONGER,
+    "tags not learned": (("epochs", _times(2, float("inf"))),),
+}
+
+
+def find_trial(fault: str, made: Made) -> Trial | None:
+    """What to try against a fault; None where nothing is known, or all is tried already."""
+    for key, change in TRIALS.get(fault, ()):
+        step, settings = next(((step, settings) for step, settings in made if key in settings), ("", {}))
+        now = settings.get(key)
+        if _is_number(now) and (value := change(settings, now)) != now:
+            return Trial(f"{step}.{key}", now, value)
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value can be changed by a factor: one that a step finds by itself is a word or null."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
