@@ -80,7 +80,7 @@ rule classifier_find_peaks:
         )
 
 
-rule classifier_audit_tags:  # of data without true masks; of others by the path of its page
+rule classifier_audit_tags:  # of all data but drawn pictures, whose tags are right; of these by the path of its page
     input:
         images=IMAGES,
         model=reads("classifier_audit_tags", "model"),
@@ -91,6 +91,7 @@ rule classifier_audit_tags:  # of data without true masks; of others by the path
             caption="../report/tag_audit.rst",
             category="Tags",
         ),
+        scores=writes("classifier_audit_tags", "scores"),
     log:
         record("logs", "classifier_audit_tags", ".log"),
     benchmark:
@@ -107,5 +108,6 @@ rule classifier_audit_tags:  # of data without true masks; of others by the path
     shell:
         command(
             "classifier_audit_tags",
-            "--images {input.images} --model {input.model} --table {output.table} --page {output.page}",
+            "--images {input.images} --model {input.model} --table {output.table} --page {output.page} "
+            "--scores {output.scores}",
         )

@@ -24,7 +24,11 @@ STAGES = (
     Stage(
         "classifier_audit_tags",
         reads=(Read("classifier", name="model"),),
-        writes={"table": "classifier/tag_audit.csv", "page": "classifier/tag_audit.html"},
+        writes={
+            "table": "classifier/tag_audit.csv",
+            "page": "classifier/tag_audit.html",
+            "scores": "classifier/tag_audit.json",
+        },
         audits="classifier",
     ),
 )

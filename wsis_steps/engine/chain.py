@@ -119,7 +119,8 @@ class Stage:
     shared: bool = False
     """Whether its files are those of all runs, below `shared/`."""
     audits: str = ""
-    """Role of what it looks at: it is asked for where data have no true masks, and nothing reads what it writes."""
+    """Role of what it looks at: it is asked for of all data but the generated ones, whose tags are right; only verdicts
+    read what it writes, as `scores`."""
 
     @property
     def optional(self) -> bool:

@@ -142,7 +142,13 @@ class Runs:
             paths |= {self.path(run, product) for product in divided}
         return "|".join(re.escape(path.removesuffix(".h5")) for path in sorted(paths))
 
-    def audits(self) -> list[str]:
-        """The pages that are made of data without true masks."""
-        stages = [stage for stage in STAGES.values() if stage.audits]
-        return [f"{run}/{stage.writes['page']}" for stage in stages for run in self._owned(stage.step)]
+    def audits(self) -> list[tuple[str, str]]:
+        """Rows of run and path of what a look at its tags found, a row for each run whose tags are looked at."""
+        if self.values("shared", "data_import_dataset").format == "shapes":  # drawn pictures, whose tags are right
+            return []
+        rows = []
+        for stage in (stage for stage in STAGES.values() if stage.audits):
+            for run, graph in self.graphs.items():
+                looked_at = (node for node in graph.nodes if stage.audits in graph.stage(node.step).writes)
+                rows += [(run, f"{self.owner(run, *node)}/{stage.writes['scores']}") for node in looked_at]
+        return rows

@@ -1,12 +1,18 @@
-"""The tag audit lists what the classifier answers otherwise than the tags, the surest first."""
+"""The tag audit lists what the classifier answers otherwise than the tags, the surest first, and how well it does."""
+
+import json
 
 import numpy as np
+import pytest
 from artifacts import write_images
+from calls import call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tiny_settings import CLASSIFIER
 
-from wsis_steps.classifier.audit_tags import disagreements, render
+from wsis_steps.classifier.audit_tags import disagreements, precision_html, render, tag_precision
+from wsis_steps.engine.verdicts import read_counts
 from wsis_steps.vision.contracts.images import Images
 
 shapes = st.shared(st.tuples(st.integers(1, 6), st.integers(1, 4)))
@@ -29,7 +35,57 @@ def test_the_page_says_what_is_missing_and_what_is_too_much(tmp_path):
     probabilities = np.where(images.tags, 0.9, 0.1)
     probabilities[0] = 0.2, 0.97  # image 0 is tagged <cat>
     rows = disagreements(images.tags, probabilities)
-    text = render(images, rows, probabilities, shown=1)
+    text = render(images, rows, probabilities, 1, "")
     assert "<b>dog</b>? 97 %, no tag" in text and "&lt;cat&gt;" in text
     assert text.count("<img") == 1 and "the surest 1 are below" in text
-    assert "<b>&lt;cat&gt;</b>, which it sees with 20 % only" in render(images, rows, probabilities, shown=2)
+    assert "<b>&lt;cat&gt;</b>, which it sees with 20 % only" in render(images, rows, probabilities, 2, "")
+
+
+def precision_one_by_one(tags, probabilities):
+    """The area under the curve of the best precision at any recall at least so high, image by image."""
+    order = sorted(range(len(tags)), key=lambda i: -probabilities[i])
+    found, curve = 0, []
+    for rank, i in enumerate(order, start=1):
+        found += tags[i]
+        curve.append((found / sum(tags), found / rank))
+    area, before = 0.0, 0.0
+    for recall in sorted({recall for recall, _ in curve}):
+        area += (recall - before) * max(value for reached, value in curve if reached >= recall)
+        before = recall
+    return area
+
+
+@given(arrays(bool, shapes), arrays(np.float32, shapes, elements=st.floats(0, 1, width=32)))
+@settings(max_examples=50, deadline=None)
+def test_the_precision_of_a_class_is_that_of_its_curve(tags, probabilities):
+    found = tag_precision(tags, probabilities)
+    for category in range(tags.shape[1]):
+        if tags[:, category].any():
+            expected = precision_one_by_one(tags[:, category].tolist(), probabilities[:, category].tolist())
+            assert found[category] == pytest.approx(expected)
+        else:
+            assert np.isnan(found[category])
+
+
+def test_a_table_has_the_precision_beside_chance():
+    text = precision_html(("<cat>", "dog"), np.array([0.5, np.nan]), np.array([2, 0]), 8)
+    assert "<td>&lt;cat&gt;</td>" in text and ">50.0<" in text and ">25.0<" in text
+    assert '<td class="number">-</td><td class="number">0</td>' in text
+
+
+def test_the_step_writes_the_precision_on_evaluation_images_alone(tmp_path):
+    images, model = write_images(tmp_path / "images.h5", train=6, val=5), tmp_path / "model.pt"
+    assert call("classifier.train", CLASSIFIER, images=images, model=model, metrics=tmp_path / "metrics").status == 0
+    outputs = {
+        name: tmp_path / f"audit.{end}" for name, end in (("table", "csv"), ("page", "html"), ("scores", "json"))
+    }
+    done = call("classifier.audit_tags", {"size": 32}, images=images, model=model, **outputs)
+    assert done.status == 0, done.errors
+    document = json.loads(outputs["scores"].read_text())
+    assert document["images"] == 5 and document["tagged"] == {"cat": 3, "dog": 2}
+    assert set(document["average_precision"]) == {"cat", "dog"}
+    made, counts = read_counts(outputs["scores"])
+    assert [step for step, _ in made] == ["classifier_audit_tags", "classifier_train"] and made[1][1]["epochs"] == 4
+    assert counts["average_precision"] == document["average_precision"]
+    assert "how well tags are told on 5 evaluation images" in outputs["page"].read_text()
+    assert any("average precision on 5 evaluation images: cat 0." in line or "cat 1." in line for line in done.log)

@@ -484,8 +484,17 @@ def test_labels_are_compared_with_those_of_the_round_before_as_they_were_made():
 
 
 def test_tags_are_audited_once_a_classifier():
-    found = runs(a=bestie(), b=bestie(rounds=2), c=bestie(steps={"classifier_train": {"alpha": 0.1}}), d=COMMUNITY)
-    assert found.audits() == ["a/classifier/tag_audit.html", "c/classifier/tag_audit.html"]
+    chosen = {
+        "a": bestie(),
+        "b": bestie(rounds=2),
+        "c": bestie(steps={"classifier_train": {"alpha": 0.1}}),
+        "d": COMMUNITY,
+    }
+    found = runs({"data_import_dataset": {"format": "folder", "root": "x"}}, **chosen)
+    assert found.audits() == [
+        (run, f"{owner}/classifier/tag_audit.json") for run, owner in zip("abc", "aac", strict=True)
+    ]
+    assert runs(**chosen).audits() == []  # of generated pictures, whose tags are right
 
 
 def test_files_of_labelme_are_watched_where_they_are_what_is_imported(tmp_path):
