@@ -47,4 +47,3 @@ rule all:
         f"{RESULTS}/cost.csv",
         f"{RESULTS}/report.html",
         SHOWN,
-        [f"{RESULTS}/{scores}" for _, scores in RUNS.audits()],

@@ -82,12 +82,14 @@ def summarise(place: Place, figures: Path) -> Outcome:
         "dataset": "d",
         "figures": [["a", "bestie", "predictions", str(figures)]],
         "results": [],
+        "judged": [],
+        "first": [],
         "trainings": [],
         "stages": [],
         "pairs": [],
         "published": [],
     }
-    outputs = {"table": place.out / "table", "text": place.out / "text"}
+    outputs = {name: place.out / name for name in ("table", "text", "verdicts")}
     return call("evaluation.summarise", figures=[place.made.images], listing=listed(place, document), **outputs)
 
 

@@ -58,6 +58,8 @@ EDITS = {
         TRAINED | maskrcnn("bestie") | END,
     ),
     "the last step": ([("evaluation/summarise.py", '"+".join', '" + ".join')], TABLE),
+    "what is doubtful": ([("engine/verdicts.py", "MOST_CUES = 5.0", "MOST_CUES = 6.0")], TABLE),
+    "what to try": ([("engine/remedies.py", "_MORE, _LESS = 1.5", "_MORE, _LESS = 1.6")], TABLE),
     "comments, docstrings, layout and the texts of settings": (
         [
             ("bestie/label.py", "STEP = Step(", "# a remark\nSTEP = Step("),

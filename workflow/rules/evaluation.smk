@@ -120,9 +120,11 @@ rule evaluation_summarise:
     input:
         listing="results/{dataset}/results.json",
         figures=FIGURES,
+        judged=JUDGED,  # perhaps more than a command may hold; the listing names them
     output:
         table=report("results/{dataset}/summary.csv", caption="../report/figures.rst", category="Figures"),
         text=report("results/{dataset}/summary.md", caption="../report/summary.rst", category="Figures"),
+        verdicts="results/{dataset}/summary.json",
     log:
         "logs/{dataset}/evaluation_summarise.log",
     benchmark:
@@ -132,8 +134,10 @@ rule evaluation_summarise:
         ENVIRONMENT
     params:
         **common("evaluation_summarise"),
+        judges=digest_of("engine.verdicts", "engine.remedies"),  # the engine is in no fingerprint
     shell:
         command(
             "evaluation_summarise",
-            "--figures {input.figures} --listing {input.listing} --table {output.table} --text {output.text}",
+            "--figures {input.figures} --listing {input.listing} --table {output.table} --text {output.text} "
+            "--verdicts {output.verdicts}",
         )

@@ -1,4 +1,4 @@
-# What it all cost, and the page a person opens.
+# What it all cost, the page a person opens, and what a run says last.
 
 
 rule report_list_costs:
@@ -33,6 +33,7 @@ rule report_render_report:
         summary="results/{dataset}/summary.csv",
         text="results/{dataset}/summary.md",
         costs="results/{dataset}/cost.csv",
+        verdicts="results/{dataset}/summary.json",
         figures=FIGURES,
         results=SHOWN,
     output:
@@ -52,5 +53,14 @@ rule report_render_report:
         command(
             "report_render_report",
             "--images {input.images} --truth {input.truth} --summary {input.summary} --text {input.text} "
-            "--listing {input.listing} --costs {input.costs} --page {output.page} --cards {output.cards}",
+            "--listing {input.listing} --costs {input.costs} --verdicts {input.verdicts} --page {output.page} "
+            "--cards {output.cards}",
         )
+
+
+onsuccess:
+    say_last_lines(RUNS, logger.info)
+
+
+onerror:
+    say_last_lines(RUNS, logger.info)

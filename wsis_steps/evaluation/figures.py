@@ -60,8 +60,17 @@ def read_figures(path: Path) -> dict[str, Any]:
 def read_listing(path: Path) -> dict[str, Any]:
     """The document of evaluation_list_results; InputError where there is none."""
     found = _read_document(path, "list of results")
-    if not {"dataset", "figures", "results", "trainings", "stages", "pairs", "published"} <= set(found):
+    parts = {"dataset", "figures", "results", "judged", "trainings", "stages", "pairs", "published"}
+    if not parts <= set(found):
         raise InputError(f"{path} holds no list of results; delete it and run again.")
+    return found
+
+
+def read_verdicts(path: Path) -> list[dict[str, Any]]:
+    """What is doubtful of `summary.json`, the worst first; InputError where there is no such file."""
+    found = _read_document(path, "verdicts").get("verdicts")
+    if not isinstance(found, list):
+        raise InputError(f"{path} holds no verdicts; delete it and run again.")
     return found
 
 

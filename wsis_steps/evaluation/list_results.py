@@ -3,6 +3,7 @@
 in   configuration  the workflow's configuration as JSON; of many runs, the list itself is more than a command may hold
 out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, file], ...] from the evaluation steps,
                     "results": [[run, stage, file], ...], the artifacts and metrics of each run in order,
+                    "judged": those of them that verdicts may be on, each once, and tag audits,
                     "trainings": [[run, stage, step, settings], ...],
                     "stages": [[stage, what it is, of which systems], ...],
                     "pairs": [[run, the run it is compared with, stage, split], ...],

@@ -1,11 +1,13 @@
 """Puts the figures of all runs into one table and prints it.
 
 in   figures  JSON files of the evaluation steps
-     listing  which run, system and stage each of them is of
+     listing  which run, system and stage each of them is of, and the results that verdicts are on
 out  table    summary.csv: run,system,supervision,stage,split,metric,value; one row a figure
      text     summary.md: the main figures in percent, beside the paper's, and paired differences between runs
+     verdicts  summary.json: what is doubtful, the worst first, with a setting to try; figures that need no true masks
 """
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -14,13 +16,14 @@ from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.figures import published_figures, read_figures, read_listing
 from wsis_steps.evaluation.settings import EvaluationSummarise
 from wsis_steps.evaluation.summary_table import COLUMNS, summary_table
+from wsis_steps.evaluation.verdicts import document
 
 STEP = Step(
     "evaluation_summarise",
     EvaluationSummarise,
     inputs=("figures", "listing"),
     several=("figures",),
-    outputs=("table", "text"),
+    outputs=("table", "text", "verdicts"),
 )
 
 
@@ -35,6 +38,7 @@ def main(job: Job) -> None:
     table.to_csv(job.outputs["table"], index=False, float_format="%.6g")
     text = summary_table(table, published_figures(wanted), wanted["pairs"])
     job.outputs["text"].write_text(text)
+    job.outputs["verdicts"].write_text(json.dumps(document(wanted["judged"]), indent=1) + "\n", encoding="utf-8")
     print(text)
 
 

@@ -20,6 +20,15 @@ def fingerprint(module: str) -> str:
     return own_package().fingerprint(module)
 
 
+def digest_of(*modules: str) -> str:
+    """A digest of some modules of this package, by their names without the package's, not of what they import: of those
+    that are in no fingerprint."""
+    state = hashlib.blake2b(digest_size=8)
+    for name in modules:
+        state.update(own_package().digest(f"{own_package().name}.{name}"))
+    return state.hexdigest()
+
+
 BESIDE = (".pt", ".css", ".js")  # suffixes of what a module reads that lies beside it
 
 
@@ -50,6 +59,10 @@ class Package:
         for name, text in sorted(passed_on):
             state.update(f"{name} passes on {text}\n".encode())
         return f"{self.results}-{state.hexdigest()}"
+
+    def digest(self, module: str) -> bytes:
+        """Of the normal form of a module, without what it imports."""
+        return self._module(module)[1]
 
     def _reach(self, module: str) -> tuple[set[str], set[tuple[str, str]]]:
         """The modules that a module imports, with itself, and what those import only for others to take from them."""

@@ -22,6 +22,7 @@ def listing(runs: Runs) -> dict[str, Any]:
         "dataset": dataset,
         "figures": figures(runs, truth),
         "results": shown(runs),
+        "judged": judged(runs),
         "trainings": trainings(runs),
         "stages": stages(runs),
         "pairs": [row for name in runs.runs for row in pairs(runs, name, truth)],
@@ -76,6 +77,16 @@ def shown(runs: Runs) -> list[Row]:
         for node, show in shows(runs, name):
             rows.append((name, stage_name(show, node), f"{_folder(runs)}/{runs.path(name, Product(node, show.role))}"))
     return rows
+
+
+def judged(runs: Runs) -> list[Row]:
+    """Rows of run, stage, file of all that a verdict may be on, each file once."""
+    audits = [(name, "tags", f"{_folder(runs)}/{path}") for name, path in runs.audits()]
+    rows = [*audits, *(row for row in shown(runs) if row[2].endswith(".h5"))]
+    found: dict[str, Row] = {}
+    for row in rows:
+        found.setdefault(row[2], row)
+    return list(found.values())
 
 
 def stages(runs: Runs) -> list[Row]:

@@ -6,6 +6,7 @@ in   images   images.h5
      text     summary.md: the main figures in percent, beside the paper's
      listing  names all other files
      costs    cost.csv: what each step took
+     verdicts summary.json: what is doubtful
 out  page     an HTML file
      cards    a folder beside it: a file an image, which the page loads when it is looked at
 """
@@ -18,7 +19,7 @@ import pandas as pd
 
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.evaluation.figures import published_classes, read_listing
+from wsis_steps.evaluation.figures import published_classes, read_listing, read_verdicts
 from wsis_steps.evaluation.summary_table import PROPOSALS
 from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, read_truth
@@ -30,13 +31,14 @@ from wsis_steps.report.rounds import rounds_html
 from wsis_steps.report.settings import ReportRenderReport
 from wsis_steps.report.tables import all_figures_html, html_table, summary_html
 from wsis_steps.report.texts import KEYS, MARKS, lead, legend
+from wsis_steps.report.verdicts import verdicts_html
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.images import Images
 
 STEP = Step(
     "report_render_report",
     ReportRenderReport,
-    inputs=("images", "truth", "summary", "text", "listing", "costs"),
+    inputs=("images", "truth", "summary", "text", "listing", "costs", "verdicts"),
     several=("truth",),
     outputs=("page", "cards"),
 )
@@ -109,7 +111,9 @@ def main(job: Job) -> None:
     artifacts = {path: open_artifact(path) for _, _, path in made}
     colors = class_colors(len(images.class_names))
     columns = columns_by_split(made, runs, artifacts, images, truth, colors)
+    doubtful = verdicts_html(read_verdicts(job.inputs["verdicts"]), job.outputs["page"].parent)
     sections = [
+        *([("doubtful", "Doubtful", doubtful)] if doubtful else []),
         ("figures", "Figures", figures_html(job, scores, images.class_names, wanted)),
         ("rounds", "Rounds", rounds_html(made, scores, artifacts, runs)),
         ("losses", "Losses", curves_html(metrics, runs)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wsis_steps.engine import RESULTS
-from wsis_steps.plan.fingerprint import Package, fingerprint
+from wsis_steps.plan.fingerprint import Package, digest_of, fingerprint
 
 ROOT = Path(__file__).parents[3]
 CODE = {
@@ -155,6 +155,12 @@ def test_steps_of_this_package_have_fingerprints_of_their_own():
     assert len(set(found)) == len(steps) and all(
         text.startswith(f"{RESULTS}-") and len(text.partition("-")[2]) == 16 for text in found
     )
+
+
+def test_a_digest_is_of_the_modules_that_are_named_and_of_nothing_else():
+    one, other = "engine.verdicts", "engine.remedies"
+    assert len({digest_of(one), digest_of(other), digest_of(one, other), digest_of(other, one)}) == 4
+    assert digest_of(one) == digest_of(one)
 
 
 def test_no_module_hides_an_import_from_the_fingerprint():

@@ -103,8 +103,9 @@ def test_the_summary_of_a_workflow_has_the_paired_differences(tmp_path):
             json.dumps({"split": split, "supervision": ["tags"], "metrics": {"mask_ap50": value}, "per_class": {}})
         )
         rows[k][3] = str(file)
-    path.write_text(json.dumps(document))
-    outputs = {"table": tmp_path / "summary.csv", "text": tmp_path / "summary.md"}
+    path.write_text(json.dumps({**document, "judged": []}))
+    names = {"table": "summary.csv", "text": "summary.md", "verdicts": "summary.json"}
+    outputs = {name: tmp_path / file for name, file in names.items()}
     files = [tmp_path / f"{k}.json" for k in range(len(rows))]
     assert call("evaluation.summarise", figures=files, listing=path, **outputs).status == 0
     table = outputs["text"].read_text().split("\n\n")[1].splitlines()

@@ -46,6 +46,8 @@ def table(tmp_path) -> pd.DataFrame:
                 "dataset": "d",
                 "results": results,
                 "figures": [],
+                "judged": [],
+                "first": [],
                 "trainings": [],
                 "stages": [],
                 "pairs": [],

@@ -139,7 +139,10 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
     results = [(run, stage, str(folder / name)) for run, files in runs.items() for stage, name in files]
     figures = [("one", "bestie", "predictions", str(folder / "scores.json"))] if truth else []
     listing = {"dataset": "toy", "figures": figures, "results": results, "trainings": TRAININGS}
+    (folder / "summary.json").write_text(json.dumps({"verdicts": []}))
     listing |= {
+        "judged": [],
+        "first": [],
         "stages": [["cues", "peaks", "bestie"], ["labels", "first", "a, b"], ["labels", "own", "c"]],
         "pairs": [],
         "published": [],
@@ -157,6 +160,7 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
             "text": data["summary.md"],
             "listing": folder / "listing.json",
             "costs": folder / "cost.csv",
+            "verdicts": folder / "summary.json",
         },
         {"page": folder / "report.html", "cards": folder / "report_images"},
     )

@@ -1,0 +1,37 @@
+"""The verdicts on all results of some runs, and the figures behind them."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from wsis_steps.engine.verdicts import Verdict, figures, read_counts, verdicts_of
+
+Row = Sequence[str]  # run, stage, file
+
+
+def worst_first(rows: Iterable[Row]) -> list[tuple[Row, Verdict]]:
+    """What is doubtful about results: rows and verdicts on them; equals in the order of the rows.
+
+    Raises InputError where a file is missing or cannot be read.
+    """
+    found = [(row, verdict) for row in rows for verdict in verdicts_of(Path(row[2]))]
+    return sorted(found, key=lambda pair: -pair[1].beyond)
+
+
+def verdict_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """`worst_first` as JSON values."""
+    return [
+        {"run": run, "stage": stage, "file": path, **verdict.row()} for (run, stage, path), verdict in worst_first(rows)
+    ]
+
+
+def document(rows: Sequence[Row]) -> dict[str, Any]:
+    """`summary.json`: what is doubtful, the worst first, and all figures that need no true masks, as JSON values."""
+    return {
+        "verdicts": verdict_rows(rows),
+        "figures": [
+            {"run": run, "stage": stage, "figure": figure.name, "value": round(figure.value, 4)}
+            for run, stage, path in rows
+            for figure in figures(read_counts(Path(path))[1])
+        ],
+    }
