@@ -18,7 +18,7 @@ from wsis_steps.plan.earlier_results import made_anew
 from wsis_steps.plan.faults import check
 from wsis_steps.plan.fingerprint import digest_of, fingerprint
 from wsis_steps.plan.last_lines import say_last_lines
-from wsis_steps.plan.listing import digest, figures, judged, shown
+from wsis_steps.plan.listing import digest, figures, first, judged, shown
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.steps import STEPS, module_of
 from wsis_steps.plan.systems import stage_of
@@ -38,6 +38,7 @@ TRUTH = SOURCE.truth
 FIGURES = sorted({path for *_, path in figures(RUNS, TRUTH)})  # as many as there is truth for
 SHOWN = list(dict.fromkeys(path for *_, path in shown(RUNS)))  # what a run without truth still makes, too
 JUDGED = [path for *_, path in judged(RUNS)]  # what verdicts are on
+FIRST = [path for *_, path in first(RUNS)]  # what there is to see before the trainings
 ENVIRONMENT = str(Path(workflow.basedir, "envs/environment.yaml"))
 SHARDS = CONFIGURATION.shards
 # What jobs that share a step's images add to names of logs and benchmarks; alone, a job adds nothing.

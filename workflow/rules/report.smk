@@ -1,4 +1,4 @@
-# What it all cost, the page a person opens, and what a run says last.
+# What it all cost, the pages a person opens, and what a run says last.
 
 
 rule report_list_costs:
@@ -56,6 +56,40 @@ rule report_render_report:
             "--listing {input.listing} --costs {input.costs} --verdicts {input.verdicts} --page {output.page} "
             "--cards {output.cards}",
         )
+
+
+rule report_render_first_look:
+    input:
+        listing="results/{dataset}/results.json",
+        images=IMAGES,
+        truth=f"{DATA}/instances_train.h5",
+        results=FIRST,
+        audits=[path for path in JUDGED if path.endswith(".json")],
+    output:
+        page="results/{dataset}/first_look.html",
+        cards=directory("results/{dataset}/first_look_images"),
+    log:
+        "logs/{dataset}/report_render_first_look.log",
+    benchmark:
+        "benchmarks/{dataset}/report_render_first_look.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 8
+    params:
+        **common("report_render_first_look"),
+        judges=digest_of("engine.verdicts", "engine.remedies"),
+    shell:
+        command(
+            "report_render_first_look",
+            "--images {input.images} --truth {input.truth} --listing {input.listing} --page {output.page} "
+            "--cards {output.cards}",
+        )
+
+
+rule first_look:  # asked for by name
+    input:
+        f"{RESULTS}/first_look.html",
 
 
 onsuccess:

@@ -60,7 +60,7 @@ def read_figures(path: Path) -> dict[str, Any]:
 def read_listing(path: Path) -> dict[str, Any]:
     """The document of evaluation_list_results; InputError where there is none."""
     found = _read_document(path, "list of results")
-    parts = {"dataset", "figures", "results", "judged", "trainings", "stages", "pairs", "published"}
+    parts = {"dataset", "figures", "results", "judged", "first", "trainings", "stages", "pairs", "published"}
     if not parts <= set(found):
         raise InputError(f"{path} holds no list of results; delete it and run again.")
     return found

@@ -4,6 +4,7 @@ in   configuration  the workflow's configuration as JSON; of many runs, the list
 out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, file], ...] from the evaluation steps,
                     "results": [[run, stage, file], ...], the artifacts and metrics of each run in order,
                     "judged": those of them that verdicts may be on, each once, and tag audits,
+                    "first": those that are there before anything but the classifier has been trained,
                     "trainings": [[run, stage, step, settings], ...],
                     "stages": [[stage, what it is, of which systems], ...],
                     "pairs": [[run, the run it is compared with, stage, split], ...],

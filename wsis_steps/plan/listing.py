@@ -23,6 +23,7 @@ def listing(runs: Runs) -> dict[str, Any]:
         "figures": figures(runs, truth),
         "results": shown(runs),
         "judged": judged(runs),
+        "first": first(runs),
         "trainings": trainings(runs),
         "stages": stages(runs),
         "pairs": [row for name in runs.runs for row in pairs(runs, name, truth)],
@@ -68,14 +69,16 @@ def _scored(runs: Runs, name: str, truth: tuple[str, ...]) -> dict[tuple[str, st
     }
 
 
-def shown(runs: Runs) -> list[Row]:
-    """Rows of run, stage, file of all that the report shows."""
+def shown(runs: Runs, early: bool = False) -> list[Row]:
+    """Rows of run, stage, file of all that the report shows, or of what of it comes `early` in a run."""
     rows = []
     for name, run in runs.runs.items():
         if run.supervision == "points":
             rows.append((name, "points", f"{_folder(runs)}/shared/data/images.h5"))
         for node, show in shows(runs, name):
-            rows.append((name, stage_name(show, node), f"{_folder(runs)}/{runs.path(name, Product(node, show.role))}"))
+            if not early or _is_early(runs, name, node):
+                path = runs.path(name, Product(node, show.role))
+                rows.append((name, stage_name(show, node), f"{_folder(runs)}/{path}"))
     return rows
 
 
@@ -87,6 +90,19 @@ def judged(runs: Runs) -> list[Row]:
     for row in rows:
         found.setdefault(row[2], row)
     return list(found.values())
+
+
+def first(runs: Runs) -> list[Row]:
+    """Rows of run, stage, file of what there is before anything but the classifier has been trained: activation maps,
+    cues, semantic maps and the labels that are made of these."""
+    return [row for row in shown(runs, early=True) if row[2].endswith(".h5")]
+
+
+def _is_early(runs: Runs, name: str, node: Node) -> bool:
+    """Whether nothing is trained for a node of a run but the classifier."""
+    stage, made = runs.graphs[name].stage(node.step), runs.graphs[name].reads(node).values()
+    trained = runs.values(name, node.step).shares_batches and "classifier" not in stage.writes
+    return not trained and all(_is_early(runs, s.run or name, s.node) for s in made if isinstance(s, Product))
 
 
 def stages(runs: Runs) -> list[Row]:

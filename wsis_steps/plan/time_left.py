@@ -80,7 +80,7 @@ class TimeLeft(logging.Handler):
         left = self.seconds_left()
         unknown = {step for step, count in self.waiting.items() if count > 0} - set(self.costs)
         # the costs are listed before the report is made, which takes a moment
-        least = any(step != "all" and not step.startswith("report_") for step in unknown)
+        least = any(step not in ("all", "first_look") and not step.startswith("report_") for step in unknown)
         if left:
             self.say(f"{'at least' if least else 'about'} {duration(left)} left, as the jobs of the last run took")
 

@@ -12,3 +12,10 @@ class ReportRenderReport(Settings):
 
     images: Positive = 1500
     """Images of each split in the gallery at most; of more, evenly spaced ones."""
+
+
+class ReportRenderFirstLook(Settings):
+    """The page to look at before the trainings."""
+
+    images: Positive = 200
+    """Training images on the page at most; of more, evenly spaced ones."""

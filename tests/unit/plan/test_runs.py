@@ -11,7 +11,7 @@ from wsis_steps.data.watched import LISTS, watched_files, watched_lists
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.config import load
 from wsis_steps.plan.faults import check
-from wsis_steps.plan.listing import figures, proposals, shown, stages, trainings
+from wsis_steps.plan.listing import figures, first, proposals, shown, stages, trainings
 from wsis_steps.plan.runs import Runs
 
 CLASSIFIER = {"classifier_train", "classifier_infer", "classifier_find_peaks"}
@@ -481,6 +481,31 @@ def test_labels_are_compared_with_those_of_the_round_before_as_they_were_made():
     assert [found.reads("b", "bestie_infer", "before", n) for n in (1, 2)] == [f"a/labels/round0{n}.h5" for n in (0, 1)]
     compared = [found.reads("c", "annotation_consistency_sample", "before", n) for n in (0, 1)]
     assert compared == [None, "c/labels/round00.h5"]
+
+
+def test_a_first_look_needs_no_training_but_the_classifiers():
+    found = runs(
+        a=bestie(),
+        b=bestie(supervision="points"),
+        c=bestie(semantic="learning_to_segment"),
+        d={"system": "learning_to_segment"},
+        e=CONSISTENCY,
+        f=COMMUNITY,
+        g={"system": "supervised"},
+    )
+    rows = {}
+    for run, stage, path in first(found):
+        rows.setdefault(run, []).append((stage, path.removeprefix("results/d/")))
+    of_a = [
+        ("activation maps", "a/classifier/train.h5"),
+        ("cues", "a/classifier/peaks.h5"),
+        ("semantic", "a/semantic/train.h5"),
+        ("labels/round00", "a/labels/round00.h5"),
+    ]
+    assert sorted(rows["a"]) == sorted(of_a) and sorted(rows["c"]) == sorted(of_a[:2])
+    points = [("points", "shared/data/images.h5"), of_a[0], of_a[2], ("labels/round00", "b/labels/round00.h5")]
+    assert sorted(rows["b"]) == sorted(points)
+    assert rows.keys() == {"a", "b", "c"}
 
 
 def test_tags_are_audited_once_a_classifier():
