@@ -41,11 +41,11 @@ def configure(folder: Path, steps: dict[str, dict], size: int) -> Path:
             chosen.update(length(name, ITERATIONS, PICTURES))
             if chosen.get("weights", values.model_fields["weights"].default) == "imagenet":
                 chosen["weights"] = "none"
-    steps["bestie_label"] = {**steps.get("bestie_label", {}), "verdict": "warn"}  # random networks know nothing
     steps["data_import_dataset"] = {"format": "shapes"}
     steps["data_draw_shapes"] = {"image_size": size, "train": PICTURES, "val": 4}
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump({"dataset": "paper_sizes", "runs": RUNS, "steps": steps}))
+    values = {"dataset": "paper_sizes", "verdict": "warn", "runs": RUNS, "steps": steps}  # random networks know nothing
+    path.write_text(yaml.safe_dump(values))
     return path
 
 

@@ -143,6 +143,7 @@ def common(step, **more):
 def command(step, files, ranks=False):
     """The shell command of a step: its files, then what all steps share; ranks: inference that may use several GPUs."""
     stage, trains = stage_of(step), STEPS[step].shares_batches
+    of_labels = trains and stage and any(read.option == "labels" for read in stage.reads)
     words = [
         f"python -m wsis_steps.{module_of(step)} {files}",
         "{params.optional}" if stage and stage.optional else "",
@@ -150,6 +151,7 @@ def command(step, files, ranks=False):
         "--work {params.work}" if trains else "",
         "--settings {params.settings:q} --code {params.code} --threads {threads}",
         "--ranks {resources.gpu}" if trains or ranks else "",
+        "--verdict {CONFIGURATION.verdict}" if of_labels else "",  # filled in late: changes no job
         "--log {log}",
     ]
     return " ".join(filter(None, words))

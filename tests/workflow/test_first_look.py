@@ -21,8 +21,8 @@ from wsis_steps.vision.contracts.points import write_points
 COUNT = 6
 
 
-def label(folder: Path, crowded: int, verdict: str) -> list[str]:
-    """The log of labels from squares, in so many of which two cues lie; without a verdict it would be on its way."""
+def label(folder: Path, crowded: int) -> list[str]:
+    """The log of labels from squares, in so many of which two cues lie."""
     write_images(folder / "images.h5", train=COUNT)
     write_semantic(folder / "semantic.h5", COUNT)
     cues = []
@@ -34,7 +34,7 @@ def label(folder: Path, crowded: int, verdict: str) -> list[str]:
     write_points(folder / "peaks.h5", made, ids, sizes, sizes, cues)
     inputs = {name: folder / f"{name}.h5" for name in ("images", "semantic", "peaks")}
     outputs = {"labels": folder / "labels.h5", "counts": folder / "counts.json"}
-    done = call("bestie.label", {"min_area": 5, "verdict": verdict}, **inputs, **outputs)
+    done = call("bestie.label", {"min_area": 5}, **inputs, **outputs)
     assert done.status == 0, done.errors
     return done.log
 
@@ -43,20 +43,20 @@ def label(folder: Path, crowded: int, verdict: str) -> list[str]:
     ("crowded", "verdict", "status"), [(4, "stop", 2), (4, "warn", 0), (3, "stop", 0), (1, "stop", 0)]
 )
 def test_a_training_refuses_labels_that_most_pictures_lack(tmp_path, crowded, verdict, status):
-    log = label(tmp_path, crowded, verdict)
+    log = label(tmp_path, crowded)
     said = [line for line in log if line.startswith("doubtful: ")]
     assert any("have no label" in line for line in said) == (crowded > COUNT / 4)
     counts = Instances(tmp_path / "labels.h5").counts
     assert (counts["expected"], counts["without"], counts["crowded"]) == (COUNT, crowded, crowded)
     inputs = {name: tmp_path / f"{name}.h5" for name in ("images", "semantic", "labels")}
     outputs = {"model": tmp_path / "model.pt", "metrics": tmp_path / "metrics"}
-    done = call("bestie.train", BESTIE, **inputs, **outputs)
+    done = call("bestie.train", BESTIE, **inputs, **outputs, verdict=verdict)
     assert (done.status, done.traceback) == (status, False), done.errors
     assert (tmp_path / "labels.h5").exists() and (tmp_path / "model.pt").exists() == (status == 0)
     if status:
         (sentence,) = done.errors
         assert "4 of 6 tagged pictures (67 %) have no label; in 4 of them a component of the semantic map" in sentence
-        assert "try classifier_find_peaks: {min_value: 0.45} (now 0.3), or train all the same" in sentence
+        assert "Try classifier_find_peaks: {min_value: 0.45} (now 0.3), or set verdict: warn to train" in sentence
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def own(tiny) -> tuple[Tiny, Path]:
         shutil.copy(path, folder)
     (folder / "tags.csv").write_text("\n".join(rows) + "\n")
     values = yaml.safe_load(CONFIGURATION.read_text())
-    values |= {"dataset": "own", "runs": {"bestie": {"system": "bestie"}}}
+    values |= {"dataset": "own", "verdict": "stop", "runs": {"bestie": {"system": "bestie"}}}
     values["steps"] |= {
         "data_import_dataset": {"format": "folder", "root": str(folder)},
         "bestie_label": {"min_area": 5000},
@@ -106,9 +106,17 @@ def test_a_first_look_shows_what_is_wrong_and_a_run_ends_with_it(own):
 
     status, said = tiny.call("--", "results/own/bestie/bestie/round00/model.pt", configuration=configuration)
     assert status != 0 and "Traceback" not in said
-    assert re.search(r"round00\.h5: 12 of 12 .* train all the same with bestie_label: \{verdict: warn\}\.", said)
+    assert re.search(r"round00\.h5: 12 of 12 .*; nothing is trained on these labels\. Try .*, or set verdict: w", said)
     assert expected in said[said.index("Doubtful, the worst first:") :]
     assert (results / "bestie/labels/round00.h5").exists()  # to be looked at
+
+
+def test_trainings_on_labels_and_no_others_are_told_what_to_do_where_most_pictures_lack_them(tiny):
+    status, said = tiny.call("--dry-run", "--forceall", "--printshellcmds")
+    assert status == 0
+    commands = re.findall(r"^Shell command: python -m wsis_steps\.([\w.]+) (.*)$", said, flags=re.MULTILINE)
+    told = {step for step, command in commands if "--verdict warn" in command}
+    assert told == {"bestie.train", "maskrcnn.train"} and len(commands) > 20
 
 
 def test_tags_of_ones_own_pictures_are_audited_and_those_of_generated_ones_are_not(own):

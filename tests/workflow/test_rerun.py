@@ -122,6 +122,7 @@ SETTINGS = {
     ),
     "a run more": ({"runs__ablation": ABLATION}, training("ablation") | LISTED),
     "a run less": ({"runs__supervised": None}, LISTED),
+    "what becomes of labels that most pictures lack": ({"verdict": "stop"}, set()),
     "the seed of a run": (
         {"runs__supervised__seed": 1},
         {"classifier_train supervised"} | maskrcnn("supervised") | LISTED,

@@ -110,7 +110,8 @@ rule evaluation_list_results:
         ENVIRONMENT
     params:
         **common("evaluation_list_results"),
-        configuration=json.dumps(config),  # in its order: of runs that share a result the first has it
+        # in its order: of runs that share a result the first has it
+        configuration=json.dumps({key: value for key, value in config.items() if key != "verdict"}),
         listed=digest(RUNS),  # what chains say is no part of the configuration
     shell:
         command("evaluation_list_results", "--configuration {params.configuration:q} --listing {output.listing}")

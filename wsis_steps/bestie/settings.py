@@ -35,9 +35,6 @@ class BestieLabel(Grouping):
     """Of regions: least F-measure of further ones of a class and image, as a share of the best one's."""
     max_instances: Positive = 10
     """Of regions: most of a class and image."""
-    verdict: Literal["stop", "warn"] = "stop"
-    """Where more than half of the tagged pictures get no label: with stop nothing is trained on the labels, which stay
-    to be looked at; with warn it is."""
 
     @model_validator(mode="after")
     def _regions_of_tags(self) -> "BestieLabel":

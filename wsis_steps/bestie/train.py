@@ -87,7 +87,7 @@ def main(job: Job) -> None:
         Images(job.inputs["images"]), Maps(job.inputs["semantic"]), Instances(job.inputs["labels"])
     )  # fmt: skip
     check_same_classes(images, semantic, labels)
-    check_instances(labels)
+    check_instances(labels, job.verdict)
     dataset = TrainingSamples(images, semantic, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_network(settings, len(labels.class_names))

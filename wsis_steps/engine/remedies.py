@@ -18,12 +18,10 @@ class Trial:
     now: Any
     value: Any
 
-    def clause(self) -> str:
+    def advice(self) -> str:
+        """A sentence without its full stop."""
         step, key = self.setting.split(".")
-        return f"try {step}: {{{key}: {json.dumps(self.value)}}} (now {json.dumps(self.now)})"
-
-    def sentence(self) -> str:
-        return f"T{self.clause()[1:]}."
+        return f"Try {step}: {{{key}: {json.dumps(self.value)}}} (now {json.dumps(self.now)})"
 
 
 def _times(factor: float, limit: float) -> Change:

@@ -62,6 +62,7 @@ class Job:
     work: Path | None = None
     values: dict[str, str] = field(default_factory=dict)
     shard: str = "1/1"
+    verdict: str = "stop"
     terminated: bool = field(default=False, init=False)
 
     def provenance(
@@ -116,6 +117,11 @@ class Step:
     values: tuple[str, ...] = ()  # what the workflow says in text, not in a file
     join: Join | None = None  # where several jobs or processes may share its images: joins what they make
 
+    @property
+    def trains_on_labels(self) -> bool:
+        """Whether it may refuse labels that most pictures lack."""
+        return self.settings.shares_batches and "labels" in self.inputs
+
     def run(self, main: Callable[[Job], None], arguments: Sequence[str] | None = None) -> None:
         """Parses the command line, calls main and ends the process with the exit status of the outcome."""
         words = sys.argv[1:] if arguments is None else list(arguments)
@@ -150,6 +156,8 @@ class Step:
         parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
         if self.join or self.settings.shares_batches:
             parser.add_argument("--ranks", type=int, default=1, help="processes that share the work, a GPU each")
+        if self.trains_on_labels:
+            parser.add_argument("--verdict", choices=("stop", "warn"), default="stop", help="on labels that most lack")
         parser.add_argument("--code", default="", help="fingerprint of the code, kept with the result")
         parser.add_argument("--work", type=Path, metavar="FOLDER", help="where checkpoints are kept")
         parser.add_argument("--log", type=Path, metavar="FILE", help="also write the log there")
@@ -174,6 +182,7 @@ class Step:
         threads = max(options.threads // ranks, 1)
         shard = getattr(options, "shard", "1/1")
         job = Job(self.name, settings, inputs, partial, threads, options.code, options.work, values, shard)
+        job.verdict = getattr(options, "verdict", job.verdict)
         signal.signal(signal.SIGTERM, lambda *_: _terminate(job))
         started = time.monotonic()
         log.info("%s, settings %s", self.name, canonical(settings.model_dump(mode="json")))

@@ -65,7 +65,7 @@ class Verdict:
 
     def sentence(self) -> str:
         """What a person reads: in a log, in the last lines of a run."""
-        return f"{self.says} {self.trial.sentence()}" if self.trial else self.says
+        return f"{self.says} {self.trial.advice()}." if self.trial else self.says
 
     def row(self) -> dict[str, Any]:
         """The verdict as JSON values."""
@@ -127,17 +127,14 @@ def _parse(about: Mapping[str, Any]) -> tuple[Made, Counts]:
 
 
 def check_labelled(path: Path, attributes: Mapping[str, Any]) -> None:
-    """Raises InputError where the step that made labels lets nothing train on so few of them (`verdict: stop`)."""
+    """Raises InputError where most of the pictures that should have labels have none."""
     made, counts = _parse(attributes)
     lacking = next((one for one in figures(counts) if one.name == WITHOUT_LABEL), None)
-    if lacking is None or lacking.value <= STOPS_WITHOUT_LABEL or made[0][1].get("verdict") != "stop":
+    if lacking is None or lacking.value <= STOPS_WITHOUT_LABEL:
         return
     trial = find_trial(lacking.fault, made)
-    hint = f"{trial.clause()}, or " if trial else ""
-    raise InputError(
-        f"{path}: {lacking.says.rstrip('.')}, so a training would learn from next to nothing; {hint}train all the same "
-        f"with {made[0][0]}: {{verdict: warn}}."
-    )
+    says, advice = lacking.says.rstrip("."), f"{trial.advice()}, or set" if trial else "Set"
+    raise InputError(f"{path}: {says}; nothing is trained on these labels. {advice} verdict: warn to train anyway.")
 
 
 def _percent(share: float) -> str:

@@ -39,7 +39,7 @@ def main(job: Job) -> None:
     torch.manual_seed(settings.seed)
     images, labels = Images(job.inputs["images"]), Instances(job.inputs["labels"])
     check_same_classes(images, labels)
-    check_instances(labels)
+    check_instances(labels, job.verdict)
     dataset = LabelledPictures(images, labels, settings)
     weights = str(job.inputs["pretrained"] or settings.weights)
     model = build_maskrcnn(settings, len(labels.class_names), weights).to(device)

@@ -82,6 +82,9 @@ class Configuration(Settings):
     gpus_per_job: Count = 1
     """GPUs that a training or an inference may use at once. A training uses as many as share its batches evenly;
     inference divides its images. 0 asks for none, for clusters without."""
+    verdict: Literal["stop", "warn"] = "stop"
+    """Where more than half of the tagged pictures have no label: with stop nothing is trained on the labels, which stay
+    to be looked at; with warn it is. Changing it runs nothing again that is done."""
     runs: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Run]
     """Runs by name. One that is null is left out: so a second --configfile drops a run of the first."""
     steps: dict[str, dict[str, Any]] = {}

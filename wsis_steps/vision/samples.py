@@ -45,8 +45,9 @@ def check_tags(images: Images, members: np.ndarray) -> None:
         raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
 
 
-def check_instances(labels: Instances) -> None:
-    """Raises InputError where the labels hold no instance, or fewer than the step that made them lets train on."""
-    check_labelled(labels.path, labels.attributes)
+def check_instances(labels: Instances, verdict: str = "stop") -> None:
+    """Raises InputError where the labels hold no instance, or most pictures have none and `verdict` is not `warn`."""
+    if verdict != "warn":
+        check_labelled(labels.path, labels.attributes)
     if not sum(map(len, labels)):
         raise InputError(f"{labels.path} holds no instance, so there is nothing to learn.")

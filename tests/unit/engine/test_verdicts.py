@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.provenance import Provenance
 from wsis_steps.engine.remedies import TRIALS, find_trial
-from wsis_steps.engine.verdicts import check_labelled, figures, judge, read_counts, verdicts_of
+from wsis_steps.engine.verdicts import figures, judge, read_counts, verdicts_of
 from wsis_steps.plan.steps import STEPS
 from wsis_steps.vision.contracts.instances import Instances, write_instances
+from wsis_steps.vision.samples import check_instances
 
 # What a new user's 120 photographs gave, and the settings of own_images_cpu.yaml that they were made with.
 PEAKS, LABEL = ("classifier_find_peaks", {"min_value": 0.3, "kernel": 15}), ("bestie_label", {"min_area": 50})
@@ -165,31 +166,34 @@ def test_the_nearest_step_that_has_a_setting_is_meant():
     assert find_trial("small components", made).setting == "near.min_area"
 
 
-def labels_file(path, verdict, without, settings=None):
-    made = Provenance("bestie_label", json.dumps({"verdict": verdict, "min_area": 50}), "", "", {}, ("cat", "dog"),
-                      before={PEAKS[0]: json.dumps(PEAKS[1])})  # fmt: skip
+def labels_file(path, without, before=(PEAKS,)):
+    made = Provenance("bestie_label", json.dumps({"min_area": 50}), "", "", {}, ("cat", "dog"),
+                      before={step: json.dumps(settings) for step, settings in before})  # fmt: skip
     found = [nothing() if k < without else squares(k) for k in range(6)]
     counts = {**LABELS, "expected": 6, "without": without}
     write_instances(path, made, [f"image{k}" for k in range(6)], [32] * 6, [32] * 6, found, counts)
     return Instances(path)
 
 
-@pytest.mark.parametrize(("verdict", "without", "stops"), [("stop", 4, True), ("stop", 3, False), ("warn", 4, False)])
-def test_nothing_trains_on_labels_that_most_pictures_lack_unless_it_is_wanted(tmp_path, verdict, without, stops):
-    labels = labels_file(tmp_path / "labels.h5", verdict, without)
-    if not stops:
-        check_labelled(labels.path, labels.attributes)
-        return
+@pytest.mark.parametrize("before", [(PEAKS,), ()])
+def test_labels_that_most_pictures_lack_are_refused_with_what_to_try(tmp_path, before):
+    labels = labels_file(tmp_path / "labels.h5", 4, before)
     with pytest.raises(InputError) as error:
-        check_labelled(labels.path, labels.attributes)
+        check_instances(labels)
     text = str(error.value)
-    assert "4 of 6 tagged pictures (67 %) have no label" in text and text.count(". ") == 0
-    assert "try classifier_find_peaks: {min_value: 0.45} (now 0.3), or" in text
-    assert text.endswith("with bestie_label: {verdict: warn}.")
+    assert "4 of 6 tagged pictures (67 %) have no label; in " in text
+    assert "; nothing is trained on these labels. " in text
+    tried = "Try classifier_find_peaks: {min_value: 0.45} (now 0.3), or set" if before else "Set"
+    assert text.endswith(f". {tried} verdict: warn to train anyway.")
+    check_instances(labels, "warn")
+
+
+def test_labels_that_half_of_the_pictures_have_are_learned_from(tmp_path):
+    check_instances(labels_file(tmp_path / "labels.h5", 3))
 
 
 def test_counts_are_read_from_results_and_other_files_have_none(tmp_path):
-    labels_file(tmp_path / "labels.h5", "warn", 4)
+    labels_file(tmp_path / "labels.h5", 4)
     made, counts = read_counts(tmp_path / "labels.h5")
     assert [step for step, _ in made] == ["bestie_label", "classifier_find_peaks"] and counts["without"] == 4
     assert "pictures without a label" in {one.figure for one in verdicts_of(tmp_path / "labels.h5")}
