@@ -56,18 +56,12 @@ def _found_again(then: ImageInstances, now: ImageInstances) -> int:
 
 
 def count_map(labels: np.ndarray, expected: bool, counts: Counter) -> None:
-    """Adds a label map uint8 (h, w) to `counts`: its pixels of background, classes and unsure, whether some of a class
-    are expected and there are none, and whether classes fill it."""
+    """Adds a label map uint8 (h, w) to `counts`. Where some of a class are expected: its pixels of background, classes
+    and unsure, whether there is nothing of a class, and whether classes fill it. Other maps are background, rightly."""
+    counts.update({"images": 1, "expected": int(expected)})
+    if not expected:
+        return
     background, unsure = int((labels == 0).sum()), int((labels == UNSURE).sum())
     inside = labels.size - background - unsure
-    counts.update(
-        {
-            "images": 1,
-            "expected": int(expected),
-            "empty": int(expected and not inside),
-            "filled": int(inside > FILLED * labels.size),
-            "background": background,
-            "class": inside,
-            "unsure": unsure,
-        }
-    )
+    counts.update({"background": background, "class": inside, "unsure": unsure})
+    counts.update({"without_class": int(not inside), "filled": int(inside > FILLED * labels.size)})
