@@ -27,6 +27,7 @@ MOST_WITHOUT_LABEL = 0.25  # of the tagged pictures; sound: 0.10 to 0.12
 STOPS_WITHOUT_LABEL = 0.5  # nothing is trained on what more pictures lack, unless the configuration says `warn`
 MOST_CROWDED = 0.5  # of the components, in which there are several cues; sound: 0.11
 MOST_CHANGE = 3.0  # of the instances of a picture from round to round, times; sound: 1.4 to 1.7
+MOST_LABELS = 10.0  # a picture, from which such a growth is a fault even where the labels before are found again
 LEAST_AGREEMENT = 0.5  # of the labels of the round before, which are found again; sound: 0.64 to 0.94
 MOST_WITHOUT_PREDICTION = 0.25  # of the tagged evaluation pictures; sound: below 0.02
 LEAST_LIFT = 0.25  # of the way from an average precision by chance to 1
@@ -214,15 +215,16 @@ def _of_rounds(now: float, counts: Counts) -> Iterator[Figure]:
     if not before:
         yield Figure("labels a picture", now, "", 0.0, "")
         return
-    then = before / counts["images"]
+    then, found = before / counts["images"], counts["again"] / before
     says = f"{now:.1f} labels a picture, where the round before had {then:.1f}: "
     if now >= then:
-        says += "the network cuts pictures into pieces, as one does that had too little to learn from."
-        yield Figure("labels a picture", now, says, now / then / MOST_CHANGE, "many instances")
+        says += "the network may cut objects into pieces, as one does that had too little to learn from."
+        # new objects are what a round is for, as long as the old ones stay
+        strange = now > MOST_LABELS or found < LEAST_AGREEMENT
+        yield Figure("labels a picture", now, says, now / then / MOST_CHANGE if strange else 0.0, "many instances")
     else:
         yield Figure("labels a picture", now, f"{says}objects get lost.", _below(now / then, 1 / MOST_CHANGE),
                      "few instances")  # fmt: skip
-    found = counts["again"] / before
     says = f"{_percent(found)} of the labels of the round before are found again (same class, IoU of 0.5 and more)."
     yield Figure("labels found again", found, says, _below(found, LEAST_AGREEMENT), "few found again")
 

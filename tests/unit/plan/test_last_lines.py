@@ -38,8 +38,8 @@ def test_the_worst_is_said_first_with_where_it_is_and_what_to_try():
     heading, *lines = last_lines(found)
     assert heading == "Doubtful, the worst first:"
     assert lines == [
-        "  one, labels/round01: 30.0 labels a picture, where the round before had 1.0: the network cuts pictures into "
-        "pieces, as one does that had too little to learn from. Try bestie_infer: {min_center: 0.3} (now 0.1).",
+        "  one, labels/round01: 30.0 labels a picture, where the round before had 1.0: the network may cut objects "
+        "into pieces, as one does that had too little to learn from. Try bestie_infer: {min_center: 0.3} (now 0.1).",
         "  one, labels/round00: 3 of 9 tagged pictures (33 %) have no label. "
         "Try bestie_infer: {min_center: 0.067} (now 0.1).",
     ]
