@@ -38,15 +38,23 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def write_images(
-    path: Path, train=6, val=2, class_names=CLASSES, tagged=True, pointed=True, prefix="image", untagged=()
+    path: Path,
+    train=6,
+    val=2,
+    class_names=CLASSES,
+    tagged=True,
+    pointed=True,
+    prefix="image",
+    untagged=(),
+    unpointed=(),
 ) -> Path:
     """Square pictures; image k is of class k mod 2, with a point in its square. Those of the numbers `untagged` have no
-    tag."""
+    tag, those of `unpointed` no point."""
     with create(path, Images.schema, provenance(class_names, ())) as file:
         writer = ImagesWriter(file)
         for k in range(train + val):
             category = k % len(class_names)
-            point = [[6 + 2 * (k % 7), 8 + k % 5, category]] if pointed else np.zeros((0, 3))
+            point = [[6 + 2 * (k % 7), 8 + k % 5, category]] if pointed and k not in unpointed else np.zeros((0, 3))
             tags = np.array([category] if tagged and k not in untagged else [], dtype=np.int64)
             annotation = Annotation(tags, np.array(point, np.float32), np.zeros((0, 5), np.float32))
             writer.add(f"{prefix}{k}", "train" if k < train else "val", png(picture(k)), SIZE, SIZE, annotation)

@@ -12,7 +12,7 @@ from wsis_steps.engine.provenance import Provenance
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.models import save_model
 
-COUNT = 20
+COUNT, UNPOINTED = 20, (2, 5)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
         torch.nn.init.normal_(head[-1].weight, std=1)
     provenance = Provenance("bestie_train", settings.model_dump_json(), "0123", "abcd", {}, CLASSES, ("tags",))
     save_model(folder / "model.pt", network, provenance)
-    write_images(folder / "images.h5", train=COUNT, val=COUNT)
+    write_images(folder / "images.h5", train=COUNT, val=COUNT, unpointed=UNPOINTED)
     return folder
 
 
@@ -49,6 +49,9 @@ def test_the_result_is_the_same_whatever_the_processes(trained, tmp_path, superv
         for one, other in zip(found, expected, strict=True):
             assert one.rles == other.rles and one.categories.tolist() == other.categories.tolist()
             np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+    wanted = COUNT - (len(UNPOINTED) if supervision == "points" else 0)
+    expected = [Instances(tmp_path / f"{name}1.h5").counts["expected"] for name in ("labels", "predictions")]
+    assert expected == [wanted, COUNT]
 
 
 def test_the_field_changes_masks_and_the_weight_only_labels(trained, tmp_path):

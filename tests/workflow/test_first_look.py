@@ -59,6 +59,16 @@ def test_a_training_refuses_labels_that_most_pictures_lack(tmp_path, crowded, ve
         assert "Try classifier_find_peaks: {min_value: 0.45} (now 0.3), or set verdict: warn to train" in sentence
 
 
+def test_labels_are_missed_where_there_is_a_point(tmp_path):
+    write_images(tmp_path / "images.h5", train=COUNT, untagged=(0,), unpointed=(1, 2))
+    write_semantic(tmp_path / "semantic.h5", COUNT)
+    inputs = {name: tmp_path / f"{name}.h5" for name in ("images", "semantic")}
+    outputs = {"labels": tmp_path / "labels.h5", "counts": tmp_path / "counts.json"}
+    done = call("bestie.label", {"min_area": 5, "supervision": "points"}, **inputs, **outputs)
+    assert done.status == 0, done.errors
+    assert Instances(tmp_path / "labels.h5").counts["expected"] == COUNT - 3
+
+
 @pytest.fixture(scope="module")
 def own(tiny) -> tuple[Tiny, Path]:
     """The pictures of the tiny data set as a folder of one's own, and a configuration in which no component counts."""

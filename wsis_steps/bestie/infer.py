@@ -29,7 +29,7 @@ from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances
 from wsis_steps.vision.contracts.joining import join_shards
-from wsis_steps.vision.counts import compare_rounds, count_instances
+from wsis_steps.vision.counts import compare_rounds, count_instances, expect_labels
 from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.images import Pictures, fit
 from wsis_steps.vision.masks import describe, encode, split
@@ -153,7 +153,8 @@ def main(job: Job) -> None:
         members = job.share(images.members(split_name))
         ids, counts = [images.ids[i] for i in members], Counter()
         found = segment(job, images, model, split_name, device)
-        found = count_instances(found, images.tags[members].any(axis=1), output, counts)
+        supervision = job.settings.supervision if output == "labels" else "tags"
+        found = count_instances(found, expect_labels(images, members, supervision), output, counts)
         if output == "labels" and job.inputs["before"]:
             found = compare_rounds(found, ids, Instances(job.inputs["before"]), counts)
         provenance = job.provenance(trained.class_names, trained.supervision, [trained.provenance])

@@ -34,7 +34,7 @@ from wsis_steps.vision.contracts.instances import ImageInstances, write_instance
 from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.contracts.points import Points
 from wsis_steps.vision.contracts.proposals import Proposals
-from wsis_steps.vision.counts import count_instances
+from wsis_steps.vision.counts import count_instances, expect_labels
 from wsis_steps.vision.masks import describe, encode, paint, split
 
 log = logging.getLogger("wsis")
@@ -81,14 +81,14 @@ def summarise(found: list[dict[str, int]]) -> dict:
     }
 
 
-def why_without(found: list[dict[str, int]], tagged: np.ndarray) -> dict[str, int]:
-    """How many tagged images have no label since a component holds several cues (crowded), since none holds a cue
+def why_without(found: list[dict[str, int]], expected: np.ndarray) -> dict[str, int]:
+    """How many images lack expected labels since a component holds several cues (crowded), since none holds a cue
     (uncued), or since none is large enough (bare).
 
-    found: counts of each image by `KINDS`; tagged: bool (images,).
+    found: counts of each image by `KINDS`; expected: bool (images,).
     """
     causes = {"crowded": 0, "uncued": 0, "bare": 0}
-    for counts in (counts for counts, wanted in zip(found, tagged.tolist(), strict=True) if wanted):
+    for counts in (counts for counts, wanted in zip(found, expected.tolist(), strict=True) if wanted):
         if not counts["accepted"]:
             causes["crowded" if counts["ambiguous"] else "uncued" if counts["empty"] else "bare"] += 1
     return causes
@@ -150,10 +150,10 @@ def main(job: Job) -> None:
         semantic.class_names, {*semantic.supervision, *supervision}, [semantic.provenance, *made]
     )
     counts = summarise(found)
-    tagged = images.tags[places(images, semantic)].any(axis=1)
-    of_components = {**why_without(found, tagged), **{kind: counts[kind] for kind in KINDS}}
+    expected = expect_labels(images, places(images, semantic), job.settings.supervision)
+    of_components = {**why_without(found, expected), **{kind: counts[kind] for kind in KINDS}}
     judged = Counter({} if of_regions else of_components)
-    labels = count_instances(labels, tagged, "labels", judged)
+    labels = count_instances(labels, expected, "labels", judged)
     write_instances(job.outputs["labels"], provenance, semantic.ids, semantic.heights, semantic.widths, labels, judged)
     job.outputs["counts"].write_text(json.dumps(counts, indent=1) + "\n")
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)

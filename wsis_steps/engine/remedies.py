@@ -71,7 +71,7 @@ TRIALS: dict[str, tuple[tuple[str, Change], ...]] = {
     "little class": (*_MORE_CLASS, ("min_area", _times(0.5, 1))),
     "much unsure": (("background", _half_way_to("foreground")),),
     "several cues": (*_FEWER_CUES, *_LESS_CLASS),
-    "no cue": _MORE_CUES,
+    "no cue": (*_MORE_CUES, *_MORE_CLASS),
     "small components": (("min_area", _times(0.5, 1)),),
     "many instances": (("min_center", _times(3, 0.5)), ("min_share", _times(_MORE, 0.9))),
     "few instances": (("min_center", _times(_LESS, 0.02)), ("min_share", _times(_LESS, 0.02)), *_LONGER),

@@ -79,16 +79,17 @@ def judge(made: Made, counts: Counts) -> list[Verdict]:
 
     made: the step that counted and those before it, the nearest first, with their settings.
     """
-    doubtful = sorted((one for one in figures(counts) if one.doubtful), key=lambda one: -one.beyond)
+    doubtful = sorted((one for one in figures(made, counts) if one.doubtful), key=lambda one: -one.beyond)
     return [Verdict(one.name, one.value, one.says, one.beyond, find_trial(one.fault, made)) for one in doubtful]
 
 
-def figures(counts: Counts) -> list[Figure]:
-    """The figures of what was counted, sound ones too."""
+def figures(made: Made, counts: Counts) -> list[Figure]:
+    """The figures of what was counted, sound ones too. made: as for `judge`."""
+    by_points = any(settings.get("supervision") == "points" for _, settings in made)
     judges = {
         "cues": _of_cues,
         "background": _of_maps,
-        "labels": _of_labels,
+        "labels": _of_labels_from_points if by_points else _of_labels,
         "predictions": _of_predictions,
         "average_precision": _of_tags,
     }
@@ -129,7 +130,7 @@ def _parse(about: Mapping[str, Any]) -> tuple[Made, Counts]:
 def check_labelled(path: Path, attributes: Mapping[str, Any]) -> None:
     """Raises InputError where most of the pictures that should have labels have none."""
     made, counts = _parse(attributes)
-    lacking = next((one for one in figures(counts) if one.name == WITHOUT_LABEL), None)
+    lacking = next((one for one in figures(made, counts) if one.name == WITHOUT_LABEL), None)
     if lacking is None or lacking.value <= STOPS_WITHOUT_LABEL:
         return
     trial = find_trial(lacking.fault, made)
@@ -180,27 +181,33 @@ def _of_maps(counts: Counts) -> Iterator[Figure]:
     yield Figure("pictures filled by classes", filled / expected, says, filled / expected / MOST_FILLED, "much class")
 
 
-def _of_labels(counts: Counts) -> Iterator[Figure]:
+def _of_labels(counts: Counts, cue: str = "cue", whose: str = "tagged pictures") -> Iterator[Figure]:
+    """Labels of images; `whose` are those of which some are expected."""
     images, expected, without, labels = (counts[name] for name in ("images", "expected", "without", "labels"))
     if expected:
-        why, fault = _why_without(counts) if "crowded" in counts else ("", "few instances")
+        why, fault = _why_without(counts, cue) if "crowded" in counts else ("", "few instances")
         lacking = without / expected
-        says = f"{without:,} of {expected:,} tagged pictures ({_percent(lacking)}) have no label{why}."
+        says = f"{without:,} of {expected:,} {whose} ({_percent(lacking)}) have no label{why}."
         yield Figure(WITHOUT_LABEL, lacking, says, lacking / MOST_WITHOUT_LABEL, fault)
     if components := sum(counts.get(name, 0) for name in ("accepted", "empty", "ambiguous")):
         several, none = counts["ambiguous"] / components, counts["empty"] / components
-        says = f"{counts['ambiguous']:,} of {components:,} components hold several cues, which makes no label of them."
-        yield Figure("components with several cues", several, says, several / MOST_CROWDED, "several cues")
-        yield Figure("components without a cue", none, "", 0.0, "")
+        says = f"{counts['ambiguous']:,} of {components:,} components hold several {cue}s and become no labels."
+        yield Figure(f"components with several {cue}s", several, says, several / MOST_CROWDED, "several cues")
+        yield Figure(f"components without a {cue}", none, "", 0.0, "")
     if images:
         yield from _of_rounds(labels / images, counts)
 
 
-def _why_without(counts: Counts) -> tuple[str, str]:
+def _of_labels_from_points(counts: Counts) -> Iterator[Figure]:
+    """Labels under supervision by points, which take the place of cues."""
+    return _of_labels(counts, "point", "pictures with a point")
+
+
+def _why_without(counts: Counts, cue: str) -> tuple[str, str]:
     """Why most of the pictures without a label have none, as a clause and a fault."""
     causes = {
-        "crowded": ("a component of the semantic map holds several cues", "several cues"),
-        "uncued": ("no component of the semantic map holds a cue", "no cue"),
+        "crowded": (f"a component of the semantic map holds several {cue}s", "several cues"),
+        "uncued": (f"no component of the semantic map holds a {cue}", "no cue"),
         "bare": ("the semantic map has no component that is large enough", "little class"),
     }
     name = max(causes, key=lambda cause: counts[cause])

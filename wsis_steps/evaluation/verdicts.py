@@ -32,6 +32,6 @@ def document(rows: Sequence[Row]) -> dict[str, Any]:
         "figures": [
             {"run": run, "stage": stage, "figure": figure.name, "value": round(figure.value, 4)}
             for run, stage, path in rows
-            for figure in figures(read_counts(Path(path))[1])
+            for figure in figures(*read_counts(Path(path)))
         ],
     }

@@ -7,6 +7,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances
 from wsis_steps.vision.masks import UNSURE
 
@@ -19,13 +20,24 @@ def add_counts(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return {name: sum(part.get(name, 0) for part in parts) for name in dict.fromkeys(name for p in parts for name in p)}
 
 
+def expect_labels(images: Images, members: np.ndarray, supervision: str) -> np.ndarray:
+    """Of which images labels are expected, bool (n,): those that have a tag and, under supervision by points, a point.
+
+    members: int64 (n,), their places in `images`.
+    """
+    tagged = images.tags[members].any(axis=1)
+    if supervision != "points":
+        return tagged
+    return tagged & np.array([len(images.points[i]) > 0 for i in members], dtype=bool)
+
+
 def count_instances(
     found: Iterable[ImageInstances], expected: np.ndarray, name: str, counts: Counter
 ) -> Iterator[ImageInstances]:
     """Passes instances on, image by image, and adds them to `counts`: images, those of which some are expected,
     those of these without any, and under `name`, `labels` or `predictions`, the instances.
 
-    expected: bool (n,), whether an image is tagged.
+    expected: bool (n,), of which images some are expected.
     """
     counts.update({"images": 0, "expected": 0, "without": 0, name: 0})
     for one, tagged in zip(found, expected.tolist(), strict=True):

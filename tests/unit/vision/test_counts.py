@@ -11,8 +11,10 @@ from hypothesis.extra.numpy import arrays
 from instance_sets import SIZE, decode, instances, rectangle, rectangles
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
 from wsis_steps.vision.contracts.instances import Instances, write_instances
-from wsis_steps.vision.counts import add_counts, compare_rounds, count_instances, count_map
+from wsis_steps.vision.counts import add_counts, compare_rounds, count_instances, count_map, expect_labels
 
 ONE = instances([rectangle(1, 1, 5, 5)], [0])
 lists = st.lists(rectangles(), min_size=1, max_size=5)
@@ -58,6 +60,18 @@ def test_labels_that_are_found_again_are_those_of_a_search_one_by_one(tmp_path_f
     rounds = compare_rounds(found[::-1], ids[::-1], Instances(path), counts)  # found by name, whatever the order
     assert list(rounds) == list(found[::-1])
     assert counts == {"before": sum(map(len, before)), "again": expected}
+
+
+def test_labels_are_expected_of_tagged_images_and_under_points_of_those_that_have_one(tmp_path):
+    with create(tmp_path / "images.h5", Images.schema, provenance()) as file:
+        writer = ImagesWriter(file)
+        for k, (tags, points) in enumerate((([], 0), ([1], 0), ([0], 1), ([0, 1], 2))):
+            marks = Annotation(np.array(tags, np.int64), np.ones((points, 3)), np.zeros((0, 5)))
+            writer.add(f"image{k}", "train", b"", 12, 16, marks)
+        writer.close()
+    images, members = Images(tmp_path / "images.h5"), np.array([3, 1, 0, 2])
+    for supervision, expected in (("tags", [True, True, False, True]), ("points", [True, False, False, True])):
+        assert expect_labels(images, members, supervision).tolist() == expected
 
 
 def test_a_round_before_of_other_images_is_refused(tmp_path):
