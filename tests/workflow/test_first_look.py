@@ -100,7 +100,7 @@ def test_a_first_look_shows_what_is_wrong_and_a_run_ends_with_it(own):
     page = (results / "first_look.html").read_text()
     assert '<a href="bestie/classifier/tag_audit.html">' in page
     assert (results / "bestie/classifier/tag_audit.html").exists()
-    assert "12 of 12 tagged pictures (100 %) have no label; in 12 of them the semantic map has no component" in page
+    assert "12 of 12 tagged pictures (100 %) have no label; in 12 of them all components of the semantic map" in page
     assert "<code>bestie_label: {min_area: 2500}</code> (now 5000)" in page
     assert len(list((results / "first_look_images").glob("*.js"))) == 12  # training images, none of evaluation
     card = next((results / "first_look_images").glob("*.js")).read_text()

@@ -7,7 +7,7 @@ in   images     images.h5: tags and, under point supervision, the points
      maps       of the classes of each image, and
      proposals  regions: both with `instances: regions` only
 out  labels     instances of the training images; object pixels that no instance took are ignored regions
-     counts     JSON: components accepted, empty, ambiguous and small, instances per image
+     counts     JSON: components (or regions) accepted, empty, ambiguous and small, instances per image
 
 BESTIE (CVPR 2022), semantic knowledge transfer; supplement, listing 4.
 """
@@ -39,7 +39,7 @@ from wsis_steps.vision.masks import describe, encode, paint, split
 
 log = logging.getLogger("wsis")
 
-KINDS = ("accepted", "empty", "ambiguous", "small")  # of components of a semantic map
+KINDS = ("accepted", "empty", "ambiguous", "small")  # of components; of regions the first and the last
 STEP = Step(
     "bestie_label",
     BestieLabel,
@@ -83,15 +83,16 @@ def summarise(found: list[dict[str, int]]) -> dict:
 
 def why_without(found: list[dict[str, int]], expected: np.ndarray) -> dict[str, int]:
     """How many images lack expected labels since a component holds several cues (crowded), since none holds a cue
-    (uncued), or since none is large enough (bare).
+    (uncued), since all are too small (undersized), or since there is none (bare).
 
     found: counts of each image by `KINDS`; expected: bool (images,).
     """
-    causes = {"crowded": 0, "uncued": 0, "bare": 0}
+    causes = {"ambiguous": "crowded", "empty": "uncued", "small": "undersized"}
+    images = dict.fromkeys([*causes.values(), "bare"], 0)
     for counts in (counts for counts, wanted in zip(found, expected.tolist(), strict=True) if wanted):
         if not counts["accepted"]:
-            causes["crowded" if counts["ambiguous"] else "uncued" if counts["empty"] else "bare"] += 1
-    return causes
+            images[next((cause for kind, cause in causes.items() if counts[kind]), "bare")] += 1
+    return images
 
 
 def by_components(job: Job, images: Images, semantic: Maps) -> Way:
@@ -128,8 +129,8 @@ def by_regions(job: Job, images: Images, semantic: Maps) -> Way:
     def label(i: int) -> Labelled:
         regions = proposals.read(int(proposal_rows[i]))
         found = region_instances(*maps.read(int(map_rows[i])), regions, job.settings)
-        found = found.at(np.flatnonzero(found.areas >= job.settings.min_area))
-        return dict.fromkeys(KINDS, 0) | {"accepted": len(found)}, found
+        kept = found.at(np.flatnonzero(found.areas >= job.settings.min_area))
+        return dict.fromkeys(KINDS, 0) | {"accepted": len(kept), "small": len(found) - len(kept)}, kept
 
     return Way(label, {*maps.supervision, *proposals.supervision}, [maps.provenance])
 
@@ -151,8 +152,8 @@ def main(job: Job) -> None:
     )
     counts = summarise(found)
     expected = expect_labels(images, places(images, semantic), job.settings.supervision)
-    of_components = {**why_without(found, expected), **{kind: counts[kind] for kind in KINDS}}
-    judged = Counter({} if of_regions else of_components)
+    of_components = {} if of_regions else {kind: counts[kind] for kind in KINDS}
+    judged = Counter({**why_without(found, expected), **of_components})
     labels = count_instances(labels, expected, "labels", judged)
     write_instances(job.outputs["labels"], provenance, semantic.ids, semantic.heights, semantic.widths, labels, judged)
     job.outputs["counts"].write_text(json.dumps(counts, indent=1) + "\n")

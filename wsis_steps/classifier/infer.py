@@ -40,7 +40,7 @@ def main(job: Job) -> None:
     members = job.share(everyone)
     sizes = np.stack([images.heights, images.widths], axis=1)
     map_sizes = -(-sizes // settings.stride)  # rounded up
-    provenance = job.provenance(images.class_names, trained.supervision)
+    provenance = job.provenance(images.class_names, trained.supervision, [trained.provenance])
     with create(job.outputs["maps"], Maps.schema, provenance) as file:
         writer = MapsWriter(file, tuple(map_sizes[everyone].max(axis=0).tolist()), np.float16)
         batches = read_ahead(Pictures(images), members, prepare(settings.size), job.threads, BATCH)

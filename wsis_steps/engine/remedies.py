@@ -60,6 +60,7 @@ _MORE_CLASS = (
     ("background_weight", _times(_LESS, 0.05)),
     ("missed", _times(_MORE, 1)),
 )
+_SMALLER = ("min_area", _times(0.5, 1))
 _LONGER = (("iterations", _times(2, float("inf"))),)
 
 # Faults, and keys of settings with a change, in the order of what is tried first. A key names no step: the nearest step
@@ -68,13 +69,15 @@ TRIALS: dict[str, tuple[tuple[str, Change], ...]] = {
     "many cues": _FEWER_CUES,
     "few cues": _MORE_CUES,
     "much class": _LESS_CLASS,
-    "little class": (*_MORE_CLASS, ("min_area", _times(0.5, 1))),
+    "little class": _MORE_CLASS,
     "much unsure": (("background", _half_way_to("foreground")),),
     "several cues": (*_FEWER_CUES, *_LESS_CLASS),
     "no cue": (*_MORE_CUES, *_MORE_CLASS),
-    "small components": (("min_area", _times(0.5, 1)),),
+    "small components": (_SMALLER, *_MORE_CLASS),
+    "small regions": (_SMALLER, ("beta", _times(_MORE, 1.0))),
     "many instances": (("min_center", _times(3, 0.5)), ("min_share", _times(_MORE, 0.9))),
     "few instances": (("min_center", _times(_LESS, 0.02)), ("min_share", _times(_LESS, 0.02)), *_LONGER),
+    "no instance": (("min_center", _times(_LESS, 0.02)), *_LONGER),  # min_share always leaves the best
     "few found again": _LONGER,
     "tags not learned": (("epochs", _times(2, float("inf"))),),
 }

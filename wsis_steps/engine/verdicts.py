@@ -185,7 +185,7 @@ def _of_labels(counts: Counts, cue: str = "cue", whose: str = "tagged pictures")
     """Labels of images; `whose` are those of which some are expected."""
     images, expected, without, labels = (counts[name] for name in ("images", "expected", "without", "labels"))
     if expected:
-        why, fault = _why_without(counts, cue) if "crowded" in counts else ("", "few instances")
+        why, fault = _why_without(counts, cue) if "undersized" in counts else ("", "no instance")
         lacking = without / expected
         says = f"{without:,} of {expected:,} {whose} ({_percent(lacking)}) have no label{why}."
         yield Figure(WITHOUT_LABEL, lacking, says, lacking / MOST_WITHOUT_LABEL, fault)
@@ -205,14 +205,19 @@ def _of_labels_from_points(counts: Counts) -> Iterator[Figure]:
 
 def _why_without(counts: Counts, cue: str) -> tuple[str, str]:
     """Why most of the pictures without a label have none, as a clause and a fault."""
-    causes = {
+    of_components = {
         "crowded": (f"a component of the semantic map holds several {cue}s", "several cues"),
         "uncued": (f"no component of the semantic map holds a {cue}", "no cue"),
-        "bare": ("the semantic map has no component that is large enough", "little class"),
+        "undersized": ("all components of the semantic map are too small", "small components"),
+        "bare": ("the semantic map has nothing of a class", "little class"),
     }
+    of_regions = {
+        "undersized": ("the regions that fit are too small", "small regions"),
+        "bare": ("the activation maps are empty", "tags not learned"),
+    }
+    causes = of_components if "accepted" in counts else of_regions
     name = max(causes, key=lambda cause: counts[cause])
     clause, fault = causes[name]
-    fault = "small components" if name == "bare" and counts["small"] else fault
     return f"; in {counts[name]:,} of them {clause}", fault
 
 
@@ -243,7 +248,7 @@ def _of_predictions(counts: Counts) -> Iterator[Figure]:
         lacking = counts["without"] / counts["expected"]
         says = f"{counts['without']:,} of {counts['expected']:,} tagged evaluation pictures have no prediction."
         yield Figure("pictures without a prediction", lacking, says, lacking / MOST_WITHOUT_PREDICTION,
-                     "few instances")  # fmt: skip
+                     "no instance")  # fmt: skip
 
 
 def _of_tags(counts: Counts) -> Iterator[Figure]:

@@ -26,8 +26,9 @@ OBJECTS = 120 * 100 * 20  # pixels: a fifth of pictures of 100
 MAPS = {"images": 120, "expected": 120, "without_class": 0, "filled": 12, "unsure": 0}
 MAPS |= {"class": OBJECTS + int(0.58 * 4 * OBJECTS), "background": 4 * OBJECTS - int(0.58 * 4 * OBJECTS)}
 FEW, FOUND = {**MAPS, "class": 10**5}, {"images": 24, "expected": 24}
-COMPONENTS = {"accepted": 48, "ambiguous": 160, "empty": 60, "small": 20, "crowded": 60, "uncued": 20, "bare": 3}
-LABELS = {"images": 120, "expected": 120, "without": 83, "labels": 48, **COMPONENTS}
+COMPONENTS = {"accepted": 48, "ambiguous": 160, "empty": 60, "small": 20}
+CAUSES = {"crowded": 60, "uncued": 18, "undersized": 2, "bare": 3}
+LABELS = {"images": 120, "expected": 120, "without": 83, "labels": 48, **COMPONENTS, **CAUSES}
 ROUND = {"images": 120, "expected": 120, "without": 0, "labels": 27 * 120, "before": 48, "again": 40}
 DOUBTFUL = [
     (
@@ -70,7 +71,7 @@ SOUND = [  # seed 0 of config.yaml: 480 pictures
     # small objects, and a picture in twenty that has any: nothing is missed
     {"images": 480, "expected": 24, "without_class": 1, "filled": 0, "background": 990, "class": 9, "unsure": 1},
     {"images": 480, "expected": 480, "without": 58, "labels": 747, "accepted": 747, "empty": 76, "ambiguous": 105,
-     "small": 994, "crowded": 40, "uncued": 16, "bare": 2},
+     "small": 994, "crowded": 40, "uncued": 16, "undersized": 1, "bare": 1},
     {"images": 480, "expected": 480, "without": 12, "labels": 1070, "before": 747, "again": 621},
     {"images": 480, "expected": 480, "without": 0, "labels": 2736, "before": 1837, "again": 1350},
     # a round that finds what the first labels lack, and keeps them
@@ -95,8 +96,8 @@ def test_there_is_nothing_to_say_of_the_demo(counts):
         ({**FEW, "filled": 40}, "In 40 of 120 tagged pictures classes fill", "foreground", 0.3),
         ({**FEW, "unsure": 10**7}, "is unsure", "background", 0.15),
         ({**LABELS, "uncued": 61}, "in 61 of them no component of the semantic map holds a cue", "min_value", 0.2),
-        ({**LABELS, "bare": 63}, "in 63 of them the semantic map has no component", "min_area", 25),
-        ({**LABELS, "bare": 63, "small": 0}, "in 63 of them the semantic map has no component", "foreground", 0.13),
+        ({**LABELS, "undersized": 63}, "in 63 of them all components of the semantic map are too", "min_area", 25),
+        ({**LABELS, "bare": 63}, "in 63 of them the semantic map has nothing of a class", "foreground", 0.13),
         ({**ROUND, "labels": 12}, "0.1 labels a picture, where the round before had 0.4: obj", "min_center", 0.067),
         ({**ROUND, "labels": 600, "again": 20}, "5.0 labels a picture, where the round before", "min_center", 0.3),
         ({**ROUND, "labels": 60, "again": 12}, "25 % of the labels of the round before are found", "iterations", 800),
@@ -109,12 +110,34 @@ def test_every_fault_has_a_setting_and_a_value(counts, says, setting, value):
     assert (verdict.trial.setting.split(".")[1], verdict.trial.value) == (setting, value)
 
 
-def test_labels_of_regions_and_maps_of_regions_have_settings_of_their_own():
-    regions = (("bestie_label", {"min_share": 0.7, "min_area": 50}), ("postprocess_pool_over_regions", {"missed": 0.5}))
-    labels = {"images": 9, "expected": 9, "without": 6, "labels": 3}
-    (verdict,) = judge(regions, labels)
-    assert (verdict.trial.setting, verdict.trial.value) == ("bestie_label.min_share", 0.47)
-    assert find_trial("much class", regions[1:]).value == 0.33 and find_trial("little class", regions[1:]).value == 0.75
+REGIONS = ("bestie_label", {"min_area": 50, "beta": 0.55, "min_share": 0.7, "instances": "regions"})
+POOLED = ("postprocess_pool_over_regions", {"missed": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("cause", "min_area", "clause", "setting", "value"),
+    [
+        ("undersized", 50, "the regions that fit are too small", "bestie_label.min_area", 25),
+        ("undersized", 1, "the regions that fit are too small", "bestie_label.beta", 0.83),
+        ("bare", 50, "the activation maps are empty", "classifier_train.epochs", 40),
+    ],
+)
+def test_labels_of_regions_have_causes_and_settings_of_their_own(cause, min_area, clause, setting, value):
+    regions = (REGIONS[0], {**REGIONS[1], "min_area": min_area})
+    labels = {"images": 9, "expected": 9, "without": 6, "labels": 3, **dict.fromkeys(CAUSES, 0), cause: 6}
+    (verdict,) = judge((regions, POOLED, ("classifier_train", {"epochs": 20})), labels)
+    assert verdict.says == f"6 of 9 tagged pictures (67 %) have no label; in 6 of them {clause}."
+    assert (verdict.trial.setting, verdict.trial.value) == (setting, value)
+
+
+def test_maps_of_regions_have_a_setting_of_their_own():
+    assert find_trial("much class", (POOLED,)).value == 0.33 and find_trial("little class", (POOLED,)).value == 0.75
+
+
+@pytest.mark.parametrize(("fault", "key"), [("no instance", "iterations"), ("few instances", "min_share")])
+def test_a_share_of_the_best_takes_no_picture_its_last_instance(fault, key):
+    made = (("annotation_consistency_sample", {"min_share": 0.2}), ("a_train", {"iterations": 10}))
+    assert find_trial(fault, made).setting.split(".")[1] == key
 
 
 @pytest.mark.parametrize(

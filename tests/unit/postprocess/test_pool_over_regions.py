@@ -39,10 +39,11 @@ def pool(folder, proposals):
     return call("postprocess.pool_over_regions", **paths)
 
 
-def label(folder, proposals, **more):
+def label(folder, proposals, min_area=50, **more):
     paths = {name: folder / f"{name}.h5" for name in ("images", "semantic")} | more
     outputs = {"labels": folder / "out/labels.h5", "counts": folder / "out/counts.json"}
-    return call("bestie.label", {"instances": "regions"}, **paths, proposals=folder / proposals, **outputs)
+    settings = {"instances": "regions", "min_area": min_area}
+    return call("bestie.label", settings, **paths, proposals=folder / proposals, **outputs)
 
 
 def test_semantic_maps_have_the_outlines_of_the_regions(given):
@@ -59,6 +60,14 @@ def test_first_labels_are_the_regions(given):
         instances = found.read(k)
         assert instances.categories.tolist() == [k % len(CLASSES)]
         np.testing.assert_array_equal(decode(instances.rles, SIZE, SIZE)[0], square_mask(k))
+
+
+def test_regions_that_are_too_small_are_told(given):
+    done = label(given, "regions.h5", min_area=500, maps=given / "maps.h5")
+    counts = Instances(given / "out/labels.h5").counts
+    assert (counts["without"], counts["undersized"], counts["bare"]) == (COUNT, COUNT, 0)
+    (said,) = [line for line in done.log if line.startswith("doubtful")]
+    assert "the regions that fit are too small. Try bestie_label: {min_area: 250} (now 500)." in said
 
 
 def test_what_the_semantic_map_has_beside_the_labels_is_ignored(given):
