@@ -9,7 +9,9 @@ An image counts as corrected where the file has it: in Label Studio by a submitt
 listed. One on which nothing was left has no instance.
 """
 
+import json
 import logging
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +26,10 @@ from wsis_steps.formats.notes import Notes, doubt_sentences
 from wsis_steps.formats.picture_names import identity, parts_of, variants
 from wsis_steps.formats.pictures import Header
 from wsis_steps.formats.table import FORMATS, find_format
-from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances
+from wsis_steps.vision.counts import count_instances, expect_labels
 from wsis_steps.vision.masks import describe
 
 log = logging.getLogger("wsis")
@@ -75,6 +78,15 @@ def read_drawings(path: Path, notes: Notes) -> Reading:
     return FORMATS[find_format(path)].read(Source(settings.root, settings), notes)
 
 
+def write_labels(path: Path, job: Job, images: Images, labels: Instances, found: list[ImageInstances]) -> None:
+    """Writes what takes the place of labels, counted as they were: a training looks at what it is trained on."""
+    counts, made = Counter(), labels.provenance
+    supervision = json.loads(made.settings).get("supervision", "tags")
+    counted = count_instances(found, expect_labels(images, places(images, labels), supervision), "labels", counts)
+    provenance = job.provenance(labels.class_names, {*labels.supervision, "masks"}, [made])
+    write_instances(path, provenance, labels.ids, labels.heights, labels.widths, counted, counts)
+
+
 def main(job: Job) -> None:
     images, labels = Images(job.inputs["images"]), Instances(job.inputs["labels"])
     check_same_classes(images, labels)
@@ -97,8 +109,7 @@ def main(job: Job) -> None:
     for sentence in [*problems.sentences_of_omissions(), *doubt_sentences(doubts)]:
         log.warning("%s", sentence)
     found = [corrected[i] if i in corrected else labels.read(i) for i in range(len(labels))]
-    provenance = job.provenance(labels.class_names, {*labels.supervision, "masks"})
-    write_instances(job.outputs["corrected"], provenance, labels.ids, labels.heights, labels.widths, found)
+    write_labels(job.outputs["corrected"], job, images, labels, found)
     before = sum(len(labels.read(i)) for i in corrected)
     after = sum(map(len, corrected.values()))
     log.info("%d images corrected: %d instances in place of %d", len(corrected), after, before)

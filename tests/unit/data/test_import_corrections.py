@@ -4,14 +4,16 @@ import json
 
 import numpy as np
 import pytest
-from artifacts import CLASSES, SIZE, square_mask, write_images, write_labels
+from artifacts import CLASSES, SIZE, nothing, square_mask, squares, write_images
 
 from wsis_steps.data.import_corrections import main
 from wsis_steps.data.settings import DataImportCorrections
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.provenance import Provenance
 from wsis_steps.engine.step import Job
-from wsis_steps.vision.contracts.instances import Instances
+from wsis_steps.vision.contracts.instances import Instances, write_instances
 from wsis_steps.vision.masks import encode
+from wsis_steps.vision.samples import check_instances
 
 
 def annotation(image, category, mask):
@@ -20,9 +22,11 @@ def annotation(image, category, mask):
     return {"id": image, "image_id": image, "category_id": category, "segmentation": segmentation, "bbox": [0, 0, 1, 1]}
 
 
-def correct(folder, images, annotations, categories=CLASSES):
-    write_images(folder / "images.h5")
-    write_labels(folder / "labels.h5")
+def correct(folder, images, annotations, categories=CLASSES, labelled=range(6), supervision="tags", unpointed=()):
+    write_images(folder / "images.h5", unpointed=unpointed)
+    made = Provenance("a_step", json.dumps({"supervision": supervision, "min_center": 0.1}), "", "", {}, CLASSES)
+    found = [squares(k) if k in labelled else nothing() for k in range(6)]
+    write_instances(folder / "labels.h5", made, [f"image{k}" for k in range(6)], [SIZE] * 6, [SIZE] * 6, found)
     content = {
         "images": [
             {"id": k, "file_name": f"{name}.png", "height": SIZE, "width": SIZE} for k, name in enumerate(images)
@@ -66,6 +70,26 @@ def test_ignored_pixels_of_corrections_are_kept(tmp_path):
     rows = [annotation(0, 0, square_mask(5)), annotation(0, 2, square_mask(20))]
     _, after = correct(tmp_path, ["image1"], rows, (*CLASSES, "__ignore__"))
     assert len(after.read(1)) == 1 and after.read(1).ignore == encode(square_mask(20)[None])[0]
+
+
+@pytest.mark.parametrize(
+    ("labelled", "drawn", "unpointed", "expected", "without"),
+    [((0, 1), [4], (), 6, 3), ((0,), [4], (), 6, 4), ((0,), [4], (2, 3), 4, 2), ((0, 1, 2), [], (), 6, 4)],
+)
+def test_corrected_labels_are_counted_so_that_none_are_learned_that_most_pictures_lack(
+    tmp_path, labelled, drawn, unpointed, expected, without
+):
+    supervision = "points" if unpointed else "tags"
+    rows = [annotation(k, 0, square_mask(k)) for k, _ in enumerate(drawn)]
+    images = [f"image{k}" for k in drawn] or ["image2"]  # on which nothing is left
+    _, after = correct(tmp_path, images, rows, labelled=labelled, supervision=supervision, unpointed=unpointed)
+    labels = len(set(labelled) | set(drawn)) if drawn else len(labelled) - 1
+    assert after.counts == {"images": 6, "expected": expected, "without": without, "labels": labels}
+    if without / expected <= 0.5:
+        check_instances(after)
+        return
+    with pytest.raises(InputError, match="corrected.h5: 4 of 6 .* Try a_step: {min_center: 0.067}"):
+        check_instances(after)
 
 
 @pytest.mark.parametrize(
