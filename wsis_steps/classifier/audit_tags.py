@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from wsis_steps.classifier.network import load_classifier
-from wsis_steps.classifier.settings import ClassifierAuditTags
+from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierTrain
 from wsis_steps.classifier.squares import prepare
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.average_precision import area_under_envelope, ranking
@@ -48,7 +48,8 @@ def predict(job: Job, images: Images, trained: TrainedModel) -> np.ndarray:
     device = choose_device(job.threads, fixed_sizes=True)
     model = load_classifier(trained).to(device).eval()
     found = np.zeros((len(images), len(images.class_names)), np.float32)
-    batches = read_ahead(Pictures(images), range(len(images)), prepare(job.settings.size), job.threads, BATCH)
+    size = job.settings.size or ClassifierTrain.model_validate(trained.settings).crop
+    batches = read_ahead(Pictures(images), range(len(images)), prepare(size), job.threads, BATCH)
     for indices, pictures in job.progress(batches, len(images), size=lambda batch: len(batch[0])):
         normalized = model.backbone.normalize(pictures.to(device))
         with torch.inference_mode(), autocast(device):

@@ -84,7 +84,7 @@ class ClassifierFindPeaks(Settings):
 class ClassifierAuditTags(Settings):
     """Images whose classifier disagrees with their tags."""
 
-    size: Positive = 321
-    """Images are resized to this square, as for classifier_infer."""
+    size: Positive | None = None
+    """Images are resized to this square; null takes the side of the crops that the classifier was trained on."""
     shown: Positive = 200
     """Disagreements on the page at most; the table has all."""

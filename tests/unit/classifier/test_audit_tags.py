@@ -73,14 +73,30 @@ def test_a_table_has_the_precision_beside_chance():
     assert '<td class="number">-</td><td class="number">0</td>' in text
 
 
-def test_the_step_writes_the_precision_on_evaluation_images_alone(tmp_path):
-    images, model = write_images(tmp_path / "images.h5", train=6, val=5), tmp_path / "model.pt"
-    assert call("classifier.train", CLASSIFIER, images=images, model=model, metrics=tmp_path / "metrics").status == 0
-    outputs = {
-        name: tmp_path / f"audit.{end}" for name, end in (("table", "csv"), ("page", "html"), ("scores", "json"))
-    }
-    done = call("classifier.audit_tags", {"size": 32}, images=images, model=model, **outputs)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of images and of a classifier that was trained on crops of 24 pixels."""
+    folder = tmp_path_factory.mktemp("trained")
+    outputs = {"model": folder / "model.pt", "metrics": folder / "metrics"}
+    images = write_images(folder / "images.h5", train=6, val=5)
+    assert call("classifier.train", {**CLASSIFIER, "crop": 24}, images=images, **outputs).status == 0
+    return folder
+
+
+def audit(trained, folder, **settings):
+    outputs = {name: folder / f"audit.{end}" for name, end in (("table", "csv"), ("page", "html"), ("scores", "json"))}
+    done = call("classifier.audit_tags", settings, images=trained / "images.h5", model=trained / "model.pt", **outputs)
     assert done.status == 0, done.errors
+    return done, outputs
+
+
+def test_pictures_are_seen_at_the_size_of_the_training(trained, tmp_path):
+    tables = [audit(trained, tmp_path, **more)[1]["table"].read_text() for more in ({}, {"size": 24}, {"size": 64})]
+    assert tables[0] == tables[1] != tables[2] and tables[0].count("\n") > 1
+
+
+def test_the_step_writes_the_precision_on_evaluation_images_alone(trained, tmp_path):
+    done, outputs = audit(trained, tmp_path)
     document = json.loads(outputs["scores"].read_text())
     assert document["images"] == 5 and document["tagged"] == {"cat": 3, "dog": 2}
     assert set(document["average_precision"]) == {"cat", "dog"}
