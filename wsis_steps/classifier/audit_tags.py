@@ -3,8 +3,8 @@
 in   images  images.h5: all images and their tags
      model   of classifier_train
 out  table   CSV: image, split, class, tagged (yes or no), probability (0 to 1); the largest disagreement first
-     page    an HTML page of the first of them, with their pictures, and of how well each class is told
-     scores  JSON: average precision of each class on the evaluation images, and how many of these are tagged with it
+     page    an HTML page of the first of them, with their pictures, and of how well each class is recognised
+     scores  JSON: average precision of each class on the evaluation images, by chance too, and how many are tagged
 
 A classifier has learned the tags of the training images, wrong ones too: it doubts them less than those of evaluation
 images, which it has not seen.
@@ -15,6 +15,7 @@ import json
 import logging
 from dataclasses import asdict
 from html import escape
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +23,8 @@ import torch
 from wsis_steps.classifier.network import load_classifier
 from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierTrain
 from wsis_steps.classifier.squares import prepare
+from wsis_steps.classifier.tag_precision import ORDERS, PERCENTILE, chance_precision, tag_precision
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.evaluation.average_precision import area_under_envelope, ranking
 from wsis_steps.report.page import page
 from wsis_steps.report.pictures import jpeg_address
 from wsis_steps.report.tables import html_table
@@ -58,19 +59,6 @@ def predict(job: Job, images: Images, trained: TrainedModel) -> np.ndarray:
     return found
 
 
-def tag_precision(tags: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Average precision of each class as VOC defines it, the area under the monotone curve: float64 (classes,), 0 to 1,
-    NaN of a class that no image is tagged with.
-
-    tags bool, probabilities 0 to 1, both (images, classes).
-    """
-    found = np.full(tags.shape[1], np.nan)
-    for category in np.flatnonzero(tags.any(axis=0)):
-        hits = tags[ranking(probabilities[:, category]), category]
-        found[category] = area_under_envelope(hits, hits.sum())
-    return found
-
-
 def disagreements(tags: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Rows int64 (n, 2) of image and class where the likelier answer is not the tag, the surest first.
 
@@ -81,17 +69,33 @@ def disagreements(tags: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return rows[np.argsort(-doubt[tuple(rows.T)], kind="stable")]
 
 
-def precision_html(class_names: tuple[str, ...], precision: np.ndarray, tagged: np.ndarray, images: int) -> str:
-    """A table of the average precision of each class on so many evaluation images, `tagged` of them with it."""
+def score(class_names: tuple[str, ...], tags: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """How well each class is recognised, as JSON values; None for NaN. tags bool, probabilities 0 to 1, both (images,
+    classes)."""
+    chance, limit = chance_precision(tags)
+    found = {"average_precision": tag_precision(tags, probabilities), "chance": chance, "chance_limit": limit}
+
+    def by_class(values: list) -> dict:
+        return {name: None if np.isnan(value) else value for name, value in zip(class_names, values, strict=True)}
+
+    document = {"images": len(tags), "tagged": by_class(tags.sum(axis=0).tolist())}
+    return document | {name: by_class(values.tolist()) for name, values in found.items()}
+
+
+def precision_html(scores: dict[str, Any]) -> str:
+    """A table of the classes in the document of scores."""
+    columns = [scores[name] for name in ("average_precision", "chance", "chance_limit")]
     rows = []
-    for name, value, count in zip(class_names, precision.tolist(), tagged.tolist(), strict=True):
-        percent = "-" if np.isnan(value) else f"{100 * value:.1f}"
-        rows.append([escape(name), percent, str(count), f"{100 * count / max(images, 1):.1f}"])
-    header = ["class", "average precision", "images with the tag", "by chance"]
-    note = "By chance: the share of the images that have the tag, in percent as the precision."
-    return html_table(header, rows, 1, f"how well tags are told on {images:,} evaluation images") + (
-        f'<p class="note">{note}</p>'
+    for name, count in scores["tagged"].items():
+        percent = ["-" if column[name] is None else f"{100 * column[name]:.1f}" for column in columns]
+        rows.append([escape(name), str(count), *percent])
+    header = ["class", "images with the tag", "average precision", "by chance", "to exceed"]
+    note = (
+        f"By chance: mean of {ORDERS} random orders of these images, in percent. A class is doubted where its "
+        f"precision does not exceed the {PERCENTILE}th percentile of theirs."
     )
+    title = f"how well the classifier recognises each class on {scores['images']:,} evaluation images"
+    return html_table(header, rows, 1, title) + f'<p class="note">{note}</p>'
 
 
 def render(images: Images, rows: np.ndarray, probabilities: np.ndarray, shown: int, classes: str) -> str:
@@ -123,7 +127,7 @@ def main(job: Job) -> None:
     check_same_classes(images, trained)
     probabilities = predict(job, images, trained)
     rows, val = disagreements(images.tags, probabilities), images.members("val")
-    precision, tagged = tag_precision(images.tags[val], probabilities[val]), images.tags[val].sum(axis=0)
+    scores = score(images.class_names, images.tags[val], probabilities[val])
     with job.outputs["table"].open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", "split", "class", "tagged", "probability"])
@@ -131,21 +135,15 @@ def main(job: Job) -> None:
             answer = ["no", "yes"][int(images.tags[i, category])]
             likely = f"{probabilities[i, category]:.3f}"
             writer.writerow([images.ids[i], images.splits[i], images.class_names[category], answer, likely])
-    classes = precision_html(images.class_names, precision, tagged, len(val))
-    text = render(images, rows, probabilities, job.settings.shown, classes)
+    text = render(images, rows, probabilities, job.settings.shown, precision_html(scores))
     job.outputs["page"].write_text(text, encoding="utf-8")
-    known = {name: None if np.isnan(v) else v for name, v in zip(images.class_names, precision.tolist(), strict=True)}
     made = job.provenance(images.class_names, trained.supervision, [trained.provenance])
-    document = {
-        "images": len(val),
-        "tagged": dict(zip(images.class_names, tagged.tolist(), strict=True)),
-        "average_precision": known,
-        "provenance": asdict(made),
-    }
-    job.outputs["scores"].write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    document = json.dumps({**scores, "provenance": asdict(made)}, indent=1)
+    job.outputs["scores"].write_text(f"{document}\n", encoding="utf-8")
     log.info("%d disagreements on %d images", len(rows), len(np.unique(rows[:, 0])))
-    told = ", ".join(f"{name} {value:.2f}" for name, value in known.items() if value is not None)
-    log.info("average precision on %d evaluation images: %s", len(val), told or "none is tagged")
+    known = [(name, value) for name, value in scores["average_precision"].items() if value is not None]
+    said = ", ".join(f"{name} {value:.2f}" for name, value in known)
+    log.info("average precision on %d evaluation images: %s", len(val), said or "none is tagged")
 
 
 if __name__ == "__main__":

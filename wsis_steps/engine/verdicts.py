@@ -30,8 +30,6 @@ MOST_CHANGE = 3.0  # of the instances of a picture from round to round, times; s
 MOST_LABELS = 10.0  # a picture, from which such a growth is a fault even where the labels before are found again
 LEAST_AGREEMENT = 0.5  # of the labels of the round before, which are found again; sound: 0.64 to 0.94
 MOST_WITHOUT_PREDICTION = 0.25  # of the tagged evaluation pictures; sound: below 0.02
-LEAST_LIFT = 0.25  # of the way from an average precision by chance to 1
-FEWEST_PICTURES = 5  # evaluation pictures of a class; of fewer, chance decides
 NAMED = 5  # classes that a sentence names
 WITHOUT_LABEL = "pictures without a label"
 UTMOST = 100.0  # times beyond a limit, for what is nothing instead of something
@@ -252,27 +250,26 @@ def _of_predictions(counts: Counts) -> Iterator[Figure]:
 
 
 def _of_tags(counts: Counts) -> Iterator[Figure]:
-    """How well a classifier knows each class, and a figure of those that it hardly knows."""
-    images, lifts = counts["images"], {}
-    for name, precision in counts["average_precision"].items():
-        tagged = counts["tagged"][name]
-        if precision is None:
-            continue
+    """How well a classifier recognises each class, and which classes it recognises no better than chance may."""
+    known = {name: value for name, value in counts["average_precision"].items() if value is not None}
+    for name, precision in known.items():
         yield Figure(f"average precision of {name}", precision, "", 0.0, "")
-        if FEWEST_PICTURES <= tagged < images:
-            lifts[name] = (precision - tagged / images) / (1 - tagged / images)
-    hardly = sorted((name for name, lift in lifts.items() if lift < LEAST_LIFT), key=lambda name: lifts[name])
-    if not lifts:
+    chance, limits = counts["chance"], counts["chance_limit"]
+    # of very few pictures even the best order may be chance
+    judged = [name for name, limit in limits.items() if limit is not None and limit < 1]
+    if not judged:
         return
-    first = ", ".join(f"{name} (AP {counts['average_precision'][name]:.2f})" for name in hardly[:NAMED])
+    hardly = [name for name in judged if known[name] <= limits[name]]
+    hardly.sort(key=lambda name: known[name] - chance[name])
+    first = ", ".join(f"{name} (AP {known[name]:.2f}, by chance {chance[name]:.2f})" for name in hardly[:NAMED])
     more = f" and {len(hardly) - NAMED} more" if len(hardly) > NAMED else ""
     says = (
-        f"The classifier hardly tells {len(hardly)} of {len(lifts)} classes from the rest on evaluation pictures: "
-        f"{first}{more}."
+        f"The classifier recognises {len(hardly)} of {len(judged)} classes hardly better than chance on evaluation "
+        f"pictures: {first}{more}."
     )
     # one class is worth a word, all of them more
-    beyond = 1 + len(hardly) / len(lifts) if hardly else 0.0
-    yield Figure("classes hardly told", len(hardly) / len(lifts), says, beyond, "tags not learned")
+    beyond = 1 + len(hardly) / len(judged) if hardly else 0.0
+    yield Figure("classes hardly recognised", len(hardly) / len(judged), says, beyond, "tags not learned")
 
 
 def _below(value: float, least: float) -> float:

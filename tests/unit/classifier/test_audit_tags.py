@@ -1,6 +1,7 @@
 """The tag audit lists what the classifier answers otherwise than the tags, the surest first, and how well it does."""
 
 import json
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny_settings import CLASSIFIER
 
-from wsis_steps.classifier.audit_tags import disagreements, precision_html, render, tag_precision
+from wsis_steps.classifier.audit_tags import disagreements, precision_html, render, score
+from wsis_steps.classifier.tag_precision import chance_precision, tag_precision
 from wsis_steps.engine.verdicts import read_counts
 from wsis_steps.vision.contracts.images import Images
 
@@ -67,10 +69,36 @@ def test_the_precision_of_a_class_is_that_of_its_curve(tags, probabilities):
             assert np.isnan(found[category])
 
 
+@pytest.mark.parametrize(("images", "tagged"), [(12, 5), (12, 1), (7, 3), (6, 5)])
+def test_chance_is_that_of_all_orders(images, tagged):
+    places = combinations(range(images), tagged)
+    found = [precision_one_by_one([k in own for k in range(images)], -np.arange(images)) for own in places]
+    tags = np.zeros((images, 4), bool)
+    tags[:tagged, :2], tags[:, 3] = True, True
+    tags[:, 1] = tags[::-1, 1]  # wherever they are
+    mean, limit = chance_precision(tags)
+    assert mean[0] == mean[1] == pytest.approx(np.mean(found), abs=4 * np.std(found) / 20)  # 400 orders
+    below, within = (np.mean(np.array(found) < limit[0] + margin) for margin in (-1e-9, 1e-9))  # there are ties
+    assert below <= 0.97 and within >= 0.93 and limit[0] == limit[1]
+    assert np.isnan([mean[2:], limit[2:]]).all()  # no image has the tag, or all have it
+
+
+def test_of_few_images_chance_is_far_above_the_share_that_is_tagged():
+    tags = np.arange(12)[:, None] < 5
+    assert chance_precision(tags)[0][0] > 5 / 12 + 0.15
+
+
 def test_a_table_has_the_precision_beside_chance():
-    text = precision_html(("<cat>", "dog"), np.array([0.5, np.nan]), np.array([2, 0]), 8)
-    assert "<td>&lt;cat&gt;</td>" in text and ">50.0<" in text and ">25.0<" in text
-    assert '<td class="number">-</td><td class="number">0</td>' in text
+    tags = np.array([[1, 0, 1], [0, 0, 1], [1, 0, 1], [0, 0, 1]], bool)
+    scores = score(("<cat>", "dog", "owl"), tags, np.linspace(1, 0, 12).reshape(4, 3))
+    assert scores["images"] == 4 and scores["tagged"] == {"<cat>": 2, "dog": 0, "owl": 4}
+    assert scores["average_precision"] == {"<cat>": pytest.approx(5 / 6), "dog": None, "owl": 1.0}
+    assert scores["chance"]["dog"] is scores["chance"]["owl"] is scores["chance_limit"]["owl"] is None
+    text = precision_html(scores)
+    chance = f"{100 * scores['chance']['<cat>']:.1f}"
+    cells = ('<td class="number">2</td><td class="number">83.3</td>', f'<td class="number">{chance}</td>')
+    assert f"<td>&lt;cat&gt;</td>{''.join(cells)}" in text
+    assert "on 4 evaluation images" in text and text.count('<td class="number">-</td>') == 5
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +127,10 @@ def test_the_step_writes_the_precision_on_evaluation_images_alone(trained, tmp_p
     done, outputs = audit(trained, tmp_path)
     document = json.loads(outputs["scores"].read_text())
     assert document["images"] == 5 and document["tagged"] == {"cat": 3, "dog": 2}
-    assert set(document["average_precision"]) == {"cat", "dog"}
+    for name in ("average_precision", "chance", "chance_limit"):
+        assert set(document[name]) == {"cat", "dog"}
     made, counts = read_counts(outputs["scores"])
     assert [step for step, _ in made] == ["classifier_audit_tags", "classifier_train"] and made[1][1]["epochs"] == 4
     assert counts["average_precision"] == document["average_precision"]
-    assert "how well tags are told on 5 evaluation images" in outputs["page"].read_text()
+    assert "how well the classifier recognises each class on 5 evaluation images" in outputs["page"].read_text()
     assert any("average precision on 5 evaluation images: cat 0." in line or "cat 1." in line for line in done.log)

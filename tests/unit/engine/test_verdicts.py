@@ -78,7 +78,8 @@ SOUND = [  # seed 0 of config.yaml: 480 pictures
     {"images": 100, "expected": 100, "without": 5, "labels": 320, "before": 100, "again": 95},
     {"images": 120, "expected": 120, "without": 2, "predictions": 252},
     {"images": 120, "expected": 120, "without": 0, "predictions": 5172},
-    {"images": 60, "tagged": {"a": 12, "b": 3, "c": 60}, "average_precision": {"a": 0.8, "b": 0.1, "c": 1.0}},
+    {"images": 60, "tagged": {"a": 12, "b": 60}, "average_precision": {"a": 0.8, "b": 1.0},
+     "chance": {"a": 0.29, "b": None}, "chance_limit": {"a": 0.43, "b": None}},
 ]  # fmt: skip
 
 
@@ -156,20 +157,25 @@ def test_points_take_the_place_of_cues_so_the_maps_are_to_blame(cause, clause, v
     assert not any("cue" in one.says or "cue" in one.figure for one in verdicts)
 
 
-def test_classes_that_are_hardly_told_are_named_the_worst_first():
+def test_classes_that_are_hardly_recognised_are_named_the_worst_first():
     names = "abcdefgh"
-    precision = {**dict(zip(names, (0.2, 0.25, 0.3, 0.22, 0.21, 0.26, 0.9, 0.1), strict=True)), "i": None}
-    tagged = {**dict.fromkeys(names, 12), "h": 4, "i": 0}  # of h there are too few to tell, of i none
-    (verdict,) = judge(
-        (("classifier_audit_tags", {"size": 32}), ("classifier_train", {"epochs": 20})),
-        {"images": 60, "tagged": tagged, "average_precision": precision},
-    )
-    assert "hardly tells 6 of 7 classes" in verdict.says
-    assert "a (AP 0.20), e (AP 0.21), d (AP 0.22), b (AP 0.25), f (AP 0.26) and 1 more" in verdict.says
+    precision = {**dict(zip(names, (0.2, 0.25, 0.3, 0.22, 0.21, 0.26, 0.9, 1.0), strict=True)), "i": None}
+    chance = {**dict.fromkeys(names, 0.25), "a": 0.1, "h": 0.75, "i": None}  # so that a is the best of the doubted
+    limit = {**dict.fromkeys(names, 0.3), "h": 1.0, "i": None}  # h: two pictures, of which one is tagged
+    counts = {"images": 60, "tagged": {}, "average_precision": precision, "chance": chance, "chance_limit": limit}
+    made = (("classifier_audit_tags", {"size": 32}), ("classifier_train", {"epochs": 20}))
+    (verdict,) = judge(made, counts)
+    assert "recognises 6 of 7 classes hardly better than chance" in verdict.says
+    assert ": e (AP 0.21, by chance 0.25), d (AP 0.22, by chance 0.25), b (" in verdict.says
+    assert verdict.says.endswith("c (AP 0.30, by chance 0.25) and 1 more.")
     assert verdict.row()["setting"] == "classifier_train.epochs" and verdict.row()["try"] == 40
-    assert [one.name for one in figures((), {"images": 60, "tagged": tagged, "average_precision": precision})][:-1] == [
-        f"average precision of {name}" for name in names
-    ]
+    assert [one.name for one in figures(made, counts)][:-1] == [f"average precision of {name}" for name in names]
+
+
+def test_classes_without_a_limit_are_not_judged():
+    nothing = {"a": None, "b": 1.0}
+    counts = {"images": 9, "tagged": {}, "average_precision": nothing, "chance": nothing, "chance_limit": nothing}
+    assert judge((), counts) == [] and len(figures((), counts)) == 1
 
 
 def test_the_worst_comes_first():
