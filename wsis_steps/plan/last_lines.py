@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.listing import judged
+from wsis_steps.plan.outdated import Origins
 from wsis_steps.plan.runs import Runs
 
 MOST = 10  # lines
@@ -11,20 +13,23 @@ MOST = 10  # lines
 
 def last_lines(runs: Runs) -> list[str]:
     """One line for each of the worst verdicts on the results that are there, after a heading; none where nothing is
-    doubtful. A result that cannot be read is passed over: what reads it in earnest says so."""
-    from wsis_steps.engine.errors import InputError  # the rest loads HDF5, which no dry run should wait for
-    from wsis_steps.evaluation.verdicts import worst_first
+    doubtful. Passed over is a result that is not what the configuration of today would make, as one of before a change
+    of it, and one that cannot be read: what reads it in earnest says so."""
+    from wsis_steps.engine.verdicts import judge, read_counts  # which loads HDF5; no dry run should wait for that
 
-    found = []
-    for row in judged(runs):
+    found, origins = [], Origins(runs)
+    for run, stage, name in judged(runs):
+        path = Path(name)
         try:
-            found += worst_first([row] if Path(row[2]).is_file() else [])
+            made, counts = read_counts(path) if path.is_file() else ((), {})
+            if counts and not origins.is_outdated(path, made):
+                found += [(run, stage, verdict) for verdict in judge(made, counts)]
         except (InputError, OSError, ValueError, LookupError, TypeError):
             continue
-    found.sort(key=lambda pair: -pair[1].beyond)
+    found.sort(key=lambda row: -row[2].beyond)
     if not found:
         return []
-    lines = [f"  {run}, {stage}: {verdict.sentence()}" for (run, stage, _), verdict in found[:MOST]]
+    lines = [f"  {run}, {stage}: {verdict.sentence()}" for run, stage, verdict in found[:MOST]]
     if len(found) > MOST:
         end = f"results/{runs.configuration.dataset}/summary.json"
         lines.append(f"  ... and {len(found) - MOST} more; a whole run lists all of them in {end} and report.html.")

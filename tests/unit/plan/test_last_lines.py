@@ -1,6 +1,7 @@
 """A run ends with the worst that there is to say of its results, and never by saying it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def write_labels(path: Path, without: int, labels: int = 9, **more: int) -> None:
+def write_labels(path: Path, found, run: str, *steps: str, without: int = 3, labels: int = 9, **more: int) -> None:
+    """Labels of nine pictures, made by these steps, the nearest first, with the settings that they have in a run."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    settings = json.dumps({"min_center": 0.1})
-    made = Provenance("bestie_infer", settings, "", "", {}, provenance().class_names)
+    name, *before = steps
+    settings = {step: found.settings(run, step) for step in before}
+    made = Provenance(name, found.settings(run, name), "", "", {}, provenance().class_names, before=settings)
     counts = {"images": 9, "expected": 9, "without": without, "labels": labels, **more}
     write_instances(path, made, ["image0"], [32], [32], [squares(0)], counts)
 
@@ -32,26 +35,81 @@ def write_labels(path: Path, without: int, labels: int = 9, **more: int) -> None
 def test_the_worst_is_said_first_with_where_it_is_and_what_to_try():
     found = runs(one=bestie(rounds=2), two=bestie())  # two has the files of one
     assert last_lines(found) == []
-    write_labels(LABELS, 3)
-    write_labels(LABELS.with_name("round01.h5"), 0, labels=270, before=9, again=9)
-    write_labels(LABELS.with_name("round02.h5"), 0, labels=9, before=9, again=9)
+    write_labels(LABELS, found, "one", "bestie_label", "postprocess_refine_with_crf", undersized=3, bare=0, accepted=6,
+                 crowded=0, uncued=0, ambiguous=0, empty=0)  # fmt: skip
+    of_round, sound = ("one", "bestie_infer"), {"without": 0, "before": 9, "again": 9}
+    write_labels(LABELS.with_name("round01.h5"), found, *of_round, labels=270, **sound)
+    write_labels(LABELS.with_name("round02.h5"), found, *of_round, labels=9, **sound)
     heading, *lines = last_lines(found)
     assert heading == "Doubtful, the worst first:"
     assert lines == [
         "  one, labels/round01: 30.0 labels a picture, where the round before had 1.0: the network may cut objects "
         "into pieces, as one does that had too little to learn from. Try bestie_infer: {min_center: 0.3} (now 0.1).",
-        "  one, labels/round00: 3 of 9 tagged pictures (33 %) have no label. "
-        "Try bestie_infer: {min_center: 0.067} (now 0.1).",
+        "  one, labels/round00: 3 of 9 tagged pictures (33 %) have no label; in 3 of them all components of the "
+        "semantic map are too small. Try bestie_label: {min_area: 25} (now 50).",
     ]
+
+
+MADE = ("bestie_label", "postprocess_refine_with_crf", "classifier_infer", "classifier_find_peaks")
+
+
+@pytest.mark.parametrize(
+    ("values", "stays"),
+    [
+        ({}, True),
+        ({"steps": {"bestie_train": {"iterations": 9}}}, True),  # which has no part in the labels
+        ({"steps": {"bestie_label": {"min_area": 9}}}, False),
+        ({"steps": {"classifier_infer": {"stride": 2}}}, False),
+        ({"semantic": "learning_to_segment"}, False),  # no CRF any more
+    ],
+)
+def test_results_of_another_configuration_are_passed_over(values, stays):
+    write_labels(LABELS, runs(one=bestie()), "one", *MADE)
+    assert bool(last_lines(runs(one=bestie(**values)))) == stays
+
+
+def test_what_was_taken_of_another_run_has_the_settings_of_that_run():
+    other = {"postprocess_refine_with_crf": {"foreground": 0.4}, "classifier_find_peaks": {"min_value": 0.7}}
+    found = runs(one=bestie(takes={"semantic": "two"}), two=bestie(steps=other))
+    write_labels(LABELS, found, "two", "bestie_label", "postprocess_refine_with_crf")
+    assert any("one, labels/round00" in line for line in last_lines(found))
+    write_labels(LABELS, found, "two", "bestie_label", "classifier_find_peaks")  # of which one has its own
+    assert last_lines(found) == []
+
+
+@pytest.mark.parametrize("name", ["one/classifier/peaks.h5", "shared/data/images.h5", "one/classifier/model.pt"])
+def test_results_of_something_that_is_newer_are_passed_over(name):
+    found, path = runs(one=bestie()), Path("results/d", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("")
+    os.utime(path, (10**9, 10**9))
+    write_labels(LABELS, found, "one", "bestie_label")
+    assert len(last_lines(found)) == 2
+    os.utime(path, (4 * 10**9, 4 * 10**9))
+    assert last_lines(found) == []
+
+
+def test_tags_are_judged_by_the_settings_of_the_audit_and_of_the_classifier():
+    data = {"data_import_dataset": {"format": "folder", "root": "x"}}
+    found = runs(data, one=bestie(), two=bestie(maskrcnn=False))
+    steps = ("classifier_audit_tags", "classifier_train")
+    audit, training = (found.settings("one", step) for step in steps)
+    scores = {name: {"cat": 0.1} for name in ("average_precision", "chance", "chance_limit")}
+    made = {"step": steps[0], "settings": audit, "before": {steps[1]: training}}
+    path = Path("results/d/one/classifier/tag_audit.json")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"images": 9, "tagged": {"cat": 1}, **scores, "provenance": made}))
+    assert "  one, tags: The classifier recognises 1 of 1 classes hardly better" in last_lines(found)[1]
+    assert last_lines(runs(data, one=bestie(steps={"classifier_train": {"epochs": 3}}))) == []
 
 
 def test_a_broken_result_is_passed_over():
     found = runs(one=bestie())
-    write_labels(LABELS, 3)
     for name in ("classifier/peaks.h5", "semantic/train.h5", "labels/round01.h5"):
         path = Path("results/d/one", name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("none")
+    write_labels(LABELS, found, "one", "bestie_label")
     said: list[str] = []
     say_last_lines(found, said.append)
     (text,) = said
@@ -59,18 +117,19 @@ def test_a_broken_result_is_passed_over():
 
 
 def test_more_than_a_screen_is_counted():
-    several = {f"run{k}": bestie(seed=k) for k in range(MOST + 3)}
-    for name in several:
-        write_labels(Path(f"results/d/{name}/labels/round00.h5"), 9)
-    lines = last_lines(runs(**several))
+    found = runs(**{f"run{k}": bestie(seed=k) for k in range(MOST + 3)})
+    for name in found.runs:
+        write_labels(Path(f"results/d/{name}/labels/round00.h5"), found, name, "bestie_label", without=9)
+    lines = last_lines(found)
     assert len(lines) == 1 + MOST + 1
     assert lines[-1] == ("  ... and 3 more; a whole run lists all of them in results/d/summary.json and report.html.")
 
 
 def test_where_all_is_well_nothing_is_said():
-    write_labels(LABELS, 0)
+    found = runs(one=bestie())
+    write_labels(LABELS, found, "one", "bestie_label", without=0)
     said: list[str] = []
-    say_last_lines(runs(one=bestie()), said.append)
+    say_last_lines(found, said.append)
     assert said == []
 
 
