@@ -26,11 +26,14 @@ def verdict_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def document(rows: Sequence[Row]) -> dict[str, Any]:
-    """`summary.json`: what is doubtful, the worst first, and all figures that need no true masks, as JSON values."""
+    """`summary.json`: what is doubtful, the worst first, and all figures that need no true masks, as JSON values.
+
+    File and figure are the key of a row: a stage of a run may have a file of each split.
+    """
     return {
         "verdicts": verdict_rows(rows),
         "figures": [
-            {"run": run, "stage": stage, "figure": figure.name, "value": round(figure.value, 4)}
+            {"run": run, "stage": stage, "file": path, "figure": figure.name, "value": round(figure.value, 4)}
             for run, stage, path in rows
             for figure in figures(*read_counts(Path(path)))
         ],

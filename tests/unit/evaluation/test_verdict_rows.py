@@ -1,6 +1,8 @@
 """What is doubtful about the results of runs, as it stands in summary.json."""
 
 import json
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +12,11 @@ from calls import call
 from wsis_steps.engine.errors import InputError
 from wsis_steps.evaluation.figures import read_verdicts
 from wsis_steps.evaluation.verdicts import document, worst_first
+from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.instances import write_instances
+from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.contracts.points import write_points
+from wsis_steps.vision.counts import count_map
 
 ROUND = {"images": 2, "expected": 2, "without": 0, "labels": 54, "before": 2, "again": 2}
 
@@ -41,6 +46,21 @@ def test_the_worst_comes_first_with_its_run_stage_and_file(rows):
     figures = {(row["stage"], row["figure"]): row["value"] for row in found["figures"]}
     assert figures["cues", "tags without a cue"] == 0.0 and figures["labels/round01", "labels found again"] == 1.0
     assert not any(stage == "predictions" for stage, _ in figures)
+
+
+def test_files_of_both_splits_are_told_apart(tmp_path):
+    paths = [str(tmp_path / f"semantic/{split}.h5") for split in ("train", "val")]
+    (tmp_path / "semantic").mkdir()
+    for path, inside in zip(paths, (20, 30), strict=True):
+        counts = Counter()
+        count_map(np.arange(100).reshape(10, 10) < inside, True, counts)
+        with create(Path(path), Maps.schema, provenance(), counts) as file:
+            MapsWriter(file, (10, 10), np.uint8).close()
+    rows = document([["one", "semantic", path] for path in paths])["figures"]
+    assert {row["file"]: row["value"] for row in rows if row["figure"] == "share of classes"} == {
+        paths[0]: 0.2, paths[1]: 0.3,
+    }  # fmt: skip
+    assert len({(row["file"], row["figure"]) for row in rows}) == len(rows)
 
 
 def test_a_result_that_is_not_there_is_told(rows, tmp_path):
