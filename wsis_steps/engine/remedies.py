@@ -24,14 +24,16 @@ class Trial:
         return f"Try {step}: {{{key}: {json.dumps(self.value)}}} (now {json.dumps(self.now)})"
 
 
-def _times(factor: float, limit: float) -> Change:
-    """Today's value times a factor, as far as the limit, in two digits; a whole number stays one."""
+def _times(factor: float, limit: float, other: str = "") -> Change:
+    """Today's value times a factor, to two significant digits, as far as the limit and, where that is a number, the
+    value of another setting; a whole number stays one."""
 
     def change(settings: Settings, now: float) -> float:
-        wanted = min(now * factor, limit) if factor > 1 else max(now * factor, limit)
-        if (wanted > now) != (factor > 1):  # it is beyond the limit already
+        ends = [limit, settings[other]] if _is_number(settings.get(other)) else [limit]
+        wanted = (min if factor > 1 else max)(float(f"{now * factor:.2g}"), *ends)
+        if (wanted > now) != (factor > 1):  # it is at the limit already, or beyond
             return now
-        return round(wanted) if isinstance(now, int) else float(f"{wanted:.2g}")
+        return round(wanted) if isinstance(now, int) else float(wanted)
 
     return change
 
@@ -56,7 +58,7 @@ _MORE_CUES = (("min_value", _times(_LESS, 0.05)),)
 _LESS_CLASS = (("foreground", _times(_MORE, 0.9)), ("background_weight", _times(_MORE, 1.0)),
                ("background_quota", _times(_MORE, 0.8)), ("missed", _times(_LESS, 0.05)))  # fmt: skip
 _MORE_CLASS = (
-    ("foreground", _times(_LESS, 0.02)),
+    ("foreground", _times(_LESS, 0.02, "background")),
     ("background_weight", _times(_LESS, 0.05)),
     ("missed", _times(_MORE, 1)),
 )

@@ -178,6 +178,23 @@ def test_classes_without_a_limit_are_not_judged():
     assert judge((), counts) == [] and len(figures((), counts)) == 1
 
 
+@pytest.mark.parametrize(
+    ("foreground", "background", "value"),
+    [
+        (0.2, 0.1, 0.13),
+        (0.13, 0.123, 0.123),
+        (0.1, 0.1, None),
+        (0.1, 0.2, None),
+        (0.1, "auto", 0.067),
+        (0.025, 0.01, 0.02),
+    ],
+)
+def test_no_foreground_is_to_begin_below_the_background(foreground, background, value):
+    made = (("postprocess_refine_with_crf", {"foreground": foreground, "background": background}),)
+    trial = find_trial("little class", made)
+    assert (trial and trial.value) == value
+
+
 def test_the_worst_comes_first():
     worse = judge((LABEL, CRF, PEAKS), {**LABELS, "without": 100})
     assert [one.beyond for one in worse] == sorted((one.beyond for one in worse), reverse=True)
