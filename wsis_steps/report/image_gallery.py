@@ -95,6 +95,7 @@ def last_instances(
 def gallery_html(
     folder: Path,
     address: str,
+    *,
     images: Images,
     columns: dict[str, list[Column]],
     results: dict[str, dict[str, Instances]],

@@ -55,8 +55,8 @@ def main(job: Job) -> None:
     columns = columns_by_split(rows, runs, artifacts, images, truth, colors)
     results, folder = last_instances(rows, artifacts, images), job.outputs["page"].parent
     tools, index = gallery_html(
-        job.outputs["cards"], FOLDER, images, {"train": columns["train"]}, results, truth, runs,
-        job.settings.images, job.threads, job.progress,
+        job.outputs["cards"], FOLDER, images=images, columns={"train": columns["train"]}, results=results, truth=truth,
+        runs=runs, count=job.settings.images, threads=job.threads, progress=job.progress,
     )  # fmt: skip
     shown, audits = {str(path) for *_, path in rows}, [row for row in wanted["judged"] if row[1] == "tags"]
     doubtful = verdicts_html(

@@ -121,8 +121,9 @@ def main(job: Job) -> None:
     results = last_instances(made, artifacts, images)
     folder = job.outputs["cards"]
     bar, index = gallery_html(
-        folder, FOLDER, images, columns, results, truth, runs, job.settings.images, job.threads, job.progress
-    )
+        folder, FOLDER, images=images, columns=columns, results=results, truth=truth, runs=runs,
+        count=job.settings.images, threads=job.threads, progress=job.progress,
+    )  # fmt: skip
     sections.append(("images", "Images", f'<p class="note">{MARKS}</p><p class="note">{KEYS}</p>{bar}'))
     sections.append(("costs", "Costs", costs_html(job.inputs["costs"])))
     sections.append(("origins", "Origins", origins_html(made, artifacts, wanted["trainings"])))
