@@ -38,7 +38,7 @@ TRUTH = SOURCE.truth
 FIGURES = sorted({path for *_, path in figures(RUNS, TRUTH)})  # as many as there is truth for
 SHOWN = list(dict.fromkeys(path for *_, path in shown(RUNS)))  # what a run without truth still makes, too
 JUDGED = [path for *_, path in judged(RUNS)]  # what verdicts are on
-FIRST = [path for *_, path in first(RUNS)]  # what there is to see before the trainings
+FIRST = [path for *_, path in first(RUNS)]  # what there is to see before the long trainings start
 ENVIRONMENT = str(Path(workflow.basedir, "envs/environment.yaml"))
 SHARDS = CONFIGURATION.shards
 # What jobs that share a step's images add to names of logs and benchmarks; alone, a job adds nothing.

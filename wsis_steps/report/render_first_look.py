@@ -32,8 +32,9 @@ STEP = Step(
 )
 FOLDER = "first_look_images"  # of the cards, beside the page
 WHAT = (
-    "<p>Before the trainings: do the activation maps lie on the objects, do the cues mark one object each, do the "
-    "semantic maps end where the objects end, and has nearly every picture labels? What is wrong here stays wrong.</p>"
+    "<p>Before the long trainings start: do the activation maps lie on the objects, do the cues mark one object each, "
+    "do the semantic maps end where the objects end, and has nearly every picture labels? What is wrong here stays "
+    "wrong.</p>"
 )
 
 
@@ -41,7 +42,7 @@ def audit_links(audits: list[Path], folder: Path) -> str:
     """HTML that leads to the pages of tag audits from a page in `folder`."""
     links = (os.path.relpath(path.with_suffix(".html"), folder) for path in audits)
     pages = ", ".join(f'<a href="{escape(link)}">{escape(link)}</a>' for link in links)
-    return f"<p>Tags that the classifier doubts, and how well it tells each class: {pages}.</p>" if pages else ""
+    return f"<p>Tags that the classifier doubts, and how well it recognises each class: {pages}.</p>" if pages else ""
 
 
 def main(job: Job) -> None:
@@ -62,7 +63,7 @@ def main(job: Job) -> None:
     doubtful = verdicts_html(
         verdict_rows([*audits, *(row for row in wanted["judged"] if row[2] in shown)]), folder
     )  # fmt: skip
-    sections = [("doubtful", "Doubtful", doubtful or "<p>Nothing that could be told from figures.</p>")]
+    sections = [("doubtful", "Doubtful", doubtful or "<p>No figure is beyond its limit.</p>")]
     sections.append(("images", "Images", f'<p class="note">{MARKS}</p><p class="note">{KEYS}</p>{tools}'))
     lead = WHAT + audit_links([Path(path) for *_, path in audits], folder)
     job.outputs["page"].write_text(page(f"{wanted['dataset']}: a first look", lead, sections, index), encoding="utf-8")

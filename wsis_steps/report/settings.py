@@ -15,7 +15,7 @@ class ReportRenderReport(Settings):
 
 
 class ReportRenderFirstLook(Settings):
-    """The page to look at before the trainings."""
+    """The page to look at before the long trainings start."""
 
     images: Positive = 200
     """Training images on the page at most; of more, evenly spaced ones."""

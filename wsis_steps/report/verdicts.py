@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 NOTE = (
-    "The worst first. Nothing here compares with true masks: these are signs that a stage has gone wrong, and what to "
-    "try. Begin with the earliest stage: what follows from it is doubtful for its sake."
+    "Nothing here compares with true masks: these are signs that a stage has gone wrong, some with a setting to try. "
+    "The worst come first, but start with the earliest stage: a fault there spoils all that follows."
 )
 
 

@@ -11,12 +11,13 @@ ROW = {
     "run": "one", "stage": "labels/round00", "file": "results/d/one/labels/round00.h5", "figure": "x", "value": 0.7,
     "says": "83 of 120 <tagged> pictures have no label.", "setting": "bestie_label.min_area", "now": 50, "try": 25,
 }  # fmt: skip
-TAGS = {**ROW, "stage": "tags", "says": "It hardly tells a & b.", "setting": None}
+TAGS = {**ROW, "stage": "tags", "says": "It hardly recognises a & b.", "setting": None}
 
 
 def test_a_verdict_has_its_sentence_its_setting_and_a_link(tmp_path):
     text = verdicts_html([ROW, {**TAGS, "file": str(tmp_path / "one/classifier/tag_audit.json")}], tmp_path)
-    first, second = text.split("<li>")[1:]
+    note, first, second = text.split("<li>")
+    assert "start with the earliest stage: a fault there spoils all that follows." in note
     assert "83 of 120 &lt;tagged&gt; pictures have no label." in first and 'href="#images">labels/round00<' in first
     assert "Try <code>bestie_label: {min_area: 25}</code> (now 50)." in first
     assert 'href="one/classifier/tag_audit.html">tags<' in second and "a &amp; b." in second and "Try" not in second
