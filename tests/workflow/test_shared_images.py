@@ -19,7 +19,7 @@ CRF = {"crf_iterations": 1, "bilateral_sxy": 8}
 STEPS = {
     "classifier.infer": ({"stride": 2}, {"images": "images", "model": "classifier.train"}, ["maps"]),
     "postprocess.refine_with_crf": (CRF, {"images": "images", "maps": "maps"}, ["semantic"]),
-    "postprocess.pool_over_regions": ({}, {"images": "images", "maps": "maps", "proposals": "regions"}, ["semantic"]),
+    "postprocess.pool_over_regions": ({}, {"maps": "maps", "proposals": "regions"}, ["semantic"]),
     "learning_to_segment.infer": (CRF, {"images": "images", "model": "learning_to_segment.train"}, ["semantic"]),
     "bestie.infer": (
         {**CRF, "min_area": 4, "window": 5},
