@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise
-from wsis_steps.vision.backbones import build_backbone, parameter_groups
+from wsis_steps.vision.backbones import build_backbone, parameter_groups, refuse_single_level
 from wsis_steps.vision.models import TrainedModel
 from wsis_steps.vision.weights import load_weights
 
@@ -164,6 +164,8 @@ class BackboneTrunk(nn.Module):
     def __init__(self, settings: AnnotationConsistencyInitialise, weights: str) -> None:
         super().__init__()
         self.backbone = build_backbone(settings.backbone, normalization=settings.normalization)
+        if settings.network == "unet":
+            refuse_single_level(self.backbone, "A U-Net (network: unet)")
         load_weights(self.backbone, weights)
         self.backbone.round_up()  # so that the cells of proposals are those of the features
         if weights != "none":

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsis_steps.bestie.settings import BestieTrain
-from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
+from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups, refuse_single_level
 from wsis_steps.vision.models import TrainedModel
 
 OUTPUTS = ("semantic", "centers", "offsets")
@@ -199,10 +199,11 @@ def build_network(settings: BestieTrain, class_count: int) -> InstanceNetwork:
     below it has momentum 0.01, as released. Every setting of an ablation builds the same layers, which therefore start
     from the same weights: class-agnostic centers use the first of the center maps.
 
-    Raises InputError for an unknown backbone.
+    Raises InputError for a backbone that is unknown or has one level only.
     """
     widths = dict(zip(OUTPUTS, (1 + class_count, class_count, 2), strict=True))
     backbone = build_backbone(settings.backbone, normalization=settings.normalization)
+    refuse_single_level(backbone, "The network of BESTIE")
     if backbone.high_resolution:
         backbone.keep_branches(1)
     decoder = _decoder(backbone, widths)

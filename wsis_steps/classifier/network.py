@@ -223,6 +223,7 @@ def load_classifier(trained: TrainedModel) -> Classifier:
 
 def build_classifier(settings: ClassifierTrain, class_count: int, weights: str = "none") -> Classifier:
     """The classifier that settings describe; `weights` fill its backbone (`load_weights`), the head is random."""
-    backbone = build_backbone(settings.backbone, settings.output_stride, settings.normalization)
+    stride = None if settings.output_stride == "own" else settings.output_stride
+    backbone = build_backbone(settings.backbone, stride, settings.normalization)
     load_weights(backbone, weights)
     return Classifier(backbone, class_count, settings)

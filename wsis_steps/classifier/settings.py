@@ -31,8 +31,9 @@ class ClassifierTrain(Training):
     """Layer groups with peak attention (supplement, table 3); 6 is the head."""
     head_width: Positive = 512
     """Channels of the head's convolutions."""
-    output_stride: Literal[8, 16, 32] = 8
-    """Pixels between the activation maps' cells; paper 8."""
+    output_stride: Literal[8, 16, 32, "own"] = 8
+    """Pixels between the activation maps' cells; paper 8. own: the backbone's own; a vision transformer has no other
+    (DINOv2 14)."""
     head_lr_factor: Annotated[float, Field(gt=0)] = 10.0
     """The head learns this many times as fast as the backbone."""
     epochs: Positive = 15

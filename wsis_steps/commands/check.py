@@ -1,8 +1,8 @@
 """Lists all that is wrong with a data set, each with its file and line, before anything is trained.
 
 Then it tells what is allowed but makes learning harder: names that are nearly alike, few or uneven images, classes that
-tags cannot tell apart. Of a configuration it also says what is wrong with its runs, and which ImageNet weights are
-still to be downloaded.
+tags cannot tell apart. Of a configuration it also says what is wrong with its runs, and which weights are still to
+be downloaded.
 
 Exit status: 0 where nothing is wrong or missing, 2 where something is.
 
@@ -40,8 +40,7 @@ from wsis_steps.formats.table import FORMATS
 from wsis_steps.plan.config import Configuration, load
 from wsis_steps.plan.faults import faults
 from wsis_steps.plan.runs import Runs
-from wsis_steps.vision.settings import Training
-from wsis_steps.vision.weights import imagenet_path
+from wsis_steps.vision.weights import weights_path
 
 log = logging.getLogger("wsis")
 
@@ -123,14 +122,14 @@ def missing_weights(paths: list[Path]) -> list[str]:
     if paths[0].is_dir():
         return []
     runs, missing = Runs(read_configuration(paths)), {}
-    trained = [runs.values(run, step) for run in runs.runs for step in runs.steps(run)]
-    for values in trained:
-        if isinstance(values, Training) and values.weights == "imagenet":
+    for values in [runs.values(run, step) for run in runs.runs for step in runs.steps(run)]:
+        backbone, weights = getattr(values, "backbone", None), getattr(values, "weights", None)
+        if backbone and weights not in (None, "none", "classifier"):
             try:
-                imagenet_path(values.backbone)
+                weights_path(backbone, weights)
             except InputError as error:
-                missing[values.backbone] = str(error)
-    return list(missing.values())
+                missing[str(error)] = None
+    return list(missing)
 
 
 def tell(dataset: Dataset) -> None:

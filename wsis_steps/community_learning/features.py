@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from torchvision.ops import roi_pool
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.vision.backbones import build_backbone
+from wsis_steps.vision.backbones import build_backbone, refuse_single_level
 from wsis_steps.vision.region_pooling import align_regions
 from wsis_steps.vision.weights import load_weights, read_weights
 
@@ -33,6 +33,7 @@ class Features(nn.Module):
     def __init__(self, name: str, weights: str, normalization: str, norm: str, roi: str) -> None:
         super().__init__()
         self.backbone = build_backbone(name, normalization=normalization)
+        refuse_single_level(self.backbone, "Deep Community Learning")
         if not self.backbone.sequential or len(self.backbone.levels) < LEVELS:
             raise InputError(f"Deep Community Learning cannot cut backbone {name} before the last of four levels.")
         if norm == "group":

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
-from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
+from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups, refuse_single_level
 from wsis_steps.vision.models import TrainedModel
 from wsis_steps.vision.weights import load_weights
 
@@ -49,6 +49,7 @@ class SemanticNetwork(nn.Module):
         super().__init__()
         skip_width, decoder_width = settings.skip_width, settings.decoder_width
         self.backbone = backbone
+        refuse_single_level(backbone, "Learning to Segment")
         if OUTPUT_STRIDE not in backbone.strides:
             strides = ", ".join(map(str, backbone.strides))
             raise InputError(

@@ -32,7 +32,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.maskrcnn.heads import WeightedProposalNetwork, WeightedRoIHeads
 from wsis_steps.maskrcnn.pasting import paste_masks
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
-from wsis_steps.vision.backbones import Backbone, build_backbone
+from wsis_steps.vision.backbones import Backbone, build_backbone, refuse_single_level
 from wsis_steps.vision.device import autocast
 from wsis_steps.vision.models import TrainedModel, load_any_model
 from wsis_steps.vision.region_pooling import RegionPooling
@@ -62,6 +62,7 @@ def build_maskrcnn(
     """
     refuse_mask_weights(weights)
     body = build_backbone(settings.backbone, normalization=settings.normalization)
+    refuse_single_level(body, "Mask R-CNN")
     load_weights(body, weights)
     if weights != "none":
         body.fix_norm()

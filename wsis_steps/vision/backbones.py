@@ -65,7 +65,7 @@ class Backbone(nn.Module):
         Returns:
             One B x channels[i] x ceil(H / strides[i]) x ceil(W / strides[i]) map per level (vgg16: floor, but
             after `round_up`), after the level's last activation (ReLU; mobilenet_v2 has linear ends, except for its
-            last level; others as timm has them).
+            last level; others as timm has them, vision transformers after their last normalization).
         """
         height, width = images.shape[-2:]
         if self.multiple > 1:
@@ -102,6 +102,10 @@ class Backbone(nn.Module):
         for names in self.levels[:count]:
             for name in names:
                 self.get_submodule(name).requires_grad_(False)
+
+    def converted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A file of weights in the layout that the network's own file has."""
+        return state
 
     def leaves_out(self, key: str) -> bool:
         """Whether an entry of a file of weights is of layers of the network that the backbone has left out."""
@@ -140,9 +144,10 @@ def build_backbone(name: str, output_stride: int | None = None, normalization: s
     Args:
         name: one of `backbone_table.TABLE`, or timm/<name>.
         output_stride: stride of the coarsest level; None is the network's own (vgg16 and small 16, the others of the
-            table 32). A smaller one turns the strides beyond it into dilation; in HRNet, which has none, it leaves
-            coarser branches out. vgg16 with 8 is the classifier of BESTIE: 3 x 3 pool of stride 1 after block 4,
-            block 5 with dilation 2 (BESTIE supp. section 3; released code); with 32 its last pool makes a sixth level.
+            table 32; a vision transformer's is the side of its patches, and it has no other). A smaller one turns the
+            strides beyond it into dilation; in HRNet, which has none, it leaves coarser branches out. vgg16 with 8
+            is the classifier of BESTIE: 3 x 3 pool of stride 1 after block 4, block 5 with dilation 2 (BESTIE supp.
+            section 3; released code); with 32 its last pool makes a sixth level.
         normalization: imagenet, that of the network's ImageNet weights, or half for weights trained on (x - 128) / 128.
             Weights saved by a step of this package bring their own, which replaces it.
 
@@ -169,6 +174,15 @@ def build_backbone(name: str, output_stride: int | None = None, normalization: s
     backbone = Backbone(name, layers, levels, channels, strides, own)
     backbone.rounds_up = entry.family != "vgg"
     return backbone
+
+
+def refuse_single_level(backbone: Backbone, network: str) -> None:
+    """InputError where a backbone has one level only (a vision transformer), of which `network` can make nothing."""
+    if len(backbone.strides) == 1:
+        raise InputError(
+            f"{network} needs maps of several strides, but backbone {backbone.name} gives one, of stride "
+            f"{backbone.strides[0]}; it suits the tag classifier (classifier_train)."
+        )
 
 
 def parameter_groups(

@@ -1,4 +1,4 @@
-"""Backbones from timm: HRNet with its branches, and any other of its networks that gives feature maps."""
+"""Backbones from timm: HRNet with its branches, vision transformers, and any other network that gives feature maps."""
 
 import difflib
 import re
@@ -10,12 +10,14 @@ import torch
 from timm.models import FeatureListNet
 from timm.models.efficientnet import EfficientNetFeatures
 from timm.models.mobilenetv3 import MobileNetV3Features
+from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbone_table import TIMM, Colors
 from wsis_steps.vision.backbones import Backbone
 
+_ANY_SIZE = {"dynamic_img_size": True, "num_classes": 0}  # of a vision transformer, without its head
 # what networks of timm raise where they do not know an option, give no feature maps, or cannot take a size
 _REFUSALS = (TypeError, AssertionError, RuntimeError, ValueError, LookupError, AttributeError)
 
@@ -57,6 +59,35 @@ class HighResolution(Backbone):
             old = [transition(branch) for transition, branch in zip(transitions, branches, strict=False)]
             branches = stage([*old, transitions[-1](branches[-1])])
         return branches[:count]
+
+
+class Transformer(Backbone):
+    """A vision transformer (DINOv2 and others), whose one level is the patch tokens of its last block.
+
+    They are normalized as timm's `forward_features` has them, without class and register tokens. The positional
+    embedding is interpolated to the grid of patches, bicubic and antialiased, for pictures of any size. (Meta's code of
+    DINOv2 without registers does not antialias and shifts the grid by a tenth of a cell.)
+    """
+
+    sequential = False
+    prefix = "network."
+
+    def __init__(self, name: str, network: VisionTransformer, colors: Colors) -> None:
+        network.prune_intermediate_layers(1)  # all blocks stay, the head goes
+        side = network.patch_embed.feat_ratio()
+        super().__init__(name, {"network": network}, [], (network.embed_dim,), (side,), colors)
+        self.multiple = side
+
+    def _maps(self, images: Tensor, count: int) -> list[Tensor]:
+        return self.network.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)[:count]
+
+    def converted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A file of timm or of the network's authors, which its `mask_token` tells of DINOv2's, in timm's layout."""
+        if any(key.startswith(self.prefix) for key in state):
+            return state
+        with suppress(*_REFUSALS):  # of a file of something else, whose entries are then told as they are
+            return checkpoint_filter_fn(dict(state), self.network)
+        return state
 
 
 class Whole(Backbone):
@@ -102,11 +133,14 @@ def build_timm(name: str, timm_name: str, output_stride: int | None, colors: Col
         if output_stride:
             backbone.keep_branches(sum(stride <= output_stride for stride in backbone.strides))
         return backbone
+    if timm.models.is_model_in_modules(config.architecture, ["vision_transformer"]):
+        backbone = Transformer(name, _create(name, timm_name, features_only=False, **_ANY_SIZE), colors)
+        _check_stride(backbone, output_stride)
+        return backbone
     network = _create(name, timm_name, **({"output_stride": output_stride} if output_stride in (8, 16) else {}))
     channels, strides = tuple(network.feature_info.channels()), tuple(network.feature_info.reduction())
-    if output_stride and strides[-1] != output_stride:
-        raise InputError(f"backbone {name} cannot have output stride {output_stride}; its own is {strides[-1]}")
     whole = Whole(name, network, channels, strides, colors)
+    _check_stride(whole, output_stride)
     cut = _layers(network)
     choices = [Backbone(name, *cut, channels, strides, colors), whole] if cut else [whole]
     for backbone in choices:
@@ -117,9 +151,18 @@ def build_timm(name: str, timm_name: str, output_stride: int | None, colors: Col
     raise InputError(f"{name} gives no feature maps of pictures of any size, so it cannot be a backbone; take another.")
 
 
-def _create(name: str, timm_name: str, **options) -> nn.Module:
+def _check_stride(backbone: Backbone, output_stride: int | None) -> None:
+    """InputError where a network has another stride than the one asked for."""
+    own = backbone.strides[-1]
+    if output_stride and own != output_stride:
+        raise InputError(
+            f"backbone {backbone.name} cannot have output stride {output_stride}; write own, which is {own}"
+        )
+
+
+def _create(name: str, timm_name: str, features_only: bool = True, **options) -> nn.Module:
     try:
-        return timm.create_model(timm_name, pretrained=False, features_only=True, **options)
+        return timm.create_model(timm_name, pretrained=False, features_only=features_only, **options)
     except _REFUSALS as error:
         if "output_stride" in options:
             raise InputError(f"backbone {name} can have no output stride but its own") from error

@@ -17,6 +17,7 @@ from wsis_steps.vision.backbones import Backbone
 
 log = logging.getLogger(__name__)
 _DIGITS = re.compile(r"-([0-9a-f]{8,})\.pth\b")  # how names of published files tell the beginning of their SHA-256
+_IMAGENET = re.compile(r"in\d+k")  # in timm's names of weights: in1k, a1_in1k, augreg_in21k_ft_in1k
 
 # what torch.load raises on damaged or foreign files (found by cutting files short and changing their bytes)
 _UNREADABLE = (
@@ -49,7 +50,7 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     if weights == "none":
         return
     path, state = read_weights(backbone.name, weights)
-    own = backbone.state_dict()
+    own, state = backbone.state_dict(), backbone.converted(state)
     names = _names(backbone, list(own), state)
     # files from before torch 0.4.1 have no batch counters, and torchvision's and timm's have no normalization
     optional = {"mean", "std"} | {key for key in own if key.endswith("num_batches_tracked")}
@@ -78,9 +79,7 @@ def _names(backbone: Backbone, own: list[str], keys: dict[str, Tensor]) -> dict[
 
 def read_weights(name: str, weights: str) -> tuple[Path, dict[str, Tensor]]:
     """The file of `weights` (a path or `imagenet`) and what it holds of that backbone; raises as `load_weights`."""
-    path = imagenet_path(name) if weights == "imagenet" else Path(weights)
-    if not path.is_file():
-        raise InputError(f"weights '{weights}': no such file; {nearest(weights, ['imagenet', 'none'])}")
+    path = weights_path(name, weights)
     state = read_state_dict(path)
     if any(key.startswith("backbone.") for key in state):
         return path, {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
@@ -129,6 +128,18 @@ def _origin(name: str, path: Path, weights: str) -> str:
     return f", which is not the published file (SHA-256 {found[:8]}, not {digits[1]})"
 
 
+def weights_path(name: str, weights: str) -> Path:
+    """The file of `weights`, a path or `imagenet`; InputError where there is none, with where a backbone's own are."""
+    if weights == "imagenet":
+        return imagenet_path(name)
+    path = Path(weights)
+    if path.is_file():
+        return path
+    published = _source(entry_of(name)) if path.suffix else None  # a word is more likely misspelt
+    hint = f"those published for {name} are {published}" if published else nearest(weights, ["imagenet", "none"])
+    raise InputError(f"weights '{weights}': no such file; {hint}")
+
+
 def imagenet_path(name: str) -> Path:
     """The file of a backbone's ImageNet weights; InputError that says where to get it, where there is none."""
     entry = entry_of(name)
@@ -138,7 +149,20 @@ def imagenet_path(name: str) -> Path:
     source = _source(entry)
     if source is None:
         raise InputError(f"backbone {name} has no ImageNet weights; write weights: none, or a path")
+    if tag := _other_than_imagenet(entry):
+        others = f"but others ({tag}): download {source} and write its path as weights"
+        raise InputError(f"backbone {name} has no ImageNet weights, {others}")
     raise InputError(f"no ImageNet weights for {name}: download {source} and save it as {path}")
+
+
+def _other_than_imagenet(entry: Entry) -> str:
+    """timm's name of the data that it has weights of, where these are not of ImageNet's classes; else nothing."""
+    if entry.source != "timm":
+        return ""
+    from wsis_steps.vision.timm_backbones import pretrained_of
+
+    tag = pretrained_of(entry.weights).tag
+    return "" if _IMAGENET.search(tag) else tag
 
 
 def _source(entry: Entry) -> str | None:

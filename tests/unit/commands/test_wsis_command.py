@@ -427,3 +427,9 @@ def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypat
     for name in ("vgg16", "hrnet_w48", "resnet50"):
         (tmp_path / f"{name}_imagenet.pth").touch()
     assert missing_weights([tmp_path / "my.yaml"]) == []
+    (tmp_path / "my.yaml").write_text(
+        "dataset: mine\nruns: {bestie: {system: bestie, maskrcnn: false}}\n"
+        "steps: {classifier_train: {backbone: timm/resnet18, weights: no/file.pth}}\n"
+    )
+    (sentence,) = missing_weights([tmp_path / "my.yaml"])
+    assert "'no/file.pth': no such file" in sentence and "huggingface.co/timm/resnet18.a1_in1k" in sentence

@@ -128,3 +128,41 @@ def test_the_last_level_loses_its_stride_for_proposals(name):
     cropped = torch.randn(2, features.channels[2], 7, 7)
     assert features.last_level(cropped).shape == (2, features.channels[3], 7, 7)
     assert tuple(features.backbone.channels[-4:]) == features.channels
+
+
+@pytest.mark.parametrize(
+    ("who", "build"),
+    [
+        ("The network of BESTIE", lambda name: build_network(BestieTrain(backbone=name), CLASSES)),
+        ("Learning to Segment", lambda name: build_semantic_network(LearningToSegmentTrain(backbone=name), CLASSES)),
+        ("A U-Net", lambda name: ConditionalNetwork(AnnotationConsistencyInitialise(backbone=name), CLASSES)),
+        (
+            "Deep Community Learning",
+            lambda name: CommunityNetwork(CommunityLearningTrain(backbone=name, weights="none"), CLASSES),
+        ),
+        ("Mask R-CNN", lambda name: build_maskrcnn(MaskrcnnTrain(backbone=name, weights="none"), CLASSES)),
+    ],
+)
+def test_networks_that_need_several_levels_refuse_a_vision_transformer(who, build):
+    with pytest.raises(InputError, match=rf"{who}.* timm/test_vit gives one, of stride 16; .*classifier_train"):
+        build("timm/test_vit")
+
+
+def test_a_vision_transformer_classifies_tags():
+    torch.manual_seed(0)
+    settings = ClassifierTrain(backbone="timm/test_vit", output_stride="own", head_width=8)
+    network = build_classifier(settings, CLASSES)
+    logits, maps = network.train()(IMAGES)
+    assert logits.shape == (2, CLASSES) and maps.shape[2:] == (5, 7)
+    iterate(network, network.parameter_groups(0.1, 2), [logits])
+
+
+def test_a_vision_transformer_is_the_trunk_of_a_conditional_network():
+    torch.manual_seed(0)
+    values = {"backbone": "timm/test_vit", "network": "resnet", "weights": "none"}
+    network = ConditionalNetwork(AnnotationConsistencyInitialise(**values), CLASSES).train()
+    features = network(IMAGES)
+    assert network.stride == 16 and features.shape == (2, 64, 5, 7)
+    noise = nn.functional.interpolate(network.draw_noise(2, 75, 101), features.shape[2:])
+    labels = network.classify(network.mix(torch.cat([features, noise], dim=1)))
+    iterate(network, network.parameter_groups(network.backbone, 0.1, 2), [labels])
