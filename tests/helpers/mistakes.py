@@ -40,6 +40,11 @@ def train_classifier(place: Place, images=None, **settings) -> Outcome:
     return call("classifier.train", {**CLASSIFIER, **settings}, images=images or place.made.images, **outputs)
 
 
+def extract_features(place: Place, images=None) -> Outcome:
+    settings = {"backbone": "small", "weights": "none", "long_sides": [SIZE]}
+    return call("classifier.extract", settings, images=images or place.made.images, features=place.out / "features.h5")
+
+
 def infer_classifier(place: Place, **inputs) -> Outcome:
     paths = {"images": place.made.images, "model": place.made.classifier, **inputs}
     return call("classifier.infer", {"size": SIZE}, **paths, maps=place.out / "maps.h5")

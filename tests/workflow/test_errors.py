@@ -21,6 +21,7 @@ from mistakes import (
     call_with,
     check,
     cut,
+    extract_features,
     flip_bytes,
     import_tree,
     infer_classifier,
@@ -46,6 +47,10 @@ TRAINING = {
     "no image has a tag": (lambda p: train_classifier(p, no_tag(p)), "no training image has a tag"),
     "no image to train on": (
         lambda p: train_classifier(p, write_images(p.tmp / "images.h5", train=0)),
+        "images.h5: no training image",
+    ),
+    "no image to make features of": (
+        lambda p: extract_features(p, write_images(p.tmp / "images.h5", train=0)),
         "images.h5: no training image",
     ),
     "no instance to learn from": (
@@ -256,6 +261,7 @@ def test_valid_inputs_do_pass(place):
 FULL = {
     "HDF5": (20_000, lambda p: import_tree(p)),
     "HDF5 that is written bit by bit": (3_000, lambda p: infer_classifier(p)),
+    "features": (5_000, lambda p: extract_features(p)),
     "pictures": (1_000, lambda p: call("data.draw_shapes", {"image_size": 64, "train": 2, "val": 1}, tree=p.out / "t")),
     "text": (700, lambda p: score(p, p.made.labels, p.made.labels)),
     "a model": (200_000, lambda p: train_classifier(p)),

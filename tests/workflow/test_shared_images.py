@@ -17,6 +17,11 @@ JUDGED = {"semantic", "labels", "predictions"}
 CRF = {"crf_iterations": 1, "bilateral_sxy": 8}
 # step: what it is called with; inputs are files of `trained`, models under the name of the step that trains them
 STEPS = {
+    "classifier.extract": (
+        {"backbone": "small", "weights": "none", "long_sides": [32, 16]},
+        {"images": "images"},
+        ["features"],
+    ),
     "classifier.infer": ({"stride": 2}, {"images": "images", "model": "classifier.train"}, ["maps"]),
     "postprocess.refine_with_crf": (CRF, {"images": "images", "maps": "maps"}, ["semantic"]),
     "postprocess.pool_over_regions": ({}, {"maps": "maps", "proposals": "regions"}, ["semantic"]),

@@ -1,9 +1,37 @@
 # Tags to activation maps to instance cues.
 
 
+rule classifier_extract:  # of runs whose classifier is frozen
+    input:
+        images=IMAGES,
+    output:
+        features=writes("classifier_extract", "features"),
+    log:
+        record("logs", "classifier_extract", ".log"),
+    benchmark:
+        record("benchmarks", "classifier_extract", ".tsv")
+    wildcard_constraints:
+        **where("classifier_extract"),
+    priority: 3  # nearly all waits for it
+    conda:
+        ENVIRONMENT
+    threads: 8
+    resources:
+        gpu=gpus("classifier_extract"),
+    params:
+        **common("classifier_extract"),
+    shell:
+        command(
+            "classifier_extract",
+            "--images {input.images} --features {output.features}",
+            ranks=True,
+        )
+
+
 rule classifier_train:
     input:
         images=IMAGES,
+        features=reads("classifier_train", "features"),
     output:
         model=writes("classifier_train", "classifier"),
         metrics=writes("classifier_train", "metrics"),
@@ -32,6 +60,7 @@ rule classifier_infer:
     input:
         images=IMAGES,
         model=reads("classifier_infer", "model"),
+        features=reads("classifier_infer", "features"),
     output:
         maps=writes("classifier_infer", "maps"),
     log:

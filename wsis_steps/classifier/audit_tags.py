@@ -22,8 +22,8 @@ import torch
 
 from wsis_steps.classifier.network import load_classifier
 from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierTrain
-from wsis_steps.classifier.squares import prepare
 from wsis_steps.classifier.tag_precision import ORDERS, PERCENTILE, chance_precision, tag_precision
+from wsis_steps.classifier.views import views_of
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.report.page import page
 from wsis_steps.report.pictures import jpeg_address
@@ -46,17 +46,19 @@ SIDE = 240  # pixels of a picture's longer side on the page
 
 def predict(job: Job, images: Images, trained: TrainedModel) -> np.ndarray:
     """Probability of each class on each image, float32 (images, classes)."""
-    device = choose_device(job.threads, fixed_sizes=True)
+    settings = ClassifierTrain.model_validate(trained.settings)
+    device = choose_device(job.threads, fixed_sizes=not settings.frozen)
     model = load_classifier(trained).to(device).eval()
-    found = np.zeros((len(images), len(images.class_names)), np.float32)
-    size = job.settings.size or ClassifierTrain.model_validate(trained.settings).crop
-    batches = read_ahead(Pictures(images), range(len(images)), prepare(size), job.threads, BATCH)
-    for indices, pictures in job.progress(batches, len(images), size=lambda batch: len(batch[0])):
-        normalized = model.backbone.normalize(pictures.to(device))
-        with torch.inference_mode(), autocast(device):
-            logits = (model(normalized)[0] + model(normalized.flip(-1))[0]) / 2
-        found[indices] = logits.float().sigmoid().cpu().numpy()
-    return found
+    views = views_of(settings, model.backbone.strides[-1], job.settings.size or settings.crop)
+    logits = torch.zeros(len(images), len(images.class_names))
+    for view in views:
+        batches = read_ahead(Pictures(images), range(len(images)), view, job.threads, BATCH)
+        for indices, pictures in job.progress(batches, len(images), size=lambda batch: len(batch[0])):
+            normalized = model.backbone.normalize(pictures.to(device))
+            with torch.inference_mode(), autocast(device):
+                both = model(normalized)[0] + model(normalized.flip(-1))[0]
+            logits[indices] += both.float().cpu() / (2 * len(views))
+    return logits.sigmoid().numpy()
 
 
 def disagreements(tags: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -2,15 +2,28 @@
 
 from wsis_steps.engine.chain import Read, Show, Stage
 
+# What a frozen classifier learns from, and makes its maps of.
+_FEATURES = Read("features", of="classifier_train", when=lambda run, settings: settings.frozen, spares_gpu=True)
+
 STAGES = (
     Stage(
+        "classifier_extract",
+        writes={"features": "classifier/features.h5"},
+        divides=True,
+        settings_of=(
+            "classifier_train",
+            ("backbone", "weights", "normalization", "output_stride", "long_sides"),
+        ),
+    ),
+    Stage(
         "classifier_train",
+        reads=(_FEATURES,),
         writes={"classifier": "classifier/model.pt", "metrics": "classifier/metrics.jsonl"},
         shows=(Show("metrics", "classifier"),),
     ),
     Stage(
         "classifier_infer",
-        reads=(Read("classifier", name="model"),),
+        reads=(Read("classifier", name="model"), _FEATURES),
         writes={"maps": "classifier/train.h5"},
         divides=True,
         shows=(Show("maps", "activation maps", about="how strongly the classifier sees each tag where"),),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsis_steps.classifier.settings import ClassifierFindPeaks, ClassifierTrain
+from wsis_steps.classifier.settings import ClassifierExtract, ClassifierFindPeaks, ClassifierTrain
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
 from wsis_steps.vision.models import TrainedModel
@@ -41,7 +41,8 @@ class PeakAttention(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A backbone, three 3 x 3 convolutions with peak attention, a 1 x 1 convolution to classes, mean pooling.
+    """A backbone, three 3 x 3 convolutions with peak attention, a 1 x 1 convolution to classes, mean pooling; where the
+    backbone is `frozen`, the 1 x 1 convolution alone.
 
     Args:
         backbone: its coarsest level is classified (paper: vgg16 of output stride 8).
@@ -58,6 +59,9 @@ class Classifier(nn.Module):
 
     def __init__(self, backbone: Backbone, class_count: int, settings: ClassifierTrain):
         super().__init__()
+        if settings.frozen:
+            self.backbone, self.head = backbone, nn.Sequential(nn.Conv2d(backbone.channels[-1], class_count, 1))
+            return
         attended, alpha, width = set(settings.attention_layers), settings.alpha, settings.head_width
         if settings.attention == "none":
             attended = set()
@@ -152,13 +156,13 @@ def activation_maps(
     for scale in scales:
         sides = [round(scale * side) for side in images.shape[-2:]]
         scaled = images if scale == 1 else _resize(images, sides, antialias=True)
-        maps = _normalize(_resize(model(scaled)[1].float().relu()[present][:, None], size)[:, 0])
+        maps = normalize(_resize(model(scaled)[1].float().relu()[present][:, None], size)[:, 0])
         if flip:
             mirrored = model(scaled.flip(-1))[1].flip(-1)
-            maps = (maps + _normalize(_resize(mirrored.float().relu()[present][:, None], size)[:, 0])) / 2
+            maps = (maps + normalize(_resize(mirrored.float().relu()[present][:, None], size)[:, 0])) / 2
         total += maps
     result = total.new_zeros((*present.shape, *size))
-    result[present] = total if len(scales) == 1 else _normalize(total)
+    result[present] = total if len(scales) == 1 else normalize(total)
     return result
 
 
@@ -168,7 +172,8 @@ def _resize(images: Tensor, size: list[int] | tuple[int, ...], antialias: bool =
     return functional.interpolate(images, size=tuple(size), mode="bilinear", align_corners=False, antialias=antialias)
 
 
-def _normalize(maps: Tensor) -> Tensor:
+def normalize(maps: Tensor) -> Tensor:
+    """Maps (..., h, w), 0 or more, each divided by its maximum."""
     return maps / (maps.amax(dim=(-2, -1), keepdim=True) + 1e-5)
 
 
@@ -223,7 +228,17 @@ def load_classifier(trained: TrainedModel) -> Classifier:
 
 def build_classifier(settings: ClassifierTrain, class_count: int, weights: str = "none") -> Classifier:
     """The classifier that settings describe; `weights` fill its backbone (`load_weights`), the head is random."""
+    return Classifier(_build_backbone(settings, weights), class_count, settings)
+
+
+def frozen_backbone(settings: ClassifierTrain | ClassifierExtract) -> Backbone:
+    """The backbone that settings describe, in evaluation; random weights, with `none`, are always the same."""
+    torch.manual_seed(0)
+    return _build_backbone(settings, settings.weights).eval()
+
+
+def _build_backbone(settings: ClassifierTrain | ClassifierExtract, weights: str) -> Backbone:
     stride = None if settings.output_stride == "own" else settings.output_stride
     backbone = build_backbone(settings.backbone, stride, settings.normalization)
     load_weights(backbone, weights)
-    return Classifier(backbone, class_count, settings)
+    return backbone

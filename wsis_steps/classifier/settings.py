@@ -14,13 +14,28 @@ def _no_classifier(weights: str) -> str:
     return weights
 
 
+Weights = Annotated[str, AfterValidator(_no_classifier)]
+OutputStride = Literal[8, 16, 32, "own"]
+LongSides = Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+
 class ClassifierTrain(Training):
     """Tag classifier with peak attention (BESTIE supplement, section 3; released code)."""
 
     backbone: Backbone = "vgg16"
     """Feature extractor; paper vgg16."""
-    weights: Annotated[str, AfterValidator(_no_classifier)] = "imagenet"
+    weights: Weights = "imagenet"
     """Initial backbone: imagenet, none or a path."""
+    frozen: bool = False
+    """Leave the backbone as its weights have it, and fit a linear head to its features, which classifier_extract
+    computes once; maps are made of them, too. Beside the backbone only `output_stride`, `long_sides` and `l2_penalty`
+    count then."""
+    l2_penalty: Annotated[float, Field(gt=0)] = 0.1
+    """Of a frozen classifier: what the squares of a class's weights cost beside its mean cross entropy, features having
+    mean 0 and deviation 1."""
+    long_sides: LongSides = (480,)
+    """Of a frozen classifier: pixels of the pictures' longer side, with their aspect kept and both sides rounded to the
+    output stride. With several, each gives features of its own, to learn from and to average maps over."""
     attention: Literal["pam", "none"] = "pam"
     """none gives plain class activation maps."""
     alpha: Fraction = 0.5
@@ -31,7 +46,7 @@ class ClassifierTrain(Training):
     """Layer groups with peak attention (supplement, table 3); 6 is the head."""
     head_width: Positive = 512
     """Channels of the head's convolutions."""
-    output_stride: Literal[8, 16, 32, "own"] = 8
+    output_stride: OutputStride = 8
     """Pixels between the activation maps' cells; paper 8. own: the backbone's own; a vision transformer has no other
     (DINOv2 14)."""
     head_lr_factor: Annotated[float, Field(gt=0)] = 10.0
@@ -55,15 +70,31 @@ class ClassifierTrain(Training):
     """Random quarter turns and vertical flips; for pictures without an up."""
 
 
+class ClassifierExtract(Settings):
+    """Features of the training images for a frozen classifier. All settings are those of `classifier_train`, where they
+    need to be given only."""
+
+    backbone: Backbone = "vgg16"
+    """As in classifier_train."""
+    weights: Weights = "imagenet"
+    """As in classifier_train; with none the features are those of a random network."""
+    normalization: Literal["imagenet", "half"] = "imagenet"
+    """As in classifier_train."""
+    output_stride: OutputStride = 8
+    """As in classifier_train."""
+    long_sides: LongSides = (480,)
+    """As in classifier_train."""
+
+
 class ClassifierInfer(Settings):
     """Activation maps of the training images (BESTIE released code, point extraction)."""
 
     size: Positive = 321
-    """Images are resized to this square."""
+    """Images are resized to this square; not of a frozen classifier, whose maps are made from its features."""
     scales: tuple[float, ...] = (1.0,)
-    """Sizes relative to `size` whose maps are averaged; IRN uses 1, 0.5, 1.5, 2."""
+    """Sizes relative to `size` whose maps are averaged; IRN uses 1, 0.5, 1.5, 2. Not of a frozen classifier."""
     flip: bool = True
-    """Average with the mirrored image."""
+    """Average with the mirrored image; not of a frozen classifier."""
     stride: Positive = 1
     """Maps are stored at the image's size divided by this. Cues are found at that size: coarser maps have fewer of
     them, but a map of a large picture takes two bytes a pixel before compression; released code 1."""
@@ -86,6 +117,7 @@ class ClassifierAuditTags(Settings):
     """Images whose classifier disagrees with their tags."""
 
     size: Positive | None = None
-    """Images are resized to this square; null takes the side of the crops that the classifier was trained on."""
+    """Images are resized to this square; null takes the side of the crops that the classifier was trained on. Those of a
+    frozen classifier are resized to its `long_sides`."""
     shown: Positive = 200
     """Disagreements on the page at most; the table has all."""

@@ -1,30 +1,40 @@
 """Trains the tag classifier whose activation maps locate objects.
 
-in   images   images.h5: the training images and their tags
-out  model    state dict of the classifier
-     metrics  JSON lines: mean loss and learning rate along the training
+in   images    images.h5: the training images and their tags
+     features  of classifier_extract; only with `frozen`
+out  model     state dict of the classifier
+     metrics   JSON lines: mean loss along the training
 
 BESTIE (CVPR 2022), supplement section 3: VGG-16, three convolutions with peak attention, multi-label soft margin
-loss. By hand: python -m wsis_steps.classifier.train --images images.h5 --model model.pt --metrics metrics.jsonl
+loss. With `frozen` the backbone stays as it is, and the means of its features are classified linearly. By hand:
+python -m wsis_steps.classifier.train --images images.h5 --model model.pt --metrics metrics.jsonl
 """
+
+import sys
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from wsis_steps.classifier.network import Classifier, build_classifier
+from wsis_steps.classifier.linear import check_features, fit
+from wsis_steps.classifier.network import Classifier, build_classifier, frozen_backbone
 from wsis_steps.classifier.settings import ClassifierTrain
+from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.contracts.features import Features
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.images import jitter, random_crop
 from wsis_steps.vision.loop import train
+from wsis_steps.vision.metrics import write_lines
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.samples import Samples, check_tags
 from wsis_steps.vision.schedule import build_optimizer, ramp
 
-STEP = Step("classifier_train", ClassifierTrain, inputs=("images",), outputs=("model", "metrics"))
+STEP = Step(
+    "classifier_train", ClassifierTrain, inputs=("images",), optional=("features",), outputs=("model", "metrics")
+)
 
 
 class TaggedPictures(Samples):
@@ -57,18 +67,50 @@ def build_loss(settings: ClassifierTrain, iterations: int):
     return loss
 
 
-def main(job: Job) -> None:
+def learn(job: Job, images: Images) -> Classifier:
+    """A classifier that learns from augmented pictures, all of it."""
     settings: ClassifierTrain = job.settings
     device = choose_device(job.threads, fixed_sizes=True)
     torch.manual_seed(settings.seed)
-    images = Images(job.inputs["images"])
     dataset = TaggedPictures(images, settings)
-    check_tags(images, dataset.members)
     model = build_classifier(settings, len(images.class_names), settings.weights).to(device)
     groups = model.parameter_groups(settings.learning_rate, settings.head_lr_factor)
     optimizer = build_optimizer(settings, groups, nesterov=True)
     iterations = max(settings.epochs * len(dataset) // settings.batch_size, 1)
     train(job, model, optimizer, dataset, build_loss(settings, iterations), iterations, device)
+    return model
+
+
+def learn_head(job: Job, images: Images) -> Classifier:
+    """A classifier whose backbone is as its weights have it, with a linear head on its cached features."""
+    settings: ClassifierTrain = job.settings
+    torch.set_num_threads(job.threads)
+    features = Features(job.inputs["features"])
+    model = Classifier(frozen_backbone(settings), len(images.class_names), settings)
+    check_features(features, images, settings, model.backbone)
+    means, tags = [], []
+    for i, member in enumerate(job.progress(images.members("train"))):
+        if job.terminated:  # there is nothing to go on from
+            sys.exit(143)
+        for cached in features.read(i):
+            means.append(cached.mean(axis=(1, 2), dtype=np.float64))
+            tags.append(images.tags[member])
+    samples = torch.from_numpy(np.stack(means)), torch.from_numpy(np.stack(tags))
+    weights, biases, lines = fit(*samples, settings.l2_penalty)
+    model.head.load_state_dict({"0.weight": weights[..., None, None], "0.bias": biases})
+    write_lines(job.outputs["metrics"], lines)
+    return model
+
+
+def main(job: Job) -> None:
+    frozen, features = job.settings.frozen, job.inputs["features"]
+    if frozen and features is None:
+        raise InputError("A frozen classifier learns from the features of classifier_extract: give --features.")
+    if features is not None and not frozen:
+        raise InputError(f"{features} is for a classifier with frozen: true; leave --features out.")
+    images = Images(job.inputs["images"])
+    check_tags(images, images.members("train"))
+    model = (learn_head if frozen else learn)(job, images)
     save_model(job.outputs["model"], model, job.provenance(images.class_names, ["tags"]))
 
 

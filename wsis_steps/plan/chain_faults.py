@@ -32,6 +32,11 @@ def of_stage(stage: Stage) -> Iterator[str]:
     if stage.step not in STEPS:
         yield f"no settings.py of a folder has the class {_class_of(stage.step)} for its settings"
     several = stage.rounds is not None and len(list(stage.rounds(EXAMPLE))) > 1
+    other, keys = stage.settings_of or ("", ())
+    for step, key in ((step, key) for step in (other, stage.step) for key in keys):
+        fields = STEPS[step].model_fields if step in STEPS else {}
+        if key not in fields:
+            yield f"{step} has no setting {key}, {nearest(key, fields)}"
     for role, path in stage.writes.items():
         if several and "{round}" not in path:
             yield f"{role} is written in several rounds to one file, {path}, which should hold {{round}}"

@@ -67,6 +67,9 @@ def _of_run(runs: Runs, name: str) -> list[str]:
     for agreement in graph.chain.agreements:
         if graph.steps.issuperset(agreement.steps):
             found += _different(runs, name, agreement.steps, agreement.keys)
+    for stage in map(graph.stage, sorted(graph.steps)):
+        if stage.settings_of and stage.settings_of[0] in graph.steps:
+            found += _different(runs, name, (stage.settings_of[0], stage.step), stage.settings_of[1])
     if graph.chain.files and "train" not in data.truth:
         found.append(
             f"run {name} learns from the true masks of the training images, but data_import_dataset.truth is "

@@ -48,6 +48,10 @@ class Runs:
             # a step that has no use for it, as the semantic network for points, keeps its default
             if "supervision" in fields and seen in get_args(fields["supervision"].annotation):
                 merged.setdefault("supervision", seen)
+            stage = stage_of(step)
+            if stage and stage.settings_of:
+                other, keys = stage.settings_of
+                merged = {**{key: getattr(self.values(run, other), key) for key in keys}, **merged}
         return STEPS[step].model_validate(merged)
 
     def _settings(self, run: str, step: str) -> str:
@@ -55,7 +59,11 @@ class Runs:
 
     def gpus(self, run: str, step: str) -> int:
         """How many GPUs a job of a step asks for: `gpus_per_job`; a training the most, up to them, that share a batch
-        evenly."""
+        evenly; none where what it reads spares them."""
+        graph = self.graphs.get(run)
+        reads = graph.stage(step).reads if graph else ()
+        if any(read.spares_gpu and graph.find(read, graph.node(step)) for read in reads):
+            return 0
         values, wanted = self.values(run, step), self.configuration.gpus_per_job
         if not values.shares_batches:
             return wanted

@@ -7,6 +7,8 @@ files load as they are. How pixels are normalized is a property of the weights: 
 saved and loaded with them.
 """
 
+import hashlib
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -183,6 +185,14 @@ def refuse_single_level(backbone: Backbone, network: str) -> None:
             f"{network} needs maps of several strides, but backbone {backbone.name} gives one, of stride "
             f"{backbone.strides[0]}; it suits the tag classifier (classifier_train)."
         )
+
+
+def state_digest(module: nn.Module) -> str:
+    """A digest of the names and values of a state dict."""
+    state = hashlib.blake2b(digest_size=16)
+    for name, value in module.state_dict().items():
+        state.update(name.encode() + value.cpu().numpy().tobytes())
+    return state.hexdigest()
 
 
 def parameter_groups(

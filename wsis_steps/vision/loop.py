@@ -5,7 +5,6 @@ data set seeds its generator with (seed, t, place in the batch). So the position
 and a run that was killed and resumed computes what one that was not would have.
 """
 
-import json
 import logging
 import signal
 import sys
@@ -24,7 +23,7 @@ from wsis_steps.engine.step import Job
 from wsis_steps.vision import ranks
 from wsis_steps.vision.checkpoint import Checkpoint
 from wsis_steps.vision.device import autocast
-from wsis_steps.vision.metrics import Speed, Sums
+from wsis_steps.vision.metrics import Speed, Sums, write_lines
 from wsis_steps.vision.schedule import rate
 from wsis_steps.vision.settings import Training
 
@@ -122,7 +121,7 @@ def train(
             sys.exit(143)
     bar.close()
     speed.tell()
-    job.outputs["metrics"].write_text("".join(json.dumps(line) + "\n" for line in sums.lines))
+    write_lines(job.outputs["metrics"], sums.lines)
 
 
 def advance(

@@ -23,6 +23,11 @@ WRONG = {
         replace(LABELS, writes={"labels": "a/b/c.h5"}, shows=(Show("labels", "x", scored="train"),)),
         "a/b/c.h5 cannot be scored",
     ),
+    "a setting that the other step lacks": (
+        replace(LABELS, settings_of=("maskrcnn_infer", ("supervision",))),
+        "maskrcnn_infer has no setting supervision",
+    ),
+    "a setting that it lacks": (replace(LABELS, settings_of=("bestie_infer", ("window",))), "has no setting window"),
 }
 
 

@@ -53,6 +53,44 @@ def test_weights_of_the_classifier_need_it():
     assert found.steps("a") == {"maskrcnn_train", "maskrcnn_infer", "classifier_train"}
 
 
+BACKBONE = {"backbone": "timm/vit_small_patch14_dinov2", "weights": "dinov2.pth", "output_stride": "own"}
+
+
+def frozen(**values) -> dict:
+    return {"classifier_train": {**BACKBONE, "frozen": True, **values}}
+
+
+def test_a_frozen_classifier_learns_from_features_and_makes_its_maps_of_them():
+    found = runs(a=bestie(), b=bestie(steps=frozen()))
+    assert "classifier_extract" not in found.steps("a")
+    assert found.steps("b") == found.steps("a") | {"classifier_extract"}
+    for step in ("classifier_train", "classifier_infer"):
+        assert found.reads("a", step, "features") is None
+        assert found.reads("b", step, "features") == "b/classifier/features.h5"
+        assert (found.gpus("a", step), found.gpus("b", step)) == (1, 0)
+    assert found.gpus("b", "classifier_extract") == found.gpus("b", "classifier_audit_tags") == 1
+
+
+def test_features_are_made_with_the_settings_of_the_training_and_shared():
+    more = frozen(l2_penalty=1.0, seed=3)
+    found = runs(a=bestie(steps=frozen()), b=bestie(steps=more), c=bestie(steps=frozen(long_sides=[640])))
+    values = found.values("c", "classifier_extract")
+    assert {key: getattr(values, key) for key in BACKBONE} == BACKBONE and values.long_sides == (640,)
+    assert [found.owner(run, "classifier_extract") for run in "abc"] == ["a", "a", "c"]
+    assert found.owner("b", "classifier_train") == "b"
+    check(found)
+
+
+def test_features_of_another_backbone_than_the_training_s_are_told():
+    found = runs(a=bestie(steps={**frozen(), "classifier_extract": {"backbone": "vgg16", "output_stride": "own"}}))
+    with pytest.raises(InputError) as caught:
+        check(found)
+    name = BACKBONE["backbone"]
+    assert str(caught.value) == f"Run a: backbone is {name} in classifier_train and vgg16 in classifier_extract."
+    with pytest.raises(InputError, match="Run a sets classifier_extract, but its steps are"):
+        check(runs(a=bestie(steps={"classifier_extract": {}})))
+
+
 def test_the_semantic_network_is_a_system_and_a_source():
     network = {"learning_to_segment_train", "learning_to_segment_infer"}
     found = runs(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.features import Features, FeaturesWriter
 from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances
 from wsis_steps.vision.contracts.maps import SEMANTIC, Maps, MapsWriter
@@ -107,6 +108,23 @@ def test_maps_of_different_sizes_and_counts_come_back(tmp_path):
         np.testing.assert_array_equal(stack, stacks[i])
         assert found.tolist() == categories
     assert maps.heights.tolist() == [40, 41, 42]  # of the images, not of the maps
+
+
+def test_features_of_several_sizes_come_back(tmp_path):
+    rng = np.random.default_rng(0)
+    sizes = [[(4, 6), (2, 3)], [(5, 2), (1, 1)]]
+    written = [[rng.normal(size=(3, *size)).astype(np.float16) for size in both] for both in sizes]
+    with create(tmp_path / "f.h5", Features.schema, provenance()) as file:
+        writer = FeaturesWriter(file, 3, (5, 6))
+        for k, maps in enumerate(written):
+            writer.add(str(k), 40 + k, 50 + k, maps)
+        writer.close()
+    features = Features(tmp_path / "f.h5")
+    assert features.dataset("features").chunks == (1, 3, 5, 6)
+    for i, maps in enumerate(written):
+        for found, own in zip(features.read(i), maps, strict=True):
+            np.testing.assert_array_equal(found, own)
+    assert features.heights.tolist() == [40, 41] and features.widths.tolist() == [50, 51]  # of the images
 
 
 def test_a_semantic_map_is_one_row_marked_as_such(tmp_path):

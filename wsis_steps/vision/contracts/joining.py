@@ -8,13 +8,14 @@ from pathlib import Path
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.hdf5 import open_hdf5
 from wsis_steps.vision.contracts.artifact import Artifact, create
+from wsis_steps.vision.contracts.features import Features, FeaturesWriter
 from wsis_steps.vision.contracts.instances import Instances, write_instances
 from wsis_steps.vision.contracts.label_sets import LabelSets, write_label_sets
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.contracts.proposals import PARTS, Proposals, ProposalsWriter
 from wsis_steps.vision.counts import add_counts
 
-CONTRACTS: dict[str, type[Artifact]] = {kind.schema: kind for kind in (Maps, Instances, LabelSets, Proposals)}
+CONTRACTS: dict[str, type[Artifact]] = {kind.schema: kind for kind in (Maps, Features, Instances, LabelSets, Proposals)}
 
 
 def open_shards(paths: Sequence[Path]) -> list[Artifact]:
@@ -39,9 +40,9 @@ def open_shards(paths: Sequence[Path]) -> list[Artifact]:
 def join_shards(
     paths: Sequence[Path], joined: Path, progress: Callable[[Sequence], Iterable] = lambda places: places
 ) -> None:
-    """Writes `joined` from maps, instances, label sets or proposals of neighbouring ranges of images, in order.
+    """Writes `joined` from what `CONTRACTS` has of neighbouring ranges of images, in order.
 
-    progress: passes on the images of maps and proposals, as `Job.progress` does.
+    progress: passes on the images of maps, features and proposals, as `Job.progress` does.
 
     Raises:
         InputError: the files are of other contracts, of different jobs, or of the same job with other settings.
@@ -50,6 +51,8 @@ def join_shards(
     places = [(shard, i) for shard in shards for i in range(len(shard))]
     if isinstance(shards[0], Maps):
         _join_maps(shards, progress(places), joined)
+    elif isinstance(shards[0], Features):
+        _join_features(shards[0], progress(places), joined)
     elif isinstance(shards[0], Proposals):
         _join_proposals(shards[0], progress(places), joined)
     else:
@@ -62,6 +65,15 @@ def _join_maps(shards: Sequence[Maps], places: Iterable[tuple[Maps, int]], joine
         writer = MapsWriter(file, stored.shape[1:], stored.dtype)
         for shard, i in places:
             writer.add(shard.ids[i], int(shard.heights[i]), int(shard.widths[i]), *shard.read(i))
+        writer.close()
+
+
+def _join_features(first: Features, places: Iterable[tuple[Features, int]], joined: Path) -> None:
+    channels, *largest = first.dataset("features").shape[1:]
+    with create(joined, Features.schema, first.provenance) as file:
+        writer = FeaturesWriter(file, channels, tuple(largest))
+        for shard, i in places:
+            writer.add(shard.ids[i], int(shard.heights[i]), int(shard.widths[i]), shard.read(i))
         writer.close()
 
 

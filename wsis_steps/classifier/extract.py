@@ -1,0 +1,68 @@
+"""Computes the features of the training images once, for classifiers whose backbone is frozen.
+
+in   images    images.h5: the training images
+out  features  the maps of the backbone's last level, float16, of each image at `long_sides`
+
+By hand: python -m wsis_steps.classifier.extract --images images.h5 --features features.h5
+"""
+
+import numpy as np
+import torch
+
+from wsis_steps.classifier.network import frozen_backbone
+from wsis_steps.classifier.settings import ClassifierExtract
+from wsis_steps.classifier.views import size_of_view, view_whole
+from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.step import Job, Step
+from wsis_steps.vision.backbones import Backbone, state_digest
+from wsis_steps.vision.batches import read_ahead
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.features import Features, FeaturesWriter
+from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.joining import join_shards
+from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.images import Pictures
+from wsis_steps.vision.samples import check_tags
+
+STEP = Step("classifier_extract", ClassifierExtract, inputs=("images",), outputs=("features",), join=join_shards)
+
+
+def features_of(backbone: Backbone, picture: torch.Tensor) -> np.ndarray:
+    """The map float16 (channels, h, w) of the last level for a picture uint8 (1, 3, height, width)."""
+    device = backbone.mean.device
+    normalized = backbone.normalize(picture.to(device))
+    with torch.inference_mode(), autocast(device):
+        return backbone(normalized)[-1][0].half().cpu().numpy()
+
+
+def main(job: Job) -> None:
+    settings: ClassifierExtract = job.settings
+    device = choose_device(job.threads)
+    images = Images(job.inputs["images"])
+    backbone = frozen_backbone(settings)
+    provenance = job.provenance(images.class_names, weights_digest=state_digest(backbone))
+    backbone.to(device)
+    everyone, stride = images.members("train"), backbone.strides[-1]
+    check_tags(images, everyone)
+    members = job.share(everyone)
+    sizes = np.stack([images.heights, images.widths], axis=1)
+    cells = [size_of_view(*sizes[i].tolist(), side, stride) for i in everyone for side in settings.long_sides]
+    largest = tuple((np.max(cells, axis=0) // stride).tolist())
+    views = [view_whole(side, stride) for side in settings.long_sides]
+    pictures = [read_ahead(Pictures(images), members, view, job.threads, batch=1) for view in views]
+    with create(job.outputs["features"], Features.schema, provenance) as file:
+        writer = FeaturesWriter(file, backbone.channels[-1], largest)
+        for seen in job.progress(zip(*pictures, strict=True), len(members)):
+            i = seen[0][0][0]
+            maps = [features_of(backbone, picture) for _, picture in seen]
+            if not all(np.isfinite(one).all() for one in maps):
+                raise InputError(
+                    f"backbone {settings.backbone} has features of image '{images.ids[i]}' that are no numbers of half "
+                    "precision; take another, or other weights."
+                )
+            writer.add(images.ids[i], *sizes[i], maps)
+        writer.close()
+
+
+if __name__ == "__main__":
+    STEP.run(main)

@@ -1,0 +1,109 @@
+"""The linear head of a classifier whose backbone is frozen: fitted to cached features, and its maps of them."""
+
+import json
+import logging
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wsis_steps.classifier.network import activation_maps, normalize
+from wsis_steps.classifier.settings import ClassifierTrain
+from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.backbones import Backbone, state_digest
+from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.features import Features
+from wsis_steps.vision.contracts.images import Images
+
+log = logging.getLogger("wsis")
+AT_ONCE = 20  # iterations between two looks at the gradient, and two lines of the metrics
+MOST = 100  # times as many at most
+SMALL_GRADIENT = 1e-7  # of every weight, at which the fit has converged
+LEAST_SPREAD = 1e-6  # of a channel that is not taken for constant
+
+
+def check_features(features: Features, images: Images, settings: ClassifierTrain, backbone: Backbone) -> None:
+    """InputError where features are not those of the training images by the backbone that `settings` describe."""
+    check_same_classes(images, features)
+    if not np.array_equal(places(images, features), images.members("train")):
+        raise InputError(f"{features.path} is not of the training images of {images.path}; delete it and run again.")
+    made = json.loads(features.provenance.settings)
+    for key in ("backbone", "weights", "normalization", "output_stride", "long_sides"):
+        wanted = settings.model_dump(mode="json")[key]
+        if made[key] != wanted:
+            raise InputError(f"{features.path} was made with {key} {made[key]}, but {key} is {wanted} here.")
+    if made["weights_digest"] != state_digest(backbone):
+        raise InputError(
+            f"{features.path} was made of other weights than '{settings.weights}'; delete it and run again."
+        )
+
+
+def fit(means: Tensor, tags: Tensor, penalty: float) -> tuple[Tensor, Tensor, list[dict[str, float]]]:
+    """A logistic regression for each class, independent of the others.
+
+    It minimizes the mean cross entropy of the samples (over all classes: the multi-label soft margin loss, times their
+    number) plus `penalty` times the squares of its weights, which belong to features of mean 0 and deviation 1; the
+    bias is free. L-BFGS on all samples at once, in double precision.
+
+    Args:
+        means: (samples, channels), each the mean over a map of features.
+        tags: (samples, classes), 0 or 1.
+        penalty: above 0.
+
+    Returns:
+        Weights (classes, channels) and biases (classes,) for features as they are, double, and lines of metrics:
+        `iteration` and `total`, the mean over the classes of what is minimized.
+    """
+    means, tags = means.double(), tags.double()
+    count = tags.shape[1]
+    center, spread = means.mean(dim=0), means.std(dim=0, correction=0).clamp(min=LEAST_SPREAD)
+    standardized = (means - center) / spread
+    weights = torch.zeros(count, means.shape[1], dtype=torch.float64, requires_grad=True)
+    biases = torch.zeros(count, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weights, biases],
+        max_iter=AT_ONCE,
+        tolerance_grad=SMALL_GRADIENT,
+        tolerance_change=0,
+        line_search_fn="strong_wolfe",
+    )
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        entropy = count * functional.multilabel_soft_margin_loss(standardized @ weights.T + biases, tags)
+        total = entropy + penalty * weights.square().sum()
+        total.backward()
+        return total
+
+    lines, gradient = [], 0.0
+    for _ in range(MOST):
+        optimizer.step(loss)
+        done = optimizer.state[weights]["n_iter"]
+        lines.append({"iteration": done, "total": float(loss().detach()) / count})
+        gradient = max(float(one.grad.abs().max()) for one in (weights, biases))
+        if gradient <= SMALL_GRADIENT:
+            break
+    else:
+        log.warning("the head has not converged in %d iterations: its gradient is %.1e", done, gradient)
+    log.info("the head's loss is %.4g after %d iterations", lines[-1]["total"], done)
+    weights, biases = weights.detach() / spread, biases.detach()
+    return weights, biases - weights @ center, lines
+
+
+def cached_maps(head: nn.Module, cached: list[np.ndarray], tags: Tensor, size: tuple[int, int]) -> Tensor:
+    """Activation maps float32 (tagged classes, height, width), 0 to 1, of an image, as `activation_maps` has them.
+
+    Args:
+        head: from features to raw maps.
+        cached: the image's features, float16 (channels, h, w) for each size at which the backbone saw it.
+        tags: bool (classes,).
+        size: height and width of the result.
+    """
+
+    def see(features: Tensor) -> tuple[None, Tensor]:
+        return None, head(features)[:, tags]
+
+    seen, present = [torch.from_numpy(one)[None].float() for one in cached], tags[tags][None]
+    maps = [activation_maps(see, one, present, (1.0,), flip=False, size=size)[0] for one in seen]
+    return maps[0] if len(maps) == 1 else normalize(sum(maps))

@@ -1,0 +1,44 @@
+"""Pictures as the classifier sees them in inference: squares or, where its backbone is frozen, at their own aspect."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from wsis_steps.classifier.settings import ClassifierTrain
+from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.images import fit
+
+View = Callable[[np.ndarray], torch.Tensor]  # from an RGB picture to uint8 (3, height, width)
+
+
+def view_square(size: int) -> View:
+    """Pictures as squares of `size`, whatever their aspect."""
+    return lambda picture: to_tensor(fit(*picture.shape[:2], size, size).picture(picture))
+
+
+def view_whole(long_side: int, stride: int) -> View:
+    """Pictures at the size that `size_of_view` gives them."""
+
+    def resize(picture: np.ndarray) -> torch.Tensor:
+        height, width = picture.shape[:2]
+        return to_tensor(fit(height, width, *size_of_view(height, width, long_side, stride)).picture(picture))
+
+    return resize
+
+
+def size_of_view(height: int, width: int, long_side: int, stride: int) -> tuple[int, int]:
+    """Height and width of a picture whose longer side becomes `long_side`; both the nearest multiples of `stride`, at
+    least one, so that each cell of a backbone's map sees as much of it."""
+    scale = long_side / max(height, width)
+    return tuple(max(round(side * scale / stride), 1) * stride for side in (height, width))
+
+
+def views_of(settings: ClassifierTrain, stride: int, size: int) -> list[View]:
+    """How a classifier that was trained with these settings sees a picture; its answers are averaged.
+
+    stride: of its backbone's last level. size: of the square, where the backbone is not frozen.
+    """
+    if settings.frozen:
+        return [view_whole(long_side, stride) for long_side in settings.long_sides]
+    return [view_square(size)]

@@ -1,0 +1,65 @@
+"""The contract of the features of a frozen backbone: `features.h5`."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from wsis_steps.engine.output import OutputFile
+from wsis_steps.vision.contracts.artifact import Artifact, write_image_table
+
+
+class Features(Artifact):
+    """The maps of a backbone's last level, float16, of images at one size or several.
+
+    Maps are padded to the largest of the file, one chunk a map, shuffled and gzipped.
+    """
+
+    schema = "features"
+
+    def read(self, i: int) -> list[np.ndarray]:
+        """The maps (channels, h, w) of image i, one for each size at which the backbone saw it."""
+        rows = self.rows(i)
+        sizes = self._sizes[rows].tolist()
+        stored = self.dataset("features")
+        return [stored[row, :, :h, :w] for row, (h, w) in zip(range(rows.start, rows.stop), sizes, strict=True)]
+
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        return self.file["map_size"][:]
+
+
+class FeaturesWriter:
+    """Appends the maps of one image after another; `close` writes the tables.
+
+    `largest` is the (height, width) that no map exceeds.
+    """
+
+    def __init__(self, file: OutputFile, channels: int, largest: tuple[int, int]) -> None:
+        self.file = file
+        self.maps = file.create_dataset(
+            "features",
+            shape=(0, channels, *largest),
+            maxshape=(None, channels, *largest),
+            chunks=(1, channels, *largest),
+            dtype=np.float16,
+            shuffle=True,
+            compression="gzip",
+            compression_opts=1,
+        )
+        self.table, self.sizes = [], []
+
+    def add(self, identity: str, height: int, width: int, maps: Sequence[np.ndarray]) -> None:
+        """Adds maps float16 (channels, h, w) of the image whose own size is (height, width)."""
+        self.file.check()
+        for one in maps:
+            row, (rows, columns) = len(self.maps), one.shape[1:]
+            self.maps.resize(row + 1, axis=0)
+            self.maps[row, :, :rows, :columns] = one
+            self.sizes.append((rows, columns))
+        self.table.append((identity, height, width, len(maps)))
+
+    def close(self) -> None:
+        ids, heights, widths, counts = zip(*self.table, strict=True) if self.table else ((), (), (), ())
+        write_image_table(self.file, ids, heights, widths, counts)
+        self.file.create_dataset("map_size", data=np.array(self.sizes, dtype=np.int32).reshape(-1, 2))
