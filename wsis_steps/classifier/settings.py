@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from wsis_steps.engine.settings import Fraction, Positive, Settings
-from wsis_steps.vision.settings import Backbone, Training, Window
+from wsis_steps.vision.settings import Backbone, Normalization, Training, Window, check_normalization
 
 
 def _no_classifier(weights: str) -> str:
@@ -78,12 +78,14 @@ class ClassifierExtract(Settings):
     """As in classifier_train."""
     weights: Weights = "imagenet"
     """As in classifier_train; with none the features are those of a random network."""
-    normalization: Literal["imagenet", "half"] = "imagenet"
+    normalization: Normalization = "imagenet"
     """As in classifier_train."""
     output_stride: OutputStride = 8
     """As in classifier_train."""
     long_sides: LongSides = (480,)
     """As in classifier_train."""
+
+    _normalized = model_validator(mode="after")(check_normalization)
 
 
 class ClassifierInfer(Settings):

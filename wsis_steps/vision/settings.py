@@ -14,6 +14,17 @@ def _odd(value: int) -> int:
     return value
 
 
+def check_normalization(settings: Any) -> Any:
+    """The settings of a step; ValueError where its backbone is one of timm's, which knows how its weights were made."""
+    backbone = getattr(settings, "backbone", "")
+    if backbone.startswith(TIMM) and settings.normalization == "half":
+        raise ValueError(
+            f"normalization: half is for other weights than those of {backbone}, whose normalization timm knows; "
+            "write normalization: imagenet"
+        )
+    return settings
+
+
 def backbone_type(*more: str) -> Any:
     """The type of a `backbone`: a name of the table, timm/<name>, or one of `more`."""
 
@@ -28,6 +39,7 @@ def backbone_type(*more: str) -> Any:
 
 
 Backbone = backbone_type()
+Normalization = Literal["imagenet", "half"]
 Window = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 Split = Literal["train", "val"]
 
@@ -41,7 +53,7 @@ class Training(Settings):
     """Set by the run."""
     weights: str = "imagenet"
     """Initial backbone: imagenet, none, classifier (this run's own) or a path."""
-    normalization: Literal["imagenet", "half"] = "imagenet"
+    normalization: Normalization = "imagenet"
     """How the pixels were normalized when the weights were made: as for the backbone's ImageNet weights, or
     (x - 128) / 128."""
     batch_size: Positive = 16
@@ -64,6 +76,8 @@ class Training(Settings):
     """Share of `learning_rate` from each of drop_at on; empty: a tenth of what was before."""
     warm_up: Count = 0
     """Iterations of linear warm-up from a thousandth of the learning rate."""
+
+    _normalized = model_validator(mode="after")(check_normalization)
 
     @model_validator(mode="after")
     def _drops(self) -> Self:

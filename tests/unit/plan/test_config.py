@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.engine.settings import REMOVED, RENAMED, canonical
@@ -82,6 +83,11 @@ WRONG = {
         plain(steps={"classifier_train": {"backbone": "resnet"}}),
         "'backbone': there is no backbone 'resnet', the nearest is 'resnet50' (or one of timm's",
     ),
+    "a normalization of other weights for a network of timm": (
+        plain(steps={"classifier_train": {"backbone": "timm/resnet18", "normalization": "half"}}),
+        "In steps.classifier_train: normalization: half is for other weights than those of timm/resnet18, whose "
+        "normalization timm knows; write normalization: imagenet",
+    ),
     "seeds that are one number": (plain(seeds=3), "'seeds' is 3 but"),
 }
 
@@ -94,6 +100,17 @@ def test_a_mistake_is_one_sentence_with_the_nearest_valid_value(case):
     text = str(caught.value)
     assert words.lower() in text.lower(), text
     assert "\n" not in text and text.endswith(".") and text[0].isupper() and "pydantic" not in text
+
+
+@pytest.mark.parametrize(
+    "step", [step for step, kind in STEPS.items() if {"backbone", "normalization"} <= kind.model_fields.keys()]
+)
+def test_no_step_takes_a_network_of_timm_with_another_normalization(step):
+    values = {"backbone": "timm/resnet18", "normalization": "half"}
+    with pytest.raises(ValidationError, match="write normalization: imagenet"):
+        STEPS[step].model_validate(values)
+    STEPS[step].model_validate(values | {"normalization": "imagenet"})
+    STEPS[step].model_validate(values | {"backbone": "resnet50_gn"})
 
 
 NOW_CALLED = [
