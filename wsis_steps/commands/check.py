@@ -1,8 +1,8 @@
 """Lists all that is wrong with a data set, each with its file and line, before anything is trained.
 
 Then it tells what is allowed but makes learning harder: names that are nearly alike, few or uneven images, classes that
-tags cannot tell apart. Of a configuration it also says what is wrong with its runs, and which weights are still to
-be downloaded.
+tags cannot tell apart. Of a configuration it also says what is wrong with its runs and their backbones, and which
+weights are still to be downloaded.
 
 Exit status: 0 where nothing is wrong or missing, 2 where something is.
 
@@ -21,9 +21,13 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-import yaml
-from snakemake.utils import update_config
-
+from wsis_steps.commands.configuration import (
+    faulty_backbones,
+    faulty_runs,
+    missing_weights,
+    settings_of_data,
+    unmarked_runs,
+)
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
@@ -37,10 +41,6 @@ from wsis_steps.formats.pictures import SUFFIXES, encoded
 from wsis_steps.formats.records import SPLITS, Dataset
 from wsis_steps.formats.sample_range import find_range
 from wsis_steps.formats.table import FORMATS
-from wsis_steps.plan.config import Configuration, load
-from wsis_steps.plan.faults import faults
-from wsis_steps.plan.runs import Runs
-from wsis_steps.vision.weights import weights_path
 
 log = logging.getLogger("wsis")
 
@@ -67,7 +67,7 @@ def find_settings(paths: list[Path], annotations: Path | None) -> DataImportData
         return DataImportDataset(format="drawn", root=path, annotations=annotations)
     if annotations:
         raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
-    return Runs(read_configuration(paths)).values("shared", "data_import_dataset")
+    return settings_of_data(paths)
 
 
 def find_pictures(settings: DataImportDataset) -> list[Path]:
@@ -75,61 +75,6 @@ def find_pictures(settings: DataImportDataset) -> list[Path]:
     if not settings.root or format_of(Source(settings.root, settings)) in ("voc", "coco"):
         return []
     return walk(settings.root, SUFFIXES)
-
-
-def read_configuration(paths: list[Path]) -> Configuration:
-    """What YAML files configure, each laid over those before it; InputError where one is none."""
-    merged: dict = {}
-    for path in paths:
-        update_config(merged, read_yaml(path))
-    return load(merged)
-
-
-def read_yaml(path: Path) -> dict:
-    """The content of a configuration; InputError where it is none."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} is neither a folder nor a configuration: {' '.join(str(error).split())}.") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is neither a folder nor a configuration.")
-    return content
-
-
-def faulty_runs(paths: list[Path]) -> list[str]:
-    """A sentence for all that is wrong with the runs of a configuration; a folder has none."""
-    found = [] if paths[0].is_dir() else faults(Runs(read_configuration(paths)))
-    return [f"{fault[0].upper()}{fault[1:]}." for fault in found]
-
-
-def unmarked_runs(paths: list[Path], dataset: Dataset) -> list[str]:
-    """A sentence for each run of a configuration that learns from points or boxes which no training image has."""
-    if paths[0].is_dir():
-        return []
-    train = [record for record in dataset.records if record.split == "train"]
-    has = {"points": any(len(one.points) for one in train), "boxes": any(len(one.boxes) for one in train)}
-    return [
-        f"Run {name} is supervised by {run.supervision}, but no training image has any."
-        for name, run in Runs(read_configuration(paths)).runs.items()
-        if not has.get(run.supervision, True)
-    ]
-
-
-def missing_weights(paths: list[Path]) -> list[str]:
-    """What has to be downloaded before the runs of a configuration can begin; of a folder nothing is known."""
-    if paths[0].is_dir():
-        return []
-    runs, missing = Runs(read_configuration(paths)), {}
-    for values in [runs.values(run, step) for run in runs.runs for step in runs.steps(run)]:
-        backbone, weights = getattr(values, "backbone", None), getattr(values, "weights", None)
-        if backbone and weights not in (None, "none", "classifier"):
-            try:
-                weights_path(backbone, weights)
-            except InputError as error:
-                missing[str(error)] = None
-    return list(missing)
 
 
 def tell(dataset: Dataset) -> None:
@@ -169,7 +114,8 @@ def main(options: argparse.Namespace) -> None:
     dataset, wrong = read_all(settings, options.threads)
     wrong += faulty_runs(options.data)
     wrong += unmarked_runs(options.data, dataset) if dataset else []
-    missing = missing_weights(options.data)
+    wrong += faulty_backbones(options.data)
+    missing = [one for one in missing_weights(options.data) if not any(told.endswith(one) for told in wrong)]
     if wrong:
         print("\n".join([*wrong, *missing]))
         raise InputError(

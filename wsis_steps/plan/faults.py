@@ -5,6 +5,7 @@ from collections import Counter
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.listing import pairs, shows, stage_name
 from wsis_steps.plan.runs import Runs
+from wsis_steps.vision.backbone_table import stride_of_patches
 
 
 def check(runs: Runs) -> None:
@@ -64,6 +65,7 @@ def _of_run(runs: Runs, name: str) -> list[str]:
             f"run {name} is compared with {run.against} ('against'), but there is nothing to compare: "
             "they have no stage in common or are equal"
         )
+    found += _of_strides(runs, name)
     for agreement in graph.chain.agreements:
         if graph.steps.issuperset(agreement.steps):
             found += _different(runs, name, agreement.steps, agreement.keys)
@@ -92,6 +94,20 @@ def _of_corrections(runs: Runs, name: str) -> list[str]:
             found.append(f"run {name}: corrections: {learnt.format(number)}")
         elif not path.exists():
             found.append(f"run {name}: corrections of round {number}: {path} does not exist")
+    return found
+
+
+def _of_strides(runs: Runs, name: str) -> list[str]:
+    """Output strides that a vision transformer cannot have, as its name tells: asking timm would take seconds."""
+    found, graph = [], runs.graphs[name]
+    for step in sorted(step for step in graph.steps if not graph.stage(step).settings_of):
+        values = runs.values(name, step)
+        own, stride = stride_of_patches(getattr(values, "backbone", "")), getattr(values, "output_stride", "own")
+        if own and stride not in ("own", own):
+            found.append(
+                f"run {name}: output_stride of {step} is {stride}, which backbone {values.backbone} cannot have; "
+                f"set output_stride: own, which is {own}"
+            )
     return found
 
 

@@ -13,6 +13,7 @@ from wsis_steps.engine.errors import InputError, nearest
 
 TIMM = "timm/"  # what the names of timm's networks begin with
 _TIMM_NAME = re.compile(r"timm/\w+(\.\w+)?")  # a tag of weights, which decides on their normalization, may follow
+_PATCHES = re.compile(r"timm/(?:vit|deit3?|eva(?:02)?)_\w*?patch(\d+)")  # vision transformers, with the side of patches
 
 Colors = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation of RGB in 0..1
 NORMALIZATIONS: dict[str, Colors] = {
@@ -75,6 +76,12 @@ def entry_of(name: str) -> Entry:
     if name in TABLE:
         return TABLE[name]
     return Entry("timm", 0, source="timm", weights=name.removeprefix(TIMM), normalization="timm", norm="unknown")
+
+
+def stride_of_patches(name: str) -> int | None:
+    """The only output stride that a vision transformer of timm can have, as its name tells it; None of other names."""
+    found = _PATCHES.match(name)
+    return int(found[1]) if found else None
 
 
 def has_batch_norm(name: str) -> bool:

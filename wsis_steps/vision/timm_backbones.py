@@ -155,9 +155,8 @@ def _check_stride(backbone: Backbone, output_stride: int | None) -> None:
     """InputError where a network has another stride than the one asked for."""
     own = backbone.strides[-1]
     if output_stride and own != output_stride:
-        raise InputError(
-            f"backbone {backbone.name} cannot have output stride {output_stride}; write own, which is {own}"
-        )
+        instead = f"set output_stride: own, which is {own}"
+        raise InputError(f"backbone {backbone.name} cannot have output stride {output_stride}; {instead}")
 
 
 def _create(name: str, timm_name: str, features_only: bool = True, **options) -> nn.Module:
@@ -165,7 +164,9 @@ def _create(name: str, timm_name: str, features_only: bool = True, **options) ->
         return timm.create_model(timm_name, pretrained=False, features_only=features_only, **options)
     except _REFUSALS as error:
         if "output_stride" in options:
-            raise InputError(f"backbone {name} can have no output stride but its own") from error
+            raise InputError(
+                f"backbone {name} can have no output stride but its own; set output_stride: own"
+            ) from error
         raise InputError(f"{name} gives no feature maps, so it cannot be a backbone; take another.") from error
 
 

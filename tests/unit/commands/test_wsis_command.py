@@ -29,7 +29,7 @@ from proposal_sets import square_regions
 from tiny_settings import MASKRCNN
 
 from wsis_steps.__main__ import COMMANDS, main
-from wsis_steps.commands.check import missing_weights, read_configuration
+from wsis_steps.commands.configuration import missing_weights, read_configuration
 from wsis_steps.commands.predict import short_names
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.drawing.raster import LONG_SIDE, _write
@@ -417,6 +417,29 @@ def test_check_lays_configurations_over_one_another(tmp_path, capsys, monkeypatc
     paths = [tmp_path / "my.yaml", tmp_path / "more.yaml"]
     assert read_configuration(paths).steps["data_import_dataset"]["val_share"] == 0.5
     assert set(read_configuration(paths[:1]).runs) == {"a"}
+
+
+def test_check_builds_the_backbones_of_a_configuration(tmp_path, capsys):
+    def said(values: str) -> list[str]:
+        (tmp_path / "my.yaml").write_text(
+            "dataset: x\nruns: {a: {system: bestie}, b: {system: bestie, seed: 1}}\n"
+            "steps: {data_import_dataset: {format: shapes}, classifier_train: {weights: none, backbone: "
+            f"{values}}}, bestie_train: {{weights: none}}, maskrcnn_train: {{weights: none}}}}\n"
+        )
+        status = call("check", tmp_path / "my.yaml")
+        found = [line for line in capsys.readouterr().out.splitlines() if "timm/" in line]
+        assert status == (2 if found else 0)
+        return found
+
+    assert said("timm/test_resnet, output_stride: 8") == []
+    assert said("timm/resnet1") == [
+        "classifier_train: There is no backbone 'timm/resnet1', the nearest is 'timm/resnet18'."
+    ]
+    assert said("timm/test_vit, output_stride: 8") == [
+        "classifier_train: backbone timm/test_vit cannot have output stride 8; set output_stride: own, which is 16"
+    ]
+    lines = said("timm/vit_tiny_patch16_224, output_stride: 8")  # which its name tells, so the dry run says it, too
+    assert [line.split(":")[0] for line in lines] == ["Run a", "Run b"]
 
 
 def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypatch):

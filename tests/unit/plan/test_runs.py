@@ -91,6 +91,18 @@ def test_features_of_another_backbone_than_the_training_s_are_told():
         check(runs(a=bestie(steps={"classifier_extract": {}})))
 
 
+def test_a_stride_that_a_vision_transformer_cannot_have_is_told_before_anything_runs():
+    for output_stride in (8, 16):
+        with pytest.raises(InputError) as caught:
+            check(runs(a=bestie(steps={"classifier_train": {**BACKBONE, "output_stride": output_stride}})))
+        assert str(caught.value) == (
+            f"Run a: output_stride of classifier_train is {output_stride}, which backbone "
+            f"{BACKBONE['backbone']} cannot have; set output_stride: own, which is 14."
+        )
+    for values in (BACKBONE, {"backbone": "timm/vit_tiny_patch16_224", "output_stride": 16}, {"backbone": "vgg16"}):
+        check(runs(a=bestie(steps={"classifier_train": values})))
+
+
 def test_the_semantic_network_is_a_system_and_a_source():
     network = {"learning_to_segment_train", "learning_to_segment_infer"}
     found = runs(

@@ -9,6 +9,7 @@ from timm.models.vision_transformer import checkpoint_filter_fn
 from torch import Tensor, nn
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.vision.backbone_table import stride_of_patches
 from wsis_steps.vision.backbones import Backbone, build_backbone
 from wsis_steps.vision.weights import imagenet_path, load_weights
 
@@ -142,8 +143,19 @@ def test_the_file_of_another_network_is_refused(tmp_path, name, other):
 def test_a_transformer_has_the_stride_of_its_patches_and_no_other():
     assert build_backbone(f"timm/{DINOV2}").strides == (14,)
     assert build_backbone("timm/test_vit", 16).strides == (16,)
-    with pytest.raises(InputError, match=f"timm/{DINOV2} cannot have output stride 8; write own, which is 14"):
+    with pytest.raises(
+        InputError, match=f"timm/{DINOV2} cannot have output stride 8; set output_stride: own, which is 14"
+    ):
         build_backbone(f"timm/{DINOV2}", 8)
+
+
+@pytest.mark.parametrize("name", [DINOV2, REGISTERS, "vit_tiny_patch16_224", "vit_base_patch32_clip_224"])
+def test_a_name_tells_the_stride_of_the_patches(name):
+    with torch.device("meta"):
+        assert build_backbone(f"timm/{name}").strides == (stride_of_patches(f"timm/{name}"),)
+    assert [stride_of_patches(other) for other in ("timm/swin_tiny_patch4_window7_224", "timm/test_vit", "vgg16")] == [
+        None
+    ] * 3
 
 
 def test_weights_that_are_not_of_imagenet_are_named_with_their_address(monkeypatch, tmp_path):

@@ -1,0 +1,105 @@
+"""What a user should know of a configuration before it runs: what is wrong with it, and which weights are missing."""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+import yaml
+from snakemake.utils import update_config
+
+from wsis_steps.data.settings import DataImportDataset
+from wsis_steps.engine.errors import InputError
+from wsis_steps.formats.records import Dataset
+from wsis_steps.plan.config import Configuration, load
+from wsis_steps.plan.faults import faults
+from wsis_steps.plan.runs import Runs
+from wsis_steps.vision.backbone_table import fault_of, stride_of_patches
+from wsis_steps.vision.backbones import build_backbone
+from wsis_steps.vision.weights import weights_path
+
+
+def read_configuration(paths: list[Path]) -> Configuration:
+    """What YAML files configure, each laid over those before it; InputError where one is none."""
+    merged: dict = {}
+    for path in paths:
+        update_config(merged, read_yaml(path))
+    return load(merged)
+
+
+def read_yaml(path: Path) -> dict:
+    """The content of a configuration; InputError where it is none."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} is neither a folder nor a configuration: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is neither a folder nor a configuration.")
+    return content
+
+
+def settings_of_data(paths: list[Path]) -> DataImportDataset:
+    """Which data a configuration names; InputError where it is none."""
+    return Runs(read_configuration(paths)).values("shared", "data_import_dataset")
+
+
+def faulty_runs(paths: list[Path]) -> list[str]:
+    """A sentence for all that is wrong with the runs of a configuration; a folder has none."""
+    found = [] if paths[0].is_dir() else faults(Runs(read_configuration(paths)))
+    return [f"{fault[0].upper()}{fault[1:]}." for fault in found]
+
+
+def faulty_backbones(paths: list[Path]) -> list[str]:
+    """A sentence for each step of a configuration whose backbone cannot be built, which takes no memory; a folder has
+    none."""
+    if paths[0].is_dir():
+        return []
+    runs, found = Runs(read_configuration(paths)), {}
+    for run, graph in runs.graphs.items():
+        for step in sorted(step for step in graph.steps if not graph.stage(step).settings_of):
+            values = runs.values(run, step)
+            name, stride = getattr(values, "backbone", ""), getattr(values, "output_stride", "own")
+            told = stride == "own" or stride_of_patches(name)  # by `faulty_runs`, where it is wrong
+            fault = None if fault_of(name) else _fault_of_backbone(name, None if told else stride)
+            if fault:
+                found[f"{step}: {fault}"] = None
+    return list(found)
+
+
+@cache
+def _fault_of_backbone(name: str, output_stride: int | None) -> str | None:
+    try:
+        with torch.device("meta"):
+            build_backbone(name, output_stride)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def unmarked_runs(paths: list[Path], dataset: Dataset) -> list[str]:
+    """A sentence for each run of a configuration that learns from points or boxes which no training image has."""
+    if paths[0].is_dir():
+        return []
+    train = [record for record in dataset.records if record.split == "train"]
+    has = {"points": any(len(one.points) for one in train), "boxes": any(len(one.boxes) for one in train)}
+    return [
+        f"Run {name} is supervised by {run.supervision}, but no training image has any."
+        for name, run in Runs(read_configuration(paths)).runs.items()
+        if not has.get(run.supervision, True)
+    ]
+
+
+def missing_weights(paths: list[Path]) -> list[str]:
+    """What has to be downloaded before the runs of a configuration can begin; of a folder nothing is known."""
+    if paths[0].is_dir():
+        return []
+    runs, missing = Runs(read_configuration(paths)), {}
+    for values in [runs.values(run, step) for run in runs.runs for step in runs.steps(run)]:
+        backbone, weights = getattr(values, "backbone", None), getattr(values, "weights", None)
+        if backbone and weights not in (None, "none", "classifier"):
+            try:
+                weights_path(backbone, weights)
+            except InputError as error:
+                missing[str(error)] = None
+    return list(missing)
