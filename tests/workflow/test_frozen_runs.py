@@ -12,7 +12,8 @@ FROZEN = {"frozen": True, "backbone": "timm/test_vit", "output_stride": "own"}
 def test_only_a_frozen_classifier_has_features_and_its_steps_are_told_where_they_lie(tmp_path):
     values = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
     run = {"system": "bestie", "maskrcnn": False}
-    values["runs"] = {"plain": run, "frozen": {**run, "steps": {"classifier_train": FROZEN}}}
+    steps = {"classifier_train": FROZEN, "bestie_train": {"weights": "none"}}
+    values["runs"] = {"plain": run, "frozen": {**run, "steps": steps}}
     (tmp_path / "frozen.yaml").write_text(yaml.safe_dump({**values, "shards": 2, "gpus_per_job": 4}))
     words = ["--dry-run", "--printshellcmds", "--cores", "1", "--directory", str(tmp_path)]
     command = [sys.executable, "-m", "snakemake", *words, "--configfile", str(tmp_path / "frozen.yaml")]

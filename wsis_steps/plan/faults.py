@@ -2,7 +2,9 @@
 
 from collections import Counter
 
+from wsis_steps.engine.chain import PRETRAINED
 from wsis_steps.engine.errors import InputError
+from wsis_steps.plan.graph import Product
 from wsis_steps.plan.listing import pairs, shows, stage_name
 from wsis_steps.plan.runs import Runs
 from wsis_steps.vision.backbone_table import stride_of_patches
@@ -65,7 +67,7 @@ def _of_run(runs: Runs, name: str) -> list[str]:
             f"run {name} is compared with {run.against} ('against'), but there is nothing to compare: "
             "they have no stage in common or are equal"
         )
-    found += _of_strides(runs, name)
+    found += _of_strides(runs, name) + _of_classifiers(runs, name)
     for agreement in graph.chain.agreements:
         if graph.steps.issuperset(agreement.steps):
             found += _different(runs, name, agreement.steps, agreement.keys)
@@ -109,6 +111,23 @@ def _of_strides(runs: Runs, name: str) -> list[str]:
                 f"set output_stride: own, which is {own}"
             )
     return found
+
+
+def _of_classifiers(runs: Runs, name: str) -> list[str]:
+    """Trainings that start from a classifier with another backbone than theirs. What follows the dot in a name of
+    timm's is a set of weights, not another network."""
+    found, graph = {}, runs.graphs[name]
+    for node in graph.nodes:
+        source = graph.reads(node).get(PRETRAINED.option)
+        if isinstance(source, Product):
+            theirs = runs.values(source.run or name, source.node.step).backbone
+            own = runs.values(name, node.step).backbone
+            if own.split(".")[0] != theirs.split(".")[0]:
+                found[
+                    f"run {name}: {node.step} has weights: classifier and backbone {own}, but that of "
+                    f"{source.node.step} is {theirs}; set weights: imagenet or the same backbone"
+                ] = None
+    return list(found)
 
 
 def _different(runs: Runs, name: str, steps: tuple[str, ...], keys: tuple[str, ...]) -> list[str]:

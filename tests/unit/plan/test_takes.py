@@ -62,7 +62,7 @@ def test_what_the_maps_are_made_of_decides_on_what_is_computed_again():
 
 
 def test_initial_weights_of_another_run():
-    weights = {"bestie_train": {"weights": "classifier"}}
+    weights = {"bestie_train": {"weights": "classifier", "backbone": "vgg16"}}
     found = runs(steps=weights, a=bestie(), b=bestie(takes={"pretrained": "a"}, **PLAIN), c=bestie(**PLAIN))
     assert found.reads("b", "bestie_train", "pretrained") == "a/classifier/model.pt"
     assert found.reads("b", "classifier_infer", "model") == "b/classifier/model.pt"
@@ -104,3 +104,19 @@ def test_what_cannot_be_taken_is_told_in_one_sentence(sentence):
     with pytest.raises(InputError, match=re.escape(sentence)) as error:
         runs(**FAULTS[sentence])
     assert "\n" not in str(error.value)
+
+
+def test_a_training_starts_from_a_classifier_with_its_own_backbone_only():
+    start = {"bestie_train": {"weights": "classifier", "backbone": "resnet50"}}
+    same = {**start, "classifier_train": {"backbone": "resnet50"}}
+    with pytest.raises(InputError) as caught:
+        runs(a=bestie(steps=start, rounds=2), b=bestie(steps=same))
+    assert str(caught.value) == (
+        "Run a: bestie_train has weights: classifier and backbone resnet50, but that of classifier_train is vgg16; "
+        "set weights: imagenet or the same backbone."
+    )
+    with pytest.raises(InputError, match=r"^Run b: bestie_train .* that of classifier_train is vgg16"):
+        runs(a=bestie(), b=bestie(steps=same, takes={"pretrained": "a"}))
+    runs(a=bestie(steps=same), b=bestie(steps=start, takes={"pretrained": "a"}))  # what is read is what counts
+    tagged = {"bestie_train": {"weights": "classifier", "backbone": "timm/resnet18"}}
+    runs(a=bestie(steps={**tagged, "classifier_train": {"backbone": "timm/resnet18.a1_in1k"}}))
