@@ -179,10 +179,11 @@ def build_backbone(name: str, output_stride: int | None = None, normalization: s
 
 
 def refuse_single_level(backbone: Backbone, network: str) -> None:
-    """InputError where a backbone has one level only (a vision transformer), of which `network` can make nothing."""
-    if len(backbone.strides) == 1:
+    """InputError where the maps of a backbone have one stride (a vision transformer), of which `network` can make
+    nothing."""
+    if len(set(backbone.strides)) == 1:
         raise InputError(
-            f"{network} needs maps of several strides, but backbone {backbone.name} gives one, of stride "
+            f"{network} needs maps of several strides, but those of backbone {backbone.name} all have stride "
             f"{backbone.strides[0]}; it suits the tag classifier (classifier_train)."
         )
 

@@ -2,21 +2,28 @@
 
 import difflib
 import re
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import timm
 import torch
-from timm.models import FeatureListNet
+from timm.models import FeatureListNet, eva, vision_transformer
 from timm.models.efficientnet import EfficientNetFeatures
 from timm.models.mobilenetv3 import MobileNetV3Features
-from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbone_table import TIMM, Colors
 from wsis_steps.vision.backbones import Backbone
 
+# modules of timm with vision transformers for pictures of any size, and what brings files into timm's layout
+_TRANSFORMERS = {
+    "vision_transformer": vision_transformer.checkpoint_filter_fn,
+    "deit": partial(vision_transformer.checkpoint_filter_fn, adapt_layer_scale=True),
+    "eva": eva.checkpoint_filter_fn,
+}
 _ANY_SIZE = {"dynamic_img_size": True, "num_classes": 0}  # of a vision transformer, without its head
 # what networks of timm raise where they do not know an option, give no feature maps, or cannot take a size
 _REFUSALS = (TypeError, AssertionError, RuntimeError, ValueError, LookupError, AttributeError)
@@ -62,31 +69,32 @@ class HighResolution(Backbone):
 
 
 class Transformer(Backbone):
-    """A vision transformer (DINOv2 and others), whose one level is the patch tokens of its last block.
+    """A vision transformer (ViT, DINOv2, DINOv3, DeiT, EVA), whose one level is the patch tokens of its last block.
 
-    They are normalized as timm's `forward_features` has them, without class and register tokens. The positional
-    embedding is interpolated to the grid of patches, bicubic and antialiased, for pictures of any size. (Meta's code of
-    DINOv2 without registers does not antialias and shifts the grid by a tenth of a cell.)
+    They are normalized as timm's `forward_features` has them, without class and register tokens. A positional embedding
+    is interpolated to the grid of patches, bicubic and antialiased, for pictures of any size. (Meta's code of DINOv2
+    without registers does not antialias, and its offset of 0.1 cells changes the scale of the interpolation, by at most
+    0.1 cells at the far edge.)
     """
 
     sequential = False
     prefix = "network."
 
-    def __init__(self, name: str, network: VisionTransformer, colors: Colors) -> None:
+    def __init__(self, name: str, network: nn.Module, colors: Colors, convert: Callable) -> None:
         network.prune_intermediate_layers(1)  # all blocks stay, the head goes
         side = network.patch_embed.feat_ratio()
         super().__init__(name, {"network": network}, [], (network.embed_dim,), (side,), colors)
-        self.multiple = side
+        self.multiple, self.convert = side, convert
 
     def _maps(self, images: Tensor, count: int) -> list[Tensor]:
         return self.network.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)[:count]
 
     def converted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A file of timm or of the network's authors, which its `mask_token` tells of DINOv2's, in timm's layout."""
+        """A file in timm's or the authors' layout (DINOv2's is recognized by its `mask_token`), converted to timm's."""
         if any(key.startswith(self.prefix) for key in state):
             return state
         with suppress(*_REFUSALS):  # of a file of something else, whose entries are then told as they are
-            return checkpoint_filter_fn(dict(state), self.network)
+            return self.convert(dict(state), self.network)
         return state
 
 
@@ -133,10 +141,12 @@ def build_timm(name: str, timm_name: str, output_stride: int | None, colors: Col
         if output_stride:
             backbone.keep_branches(sum(stride <= output_stride for stride in backbone.strides))
         return backbone
-    if timm.models.is_model_in_modules(config.architecture, ["vision_transformer"]):
-        backbone = Transformer(name, _create(name, timm_name, features_only=False, **_ANY_SIZE), colors)
-        _check_stride(backbone, output_stride)
-        return backbone
+    for module, convert in _TRANSFORMERS.items():
+        if timm.models.is_model_in_modules(config.architecture, [module]):
+            network = _create(name, timm_name, features_only=False, **_ANY_SIZE)
+            backbone = Transformer(name, network, colors, convert)
+            _check_stride(backbone, output_stride)
+            return backbone
     network = _create(name, timm_name, **({"output_stride": output_stride} if output_stride in (8, 16) else {}))
     channels, strides = tuple(network.feature_info.channels()), tuple(network.feature_info.reduction())
     whole = Whole(name, network, channels, strides, colors)

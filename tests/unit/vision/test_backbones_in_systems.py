@@ -143,9 +143,11 @@ def test_the_last_level_loses_its_stride_for_proposals(name):
         ("Mask R-CNN", lambda name: build_maskrcnn(MaskrcnnTrain(backbone=name, weights="none"), CLASSES)),
     ],
 )
-def test_networks_that_need_several_levels_refuse_a_vision_transformer(who, build):
-    with pytest.raises(InputError, match=rf"{who}.* timm/test_vit gives one, of stride 16; .*classifier_train"):
-        build("timm/test_vit")
+@pytest.mark.parametrize("name", ["test_vit", "vit_small_patch16_dinov3", "xcit_nano_12_p16_224"])
+def test_networks_that_need_several_strides_refuse_a_vision_transformer(who, build, name):
+    said = rf"{who}.* of backbone timm/{name} all have stride 16; .*classifier_train"
+    with torch.device("meta"), pytest.raises(InputError, match=said):
+        build(f"timm/{name}")
 
 
 def test_a_vision_transformer_classifies_tags():

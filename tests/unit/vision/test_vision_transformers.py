@@ -1,6 +1,7 @@
 """Vision transformers as backbones: timm's own forward, pictures of any size, files of timm and of DINOv2's authors."""
 
 import functools
+import re
 
 import pytest
 import timm
@@ -15,6 +16,8 @@ from wsis_steps.vision.weights import imagenet_path, load_weights
 
 DINOV2, REGISTERS = "vit_small_patch14_dinov2", "vit_small_patch14_reg4_dinov2"
 SMALL = ["test_vit", "test_vit2", "test_vit3", "test_vit4"]
+DEIT, DEIT3, DINOV3 = "deit_tiny_distilled_patch16_224", "deit3_small_patch16_224", "vit_tiny_patch16_dinov3_qkvb"
+OTHERS = [DEIT, DEIT3, DINOV3, "eva02_tiny_patch14_224", "vit_pe_spatial_tiny_patch16_512"]
 SIZES = [(28, 42), (43, 71), (5, 100), (98, 98), (13, 14)]
 
 
@@ -51,7 +54,7 @@ def spatial(tokens: Tensor, network: nn.Module, height: int, width: int) -> Tens
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
-@pytest.mark.parametrize("name", [DINOV2, REGISTERS, *SMALL])
+@pytest.mark.parametrize("name", [DINOV2, REGISTERS, *SMALL, *OTHERS])
 def test_maps_are_the_normalized_patch_tokens_of_timm(name, height, width):
     images = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(height))
     with torch.no_grad():
@@ -70,6 +73,12 @@ def test_positions_are_those_of_a_network_that_timm_builds_for_the_size(name, he
     with torch.no_grad():
         expected = spatial(fixed.forward_features(images), fixed, height, width)
         torch.testing.assert_close(loaded(name)(images)[0], expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["beit_base_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_transformers_for_pictures_of_one_size_are_refused(name):
+    with torch.device("meta"), pytest.raises(InputError, match="gives no feature maps of pictures of any size"):
+        build_backbone(f"timm/{name}")
 
 
 def test_beyond_a_picture_lies_the_mean_color():
@@ -103,6 +112,35 @@ def test_files_of_timm_and_of_the_authors_give_the_same_network(tmp_path, name):
         load_weights(backbone, str(tmp_path / "file.pth"))
         for key, value in loaded(name).state_dict().items():
             torch.testing.assert_close(backbone.state_dict()[key], value, rtol=0, atol=1e-6)
+
+
+def as_published(name: str) -> dict[str, Tensor]:
+    """A state dict of timm with the names that the authors of DeiT III and of DINOv3 give its entries."""
+    scale = r"blocks\.\d+\.(ls(\d)\.gamma|gamma_(\d))"
+    state = {}
+    for key, value in reference(name).state_dict().items():
+        if (found := re.fullmatch(scale, key)) is not None:
+            new = f"gamma_{found[2]}" if found[2] else f"ls{found[3]}.gamma"
+            key = f"{key.removesuffix(found[1])}{new}"
+        if key.endswith("v_bias"):
+            continue
+        if key.endswith("q_bias"):  # of DINOv3, whose keys have none
+            other = reference(name).state_dict()[key.replace("q_bias", "v_bias")]
+            key, value = key.replace("q_bias", "qkv.bias"), torch.cat([value, torch.zeros_like(value), other])
+        state[key.replace("reg_token", "storage_tokens")] = value
+    if name == DINOV3:
+        state |= {"mask_token": torch.randn(1, 192), "rope_embed.periods": torch.randn(16)}
+    return state
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_files_of_other_transformers_load(tmp_path, name):
+    for layout in (reference(name).state_dict(), *([as_published(name)] if name in (DEIT3, DINOV3) else [])):
+        torch.save(layout, tmp_path / "file.pth")
+        backbone = build_backbone(f"timm/{name}")
+        load_weights(backbone, str(tmp_path / "file.pth"))
+        for key, value in loaded(name).state_dict().items():
+            assert torch.equal(backbone.state_dict()[key], value), key
 
 
 def test_registers_of_the_authors_come_behind_the_class_token_and_have_no_position():
