@@ -106,7 +106,7 @@ class Backbone(nn.Module):
                 self.get_submodule(name).requires_grad_(False)
 
     def converted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A file of weights in the layout that the network's own file has."""
+        """A file of weights in the layout that the network's own file has; InputError says why it cannot have it."""
         return state
 
     def leaves_out(self, key: str) -> bool:

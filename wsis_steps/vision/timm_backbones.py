@@ -93,6 +93,11 @@ class Transformer(Backbone):
         """A file in timm's or the authors' layout (DINOv2's is recognized by its `mask_token`), converted to timm's."""
         if any(key.startswith(self.prefix) for key in state):
             return state
+        side = self.multiple
+        for value in state.values():
+            if value.ndim == 4 and value.shape[1] == 3 and value.shape[2:] != (side, side):  # timm would resample it
+                sees = f"{value.shape[3]}x{value.shape[2]}"
+                raise InputError(f"its first convolution sees {sees} pixels, but patches are {side}x{side} here")
         with suppress(*_REFUSALS):  # of a file of something else, whose entries are then told as they are
             return self.convert(dict(state), self.network)
         return state

@@ -50,7 +50,11 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     if weights == "none":
         return
     path, state = read_weights(backbone.name, weights)
-    own, state = backbone.state_dict(), backbone.converted(state)
+    own = backbone.state_dict()
+    try:
+        state = backbone.converted(state)
+    except InputError as error:
+        raise InputError(f"{path} does not fit backbone {backbone.name}: {error}") from None
     names = _names(backbone, list(own), state)
     # files from before torch 0.4.1 have no batch counters, and torchvision's and timm's have no normalization
     optional = {"mean", "std"} | {key for key in own if key.endswith("num_batches_tracked")}

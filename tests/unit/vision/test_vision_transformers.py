@@ -178,6 +178,16 @@ def test_the_file_of_another_network_is_refused(tmp_path, name, other):
         load_weights(build_backbone(f"timm/{name}"), str(tmp_path / "file.pth"))
 
 
+@pytest.mark.parametrize("side", [8, 32])
+def test_the_file_of_a_network_with_other_patches_is_refused(tmp_path, side):
+    torch.save(timm.create_model(f"vit_small_patch{side}_224").state_dict(), tmp_path / "file.pth")
+    said = rf"file\.pth does not fit .*: its first convolution sees {side}x{side} pixels, but patches are 16x16 here"
+    with pytest.raises(InputError, match=said):
+        load_weights(build_backbone("timm/vit_small_patch16_224"), str(tmp_path / "file.pth"))
+    torch.save(timm.create_model("vit_small_patch16_384").state_dict(), tmp_path / "file.pth")
+    load_weights(build_backbone("timm/vit_small_patch16_224"), str(tmp_path / "file.pth"))  # positions alone differ
+
+
 def test_a_transformer_has_the_stride_of_its_patches_and_no_other():
     assert build_backbone(f"timm/{DINOV2}").strides == (14,)
     assert build_backbone("timm/test_vit", 16).strides == (16,)
