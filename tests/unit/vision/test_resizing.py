@@ -13,10 +13,10 @@ from PIL import Image
 from tiny_settings import CLASSIFIER, LEARNING_TO_SEGMENT
 
 from wsis_steps.bestie import infer as bestie_infer
-from wsis_steps.classifier import squares
 from wsis_steps.classifier.network import activation_maps
 from wsis_steps.classifier.settings import ClassifierTrain
 from wsis_steps.classifier.train import TaggedPictures
+from wsis_steps.classifier.views import view_square, view_whole
 from wsis_steps.community_learning.inference import make_views
 from wsis_steps.community_learning.settings import CommunityLearningInfer
 from wsis_steps.learning_to_segment import infer as segment_infer
@@ -58,8 +58,9 @@ def test_shrinking_smooths_whatever_the_size(height, width, vertical, horizontal
 
 
 def prepared(picture, folder):
-    square = LearningToSegmentInfer(size=64)
-    return [squares.prepare(64)(picture), bestie_infer.prepare(80, 32)(picture), segment_infer.prepare(square)(picture)]
+    views = [view_square(64), view_whole(80, 8)]  # of the classifier
+    others = [bestie_infer.prepare(80, 32), segment_infer.prepare(LearningToSegmentInfer(size=64))]
+    return [see(picture) for see in (*views, *others)]
 
 
 def trained_on(picture, folder):
