@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from wsis_steps.classifier.linear import cached_maps, check_features
-from wsis_steps.classifier.network import Classifier, activation_maps, load_classifier
+from wsis_steps.classifier.network import Classifier, activation_maps, load_classifier, nearest_multiple
 from wsis_steps.classifier.settings import ClassifierInfer, ClassifierTrain
 from wsis_steps.classifier.views import view_square
 from wsis_steps.engine.errors import InputError
@@ -44,15 +44,18 @@ Found = Iterator[tuple[int, torch.Tensor]]  # an image and the maps (k, height, 
 
 
 def maps_of_pictures(job: Job, images: Images, members: np.ndarray, model: Classifier, sizes: np.ndarray) -> Found:
-    """Maps of images, which the network sees as squares, at `sizes` (images, 2)."""
+    """Maps of images, which the network sees as squares, at `sizes` (images, 2). Squares for a vision transformer hold
+    whole patches, for a patch that reaches beyond them would shift its maps."""
     settings, device = job.settings, choose_device(job.threads, fixed_sizes=True)
     model.to(device)
-    batches = read_ahead(Pictures(images), members, view_square(settings.size), job.threads, BATCH)
+    multiple = model.backbone.strides[-1] if model.backbone.one_stride else 1
+    view = view_square(nearest_multiple(settings.size, multiple))
+    batches = read_ahead(Pictures(images), members, view, job.threads, BATCH)
     for indices, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
         tags = torch.from_numpy(images.tags[indices])
         normalized = model.backbone.normalize(pictures.to(device))
         with torch.inference_mode(), autocast(device):
-            maps = activation_maps(model, normalized, tags, settings.scales, settings.flip)
+            maps = activation_maps(model, normalized, tags, settings.scales, settings.flip, multiple=multiple)
         for k, i in enumerate(indices):
             own = maps[k, tags[k].to(device)][:, None]  # a map an item: an image without tags has none
             yield i, functional.interpolate(own, tuple(sizes[i].tolist()), mode="bilinear")[:, 0].cpu()

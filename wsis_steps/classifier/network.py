@@ -132,6 +132,7 @@ def activation_maps(
     scales: tuple[float, ...],
     flip: bool,
     size: tuple[int, int] | None = None,
+    multiple: int = 1,
 ) -> Tensor:
     """Normalized class activation maps of the classes that each image is tagged with.
 
@@ -146,6 +147,7 @@ def activation_maps(
         scales: factors on H and W.
         flip: whether to average with the mirrored image.
         size: (height, width) of the result; that of `images` by default.
+        multiple: height and width at other scales than 1 are the nearest multiples of it.
 
     Returns:
         B x C x height x width float32 in 0..1; zero for classes that are not tagged.
@@ -154,7 +156,7 @@ def activation_maps(
     present = tags.to(images.device) > 0
     total = images.new_zeros((int(present.sum()), *size), dtype=torch.float32)
     for scale in scales:
-        sides = [round(scale * side) for side in images.shape[-2:]]
+        sides = [nearest_multiple(scale * side, multiple) for side in images.shape[-2:]]
         scaled = images if scale == 1 else _resize(images, sides, antialias=True)
         maps = normalize(_resize(model(scaled)[1].float().relu()[present][:, None], size)[:, 0])
         if flip:
@@ -170,6 +172,11 @@ def _resize(images: Tensor, size: list[int] | tuple[int, ...], antialias: bool =
     if not len(images):
         return images.new_zeros((*images.shape[:2], *size))
     return functional.interpolate(images, size=tuple(size), mode="bilinear", align_corners=False, antialias=antialias)
+
+
+def nearest_multiple(side: float, stride: int) -> int:
+    """The multiple of `stride` that is nearest to a side in pixels, at least one."""
+    return max(round(side / stride), 1) * stride
 
 
 def normalize(maps: Tensor) -> Tensor:

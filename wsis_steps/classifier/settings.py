@@ -92,7 +92,8 @@ class ClassifierInfer(Settings):
     """Activation maps of the training images (BESTIE released code, point extraction)."""
 
     size: Positive = 321
-    """Images are resized to this square; not of a frozen classifier, whose maps are made from its features."""
+    """Images are resized to this square, for a vision transformer to the nearest of whole patches; not of a frozen
+    classifier, whose maps are made from its features."""
     scales: tuple[float, ...] = (1.0,)
     """Sizes relative to `size` whose maps are averaged; IRN uses 1, 0.5, 1.5, 2. Not of a frozen classifier."""
     flip: bool = True

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from wsis_steps.classifier.network import nearest_multiple
 from wsis_steps.classifier.settings import ClassifierTrain
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.images import fit
@@ -31,7 +32,7 @@ def size_of_view(height: int, width: int, long_side: int, stride: int) -> tuple[
     """Height and width of a picture whose longer side becomes `long_side`; both the nearest multiples of `stride`, at
     least one, so that each cell of a backbone's map sees as much of it."""
     scale = long_side / max(height, width)
-    return tuple(max(round(side * scale / stride), 1) * stride for side in (height, width))
+    return tuple(nearest_multiple(side * scale, stride) for side in (height, width))
 
 
 def views_of(settings: ClassifierTrain, stride: int, size: int) -> list[View]:

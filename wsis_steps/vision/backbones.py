@@ -131,6 +131,11 @@ class Backbone(nn.Module):
         return self
 
     @property
+    def one_stride(self) -> bool:
+        """Whether all levels have the same stride, as the patches of a vision transformer."""
+        return len(set(self.strides)) == 1
+
+    @property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """(mean, std) per RGB channel for pixel values in 0..1, as the loaded weights want them."""
         return tuple(self.mean.tolist()), tuple(self.std.tolist())
@@ -181,7 +186,7 @@ def build_backbone(name: str, output_stride: int | None = None, normalization: s
 def refuse_single_level(backbone: Backbone, network: str) -> None:
     """InputError where the maps of a backbone have one stride (a vision transformer), of which `network` can make
     nothing."""
-    if len(set(backbone.strides)) == 1:
+    if backbone.one_stride:
         raise InputError(
             f"{network} needs maps of several strides, but those of backbone {backbone.name} all have stride "
             f"{backbone.strides[0]}; it suits the tag classifier (classifier_train)."
