@@ -1,5 +1,6 @@
 """Tags to activation maps to cues, for any system that reads them."""
 
+from wsis_steps.classifier.settings import ClassifierExtract
 from wsis_steps.engine.chain import Read, Show, Stage
 
 # What a frozen classifier learns from, and makes its maps of.
@@ -10,10 +11,7 @@ STAGES = (
         "classifier_extract",
         writes={"features": "classifier/features.h5"},
         divides=True,
-        settings_of=(
-            "classifier_train",
-            ("backbone", "weights", "normalization", "output_stride", "long_sides"),
-        ),
+        settings_of=("classifier_train", tuple(ClassifierExtract.model_fields)),
     ),
     Stage(
         "classifier_train",

@@ -8,6 +8,7 @@ out  maps      activation maps, float16 0 to 1, at the image's size over `stride
 BESTIE (CVPR 2022), released code, point extraction: maps of the image and its mirror, each divided by its maximum.
 """
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,6 +31,8 @@ from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.models import load_model
+
+log = logging.getLogger("wsis")
 
 STEP = Step(
     "classifier_infer",
@@ -66,6 +69,8 @@ def maps_of_features(
 ) -> Found:
     """Maps of images whose features are cached, at `sizes` (images, 2); settings: of the training."""
     torch.set_num_threads(job.threads)
+    if idle := job.settings.without_effect():
+        log.info("the classifier is frozen, so these settings have no effect: %s", ", ".join(idle))
     features = Features(job.inputs["features"])
     check_features(features, images, settings, model.backbone)
     for i in job.progress(members):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wsis_steps.classifier.network import activation_maps, normalize
-from wsis_steps.classifier.settings import ClassifierTrain
+from wsis_steps.classifier.settings import ClassifierExtract, ClassifierTrain
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbones import Backbone, state_digest
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
@@ -29,7 +29,7 @@ def check_features(features: Features, images: Images, settings: ClassifierTrain
     if not np.array_equal(places(images, features), images.members("train")):
         raise InputError(f"{features.path} is not of the training images of {images.path}; delete it and run again.")
     made = json.loads(features.provenance.settings)
-    for key in ("backbone", "weights", "normalization", "output_stride", "long_sides"):
+    for key in ClassifierExtract.model_fields:
         wanted = settings.model_dump(mode="json")[key]
         if made[key] != wanted:
             raise InputError(f"{features.path} was made with {key} {made[key]}, but {key} is {wanted} here.")

@@ -1,6 +1,7 @@
 """Settings of the steps in classifier/."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -28,14 +29,14 @@ class ClassifierTrain(Training):
     """Initial backbone: imagenet, none or a path."""
     frozen: bool = False
     """Leave the backbone as its weights have it, and fit a linear head to its features, which classifier_extract
-    computes once; maps are made of them, too. Beside the backbone only `output_stride`, `long_sides` and `l2_penalty`
-    count then."""
+    computes once; maps are made of them, too. All that counts then is `backbone`, `weights`, `normalization`,
+    `output_stride`, `long_sides` and `l2_penalty`."""
     l2_penalty: Annotated[float, Field(gt=0)] = 0.1
-    """Of a frozen classifier: what the squares of a class's weights cost beside its mean cross entropy, features having
-    mean 0 and deviation 1."""
+    """L2 penalty on a class's weights, added to its mean cross entropy. Features are standardized. Frozen classifiers
+    only."""
     long_sides: LongSides = (480,)
-    """Of a frozen classifier: pixels of the pictures' longer side, with their aspect kept and both sides rounded to the
-    output stride. With several, each gives features of its own, to learn from and to average maps over."""
+    """Pixels of the pictures' longer side, with their aspect kept and both sides rounded to the output stride. With
+    several, each gives features of its own, to learn from and to average maps over. Frozen classifiers only."""
     attention: Literal["pam", "none"] = "pam"
     """none gives plain class activation maps."""
     alpha: Fraction = 0.5
@@ -69,10 +70,22 @@ class ClassifierTrain(Training):
     rot90: bool = False
     """Random quarter turns and vertical flips; for pictures without an up."""
 
+    @model_validator(mode="after")
+    def _of_frozen(self) -> Self:
+        given = [] if self.frozen else _changed(self, ("l2_penalty", "long_sides"))
+        if given:
+            raise ValueError(f"only a frozen classifier has {' and '.join(given)}; set frozen: true, or leave it out")
+        return self
+
+    def without_effect(self) -> list[str]:
+        """Keys that are not at their defaults and have no effect where the classifier is frozen."""
+        count = {"frozen", "seed", "l2_penalty", *ClassifierExtract.model_fields}
+        return _changed(self, (key for key in type(self).model_fields if key not in count))
+
 
 class ClassifierExtract(Settings):
-    """Features of the training images for a frozen classifier. All settings are those of `classifier_train`, where they
-    need to be given only."""
+    """Features of the training images for a frozen classifier. All settings are those of `classifier_train`. Set them
+    there; this step takes them over."""
 
     backbone: Backbone = "vgg16"
     """As in classifier_train."""
@@ -102,6 +115,10 @@ class ClassifierInfer(Settings):
     """Maps are stored at the image's size divided by this. Cues are found at that size: coarser maps have fewer of
     them, but a map of a large picture takes two bytes a pixel before compression; released code 1."""
 
+    def without_effect(self) -> list[str]:
+        """Keys that are not at their defaults and have no effect where the classifier is frozen."""
+        return _changed(self, ("size", "scales", "flip"))
+
 
 class ClassifierFindPeaks(Settings):
     """Instance cues: local maxima of the activation maps."""
@@ -124,3 +141,11 @@ class ClassifierAuditTags(Settings):
     frozen classifier are resized to its `long_sides`."""
     shown: Positive = 200
     """Disagreements on the page at most; the table has all."""
+
+    def without_effect(self) -> list[str]:
+        """Keys that are not at their defaults and have no effect where the classifier is frozen."""
+        return _changed(self, ("size",))
+
+
+def _changed(values: Settings, keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if getattr(values, key) != type(values).model_fields[key].default]

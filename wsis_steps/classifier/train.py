@@ -10,6 +10,7 @@ loss. With `frozen` the backbone stays as it is, and the means of its features a
 python -m wsis_steps.classifier.train --images images.h5 --model model.pt --metrics metrics.jsonl
 """
 
+import logging
 import sys
 
 import numpy as np
@@ -31,6 +32,8 @@ from wsis_steps.vision.metrics import write_lines
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.samples import Samples, check_tags
 from wsis_steps.vision.schedule import build_optimizer, ramp
+
+log = logging.getLogger("wsis")
 
 STEP = Step(
     "classifier_train", ClassifierTrain, inputs=("images",), optional=("features",), outputs=("model", "metrics")
@@ -85,6 +88,8 @@ def learn_head(job: Job, images: Images) -> Classifier:
     """A classifier whose backbone is as its weights have it, with a linear head on its cached features."""
     settings: ClassifierTrain = job.settings
     torch.set_num_threads(job.threads)
+    if idle := settings.without_effect():
+        log.info("the classifier is frozen, so these settings have no effect: %s", ", ".join(idle))
     features = Features(job.inputs["features"])
     model = Classifier(frozen_backbone(settings), len(images.class_names), settings)
     check_features(features, images, settings, model.backbone)

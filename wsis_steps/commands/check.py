@@ -24,6 +24,7 @@ from pathlib import Path
 from wsis_steps.commands.configuration import (
     faulty_backbones,
     faulty_runs,
+    idle_settings,
     missing_weights,
     settings_of_data,
     unmarked_runs,
@@ -129,7 +130,8 @@ def main(options: argparse.Namespace) -> None:
         mapper = partial(fork_map, processes=options.threads, chunk=16)
         _, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)
         doubts += find_doubts(dataset)
-    print("\n".join(["", *doubts, *missing]) if doubts or missing else "")
+    more = [*doubts, *idle_settings(options.data), *missing]
+    print("\n".join(["", *more]) if more else "")
     count = f"; {len(doubts)} doubt{'s' * (len(doubts) > 1)}, above" if doubts else ""
     what = "data" if dataset else "runs, and the data are generated"
     print(f"{name}: nothing is wrong with the {what}{count}.")

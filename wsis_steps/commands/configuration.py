@@ -90,6 +90,20 @@ def unmarked_runs(paths: list[Path], dataset: Dataset) -> list[str]:
     ]
 
 
+def idle_settings(paths: list[Path]) -> list[str]:
+    """A sentence that lists the settings of a configuration which its frozen classifiers have no use for."""
+    if paths[0].is_dir():
+        return []
+    runs, found = Runs(read_configuration(paths)), {}
+    for run in runs.runs:
+        if "classifier_train" in runs.steps(run) and runs.values(run, "classifier_train").frozen:
+            steps = ("classifier_train", "classifier_infer", "classifier_audit_tags")
+            idle = ", ".join(f"{step}.{key}" for step in steps for key in runs.values(run, step).without_effect())
+            found.setdefault(idle, []).append(run)
+    said = "The classifier is frozen, so these settings have no effect: "
+    return [f"{said}{idle} (run {', '.join(names)})." for idle, names in found.items() if idle]
+
+
 def missing_weights(paths: list[Path]) -> list[str]:
     """What has to be downloaded before the runs of a configuration can begin; of a folder nothing is known."""
     if paths[0].is_dir():

@@ -1,5 +1,6 @@
 """A frozen classifier: its cached features, what its head makes of them, and that all who read its model can."""
 
+import re
 import shutil
 
 import cv2
@@ -10,12 +11,13 @@ from calls import call
 from frozen import FROZEN, SIZES, extract, infer, learn, make, write_pictures
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch.nn import functional
 
 from wsis_steps.classifier.audit_tags import predict
 from wsis_steps.classifier.linear import cached_maps
 from wsis_steps.classifier.network import frozen_backbone, load_classifier
-from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierExtract
+from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierExtract, ClassifierTrain
 from wsis_steps.classifier.views import size_of_view, view_whole
 from wsis_steps.engine.step import Job
 from wsis_steps.vision.backbones import build_backbone
@@ -160,7 +162,7 @@ def test_what_does_not_belong_together_is_refused(copy, tmp_path):
     assert (
         outcome.status == 2 and "features.h5 was made with long_sides [64], but long_sides is [48]" in outcome.errors[0]
     )
-    outcome = learn(copy, frozen=False)
+    outcome = learn(copy, frozen=False, long_sides=[480])
     assert outcome.status == 2 and "frozen: true; leave --features out" in outcome.errors[0]
     files = {"images": copy / "images.h5", "model": copy / "other.pt", "metrics": copy / "other"}
     outcome = call("classifier.train", {**FROZEN, "frozen": True}, **files)
@@ -170,13 +172,44 @@ def test_what_does_not_belong_together_is_refused(copy, tmp_path):
     assert not (copy / "other.pt").exists()
 
 
+def test_settings_without_effect_are_listed(copy):
+    outcome = learn(copy, alpha=0.1, epochs=3, seed=5)
+    assert outcome.status == 0
+    said = "the classifier is frozen, so these settings have no effect: "
+    assert f"{said}alpha, epochs" in outcome.log
+    outcome = infer(copy, size=300, scales=[1.0, 2.0], flip=False, stride=8)
+    assert outcome.status == 0 and f"{said}size, scales, flip" in outcome.log
+    for outcome in (learn(copy), infer(copy)):
+        assert outcome.status == 0 and not any("no effect" in line for line in outcome.log)
+
+
+def test_what_counts_for_a_frozen_classifier_is_said_with_the_setting():
+    about = ClassifierTrain.model_fields["frozen"].description
+    named = set(re.findall(r"`(\w+)`", about))
+    others = [key for key in ClassifierTrain.model_fields if key not in named | {"frozen", "seed"}]
+    changed = ClassifierTrain.model_construct(**dict.fromkeys(others, "changed"), frozen=True)
+    assert changed.without_effect() == others
+    assert named == {"l2_penalty", *ClassifierExtract.model_fields}
+
+
+@pytest.mark.parametrize("values", [{"l2_penalty": 1.0}, {"long_sides": [320]}])
+def test_settings_of_a_frozen_classifier_need_one(values):
+    (key,) = values
+    with pytest.raises(ValidationError, match=f"only a frozen classifier has {key}; set frozen: true, or leave it out"):
+        ClassifierTrain.model_validate(values)
+    ClassifierTrain.model_validate({**values, "frozen": True})
+    ClassifierTrain.model_validate(ClassifierTrain().model_dump(mode="json"))  # as a step is called
+
+
 def test_weights_that_changed_behind_the_features_are_told(tmp_path):
     write_pictures(tmp_path / "images.h5")
     path = tmp_path / "weights.pth"
+    torch.manual_seed(1)
     torch.save(build_backbone("small", 8).state_dict(), path)
     assert extract(tmp_path, weights=str(path)).status == 0
     assert learn(tmp_path, weights=str(path)).status == 0
     assert infer(tmp_path, stride=8).status == 0
+    torch.manual_seed(2)
     torch.save(build_backbone("small", 8).state_dict(), path)
     outcome = learn(tmp_path, weights=str(path))
     assert outcome.status == 2 and "was made of other weights than" in outcome.errors[0]

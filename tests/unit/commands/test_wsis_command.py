@@ -442,6 +442,21 @@ def test_check_builds_the_backbones_of_a_configuration(tmp_path, capsys):
     assert [line.split(":")[0] for line in lines] == ["Run a", "Run b"]
 
 
+def test_check_lists_the_settings_that_a_frozen_classifier_has_no_use_for(tmp_path, capsys):
+    text = (
+        "dataset: x\nruns: {a: {system: bestie}, b: {system: bestie, steps: {classifier_train: {frozen: true}}}}\n"
+        "steps: {classifier_train: {weights: none, backbone: small, alpha: 0.3}, classifier_infer: {flip: false}, "
+        "data_import_dataset: {format: shapes}, bestie_train: {weights: none}, maskrcnn_train: {weights: none}}\n"
+    )
+    (tmp_path / "my.yaml").write_text(text)
+    assert call("check", tmp_path / "my.yaml") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "no effect" in line]
+    names = "classifier_train.alpha, classifier_infer.flip"
+    assert lines == [f"The classifier is frozen, so these settings have no effect: {names} (run b)."]
+    (tmp_path / "my.yaml").write_text(text.replace("frozen: true", "seed: 3"))
+    assert call("check", tmp_path / "my.yaml") == 0 and "no effect" not in capsys.readouterr().out
+
+
 def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypatch):
     monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
     (tmp_path / "my.yaml").write_text("dataset: mine\nruns: {bestie: {system: bestie}}\n")
