@@ -14,6 +14,7 @@ from wsis_steps.report.gallery import Column
 from wsis_steps.report.pictures import Overlay, instances_overlay, points_overlay, semantic_overlay
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.artifact import Artifact
+from wsis_steps.vision.contracts.features import Features
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.label_sets import LabelSets
@@ -21,7 +22,7 @@ from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.contracts.points import Points
 from wsis_steps.vision.contracts.proposals import Proposals
 
-READERS = {reader.schema: reader for reader in (Images, Points, Maps, Instances, LabelSets, Proposals)}
+READERS = {reader.schema: reader for reader in (Images, Points, Maps, Features, Instances, LabelSets, Proposals)}
 Part = tuple[str, Artifact]
 
 

@@ -23,6 +23,7 @@ from authors import Mark, Picture
 from authors.coco import write as write_coco
 from authors.cvat import write as write_cvat
 from deep_pictures import write_png
+from frozen import extract, write_pictures
 from imports import imported
 from PIL import Image
 from proposal_sets import square_regions
@@ -270,6 +271,22 @@ def test_files_of_others_are_told_from_broken_ones(tmp_path, capsys):
     ):
         assert call("show", tmp_path / name) == 2
         assert sentence in capsys.readouterr().err
+
+
+def test_show_tells_of_features_and_draws_none(tmp_path, capsys):
+    write_pictures(tmp_path / "images.h5")
+    assert extract(tmp_path, long_sides=[64, 32]).status == 0
+    assert call("show", tmp_path / "features.h5") == 0
+    said = capsys.readouterr().out
+    assert "features.h5: features, version 1" in said and "features     14; an image has 2" in said
+    assert "cells        2 to 8, median 4 wide, 1 to 8, median 4 high" in said
+    assert "channels     160" in said and "made by      classifier_extract" in said
+    assert call("show", tmp_path / "features.h5", "--image", "image4") == 0  # of 101x17 pixels
+    said = capsys.readouterr().out
+    assert "channels of 8x1 cells" in said and "channels of 4x1 cells" in said
+    assert call("show", tmp_path / "features.h5", "--image", "image4", "--picture", tmp_path / "drawn.png") == 2
+    assert "holds features, of which there is no drawing; leave --picture out." in capsys.readouterr().err
+    assert not (tmp_path / "drawn.png").exists()
 
 
 def test_show_tells_of_a_model(model, capsys):

@@ -20,12 +20,17 @@ class Features(Artifact):
     def read(self, i: int) -> list[np.ndarray]:
         """The maps (channels, h, w) of image i, one for each size at which the backbone saw it."""
         rows = self.rows(i)
-        sizes = self._sizes[rows].tolist()
+        sizes = self.map_sizes[rows].tolist()
         stored = self.dataset("features")
         return [stored[row, :, :h, :w] for row, (h, w) in zip(range(rows.start, rows.stop), sizes, strict=True)]
 
+    @property
+    def channels(self) -> int:
+        return self.dataset("features").shape[1]
+
     @cached_property
-    def _sizes(self) -> np.ndarray:
+    def map_sizes(self) -> np.ndarray:
+        """Height and width of each map, int32 (maps, 2)."""
         return self.file["map_size"][:]
 
 
