@@ -6,6 +6,8 @@ out  features  the maps of the backbone's last level, float16, of each image at 
 By hand: python -m wsis_steps.classifier.extract --images images.h5 --features features.h5
 """
 
+import logging
+
 import numpy as np
 import torch
 
@@ -24,7 +26,10 @@ from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.samples import check_tags
 
+log = logging.getLogger("wsis")
+
 STEP = Step("classifier_extract", ClassifierExtract, inputs=("images",), outputs=("features",), join=join_shards)
+BYTES = 2  # of a number of half precision
 
 
 def features_of(backbone: Backbone, picture: torch.Tensor) -> np.ndarray:
@@ -45,10 +50,12 @@ def main(job: Job) -> None:
     everyone, stride = images.members("train"), backbone.strides[-1]
     check_tags(images, everyone)
     members = job.share(everyone)
-    sizes = np.stack([images.heights, images.widths], axis=1)
-    cells = [size_of_view(*sizes[i].tolist(), side, stride) for i in everyone for side in settings.long_sides]
-    largest = tuple((np.max(cells, axis=0) // stride).tolist())
-    views = [view_whole(side, stride) for side in settings.long_sides]
+    sizes, sides = np.stack([images.heights, images.widths], axis=1), settings.long_sides
+    cells = np.array([[size_of_view(*sizes[i].tolist(), side, stride) for side in sides] for i in everyone]) // stride
+    largest, own = tuple(cells.max(axis=(0, 1)).tolist()), cells[np.isin(everyone, members)]
+    gigabytes = BYTES * backbone.channels[-1] * own.prod(axis=2).sum() / 1e9
+    log.info("features of %d images are %.3g GB before compression", len(members), gigabytes)
+    views = [view_whole(side, stride) for side in sides]
     pictures = [read_ahead(Pictures(images), members, view, job.threads, batch=1) for view in views]
     with create(job.outputs["features"], Features.schema, provenance) as file:
         writer = FeaturesWriter(file, backbone.channels[-1], largest)

@@ -62,8 +62,11 @@ def test_pictures_are_shrunk_by_area():
 @pytest.mark.parametrize("settings", [{}, {"long_sides": [64, 40]}, TRANSFORMER])
 def test_features_are_the_backbone_s_of_each_training_image_at_each_size(tmp_path, settings):
     images = Images(write_pictures(tmp_path / "images.h5"))
-    assert extract(tmp_path, **settings).status == 0
+    outcome = extract(tmp_path, **settings)
+    assert outcome.status == 0
     features = Features(tmp_path / "features.h5")
+    stored = sum(cached.nbytes for i in range(len(features)) for cached in features.read(i))
+    assert f"features of 7 images are {stored / 1e9:.3g} GB before compression" in outcome.log
     chosen = ClassifierExtract.model_validate({**FROZEN, **settings})
     backbone, pictures = frozen_backbone(chosen), Pictures(images)
     stride = backbone.strides[-1]

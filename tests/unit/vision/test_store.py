@@ -15,6 +15,7 @@ from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.features import Features, FeaturesWriter
 from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances, write_instances
+from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import SEMANTIC, Maps, MapsWriter
 from wsis_steps.vision.contracts.points import Points, write_points
 from wsis_steps.vision.masks import decode, describe, encode
@@ -125,6 +126,32 @@ def test_features_of_several_sizes_come_back(tmp_path):
         for found, own in zip(features.read(i), maps, strict=True):
             np.testing.assert_array_equal(found, own)
     assert features.heights.tolist() == [40, 41] and features.widths.tolist() == [50, 51]  # of the images
+
+
+def write_features(path, first: int, largest=(5, 6)):
+    """Two images, from number `first` on, with two maps each."""
+    rng = np.random.default_rng(first)
+    with create(path, Features.schema, provenance()) as file:
+        writer = FeaturesWriter(file, 3, largest)
+        for k in range(first, first + 2):
+            writer.add(str(k), 40, 50, [rng.normal(size=(3, k % 5 + 1, side)).astype(np.float16) for side in (6, 2)])
+        writer.close()
+    return path
+
+
+def test_joined_features_are_those_of_the_parts_and_need_chunks_of_one_size(tmp_path):
+    parts = [write_features(tmp_path / f"{k}.h5", k) for k in (0, 2)]
+    join_shards(parts, tmp_path / "joined.h5")
+    joined = Features(tmp_path / "joined.h5")
+    assert joined.ids == ["0", "1", "2", "3"] and joined.dataset("features").chunks == (1, 3, 5, 6)
+    own = [maps for part in map(Features, parts) for maps in map(part.read, range(2))]
+    for i, maps in enumerate(own):
+        for found, expected in zip(joined.read(i), maps, strict=True):
+            np.testing.assert_array_equal(found, expected)
+    other = write_features(tmp_path / "other.h5", 4, largest=(5, 7))
+    with pytest.raises(InputError, match=r"other\.h5 and .*0\.h5 have maps of other sizes; delete both"):
+        join_shards([parts[0], other], tmp_path / "again.h5")
+    assert not (tmp_path / "again.h5").exists()
 
 
 def test_a_semantic_map_is_one_row_marked_as_such(tmp_path):

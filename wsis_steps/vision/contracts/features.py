@@ -51,18 +51,32 @@ class FeaturesWriter:
             shuffle=True,
             compression="gzip",
             compression_opts=1,
+            rdcc_nbytes=1,  # no chunk waits, as none of `copy` does: so joined files have the bytes of one
         )
         self.table, self.sizes = [], []
 
     def add(self, identity: str, height: int, width: int, maps: Sequence[np.ndarray]) -> None:
         """Adds maps float16 (channels, h, w) of the image whose own size is (height, width)."""
+        row = self._grow(identity, height, width, [one.shape[1:] for one in maps])
+        for k, one in enumerate(maps):
+            self.maps[row + k, :, : one.shape[1], : one.shape[2]] = one
+
+    def copy(self, other: Features, i: int) -> None:
+        """Adds the maps of image i of a file that has the same chunks, which stay compressed."""
+        rows = other.rows(i)
+        first = self._grow(other.ids[i], int(other.heights[i]), int(other.widths[i]), other.map_sizes[rows].tolist())
+        for row in range(rows.start, rows.stop):
+            skipped, chunk = other.dataset("features").id.read_direct_chunk((row, 0, 0, 0))
+            self.maps.id.write_direct_chunk((first + row - rows.start, 0, 0, 0), chunk, skipped)
+
+    def _grow(self, identity: str, height: int, width: int, sizes: Sequence[tuple[int, int]]) -> int:
+        """The first row of an image with maps of such sizes."""
         self.file.check()
-        for one in maps:
-            row, (rows, columns) = len(self.maps), one.shape[1:]
-            self.maps.resize(row + 1, axis=0)
-            self.maps[row, :, :rows, :columns] = one
-            self.sizes.append((rows, columns))
-        self.table.append((identity, height, width, len(maps)))
+        row = len(self.maps)
+        self.maps.resize(row + len(sizes), axis=0)
+        self.sizes.extend(sizes)
+        self.table.append((identity, height, width, len(sizes)))
+        return row
 
     def close(self) -> None:
         ids, heights, widths, counts = zip(*self.table, strict=True) if self.table else ((), (), (), ())

@@ -52,7 +52,7 @@ def join_shards(
     if isinstance(shards[0], Maps):
         _join_maps(shards, progress(places), joined)
     elif isinstance(shards[0], Features):
-        _join_features(shards[0], progress(places), joined)
+        _join_features(shards, progress(places), joined)
     elif isinstance(shards[0], Proposals):
         _join_proposals(shards[0], progress(places), joined)
     else:
@@ -68,12 +68,16 @@ def _join_maps(shards: Sequence[Maps], places: Iterable[tuple[Maps, int]], joine
         writer.close()
 
 
-def _join_features(first: Features, places: Iterable[tuple[Features, int]], joined: Path) -> None:
+def _join_features(shards: Sequence[Features], places: Iterable[tuple[Features, int]], joined: Path) -> None:
+    first, *others = shards
     channels, *largest = first.dataset("features").shape[1:]
+    for shard in others:
+        if shard.dataset("features").chunks != first.dataset("features").chunks:
+            raise InputError(f"{shard.path} and {first.path} have maps of other sizes; delete both and run again.")
     with create(joined, Features.schema, first.provenance) as file:
         writer = FeaturesWriter(file, channels, tuple(largest))
         for shard, i in places:
-            writer.add(shard.ids[i], int(shard.heights[i]), int(shard.widths[i]), shard.read(i))
+            writer.copy(shard, i)
         writer.close()
 
 
