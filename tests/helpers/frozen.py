@@ -35,10 +35,10 @@ def extract(folder: Path, **settings) -> Outcome:
     return call("classifier.extract", {**FROZEN, **settings}, **files)
 
 
-def learn(folder: Path, **settings) -> Outcome:
-    """Makes `model.pt`."""
+def learn(folder: Path, work: Path | None = None, **settings) -> Outcome:
+    """Makes `model.pt`. work: a folder for checkpoints, as the workflow gives one."""
     files = {"images": folder / "images.h5", "features": folder / "features.h5"}
-    outputs = {"model": folder / "model.pt", "metrics": folder / "metrics.jsonl"}
+    outputs = {"model": folder / "model.pt", "metrics": folder / "metrics.jsonl"} | ({"work": work} if work else {})
     return call("classifier.train", {**FROZEN, "frozen": True, **settings}, **files, **outputs)
 
 

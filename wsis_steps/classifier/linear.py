@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -39,7 +40,9 @@ def check_features(features: Features, images: Images, settings: ClassifierTrain
         )
 
 
-def fit(means: Tensor, tags: Tensor, penalty: float) -> tuple[Tensor, Tensor, list[dict[str, float]]]:
+def fit(
+    means: Tensor, tags: Tensor, penalty: float, pause: Callable[[], None] = lambda: None
+) -> tuple[Tensor, Tensor, list[dict[str, float]]]:
     """A logistic regression for each class, independent of the others.
 
     It minimizes the mean cross entropy of the samples (over all classes: the multi-label soft margin loss, times their
@@ -50,6 +53,7 @@ def fit(means: Tensor, tags: Tensor, penalty: float) -> tuple[Tensor, Tensor, li
         means: (samples, channels), each the mean over a map of features.
         tags: (samples, classes), 0 or 1.
         penalty: above 0.
+        pause: called now and then; may raise to stop.
 
     Returns:
         Weights (classes, channels) and biases (classes,) for features as they are, double, and lines of metrics:
@@ -78,6 +82,7 @@ def fit(means: Tensor, tags: Tensor, penalty: float) -> tuple[Tensor, Tensor, li
 
     lines, gradient = [], 0.0
     for _ in range(MOST):
+        pause()
         optimizer.step(loss)
         done = optimizer.state[weights]["n_iter"]
         lines.append({"iteration": done, "total": float(loss().detach()) / count})
@@ -85,7 +90,8 @@ def fit(means: Tensor, tags: Tensor, penalty: float) -> tuple[Tensor, Tensor, li
         if gradient <= SMALL_GRADIENT:
             break
     else:
-        log.warning("the head has not converged in %d iterations: its gradient is %.1e", done, gradient)
+        said = "the head has not converged in %d iterations, its gradient is %.1e; raise l2_penalty (now %g)"
+        log.warning(said, done, gradient, penalty)
     log.info("the head's loss is %.4g after %d iterations", lines[-1]["total"], done)
     weights, biases = weights.detach() / spread, biases.detach()
     return weights, biases - weights @ center, lines

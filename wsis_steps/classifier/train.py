@@ -93,15 +93,19 @@ def learn_head(job: Job, images: Images) -> Classifier:
     features = Features(job.inputs["features"])
     model = Classifier(frozen_backbone(settings), len(images.class_names), settings)
     check_features(features, images, settings, model.backbone)
+
+    def stop_if_asked() -> None:
+        if job.terminated:  # by a signal; there is nothing to go on from
+            sys.exit(143)
+
     means, tags = [], []
     for i, member in enumerate(job.progress(images.members("train"))):
-        if job.terminated:  # there is nothing to go on from
-            sys.exit(143)
+        stop_if_asked()
         for cached in features.read(i):
             means.append(cached.mean(axis=(1, 2), dtype=np.float64))
             tags.append(images.tags[member])
     samples = torch.from_numpy(np.stack(means)), torch.from_numpy(np.stack(tags))
-    weights, biases, lines = fit(*samples, settings.l2_penalty)
+    weights, biases, lines = fit(*samples, settings.l2_penalty, stop_if_asked)
     model.head.load_state_dict({"0.weight": weights[..., None, None], "0.bias": biases})
     write_lines(job.outputs["metrics"], lines)
     return model

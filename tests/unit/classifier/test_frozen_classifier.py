@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch.nn import functional
 
+from wsis_steps.classifier import linear
 from wsis_steps.classifier.audit_tags import predict
 from wsis_steps.classifier.linear import cached_maps
 from wsis_steps.classifier.network import frozen_backbone, load_classifier
@@ -173,6 +175,21 @@ def test_what_does_not_belong_together_is_refused(copy, tmp_path):
     outcome = call("classifier.infer", images=copy / "images.h5", model=copy / "model.pt", maps=copy / "maps.h5")
     assert outcome.status == 2 and "from the features of classifier_extract: give --features" in outcome.errors[0]
     assert not (copy / "other.pt").exists()
+
+
+def test_a_signal_ends_the_fit(copy, monkeypatch):
+    (copy / "model.pt").unlink()
+    steps, step = [], torch.optim.LBFGS.step
+
+    def signalled(self, closure):
+        steps.append(len(steps))
+        signal.raise_signal(signal.SIGTERM)  # a second would end the step at once
+        return step(self, closure)
+
+    monkeypatch.setattr(torch.optim.LBFGS, "step", signalled)
+    monkeypatch.setattr(linear, "AT_ONCE", 1)
+    outcome = learn(copy, work=copy / "work", l2_penalty=1e-4)
+    assert outcome.status == 143 and len(steps) == 1 and not (copy / "model.pt").exists()
 
 
 def test_settings_without_effect_are_listed(copy):

@@ -1,10 +1,13 @@
 """The linear head of a frozen classifier, against another solver and what its optimum must be like."""
 
+import re
+
 import numpy as np
 import torch
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from wsis_steps.classifier import linear
 from wsis_steps.classifier.linear import fit
 
 
@@ -80,3 +83,10 @@ def test_channels_that_are_constant_and_classes_that_are_on_all_samples_or_none_
     assert (probabilities[:, 1] > 0.999).all() and (probabilities[:, 2] < 0.001).all()
     alone = fit(features, tags[:, :1], 0.1)  # what other classes are does not matter to one
     torch.testing.assert_close(alone[0][0], weights[0], rtol=0, atol=1e-5)
+
+
+def test_a_fit_that_is_not_done_in_time_says_what_helps(monkeypatch, caplog):
+    monkeypatch.setattr(linear, "AT_ONCE", 2)
+    monkeypatch.setattr(linear, "MOST", 1)
+    fit(*samples(), 1e-3)
+    assert re.search(r"not converged in \d+ iterations, .*; raise l2_penalty \(now 0\.001\)", caplog.text)
