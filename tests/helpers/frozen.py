@@ -13,14 +13,16 @@ FROZEN = {"backbone": "small", "weights": "none", "output_stride": 8, "long_side
 SIZES = [(48, 64), (64, 48), (30, 50), (64, 64), (17, 101), (40, 64), (64, 33), (96, 128)]  # the last of val
 
 
-def write_pictures(path: Path) -> Path:
+def write_pictures(path: Path, seed: int = 0) -> Path:
     """Blocks of random colors; image k is of class k mod 2, but image 2 of both, and image 4 has no tag."""
     tags = {2: [0, 1], 4: []}
     none = np.zeros((0, 3), np.float32), np.zeros((0, 5), np.float32)
     with create(path, Images.schema, provenance(CLASSES, ())) as file:
         writer = ImagesWriter(file)
         for k, (height, width) in enumerate(SIZES):
-            blocks = np.random.default_rng(k).integers(0, 256, (height // 4 + 1, width // 4 + 1, 3)).astype(np.uint8)
+            blocks = (
+                np.random.default_rng((seed, k)).integers(0, 256, (height // 4 + 1, width // 4 + 1, 3)).astype(np.uint8)
+            )
             picture = blocks.repeat(4, axis=0).repeat(4, axis=1)[:height, :width]
             annotation = Annotation(np.array(tags.get(k, [k % 2]), np.int64), *none)
             split = "val" if k == len(SIZES) - 1 else "train"
@@ -29,9 +31,9 @@ def write_pictures(path: Path) -> Path:
     return path
 
 
-def extract(folder: Path, **settings) -> Outcome:
-    """Makes `features.h5` of the `images.h5` of a folder."""
-    files = {"images": folder / "images.h5", "features": folder / "features.h5"}
+def extract(folder: Path, shard: str = "1/1", **settings) -> Outcome:
+    """Makes `features.h5` of the `images.h5` of a folder, or the features of a part of the images."""
+    files = {"images": folder / "images.h5", "features": folder / "features.h5", "shard": shard}
     return call("classifier.extract", {**FROZEN, **settings}, **files)
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 from wsis_steps.classifier.network import activation_maps, normalize
 from wsis_steps.classifier.settings import ClassifierExtract, ClassifierTrain
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.provenance import digest
 from wsis_steps.vision.backbones import Backbone, state_digest
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.features import Features
@@ -34,7 +35,9 @@ def check_features(features: Features, images: Images, settings: ClassifierTrain
         wanted = settings.model_dump(mode="json")[key]
         if made[key] != wanted:
             raise InputError(f"{features.path} was made with {key} {made[key]}, but {key} is {wanted} here.")
-    if made["weights_digest"] != state_digest(backbone):
+    if features.provenance.inputs.get("images") != digest(images.path):
+        raise InputError(f"{features.path} was not made of {images.path} as it is now; delete it and run again.")
+    if settings.weights != "none" and made["weights_digest"] != state_digest(backbone):
         raise InputError(
             f"{features.path} was made of other weights than '{settings.weights}'; delete it and run again."
         )

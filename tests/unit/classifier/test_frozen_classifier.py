@@ -25,6 +25,7 @@ from wsis_steps.engine.step import Job
 from wsis_steps.vision.backbones import build_backbone
 from wsis_steps.vision.contracts.features import Features
 from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.models import load_model
@@ -219,6 +220,28 @@ def test_settings_of_a_frozen_classifier_need_one(values):
         ClassifierTrain.model_validate(values)
     ClassifierTrain.model_validate({**values, "frozen": True})
     ClassifierTrain.model_validate(ClassifierTrain().model_dump(mode="json"))  # as a step is called
+
+
+def test_features_of_other_images_are_told(copy):
+    assert extract(copy, shard="1/2").status == 0
+    for outcome in (learn(copy), infer(copy)):
+        assert outcome.status == 2 and "features.h5 is not of the training images of" in outcome.errors[0]
+    assert extract(copy).status == learn(copy).status == infer(copy).status == 0
+    write_pictures(copy / "images.h5", seed=1)  # of the same names, sizes and tags
+    for outcome in (learn(copy), infer(copy)):
+        assert outcome.status == 2 and "images.h5 as it is now; delete it and run again." in outcome.errors[0]
+
+
+def test_features_of_random_weights_may_come_from_several_processors(copy, monkeypatch):
+    """These draw other numbers from the same seed; parts of a job are joined, and learned from elsewhere."""
+    for k in (1, 2):
+        monkeypatch.setattr(
+            torch, "manual_seed", lambda seed, k=k: torch.random.default_generator.manual_seed(seed + k)
+        )
+        assert extract(copy, shard=f"{k}/2").status == 0
+        (copy / "features.h5").rename(copy / f"{k}_of_2.h5")
+    join_shards([copy / f"{k}_of_2.h5" for k in (1, 2)], copy / "features.h5")
+    assert learn(copy).status == infer(copy).status == 0
 
 
 def test_weights_that_changed_behind_the_features_are_told(tmp_path):
