@@ -28,7 +28,7 @@ from wsis_steps.vision.contracts.features import Features
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
-from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.device import autocast, choose_device, stay_on_cpu
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.models import load_model
 
@@ -68,7 +68,7 @@ def maps_of_features(
     job: Job, images: Images, members: np.ndarray, model: Classifier, settings: ClassifierTrain, sizes: np.ndarray
 ) -> Found:
     """Maps of images whose features are cached, at `sizes` (images, 2); settings: of the training."""
-    torch.set_num_threads(job.threads)
+    stay_on_cpu(job.threads)
     if idle := job.settings.without_effect():
         log.info("the classifier is frozen, so these settings have no effect: %s", ", ".join(idle))
     features = Features(job.inputs["features"])

@@ -25,7 +25,7 @@ from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.features import Features
 from wsis_steps.vision.contracts.images import Images
-from wsis_steps.vision.device import choose_device
+from wsis_steps.vision.device import choose_device, stay_on_cpu
 from wsis_steps.vision.images import jitter, random_crop
 from wsis_steps.vision.loop import train
 from wsis_steps.vision.metrics import write_lines
@@ -87,7 +87,7 @@ def learn(job: Job, images: Images) -> Classifier:
 def learn_head(job: Job, images: Images) -> Classifier:
     """A classifier whose backbone is as its weights have it, with a linear head on its cached features."""
     settings: ClassifierTrain = job.settings
-    torch.set_num_threads(job.threads)
+    stay_on_cpu(job.threads, "float64")
     if idle := settings.without_effect():
         log.info("the classifier is frozen, so these settings have no effect: %s", ", ".join(idle))
     features = Features(job.inputs["features"])

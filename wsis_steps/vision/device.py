@@ -32,6 +32,12 @@ def choose_device(threads: int = 1, fixed_sizes: bool = False) -> torch.device:
     return device
 
 
+def stay_on_cpu(threads: int, precision: str = "float32") -> None:
+    """The CPU with `threads` threads, for what a GPU would not speed up; says so in the log."""
+    torch.set_num_threads(threads)
+    log.info("device cpu, %d threads, precision %s", threads, precision)
+
+
 def precision(device: torch.device) -> torch.dtype:
     """bfloat16 where the GPU has it, else float32."""
     if device.type == "cuda" and torch.cuda.is_bf16_supported():

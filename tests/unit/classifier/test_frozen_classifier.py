@@ -193,6 +193,17 @@ def test_a_signal_ends_the_fit(copy, monkeypatch):
     assert outcome.status == 143 and len(steps) == 1 and not (copy / "model.pt").exists()
 
 
+def test_logs_begin_with_the_device(tmp_path, capfd):
+    write_pictures(tmp_path / "images.h5")
+    torch.save(build_backbone("small", 8).state_dict(), tmp_path / "weights.pth")  # a line on these comes later
+    weights = str(tmp_path / "weights.pth")
+    works = [(extract, "float32", {"weights": weights}), (learn, "float64", {"weights": weights, "alpha": 0.1})]
+    for work, precision, settings in [*works, (infer, "float32", {"flip": False})]:
+        assert work(tmp_path, **settings).status == 0
+        first, second, *more = [line.partition(" ")[2] for line in capfd.readouterr().err.splitlines()]
+        assert first.startswith("classifier_") and second == f"device cpu, 1 threads, precision {precision}" and more
+
+
 def test_settings_without_effect_are_listed(copy):
     outcome = learn(copy, alpha=0.1, epochs=3, seed=5)
     assert outcome.status == 0
