@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from wsis_steps.classifier.linear import cached_maps, check_features
+from wsis_steps.classifier.linear import check_features
+from wsis_steps.classifier.maps import cached_maps
 from wsis_steps.classifier.network import Classifier, activation_maps, load_classifier, nearest_multiple
 from wsis_steps.classifier.settings import ClassifierInfer, ClassifierTrain
 from wsis_steps.classifier.views import view_square

@@ -1,4 +1,4 @@
-"""The linear head of a classifier whose backbone is frozen: fitted to cached features, and its maps of them."""
+"""The linear head of a classifier whose backbone is frozen: which features it learns from, and how."""
 
 import json
 import logging
@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from wsis_steps.classifier.network import activation_maps, normalize
 from wsis_steps.classifier.settings import ClassifierExtract, ClassifierTrain
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.provenance import digest
@@ -98,21 +97,3 @@ def fit(
     log.info("the head's loss is %.4g after %d iterations", lines[-1]["total"], done)
     weights, biases = weights.detach() / spread, biases.detach()
     return weights, biases - weights @ center, lines
-
-
-def cached_maps(head: nn.Module, cached: list[np.ndarray], tags: Tensor, size: tuple[int, int]) -> Tensor:
-    """Activation maps float32 (tagged classes, height, width), 0 to 1, of an image, as `activation_maps` has them.
-
-    Args:
-        head: from features to raw maps.
-        cached: the image's features, float16 (channels, h, w) for each size at which the backbone saw it.
-        tags: bool (classes,).
-        size: height and width of the result.
-    """
-
-    def see(features: Tensor) -> tuple[None, Tensor]:
-        return None, head(features)[:, tags]
-
-    seen, present = [torch.from_numpy(one)[None].float() for one in cached], tags[tags][None]
-    maps = [activation_maps(see, one, present, (1.0,), flip=False, size=size)[0] for one in seen]
-    return maps[0] if len(maps) == 1 else normalize(sum(maps))

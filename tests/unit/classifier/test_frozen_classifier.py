@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from wsis_steps.classifier import linear
 from wsis_steps.classifier.audit_tags import predict
-from wsis_steps.classifier.linear import cached_maps
+from wsis_steps.classifier.maps import cached_maps
 from wsis_steps.classifier.network import frozen_backbone, load_classifier
 from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierExtract, ClassifierTrain
 from wsis_steps.classifier.views import size_of_view, view_whole

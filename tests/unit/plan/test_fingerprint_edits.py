@@ -174,6 +174,7 @@ def test_raising_results_changes_all_steps(change, steps):
 
 def test_an_edit_of_a_step_changes_that_step(change):
     assert change("bestie/label", r"\"0\", 0", '"0", 1') == {"bestie_label"}
+    assert change("classifier/maps", r"seen, present = ", "present, seen = ") == {"classifier_infer"}
     assert change("bestie/grouping", r"(?m)^def semantic_components", "MORE = 1\n\n\ndef semantic_components") == {
         "bestie_label",
         "bestie_train",
