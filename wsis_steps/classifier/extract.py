@@ -29,7 +29,7 @@ from wsis_steps.vision.samples import check_tags
 log = logging.getLogger("wsis")
 
 STEP = Step("classifier_extract", ClassifierExtract, inputs=("images",), outputs=("features",), join=join_shards)
-BYTES = 2  # of a number of half precision
+BYTES = 2  # of a float16
 
 
 def features_of(backbone: Backbone, picture: torch.Tensor) -> np.ndarray:
@@ -65,8 +65,8 @@ def main(job: Job) -> None:
             maps = [features_of(backbone, picture) for _, picture in seen]
             if not all(np.isfinite(one).all() for one in maps):
                 raise InputError(
-                    f"backbone {settings.backbone} has features of image '{images.ids[i]}' that are no numbers of half "
-                    "precision; take another, or other weights."
+                    f"features of image '{images.ids[i]}' are not finite in float16 with backbone {settings.backbone}: "
+                    "choose another classifier_train.backbone or weights."
                 )
             writer.add(images.ids[i], *sizes[i], maps)
         writer.close()

@@ -64,7 +64,7 @@ class Read:
     compares: bool = False
     """Whether the step only compares its own with it, and does without where it is called by hand: nothing learns."""
     spares_gpu: bool = False
-    """Whether a step that has it computes nothing that a GPU would speed up."""
+    """Whether a step that reads it needs no GPU."""
 
     @property
     def option(self) -> str:
@@ -121,7 +121,7 @@ class Stage:
     shared: bool = False
     """Whether its files are those of all runs, below `shared/`."""
     settings_of: tuple[str, tuple[str, ...]] | None = None
-    """Another step, and which of its settings this one shares: they need to be given there only."""
+    """Another step, and which of its settings this one shares: set them there."""
     audits: str = ""
     """Role of what it looks at: it is asked for of all data but the generated ones, whose tags are right; only verdicts
     read what it writes, as `scores`."""
