@@ -44,10 +44,10 @@ def learn(folder: Path, work: Path | None = None, **settings) -> Outcome:
     return call("classifier.train", {**FROZEN, "frozen": True, **settings}, **files, **outputs)
 
 
-def infer(folder: Path, **settings) -> Outcome:
-    """Makes `maps.h5`."""
+def infer(folder: Path, shard: str = "1/1", **settings) -> Outcome:
+    """Makes `maps.h5`, or the maps of a part of the images."""
     names = {"images": "images.h5", "features": "features.h5", "model": "model.pt", "maps": "maps.h5"}
-    return call("classifier.infer", settings, **{name: folder / file for name, file in names.items()})
+    return call("classifier.infer", settings, **{name: folder / file for name, file in names.items()}, shard=shard)
 
 
 def make(folder: Path, stride: int = 8, **settings) -> Path:

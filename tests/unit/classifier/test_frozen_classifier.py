@@ -128,6 +128,15 @@ def test_maps_of_several_sizes_are_averaged(made):
     assert cached_maps(head, [one], torch.tensor([False, False]), (20, 30)).shape == (0, 20, 30)
 
 
+def test_jobs_that_share_the_images_make_the_maps_of_one(copy):
+    whole = (copy / "maps.h5").read_bytes()
+    for k in (1, 2, 3, 4):
+        assert infer(copy, shard=f"{k}/4", stride=8).status == 0
+        (copy / "maps.h5").rename(copy / f"{k}_of_4.h5")
+    join_shards([copy / f"{k}_of_4.h5" for k in (1, 2, 3, 4)], copy / "joined.h5")
+    assert (copy / "joined.h5").read_bytes() == whole
+
+
 def test_the_model_holds_the_backbone_as_it_was(made):
     backbone = build_backbone("small", 8)
     load_weights(backbone, str(made / "model.pt"))  # as the trainings that start from the classifier do
