@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from wsis_steps.engine.settings import Fraction, Positive, Settings
+from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
 from wsis_steps.vision.settings import Backbone, Normalization, Training, Window, check_normalization
 
 
@@ -118,6 +118,25 @@ class ClassifierInfer(Settings):
     def without_effect(self) -> list[str]:
         """Keys that are not at their defaults and have no effect where the classifier is frozen."""
         return _changed(self, ("size", "scales", "flip"))
+
+
+class ClassifierLearnPixels(Settings):
+    """Probabilities of pixels, background included, learned on frozen features from the activation maps."""
+
+    rounds: Positive = 5
+    """Rounds; the first learns from activation maps, each later one from the one before."""
+    background_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    """Share of all pixels, those of least activation, that the first round takes for background."""
+    foreground_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """Share of all pixels, those of most activation, that the first round takes for their classes."""
+    certainty: Fraction = 0.7
+    """Least probability of what later rounds learn from."""
+    l2_penalty: Annotated[float, Field(gt=0)] = 0.01
+    """What the squares of the weights cost beside the mean cross entropy, features having mean 0 and deviation 1."""
+    pixels: Positive = 150
+    """Pixels drawn from each image and size of its features."""
+    seed: Count = 0
+    """Of that draw; set by the run."""
 
 
 class ClassifierFindPeaks(Settings):

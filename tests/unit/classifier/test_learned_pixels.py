@@ -1,0 +1,125 @@
+"""The linear classifier of pixels: against scipy's minimum, and on planted classes."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from wsis_steps.classifier.pixels import OPEN, PixelClassifier, Samples, first_labels, fit, learn, maps_of, next_labels
+from wsis_steps.classifier.settings import ClassifierLearnPixels
+
+
+def drawn(seed, count=400, channels=5, classes=3):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, count)
+    centers = rng.normal(size=(classes, channels))
+    features = centers[labels] + rng.normal(size=(count, channels)) * 1.5
+    return (features * rng.uniform(0.1, 30, channels) + rng.normal(size=channels)).astype(np.float32), labels
+
+
+def minimum(features, labels, count, penalty):
+    """Probabilities at the minimum that scipy finds."""
+    standardized = (features - features.mean(axis=0)) / features.std(axis=0)
+    numbers = np.bincount(labels, minlength=count)
+    rarity = np.sqrt(np.minimum(numbers.mean() / numbers, 10))[labels]
+
+    def unpack(values):
+        return values[count:].reshape(count, -1), values[:count]
+
+    def loss(values):
+        weights, biases = unpack(values)
+        entropy = -log_softmax(standardized @ weights.T + biases, axis=1)[np.arange(len(labels)), labels]
+        return (entropy * rarity).sum() / rarity.sum() + penalty * np.square(weights).sum()
+
+    weights, biases = unpack(minimize(loss, np.zeros(count * (features.shape[1] + 1)), tol=1e-10).x)
+    return np.exp(log_softmax(standardized @ weights.T + biases, axis=1))
+
+
+def test_fit_finds_the_minimum():
+    features, labels = drawn(0)
+    labels[labels == 2] = np.where(np.arange((labels == 2).sum()) % 12, 0, 2)  # a class of few pixels
+    found = fit(torch.from_numpy(features), torch.from_numpy(labels), 3, 0.05)
+    everything = torch.ones(3, dtype=torch.bool)
+    probabilities = found.probabilities(torch.from_numpy(features), everything).numpy()
+    np.testing.assert_allclose(probabilities, minimum(features.astype(float), labels, 3, 0.05), atol=5e-3)
+
+
+def test_open_pixels_are_not_learned_from():
+    features, labels = (torch.from_numpy(part) for part in drawn(1))
+    noise = torch.randn(50, features.shape[1], generator=torch.Generator().manual_seed(0))
+    alone = fit(features, labels, 3, 0.1)
+    center, spread = features.mean(dim=0), features.std(dim=0, correction=0)
+    more = torch.cat([features, center + spread * (noise - noise.mean(dim=0)) / noise.std(dim=0, correction=0)])
+    beside = fit(more, torch.cat([labels, torch.full((50,), OPEN)]), 3, 0.1)
+    torch.testing.assert_close(alone.weights, beside.weights, rtol=1e-2, atol=1e-3)
+
+
+def test_first_labels_go_by_shares_of_all_pixels():
+    activation = torch.linspace(0, 1, 1000) ** 3
+    samples = Samples(torch.zeros(1000, 1), torch.ones(1000, 4, dtype=torch.bool), activation, torch.full((1000,), 2))
+    labels = first_labels(samples, ClassifierLearnPixels(background_share=0.3, foreground_share=0.2))
+    assert (labels[:300] == 0).all() and (labels[300:800] == OPEN).all() and (labels[800:] == 3).all()
+
+
+def test_later_labels_are_among_the_tags_and_certain():
+    classifier = PixelClassifier(torch.tensor([[0.0], [1.0], [2.0]]), torch.zeros(3))
+    allowed = torch.tensor([[True, True, False], [True, True, True], [True, True, False]])
+    samples = Samples(torch.tensor([[3.0], [3.0], [0.1]]), allowed, torch.zeros(3), torch.zeros(3, dtype=torch.int64))
+    assert next_labels(classifier, samples, 0.9).tolist() == [1, 2, OPEN]
+
+
+def planted(seed, images=60, pixels=80):
+    """Images of two classes whose pixels lie around a center each; activation is high on a few of their pixels, and on
+    some of the background that comes with the first class."""
+    rng = np.random.default_rng(seed)
+    centers = np.array(
+        [[0, 0, 0], [4, 0, 0], [0, 4, 0], [0, 0, 4]], dtype=np.float32
+    )  # background, two classes, company
+    features, truth, allowed, activation, category = [], [], [], [], []
+    for image in range(images):
+        tags = [[0], [1], [0, 1]][image % 3]
+        kinds = rng.choice(len(tags) + 2, pixels)
+        true = np.array([0, 3, *(1 + tag for tag in tags)])[kinds]
+        features.append(centers[true] + rng.normal(size=(pixels, 3)))
+        truth.append(np.where(true == 3, 0, true))
+        allowed.append(np.tile([True, 0 in tags, 1 in tags], (pixels, 1)))
+        seen = (true > 0) & (true < 3) & (rng.random(pixels) < 0.5)
+        activation.append(np.where(seen, rng.uniform(0.6, 1, pixels), rng.uniform(0, 0.6, pixels)))
+        category.append(np.where((true > 0) & (true < 3), true - 1, tags[0]))
+    parts = (np.concatenate(part) for part in (features, allowed, activation, category))
+    seen, may, active, which = (torch.from_numpy(part) for part in parts)
+    return Samples(seen.float(), may, active.float(), which), np.concatenate(truth)
+
+
+def test_rounds_learn_more_of_an_object_than_its_activation_shows():
+    samples, truth = planted(0)
+    wanted = ClassifierLearnPixels(rounds=4, background_share=0.3, foreground_share=0.2)
+    found = learn(samples, wanted).probabilities(samples.features, samples.allowed).argmax(dim=1).numpy()
+    first = first_labels(samples, wanted).numpy()
+    objects = truth > 0
+    assert (first[objects] == truth[objects]).mean() < 0.55
+    assert (found[objects] == truth[objects]).mean() > 0.9
+    assert (found[~objects] == 0).mean() > 0.85
+
+
+def test_maps_are_the_probabilities_of_tagged_classes_at_the_largest_size():
+    generator = np.random.default_rng(0)
+    classifier = PixelClassifier(*(torch.from_numpy(generator.normal(size=s).astype(np.float32)) for s in ((4, 3), 4)))
+    features = [
+        generator.normal(size=(3, 2, 3)).astype(np.float16),
+        generator.normal(size=(3, 4, 6)).astype(np.float16),
+    ]
+    tags = np.array([False, True, True])
+    found = maps_of(classifier, features[1:], tags)
+    logits = np.tensordot(classifier.weights.numpy(), features[1].astype(np.float32), 1)
+    logits += classifier.biases.numpy()[:, None, None]
+    exponents = np.exp(logits[[0, 2, 3]])
+    np.testing.assert_allclose(found, (exponents / exponents.sum(axis=0))[1:], rtol=1e-4)
+    both = maps_of(classifier, features, tags)
+    assert both.shape == (2, 4, 6) and both.min() >= 0 and both.sum(axis=0).max() <= 1
+    constant = [np.ones((3, h, h), np.float16) for h in (2, 5)]
+    assert maps_of(classifier, constant, tags) == pytest.approx(
+        np.broadcast_to(maps_of(classifier, constant[:1], tags)[:, :1, :1], (2, 5, 5)), abs=1e-6
+    )
+    assert maps_of(classifier, constant, np.zeros(3, bool)).shape == (0, 5, 5)

@@ -1,0 +1,118 @@
+"""A linear classifier of pixels, background included, that learns from activation maps and then from itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wsis_steps.classifier.settings import ClassifierLearnPixels
+
+OPEN = -1  # label of a pixel that is not learned from
+ITERATIONS = 30  # of L-BFGS a round; labels are too rough for more
+HEAVIEST = 10.0  # times as much as the mean may the pixels of a rare class count, before the root is taken
+LEAST_SPREAD = 1e-6  # of a channel that is not taken for constant
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Pixels of all images.
+
+    features: float32 (n, channels); allowed: bool (n, 1 + classes), the background and what the image is tagged with;
+    activation: float32 (n,), 0 to 1, of the most active tagged class; category: int64 (n,), that class, from 0.
+    """
+
+    features: Tensor
+    allowed: Tensor
+    activation: Tensor
+    category: Tensor
+
+
+@dataclass(frozen=True)
+class PixelClassifier:
+    """weights (1 + classes, channels) and biases (1 + classes,), float32, background first."""
+
+    weights: Tensor
+    biases: Tensor
+
+    def probabilities(self, features: Tensor, allowed: Tensor) -> Tensor:
+        """Softmax over what is allowed: features (n, channels), allowed bool (n, 1 + classes) or (1 + classes,)."""
+        logits = features @ self.weights.T + self.biases
+        return logits.masked_fill(~allowed, -torch.inf).softmax(dim=1)
+
+
+def first_labels(samples: Samples, settings: ClassifierLearnPixels) -> Tensor:
+    """Labels int64 (n,): 0 where activation is among the lowest of all pixels, 1 + category where among the highest.
+
+    Shares of the pixels decide, not values, which mean something else with each network.
+    """
+    low, high = torch.quantile(
+        samples.activation[:: max(len(samples.activation) // 1_000_000, 1)],  # torch sorts no more than 16 million
+        torch.tensor([settings.background_share, 1 - settings.foreground_share]),
+    )
+    labels = torch.full((len(samples.activation),), OPEN)
+    labels[samples.activation <= low] = 0
+    above = samples.activation > high
+    labels[above] = samples.category[above] + 1
+    return labels
+
+
+def next_labels(classifier: PixelClassifier, samples: Samples, certainty: float) -> Tensor:
+    """Labels int64 (n,): the most probable class of those that the image's tags allow, where it is certain enough."""
+    probability, labels = classifier.probabilities(samples.features, samples.allowed).max(dim=1)
+    return labels.masked_fill(probability < certainty, OPEN)
+
+
+def fit(features: Tensor, labels: Tensor, count: int, penalty: float) -> PixelClassifier:
+    """Multinomial logistic regression by L-BFGS on all labelled pixels.
+
+    It minimizes the weighted mean cross entropy over all classes, allowed or not, plus `penalty` times the squares of
+    the weights of standardized features. A class weighs by one over the root of its number of pixels.
+
+    features: (n, channels); labels: int64 (n,), OPEN or 0 to `count` - 1.
+    """
+    center, spread = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=LEAST_SPREAD)
+    known = labels != OPEN
+    standardized, labels = (features[known] - center) / spread, labels[known]
+    numbers = torch.bincount(labels, minlength=count).float()
+    rarity = (numbers.mean() / numbers.clamp(min=1)).clamp(max=HEAVIEST).sqrt()
+    weights = torch.zeros(count, features.shape[1], requires_grad=True)
+    biases = torch.zeros(count, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights, biases], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        entropy = functional.cross_entropy(standardized @ weights.T + biases, labels, weight=rarity)
+        total = entropy + penalty * weights.square().sum()
+        total.backward()
+        return total
+
+    optimizer.step(loss)
+    weights = weights.detach() / spread
+    return PixelClassifier(weights, biases.detach() - weights @ center)
+
+
+def learn(samples: Samples, settings: ClassifierLearnPixels) -> PixelClassifier:
+    """The classifier after all rounds; the first learns from activation, each later one from the one before."""
+    labels, count = first_labels(samples, settings), samples.allowed.shape[1]
+    for number in range(settings.rounds):
+        classifier = fit(samples.features, labels, count, settings.l2_penalty)
+        if number + 1 < settings.rounds:
+            labels = next_labels(classifier, samples, settings.certainty)
+    return classifier
+
+
+def maps_of(classifier: PixelClassifier, features: list[np.ndarray], tags: np.ndarray) -> np.ndarray:
+    """Probabilities float32 (tagged classes, h, w) of an image, at the size of its largest features, averaged over all.
+
+    features: float16 (channels, h, w) each; tags: bool (classes,).
+    """
+    allowed = torch.from_numpy(np.concatenate([[True], tags]))
+    largest = max((one.shape[1:] for one in features), key=np.prod)
+    total = torch.zeros(1, int(allowed.sum()), *largest)
+    for one in features:
+        seen = torch.from_numpy(one).float().flatten(1).T
+        found = classifier.probabilities(seen, allowed).T[allowed]
+        total += functional.interpolate(found.view(1, -1, *one.shape[1:]), largest, mode="bilinear")
+    return (total[0, 1:] / len(features)).numpy()
