@@ -50,6 +50,12 @@ def infer(folder: Path, shard: str = "1/1", **settings) -> Outcome:
     return call("classifier.infer", settings, **{name: folder / file for name, file in names.items()}, shard=shard)
 
 
+def learn_pixels(folder: Path, **settings) -> Outcome:
+    """Makes `probabilities.h5`."""
+    names = ("features", "maps", "probabilities")
+    return call("classifier.learn_pixels", settings, **{name: folder / f"{name}.h5" for name in names})
+
+
 def make(folder: Path, stride: int = 8, **settings) -> Path:
     """All of them."""
     write_pictures(folder / "images.h5")

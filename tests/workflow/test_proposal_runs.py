@@ -62,7 +62,8 @@ def test_steps_that_look_at_one_image_after_another_are_shared(made):
 
 
 def test_regions_give_semantic_maps_and_first_labels_their_outlines(made):
-    run = {"system": "bestie", "semantic": "regions", "steps": {"bestie_label": {"instances": "regions"}}}
+    steps = {"bestie_label": {"instances": "regions"}, "classifier_learn_pixels": {"rounds": 2}}
+    run = {"system": "bestie", "semantic": "regions", "class_maps": "learned", "steps": steps}
     own = made.results / "bestie_regions"  # a run of its own: other tests find that of bestie as it was
     made_here = {"proposals_search_selectively": {"min_size": 4}, "proposals_group_regions": {"count": 50}}
     regions = made.configured(
@@ -70,10 +71,15 @@ def test_regions_give_semantic_maps_and_first_labels_their_outlines(made):
     )
     status, said = made.call("--", "results/tiny/bestie_regions/labels/round00.h5", configuration=regions)
     assert status == 0, said
-    assert set(jobs(said)) == {"postprocess_pool_over_regions bestie_regions", "bestie_label bestie_regions"}
+    own_steps = ("classifier_extract", "classifier_learn_pixels", "postprocess_pool_over_regions", "bestie_label")
+    assert set(jobs(said)) == {f"{step} bestie_regions" for step in own_steps}
     semantic, labels = Maps(own / "semantic/train.h5"), Instances(own / "labels/round00.h5")
     without = dict.fromkeys(("without", "crowded", "uncued", "undersized", "bare"), 0)
     assert labels.counts == {"images": 12, "expected": 12, "labels": int(labels.first[-1]), **without}
+    learned = Maps(own / "classifier/probabilities.h5")
+    for i in range(len(learned)):
+        found = learned.read(i)[0].astype(float)
+        assert len(found) and found.min() >= 0 and found.sum(axis=0).max() < 1.01
     proposals = Proposals(made.results / "shared/proposals/mcg.h5")
     assert set(labels.supervision) == {"tags", *proposals.supervision} == set(semantic.supervision)
     for i, identity in enumerate(labels.ids):

@@ -85,6 +85,31 @@ rule classifier_infer:
         )
 
 
+rule classifier_learn_pixels:  # of runs with class_maps: learned
+    input:
+        features=reads("classifier_learn_pixels", "features"),
+        maps=reads("classifier_learn_pixels", "maps"),
+    output:
+        probabilities=writes("classifier_learn_pixels", "probabilities"),
+    log:
+        record("logs", "classifier_learn_pixels", ".log"),
+    benchmark:
+        record("benchmarks", "classifier_learn_pixels", ".tsv")
+    wildcard_constraints:
+        **where("classifier_learn_pixels"),
+    priority: 2  # the longest chains go first
+    conda:
+        ENVIRONMENT
+    threads: 8
+    params:
+        **common("classifier_learn_pixels"),
+    shell:
+        command(
+            "classifier_learn_pixels",
+            "--features {input.features} --maps {input.maps} --probabilities {output.probabilities}",
+        )
+
+
 rule classifier_find_peaks:
     input:
         maps=reads("classifier_find_peaks", "maps"),

@@ -12,6 +12,7 @@ from wsis_steps.engine.chain import (
     Show,
     Stage,
     after_each_round,
+    class_maps,
     each_round,
     first_round,
     show_labels,
@@ -32,7 +33,7 @@ _CHAIN = (
                 "peaks", when=lambda run, settings: settings.supervision != "points" and not _of_regions(run, settings)
             ),
             Read("semantic"),
-            Read("maps", when=_of_regions),
+            *class_maps(when=_of_regions),
             Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5", when=_of_regions),
         ),
         writes={"labels": "labels/round00.h5", "counts": "labels/counts.json"},

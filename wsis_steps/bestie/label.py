@@ -36,6 +36,7 @@ from wsis_steps.vision.contracts.points import Points
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.counts import count_instances, expect_labels
 from wsis_steps.vision.masks import describe, encode, paint, split
+from wsis_steps.vision.region_means import least_background
 
 log = logging.getLogger("wsis")
 
@@ -124,11 +125,12 @@ def by_regions(job: Job, images: Images, semantic: Maps) -> Way:
     check_same_classes(images, semantic, maps)
     if proposals.kind != "regions":
         raise InputError(f"{proposals.path} holds {proposals.kind}, but instances: regions needs regions.")
+    background = least_background(maps, job.settings.background)
     map_rows, proposal_rows = places(maps, semantic), places(proposals, semantic)
 
     def label(i: int) -> Labelled:
         regions = proposals.read(int(proposal_rows[i]))
-        found = region_instances(*maps.read(int(map_rows[i])), regions, job.settings)
+        found = region_instances(*maps.read(int(map_rows[i])), regions, background, job.settings)
         kept = found.at(np.flatnonzero(found.areas >= job.settings.min_area))
         return dict.fromkeys(KINDS, 0) | {"accepted": len(kept), "small": len(found) - len(kept)}, kept
 

@@ -43,16 +43,16 @@ def apart(overlaps: np.ndarray, limit: float, most: int) -> np.ndarray:
 
 
 def region_instances(
-    maps: np.ndarray, categories: np.ndarray, regions: RegionProposals, settings: BestieLabel
+    maps: np.ndarray, categories: np.ndarray, regions: RegionProposals, background: float, settings: BestieLabel
 ) -> ImageInstances:
     """Instances of an image, each a region, with the regions' F-measures as scores.
 
-    maps: (k, any size), 0 to 1, of its classes `categories` (k,). Of each class the best region is kept, and further
-    ones that overlap better ones by less than `max_overlap`, at most `max_instances`, with a score of at least
-    `min_share` of the best one's.
+    maps: (k, any size), 0 to 1, of its classes `categories` (k,); background: its least value beside them. Of each
+    class the best region is kept, and further ones that overlap better ones by less than `max_overlap`, at most
+    `max_instances`, with a score of at least `min_share` of the best one's.
     """
     rows, found, scores = [], [], []
-    sums = superpixel_sums(with_background(maps, settings.background)[1:], regions) if len(maps) else ()
+    sums = superpixel_sums(with_background(maps, background)[1:], regions) if len(maps) else ()
     for category, own in zip(categories, sums, strict=True):
         score = region_scores(own, regions, settings.beta)
         best = np.argsort(-score, kind="stable")[:CONSIDERED]

@@ -25,7 +25,7 @@ class BestieLabel(Grouping):
     image's classes best, as many as lie side by side; cues and semantic map then do not divide objects."""
     proposals: Literal["mcg", "imported"] = "mcg"
     """Of regions: ours, or those that `proposals_import_proposals` read."""
-    background: Fraction = 0.2
+    background: Fraction | None = None
     """Of regions: as in `postprocess_pool_over_regions`."""
     beta: Annotated[float, Field(gt=0)] = 0.55
     """Of regions: of the F-measure by which they are chosen; below 1 covering wrongly costs more than missing."""

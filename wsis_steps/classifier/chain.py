@@ -27,6 +27,12 @@ STAGES = (
         shows=(Show("maps", "activation maps", about="how strongly the classifier sees each tag where"),),
     ),
     Stage(
+        "classifier_learn_pixels",
+        reads=(Read("features"), Read("maps")),
+        writes={"probabilities": "classifier/probabilities.h5"},
+        shows=(Show("probabilities", "learned maps", about="how probably each pixel is of each tag"),),
+    ),
+    Stage(
         "classifier_find_peaks",
         reads=(Read("maps"),),
         writes={"peaks": "classifier/peaks.h5"},

@@ -2,7 +2,8 @@
 
 in   features       of classifier_extract
      maps           activation maps of classifier_infer
-out  probabilities  of the classes of each image's tags, float16; the background has what they leave of 1
+out  probabilities  of the classes of each image's tags, float16, at the size of the largest features; the background
+                    has what they leave of 1
 
 Activation maps say where a class shows most, not where it ends, and nothing of the background. A linear classifier of
 all images' pixels first learns what they are surest of, then, in rounds, what it is itself certain of among each
@@ -12,9 +13,9 @@ classifier in place of a network. Measured in docs/experiments/photographs.md.
 
 import logging
 
-import cv2
 import numpy as np
 import torch
+from torch.nn import functional
 
 from wsis_steps.classifier.pixels import Samples, learn, maps_of
 from wsis_steps.classifier.settings import ClassifierLearnPixels
@@ -34,11 +35,10 @@ def draw(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features float16 (n, channels), activation float32 (n,) and category int64 (n,) of `count` pixels of an image, of
     each size of its features; of all where there are fewer. maps: (k, any size), of its classes `categories`."""
-    drawn = []
+    drawn, full = [], torch.from_numpy(maps)[None].float()
     for one in features:
-        size = one.shape[1:]
-        resized = np.stack([cv2.resize(m.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA) for m in maps])
-        flat, own = resized.reshape(len(maps), -1), one.reshape(len(one), -1)
+        resized = functional.interpolate(full, one.shape[1:], mode="bilinear", antialias=True)
+        flat, own = resized.view(len(maps), -1).numpy(), one.reshape(len(one), -1)
         pixels = rng.permutation(flat.shape[1])[:count]
         top = flat[:, pixels].argmax(axis=0)
         drawn.append((own[:, pixels].T, flat[top, pixels], categories[top]))

@@ -77,6 +77,15 @@ class Read:
         return self.later or self.compares or self.when is not always
 
 
+def class_maps(when: Condition = always) -> tuple[Read, Read]:
+    """The maps of an image's classes that the run chooses by `class_maps`."""
+
+    def chosen(source: str) -> Condition:
+        return lambda run, settings: run.class_maps == source and when(run, settings)
+
+    return Read("maps", when=chosen("activation")), Read("probabilities", name="maps", when=chosen("learned"))
+
+
 # The classifier of the run, where a training starts from it.
 PRETRAINED = Read("classifier", name="pretrained", when=lambda run, settings: settings.weights == "classifier")
 

@@ -24,6 +24,10 @@ class Run(Settings):
     """How often the system trains, each time on the labels that the last round refined; for systems with rounds."""
     semantic: Semantic = "activation_crf"
     """Where the semantic maps come from, for systems that read them."""
+    class_maps: Literal["activation", "learned"] = "activation"
+    """Which maps of an image's classes regions are pooled from and compared with, where the semantic maps or the first
+    labels are made of regions: the classifier's activation maps, or probabilities of pixels that are learned from them
+    on frozen features (`classifier_learn_pixels`)."""
     supervision: Literal["tags", "points", "boxes"] = "tags"
     """What the system may see of the training images; not every system can use points or boxes."""
     maskrcnn: bool | None = None

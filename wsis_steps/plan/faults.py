@@ -57,6 +57,11 @@ def _of_run(runs: Runs, name: str) -> list[str]:
         for what, other in run.takes.items()
         if what not in read
     ]
+    if run.class_maps == "learned" and "classifier_learn_pixels" not in graph.steps:
+        found.append(
+            f"run {name} has class_maps: learned, which only regions read: add semantic: regions, or leave class_maps "
+            "out"
+        )
     folder = data.root if data.format == "folder" and data.root and data.root.is_dir() else None
     table = folder / f"{run.supervision}.csv" if folder else None
     if table and run.supervision != "tags" and not table.is_file():

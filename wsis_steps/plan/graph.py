@@ -127,8 +127,8 @@ class Graph:
 
     def _reads(self, node: Node) -> dict[str, Source]:
         """What a node reads, by the names of its inputs."""
-        found = {read.option: self.find(read, node) for read in self.stage(node.step).reads}
-        return {name: source for name, source in found.items() if source is not None}
+        found = ((read.option, self.find(read, node)) for read in self.stage(node.step).reads)
+        return {name: source for name, source in found if source is not None}
 
     def _reach(self) -> tuple[Node, ...]:
         """All that the result of the run stands on, and itself, each after what it reads."""

@@ -105,8 +105,7 @@ class Runs:
     def reads(self, run: str, step: str, name: str, number: int | None = None) -> str | None:
         """Path of an input of a step; None where the run lacks it."""
         graph = self.graphs[run]
-        read = next(read for read in graph.stage(step).reads if read.option == name)
-        source = graph.find(read, graph.node(step, number))
+        source = graph.reads(graph.node(step, number)).get(name)
         return None if source is None else self.path(run, source)
 
     def located(self, run: str, path: str) -> str:

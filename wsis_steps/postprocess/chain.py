@@ -1,6 +1,6 @@
 """Semantic maps from activation maps, for systems whose runs choose them by `semantic: activation_crf` or `regions`."""
 
-from wsis_steps.engine.chain import Read, Show, Stage
+from wsis_steps.engine.chain import Read, Show, Stage, class_maps
 
 _SHOWS = (Show("semantic", "semantic", scored="train", about="semantic maps of the training images, with their tags"),)
 
@@ -15,7 +15,7 @@ STAGES = (
     ),
     Stage(
         "postprocess_pool_over_regions",
-        reads=(Read("maps"), Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5")),
+        reads=(*class_maps(), Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5")),
         writes={"semantic": "semantic/train.h5"},
         divides=True,
         shows=_SHOWS,

@@ -1,6 +1,6 @@
 """Makes semantic maps from maps of classes that follow the outlines of regions.
 
-in   maps       activation maps of classifier_infer
+in   maps       of classes: activation maps of classifier_infer, or probabilities of classifier_learn_pixels
      proposals  regions of all images of the data set
 out  semantic   semantic maps, uint8: 0 background, 1 + category
 
@@ -24,7 +24,7 @@ from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.counts import count_map
-from wsis_steps.vision.region_means import superpixel_sums, with_background
+from wsis_steps.vision.region_means import least_background, superpixel_sums, with_background
 from wsis_steps.vision.regions import RegionProposals
 
 STEP = Step(
@@ -37,12 +37,16 @@ STEP = Step(
 
 
 def label(
-    maps: np.ndarray, categories: np.ndarray, regions: RegionProposals, settings: PostprocessPoolOverRegions
+    maps: np.ndarray,
+    categories: np.ndarray,
+    regions: RegionProposals,
+    background: float,
+    settings: PostprocessPoolOverRegions,
 ) -> np.ndarray:
-    """Semantic map uint8 (h, w) from maps (k, any size), 0 to 1, of an image's classes."""
+    """Semantic map uint8 (h, w) from maps (k, any size), 0 to 1, of an image's classes, and the background's least."""
     if not len(maps):
         return np.zeros(regions.superpixels.shape, dtype=np.uint8)
-    probabilities = with_background(maps, settings.background)
+    probabilities = with_background(maps, background)
     votes = vote(superpixel_sums(probabilities, regions), regions, settings.confidence)
     found = label_superpixels(votes, regions.sizes, settings.power, settings.missed)
     values = np.concatenate([[0], categories + 1]).astype(np.uint8)
@@ -54,10 +58,11 @@ def main(job: Job) -> None:
     if proposals.kind != "regions":
         raise InputError(f"{proposals.path} holds {proposals.kind}, but pooling needs regions over superpixels.")
     members, mine = places(proposals, maps), job.share(np.arange(len(maps)))
+    background = least_background(maps, job.settings.background)
     largest = (int(maps.heights.max()), int(maps.widths.max()))
 
     def label_image(i: int) -> np.ndarray:
-        return label(*maps.read(i), proposals.read(int(members[i])), job.settings)
+        return label(*maps.read(i), proposals.read(int(members[i])), background, job.settings)
 
     provenance = job.provenance(maps.class_names, {*maps.supervision, *proposals.supervision}, [maps.provenance])
     counts: Counter = Counter()

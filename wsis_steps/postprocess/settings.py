@@ -24,9 +24,9 @@ class PostprocessPoolOverRegions(Settings):
 
     proposals: Literal["mcg", "imported"] = "mcg"
     """Where the regions come from: ours, or those that `proposals_import_proposals` read."""
-    background: Fraction = 0.2
-    """Least value of the background beside maps of classes in 0 to 1; it gets what they leave of 1. Activation maps,
-    which say nothing of it, need some; probabilities need none."""
+    background: Fraction | None = None
+    """Least value of the background beside maps of classes in 0 to 1; it gets what they leave of 1. By default 0.2 for
+    activation maps, which say nothing of it, and 0 for learned probabilities."""
     confidence: Annotated[float, Field(ge=0)] = 5.0
     """A region counts exp(confidence times its highest mean probability); 0 counts all alike."""
     power: Annotated[float, Field(gt=0)] = 1.5

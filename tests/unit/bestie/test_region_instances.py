@@ -49,7 +49,7 @@ def test_regions_are_chosen_by_their_f_measure(count, beta, max_overlap, min_sha
     wanted = BestieLabel(
         instances="regions", background=0, beta=beta, max_overlap=max_overlap, min_share=min_share, max_instances=most
     )
-    found = region_instances(maps, categories, regions, wanted)
+    found = region_instances(maps, categories, regions, wanted.background, wanted)
     expected = chosen_one_by_one(maps.astype(float), categories, pixels(regions, height, width), wanted)
     assert found.categories.tolist() == [category for category, *_ in expected]
     np.testing.assert_allclose(found.scores, [score for _, score, _ in expected], rtol=1e-4)
@@ -62,19 +62,19 @@ def test_two_objects_that_touch_are_two_instances():
     members = np.array([[0, 1, 1], [0, 1, 0], [0, 0, 1], [1, 0, 0]], dtype=bool)
     regions = RegionProposals(np.zeros((4, 4), np.float32), np.ones(4, np.float32), superpixels, members)
     own = np.where(superpixels == 1, 0.9, np.where(superpixels == 2, 0.7, 0.02)).astype(np.float32)
-    one_by_one = region_instances(own[None], np.array([3]), regions, BestieLabel(background=0, beta=0.1, min_share=0.5))
+    one_by_one = region_instances(own[None], np.array([3]), regions, 0, BestieLabel(beta=0.1, min_share=0.5))
     assert one_by_one.categories.tolist() == [3, 3] and one_by_one.areas.tolist() == [64, 64]
-    together = region_instances(own[None], np.array([3]), regions, BestieLabel(background=0, beta=2, min_share=0.5))
+    together = region_instances(own[None], np.array([3]), regions, 0, BestieLabel(beta=2, min_share=0.5))
     assert together.areas.tolist() == [128]
 
 
 def test_images_without_classes_or_regions_have_no_instance():
     rng = np.random.default_rng(0)
     regions = random_proposals(rng, "regions", 3, 8, 9)
-    assert len(region_instances(np.zeros((0, 8, 9)), np.zeros(0, int), regions, BestieLabel())) == 0
-    assert len(region_instances(np.zeros((1, 8, 9)), np.array([0]), regions, BestieLabel())) == 0
+    assert len(region_instances(np.zeros((0, 8, 9)), np.zeros(0, int), regions, 0.2, BestieLabel())) == 0
+    assert len(region_instances(np.zeros((1, 8, 9)), np.array([0]), regions, 0.2, BestieLabel())) == 0
     none = random_proposals(rng, "regions", 0, 8, 9)
-    assert len(region_instances(np.ones((1, 8, 9)), np.array([0]), none, BestieLabel())) == 0
+    assert len(region_instances(np.ones((1, 8, 9)), np.array([0]), none, 0.2, BestieLabel())) == 0
 
 
 def test_apart_keeps_the_first_of_masks_that_overlap():

@@ -1,5 +1,6 @@
 """The linear classifier of pixels: against scipy's minimum, and on planted classes."""
 
+import frozen
 import numpy as np
 import pytest
 import torch
@@ -8,6 +9,8 @@ from scipy.special import log_softmax
 
 from wsis_steps.classifier.pixels import OPEN, PixelClassifier, Samples, first_labels, fit, learn, maps_of, next_labels
 from wsis_steps.classifier.settings import ClassifierLearnPixels
+from wsis_steps.vision.contracts.features import Features
+from wsis_steps.vision.contracts.maps import Maps
 
 
 def drawn(seed, count=400, channels=5, classes=3):
@@ -123,3 +126,23 @@ def test_maps_are_the_probabilities_of_tagged_classes_at_the_largest_size():
         np.broadcast_to(maps_of(classifier, constant[:1], tags)[:, :1, :1], (2, 5, 5)), abs=1e-6
     )
     assert maps_of(classifier, constant, np.zeros(3, bool)).shape == (0, 5, 5)
+
+
+def test_the_step_maps_the_tags_of_each_image_and_says_so_again(tmp_path):
+    frozen.make(tmp_path, long_sides=[32, 64])
+    assert frozen.learn_pixels(tmp_path, rounds=2).status == 0
+    first = (tmp_path / "probabilities.h5").read_bytes()
+    maps, found, features = (
+        kind(tmp_path / f"{name}.h5")
+        for kind, name in ((Maps, "maps"), (Maps, "probabilities"), (Features, "features"))
+    )
+    assert found.ids == maps.ids and set(found.supervision) == {"tags"}
+    for i in range(len(maps)):
+        own, categories = found.read(i)
+        assert categories.tolist() == maps.categories(i).tolist()
+        assert own.shape[1:] == max(one.shape[1:] for one in features.read(i)) and own.min(initial=0) >= 0
+        assert own.astype(float).sum(axis=0).max() < 1.01
+    assert frozen.learn_pixels(tmp_path, rounds=2).status == 0
+    assert (tmp_path / "probabilities.h5").read_bytes() == first
+    assert frozen.learn_pixels(tmp_path, rounds=2, seed=1).status == 0
+    assert (tmp_path / "probabilities.h5").read_bytes() != first

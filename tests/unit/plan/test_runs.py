@@ -103,6 +103,32 @@ def test_a_stride_that_a_vision_transformer_cannot_have_is_told_before_anything_
         check(runs(a=bestie(steps={"classifier_train": values})))
 
 
+REGIONS = {"semantic": "regions", "steps": {"bestie_label": {"instances": "regions"}}}
+
+
+def test_regions_are_pooled_from_activation_or_from_learned_maps():
+    found = runs(a=bestie(**REGIONS), b=bestie(**REGIONS, class_maps="learned"))
+    assert found.steps("b") - found.steps("a") == {"classifier_extract", "classifier_learn_pixels"}
+    for step in ("postprocess_pool_over_regions", "bestie_label"):
+        assert found.reads("a", step, "maps") == "a/classifier/train.h5"
+        assert found.reads("b", step, "maps") == "b/classifier/probabilities.h5"
+    assert found.reads("b", "classifier_learn_pixels", "maps") == "a/classifier/train.h5"
+    assert found.reads("a", "classifier_train", "features") is found.reads("b", "classifier_train", "features") is None
+    check(found)
+
+
+def test_a_frozen_classifier_and_its_pixels_share_features():
+    found = runs(a=bestie(semantic="regions", class_maps="learned", steps=frozen()))
+    assert found.reads("a", "classifier_learn_pixels", "features") == found.reads("a", "classifier_train", "features")
+
+
+def test_learned_maps_that_nothing_reads_are_told():
+    with pytest.raises(InputError) as caught:
+        check(runs(a=bestie(class_maps="learned")))
+    said = "Run a has class_maps: learned, which only regions read: add semantic: regions, or leave class_maps out."
+    assert str(caught.value) == said
+
+
 def test_the_semantic_network_is_a_system_and_a_source():
     network = {"learning_to_segment_train", "learning_to_segment_infer"}
     found = runs(

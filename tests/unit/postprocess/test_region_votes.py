@@ -101,11 +101,11 @@ def test_a_blurred_map_gets_the_outline_of_the_region_below_it():
     members = np.stack([inside, ~inside])
     regions = RegionProposals(np.zeros((2, 4), np.float32), np.ones(2, np.float32), superpixels, members)
     coarse = 0.8 * disc.reshape(8, 8, 8, 8).mean(axis=(1, 3), dtype=np.float32)
-    found = label(coarse[None], np.array([6]), regions, PostprocessPoolOverRegions())
+    found = label(coarse[None], np.array([6]), regions, 0.2, PostprocessPoolOverRegions())
     np.testing.assert_array_equal(found, np.where(disc, 7, 0))
 
 
 def test_an_image_without_tags_is_background():
     regions = random_proposals(np.random.default_rng(0), "regions", 3, 8, 9)
-    found = label(np.zeros((0, 8, 9), np.float16), np.zeros(0, int), regions, PostprocessPoolOverRegions())
+    found = label(np.zeros((0, 8, 9), np.float16), np.zeros(0, int), regions, 0.2, PostprocessPoolOverRegions())
     assert found.shape == (8, 9) and not found.any()

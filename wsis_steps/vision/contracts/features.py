@@ -29,6 +29,11 @@ class Features(Artifact):
         return self.dataset("features").shape[1]
 
     @cached_property
+    def largest(self) -> tuple[int, int]:
+        """Height and width that no map exceeds."""
+        return self.dataset("features").shape[2:]
+
+    @cached_property
     def map_sizes(self) -> np.ndarray:
         """Height and width of each map, int32 (maps, 2)."""
         return self.file["map_size"][:]

@@ -25,7 +25,11 @@ class Maps(Artifact):
         """Maps (k, h, w) as stored and their categories int64 (k,) of image i."""
         rows = self.rows(i)
         height, width = self._sizes[i]
-        return self.dataset("maps")[rows, :height, :width], self._categories[rows]
+        return self.dataset("maps")[rows, :height, :width], self.categories(i)
+
+    def categories(self, i: int) -> np.ndarray:
+        """The categories int64 (k,) of the maps of image i."""
+        return self._categories[self.rows(i)]
 
     def semantic(self, i: int) -> np.ndarray:
         """The label map of image i, uint8 (h, w): 0 background, 1 + category, 255 unsure."""
