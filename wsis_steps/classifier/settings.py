@@ -156,8 +156,8 @@ class ClassifierAuditTags(Settings):
     """Images whose classifier disagrees with their tags."""
 
     size: Positive | None = None
-    """Images are resized to this square; null takes the side of the crops that the classifier was trained on. Those of a
-    frozen classifier are resized to its `long_sides`."""
+    """Images are resized to this square; null takes the side of the crops that the classifier was trained on. With a
+    frozen classifier, to its `long_sides`."""
     shown: Positive = 200
     """Disagreements on the page at most; the table has all."""
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbone_table import TIMM, Colors
 from wsis_steps.vision.backbones import Backbone
+from wsis_steps.vision.efficientnet_lite import is_efficientnet_lite, timm_names
 
 # modules of timm with vision transformers for pictures of any size, and what brings files into timm's layout
 _TRANSFORMERS = {
@@ -103,6 +104,15 @@ class Transformer(Backbone):
         return state
 
 
+class EfficientNetLite(Backbone):
+    """A `tf_efficientnet_lite`, which also takes files in the layout of efficientnet_lite_pytorch."""
+
+    def converted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A file of timm or of efficientnet_lite_pytorch, in timm's layout."""
+        names = timm_names(state, self.state_dict().keys())
+        return {names[key]: value for key, value in state.items()}
+
+
 class Whole(Backbone):
     """A network of timm that can only be run as a whole: it gives levels, but cannot be cut at them."""
 
@@ -157,7 +167,8 @@ def build_timm(name: str, timm_name: str, output_stride: int | None, colors: Col
     whole = Whole(name, network, channels, strides, colors)
     _check_stride(whole, output_stride)
     cut = _layers(network)
-    choices = [Backbone(name, *cut, channels, strides, colors), whole] if cut else [whole]
+    kind = EfficientNetLite if is_efficientnet_lite(timm_name) else Backbone
+    choices = [kind(name, *cut, channels, strides, colors), whole] if cut else [whole]
     for backbone in choices:
         for multiple in (1, strides[-1]):
             backbone.multiple = multiple

