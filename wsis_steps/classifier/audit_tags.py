@@ -49,7 +49,7 @@ def predict(job: Job, images: Images, trained: TrainedModel) -> np.ndarray:
     settings = ClassifierTrain.model_validate(trained.settings)
     device = choose_device(job.threads, fixed_sizes=not settings.frozen)
     model = load_classifier(trained).to(device).eval()
-    views = views_of(settings, model.backbone.strides[-1], job.settings.size or settings.crop)
+    views = views_of(settings, model.backbone, job.settings.size or settings.crop)
     logits = torch.zeros(len(images), len(images.class_names))
     for view in views:
         batches = read_ahead(Pictures(images), range(len(images)), view, job.threads, BATCH)

@@ -19,7 +19,7 @@ from wsis_steps.classifier.linear import check_features
 from wsis_steps.classifier.maps import cached_maps
 from wsis_steps.classifier.network import Classifier, activation_maps, load_classifier, nearest_multiple
 from wsis_steps.classifier.settings import ClassifierInfer, ClassifierTrain
-from wsis_steps.classifier.views import view_square
+from wsis_steps.classifier.views import patch_side, view_square
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.batches import read_ahead
@@ -48,11 +48,10 @@ Found = Iterator[tuple[int, torch.Tensor]]  # an image and the maps (k, height, 
 
 
 def maps_of_pictures(job: Job, images: Images, members: np.ndarray, model: Classifier, sizes: np.ndarray) -> Found:
-    """Maps of images, which the network sees as squares, at `sizes` (images, 2). Squares for a vision transformer hold
-    whole patches, for a patch that reaches beyond them would shift its maps."""
+    """Maps of images, which the network sees as squares, at `sizes` (images, 2)."""
     settings, device = job.settings, choose_device(job.threads, fixed_sizes=True)
     model.to(device)
-    multiple = model.backbone.strides[-1] if model.backbone.one_stride else 1
+    multiple = patch_side(model.backbone)
     view = view_square(nearest_multiple(settings.size, multiple))
     batches = read_ahead(Pictures(images), members, view, job.threads, BATCH)
     for indices, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):

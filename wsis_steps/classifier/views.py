@@ -7,6 +7,7 @@ import torch
 
 from wsis_steps.classifier.network import nearest_multiple
 from wsis_steps.classifier.settings import ClassifierTrain
+from wsis_steps.vision.backbones import Backbone
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.images import fit
 
@@ -35,11 +36,17 @@ def size_of_view(height: int, width: int, long_side: int, stride: int) -> tuple[
     return tuple(nearest_multiple(side * scale, stride) for side in (height, width))
 
 
-def views_of(settings: ClassifierTrain, stride: int, size: int) -> list[View]:
+def patch_side(backbone: Backbone) -> int:
+    """What the sides of squares are multiples of: a vision transformer's patch, for one that reaches beyond the picture
+    would shift the maps; else 1."""
+    return backbone.strides[-1] if backbone.one_stride else 1
+
+
+def views_of(settings: ClassifierTrain, backbone: Backbone, size: int) -> list[View]:
     """How a classifier that was trained with these settings sees a picture; its answers are averaged.
 
-    stride: of its backbone's last level. size: of the square, where the backbone is not frozen.
+    size: of the square, where the backbone is not frozen.
     """
     if settings.frozen:
-        return [view_whole(long_side, stride) for long_side in settings.long_sides]
-    return [view_square(size)]
+        return [view_whole(long_side, backbone.strides[-1]) for long_side in settings.long_sides]
+    return [view_square(nearest_multiple(size, patch_side(backbone)))]

@@ -52,6 +52,11 @@ def _half_way_to(other: str) -> Change:
     return change
 
 
+def _unless(other: str, change: Change) -> Change:
+    """A change where another setting is not true, with which this one has no effect."""
+    return lambda settings, now: now if settings.get(other) else change(settings, now)
+
+
 _MORE, _LESS = 1.5, 2 / 3  # a step that shows, and that two trials do not overdo
 _FEWER_CUES = (("min_value", _times(_MORE, 0.75)), ("kernel", _window))
 _MORE_CUES = (("min_value", _times(_LESS, 0.05)),)
@@ -81,7 +86,7 @@ TRIALS: dict[str, tuple[tuple[str, Change], ...]] = {
     "few instances": (("min_center", _times(_LESS, 0.02)), ("min_share", _times(_LESS, 0.02)), *_LONGER),
     "no instance": (("min_center", _times(_LESS, 0.02)), *_LONGER),  # min_share always leaves the best
     "few found again": _LONGER,
-    "tags not learned": (("epochs", _times(2, float("inf"))),),
+    "tags not learned": (("epochs", _unless("frozen", _times(2, float("inf")))),),
 }
 
 

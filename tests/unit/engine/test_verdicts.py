@@ -172,6 +172,14 @@ def test_classes_that_are_hardly_recognised_are_named_the_worst_first():
     assert [one.name for one in figures(made, counts)][:-1] == [f"average precision of {name}" for name in names]
 
 
+def test_a_frozen_classifier_is_not_to_learn_longer():
+    counts = {"average_precision": {"a": 0.2}, "chance": {"a": 0.2}, "chance_limit": {"a": 0.4}}
+    for frozen, setting in ((False, "classifier_train.epochs"), (True, None)):
+        made = (("classifier_audit_tags", {"size": None}), ("classifier_train", {"epochs": 20, "frozen": frozen}))
+        (verdict,) = judge(made, counts)
+        assert verdict.row()["setting"] == setting
+
+
 def test_classes_without_a_limit_are_not_judged():
     nothing = {"a": None, "b": 1.0}
     counts = {"images": 9, "tagged": {}, "average_precision": nothing, "chance": nothing, "chance_limit": nothing}
