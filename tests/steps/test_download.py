@@ -111,9 +111,9 @@ def _download(to, *kinds):
 
 
 def _import(folder, **settings):
-    names = ("images", "instances_train", "instances_val", "summary")
-    paths = {name: folder / f"{name}.h5" for name in names}
-    outputs = [argument for name in names for argument in (f"--{name}", paths[name])]
+    names = ("images", "instances_train", "instances_val")
+    paths = {name: folder / f"{name}.h5" for name in names} | {"summary": folder / "summary.json"}
+    outputs = [argument for name, path in paths.items() for argument in (f"--{name}", path)]
     settings = json.dumps(settings)
     code = _run(import_dataset.STEP, import_dataset.main, "--settings", settings, "--threads", 1, *outputs)
     assert code == 0

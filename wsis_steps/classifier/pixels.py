@@ -49,7 +49,7 @@ def first_labels(samples: Samples, settings: ClassifierLearnPixels) -> Tensor:
     """
     low, high = torch.quantile(
         samples.activation[:: max(len(samples.activation) // 1_000_000, 1)],  # torch sorts no more than 16 million
-        torch.tensor([settings.background_share, 1 - settings.foreground_share]),
+        torch.tensor([settings.least_active, 1 - settings.most_active]),
     )
     labels = torch.full((len(samples.activation),), OPEN)
     labels[samples.activation <= low] = 0

@@ -125,9 +125,9 @@ class ClassifierLearnPixels(Settings):
 
     rounds: Positive = 5
     """Rounds; the first learns from activation maps, each later one from the one before."""
-    background_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    least_active: Annotated[float, Field(gt=0, lt=1)] = 0.4
     """Share of all pixels, those of least activation, that the first round takes for background."""
-    foreground_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    most_active: Annotated[float, Field(gt=0, lt=1)] = 0.25
     """Share of all pixels, those of most activation, that the first round takes for their classes."""
     certainty: Fraction = 0.7
     """Least probability of what later rounds learn from."""

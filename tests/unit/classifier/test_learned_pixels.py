@@ -61,7 +61,7 @@ def test_open_pixels_are_not_learned_from():
 def test_first_labels_go_by_shares_of_all_pixels():
     activation = torch.linspace(0, 1, 1000) ** 3
     samples = Samples(torch.zeros(1000, 1), torch.ones(1000, 4, dtype=torch.bool), activation, torch.full((1000,), 2))
-    labels = first_labels(samples, ClassifierLearnPixels(background_share=0.3, foreground_share=0.2))
+    labels = first_labels(samples, ClassifierLearnPixels(least_active=0.3, most_active=0.2))
     assert (labels[:300] == 0).all() and (labels[300:800] == OPEN).all() and (labels[800:] == 3).all()
 
 
@@ -97,7 +97,7 @@ def planted(seed, images=60, pixels=80):
 
 def test_rounds_learn_more_of_an_object_than_its_activation_shows():
     samples, truth = planted(0)
-    wanted = ClassifierLearnPixels(rounds=4, background_share=0.3, foreground_share=0.2)
+    wanted = ClassifierLearnPixels(rounds=4, least_active=0.3, most_active=0.2)
     found = learn(samples, wanted).probabilities(samples.features, samples.allowed).argmax(dim=1).numpy()
     first = first_labels(samples, wanted).numpy()
     objects = truth > 0
