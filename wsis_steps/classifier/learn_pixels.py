@@ -8,7 +8,7 @@ out  probabilities  of the classes of each image's tags, float16, at the size of
 Activation maps say where a class shows most, not where it ends, and nothing of the background. A linear classifier of
 all images' pixels first learns what they are surest of, then, in rounds, what it is itself certain of among each
 image's tags: self-training with tags as constraints, as EM-Adapt (Papandreou et al., ICCV 2015), with a linear
-classifier in place of a network. Measured in docs/experiments/photographs.md.
+classifier in place of a network. docs/experiments/photographs.md has what it brings.
 """
 
 import logging
@@ -71,7 +71,7 @@ def main(job: Job) -> None:
     classifier = learn(samples, job.settings)
     log.info("learned from %d pixels in %d rounds", len(samples.features), job.settings.rounds)
     shown = []
-    provenance = job.provenance(maps.class_names, {*maps.supervision, *features.supervision})
+    provenance = job.provenance(maps.class_names, {*maps.supervision, *features.supervision}, [maps.provenance])
     with create(job.outputs["probabilities"], Maps.schema, provenance) as file:
         writer = MapsWriter(file, features.largest, np.float16)
         for i in job.progress(range(len(maps))):

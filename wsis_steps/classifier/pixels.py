@@ -1,5 +1,6 @@
 """A linear classifier of pixels, background included, that learns from activation maps and then from itself."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from wsis_steps.classifier.settings import ClassifierLearnPixels
+from wsis_steps.engine.errors import InputError
 
+log = logging.getLogger("wsis")
 OPEN = -1  # label of a pixel that is not learned from
 ITERATIONS = 30  # of L-BFGS a round; labels are too rough for more
-HEAVIEST = 10.0  # times as much as the mean may the pixels of a rare class count, before the root is taken
+HEAVIEST = 10.0  # upper limit of the mean number of pixels over a class's own, before the root is taken
 LEAST_SPREAD = 1e-6  # of a channel that is not taken for constant
 
 
@@ -44,6 +47,7 @@ class PixelClassifier:
 
 def first_labels(samples: Samples, settings: ClassifierLearnPixels) -> Tensor:
     """Labels int64 (n,): 0 where activation is among the lowest of all pixels, 1 + category where among the highest.
+    Pixels that tie with the last of the lowest are among them.
 
     Shares of the pixels decide, not values, which mean something else with each network.
     """
@@ -64,43 +68,64 @@ def next_labels(classifier: PixelClassifier, samples: Samples, certainty: float)
     return labels.masked_fill(probability < certainty, OPEN)
 
 
-def fit(features: Tensor, labels: Tensor, count: int, penalty: float) -> PixelClassifier:
+def standardize(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Gives each channel of features (n, channels) mean 0 and deviation 1, in place; returns what they were."""
+    center, spread = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=LEAST_SPREAD)
+    features.sub_(center).div_(spread)
+    return center, spread
+
+
+def fit(standardized: Tensor, labels: Tensor, count: int, penalty: float) -> PixelClassifier:
     """Multinomial logistic regression by L-BFGS on all labelled pixels.
 
-    It minimizes the weighted mean cross entropy over all classes, allowed or not, plus `penalty` times the squares of
-    the weights of standardized features. A class weighs by one over the root of its number of pixels.
+    It lowers the weighted mean cross entropy over all classes, allowed or not, plus `penalty` times the squares of the
+    weights. A class weighs by one over the root of its number of pixels, up to a limit.
 
-    features: (n, channels); labels: int64 (n,), OPEN or 0 to `count` - 1.
+    standardized: (n, channels); labels: int64 (n,), OPEN or 0 to `count` - 1.
     """
-    center, spread = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=LEAST_SPREAD)
-    known = labels != OPEN
-    standardized, labels = (features[known] - center) / spread, labels[known]
-    numbers = torch.bincount(labels, minlength=count).float()
+    numbers = torch.bincount(labels[labels != OPEN], minlength=count).float()
     rarity = (numbers.mean() / numbers.clamp(min=1)).clamp(max=HEAVIEST).sqrt()
-    weights = torch.zeros(count, features.shape[1], requires_grad=True)
+    weights = torch.zeros(count, standardized.shape[1], requires_grad=True)
     biases = torch.zeros(count, requires_grad=True)
     optimizer = torch.optim.LBFGS([weights, biases], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        entropy = functional.cross_entropy(standardized @ weights.T + biases, labels, weight=rarity)
-        total = entropy + penalty * weights.square().sum()
+        logits = standardized @ weights.T + biases
+        total = functional.cross_entropy(logits, labels, weight=rarity, ignore_index=OPEN)
+        total = total + penalty * weights.square().sum()
         total.backward()
         return total
 
     optimizer.step(loss)
-    weights = weights.detach() / spread
-    return PixelClassifier(weights, biases.detach() - weights @ center)
+    return PixelClassifier(weights.detach(), biases.detach())
 
 
 def learn(samples: Samples, settings: ClassifierLearnPixels) -> PixelClassifier:
-    """The classifier after all rounds; the first learns from activation, each later one from the one before."""
-    labels, count = first_labels(samples, settings), samples.allowed.shape[1]
+    """The classifier after all rounds, of features as they were; the samples' own are standardized, in place.
+
+    The first round learns from activation, each later one from the one before. A class that no pixel is certain of
+    keeps its first labels: what is not learned from gets a bias that it never comes back from.
+
+    InputError where there is nothing to tell apart.
+    """
+    center, spread = standardize(samples.features)
+    first, count = first_labels(samples, settings), samples.allowed.shape[1]
+    if len(first[first != OPEN].unique()) < 2:
+        raise InputError(
+            "The activation maps are the same nearly everywhere, so that no pixels can be told from the background; "
+            "look at classifier_train first."
+        )
+    labels = first
     for number in range(settings.rounds):
         classifier = fit(samples.features, labels, count, settings.l2_penalty)
         if number + 1 < settings.rounds:
             labels = next_labels(classifier, samples, settings.certainty)
-    return classifier
+            kept = (labels == OPEN) & ~torch.isin(first, labels)
+            labels = torch.where(kept, first, labels)
+            log.info("round %d: certain of %.0f %% of the pixels", number + 1, 100 * (labels != OPEN).float().mean())
+    weights = classifier.weights / spread
+    return PixelClassifier(weights, classifier.biases - weights @ center)
 
 
 def maps_of(classifier: PixelClassifier, features: list[np.ndarray], tags: np.ndarray) -> np.ndarray:

@@ -84,8 +84,8 @@ class ClassifierTrain(Training):
 
 
 class ClassifierExtract(Settings):
-    """Features of the training images for a frozen classifier. All settings are those of `classifier_train`. Set them
-    there; this step takes them over."""
+    """Features of the training images, for a frozen classifier or `class_maps: learned`. This step takes its settings
+    over from `classifier_train`. Set them there; where the classifier is not frozen, set here what differs."""
 
     backbone: Backbone = "vgg16"
     """As in classifier_train."""
@@ -137,6 +137,12 @@ class ClassifierLearnPixels(Settings):
     """Pixels drawn from each image and size of its features."""
     seed: Count = 0
     """Of that draw; set by the run."""
+
+    @model_validator(mode="after")
+    def _no_pixel_is_both(self) -> "ClassifierLearnPixels":
+        if self.least_active + self.most_active > 1:
+            raise ValueError("least_active and most_active are shares of the same pixels; together they exceed 1")
+        return self
 
 
 class ClassifierFindPeaks(Settings):

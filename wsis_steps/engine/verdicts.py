@@ -211,7 +211,7 @@ def _why_without(counts: Counts, cue: str) -> tuple[str, str]:
     }
     of_regions = {
         "undersized": ("the regions that fit are too small", "small regions"),
-        "bare": ("the activation maps are empty", "tags not learned"),
+        "bare": ("the maps of its classes are empty", "tags not learned"),
     }
     causes = of_components if "accepted" in counts else of_regions
     name = max(causes, key=lambda cause: counts[cause])

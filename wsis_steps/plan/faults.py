@@ -4,7 +4,7 @@ from collections import Counter
 
 from wsis_steps.engine.chain import PRETRAINED
 from wsis_steps.engine.errors import InputError
-from wsis_steps.plan.graph import Product
+from wsis_steps.plan.graph import Graph, Product
 from wsis_steps.plan.listing import pairs, shows, stage_name
 from wsis_steps.plan.runs import Runs
 from wsis_steps.vision.backbone_table import stride_of_patches
@@ -59,8 +59,8 @@ def _of_run(runs: Runs, name: str) -> list[str]:
     ]
     if run.class_maps == "learned" and "classifier_learn_pixels" not in graph.steps:
         found.append(
-            f"run {name} has class_maps: learned, which only regions read: add semantic: regions, or leave class_maps "
-            "out"
+            f"run {name} has class_maps: learned, but none of its steps reads them: semantic: regions and "
+            "bestie_label: {instances: regions} do"
         )
     folder = data.root if data.format == "folder" and data.root and data.root.is_dir() else None
     table = folder / f"{run.supervision}.csv" if folder else None
@@ -77,7 +77,7 @@ def _of_run(runs: Runs, name: str) -> list[str]:
         if graph.steps.issuperset(agreement.steps):
             found += _different(runs, name, agreement.steps, agreement.keys)
     for stage in map(graph.stage, sorted(graph.steps)):
-        if stage.settings_of and stage.settings_of[0] in graph.steps:
+        if stage.settings_of and stage.step in _read_by(graph, stage.settings_of[0]):
             found += _different(runs, name, (stage.settings_of[0], stage.step), stage.settings_of[1])
     if graph.chain.files and "train" not in data.truth:
         found.append(
@@ -85,6 +85,12 @@ def _of_run(runs: Runs, name: str) -> list[str]:
             f"[{', '.join(data.truth)}]; set the run to null or, where the data have masks, add train to truth"
         )
     return found
+
+
+def _read_by(graph: Graph, step: str) -> set[str]:
+    """The steps whose results a step reads."""
+    sources = (source for node in graph.nodes if node.step == step for source in graph.reads(node).values())
+    return {source.node.step for source in sources if isinstance(source, Product)}
 
 
 def _of_corrections(runs: Runs, name: str) -> list[str]:

@@ -120,7 +120,7 @@ POOLED = ("postprocess_pool_over_regions", {"missed": 0.5})
     [
         ("undersized", 50, "the regions that fit are too small", "bestie_label.min_area", 25),
         ("undersized", 1, "the regions that fit are too small", "bestie_label.beta", 0.83),
-        ("bare", 50, "the activation maps are empty", "classifier_train.epochs", 40),
+        ("bare", 50, "the maps of its classes are empty", "classifier_train.epochs", 40),
     ],
 )
 def test_labels_of_regions_have_causes_and_settings_of_their_own(cause, min_area, clause, setting, value):

@@ -117,6 +117,13 @@ def test_regions_are_pooled_from_activation_or_from_learned_maps():
     check(found)
 
 
+def test_features_that_only_pixels_read_may_be_others_than_the_classifier_has():
+    steps = {**REGIONS["steps"], "classifier_extract": {"backbone": "vgg16", "long_sides": [480, 768]}}
+    found = runs(a=bestie(semantic="regions", class_maps="learned", steps={**steps, "classifier_train": BACKBONE}))
+    check(found)
+    assert found.values("a", "classifier_extract").long_sides == (480, 768)
+
+
 def test_a_frozen_classifier_and_its_pixels_share_features():
     found = runs(a=bestie(semantic="regions", class_maps="learned", steps=frozen()))
     assert found.reads("a", "classifier_learn_pixels", "features") == found.reads("a", "classifier_train", "features")
@@ -125,7 +132,10 @@ def test_a_frozen_classifier_and_its_pixels_share_features():
 def test_learned_maps_that_nothing_reads_are_told():
     with pytest.raises(InputError) as caught:
         check(runs(a=bestie(class_maps="learned")))
-    said = "Run a has class_maps: learned, which only regions read: add semantic: regions, or leave class_maps out."
+    said = (
+        "Run a has class_maps: learned, but none of its steps reads them: semantic: regions and "
+        "bestie_label: {instances: regions} do."
+    )
     assert str(caught.value) == said
 
 
