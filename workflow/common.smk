@@ -122,7 +122,7 @@ def common(step, **more):
     `command` says of it."""
 
     def optional(wildcards, input):
-        names = [read.option for read in stage.reads if read.optional]
+        names = dict.fromkeys(read.option for read in stage.reads if read.optional)
         return " ".join(f"--{name} {input[name]}" for name in names if input.get(name))
 
     def shard(wildcards):

@@ -1,7 +1,7 @@
 # Tags to activation maps to instance cues.
 
 
-rule classifier_extract:  # of runs whose classifier is frozen
+rule classifier_extract:  # of runs whose classifier is frozen, or with class_maps: learned
     input:
         images=IMAGES,
     output:

@@ -68,7 +68,7 @@ rule postprocess_pool_over_regions:
     shell:
         command(
             "postprocess_pool_over_regions",
-            "--maps {input.maps} --proposals {input.proposals} --semantic {output.semantic}",
+            "--proposals {input.proposals} --semantic {output.semantic}",
         )
 
 
