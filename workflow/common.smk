@@ -117,6 +117,12 @@ def gpus(step):
     return lambda wildcards: RUNS.gpus(getattr(wildcards, "run", "shared"), step)
 
 
+def learns_labels(step):
+    """Whether a step is a training on labels, which may be too few."""
+    stage = stage_of(step)
+    return STEPS[step].shares_batches and stage and any(read.option == "labels" for read in stage.reads)
+
+
 def common(step, **more):
     """The parameters that every step has: its settings as canonical JSON, the fingerprint of its code, and what
     `command` says of it."""
@@ -128,11 +134,17 @@ def common(step, **more):
     def shard(wildcards):
         return f"{wildcards.shard}/{wildcards.shards}" if SHARD else "1/1"
 
+    def verdict(wildcards, input):
+        """Takes `input` since Snakemake compares no parameter that is made of inputs: another verdict changes no job."""
+        return CONFIGURATION.verdict
+
     stage, parameters = stage_of(step), dict(more)
     parameters["settings"] = lambda wildcards: RUNS.settings(getattr(wildcards, "run", "shared"), step)
     parameters["code"] = fingerprint(f"wsis_steps.{module_of(step)}")
     if stage and stage.optional:
         parameters["optional"] = optional
+    if learns_labels(step):
+        parameters["verdict"] = verdict
     if stage and stage.divides:
         parameters["shard"] = shard
     if STEPS[step].shares_batches:
@@ -143,7 +155,6 @@ def common(step, **more):
 def command(step, files, ranks=False):
     """The shell command of a step: its files, then what all steps share; ranks: inference that may use several GPUs."""
     stage, trains = stage_of(step), STEPS[step].shares_batches
-    of_labels = trains and stage and any(read.option == "labels" for read in stage.reads)
     words = [
         f"python -m wsis_steps.{module_of(step)} {files}",
         "{params.optional}" if stage and stage.optional else "",
@@ -151,7 +162,7 @@ def command(step, files, ranks=False):
         "--work {params.work}" if trains else "",
         "--settings {params.settings:q} --code {params.code} --threads {threads}",
         "--ranks {resources.gpu}" if trains or ranks else "",
-        "--verdict {CONFIGURATION.verdict}" if of_labels else "",  # filled in late: changes no job
+        "--verdict {params.verdict}" if learns_labels(step) else "",
         "--log {log}",
     ]
     return " ".join(filter(None, words))
