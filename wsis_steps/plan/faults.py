@@ -59,8 +59,8 @@ def _of_run(runs: Runs, name: str) -> list[str]:
     ]
     if run.class_maps == "learned" and "classifier_learn_pixels" not in graph.steps:
         found.append(
-            f"run {name} has class_maps: learned, but none of its steps reads them: semantic: regions and "
-            "bestie_label: {instances: regions} do"
+            f"run {name} has class_maps: learned, but none of its steps reads them; what is made of regions does, as "
+            "with semantic: regions"
         )
     folder = data.root if data.format == "folder" and data.root and data.root.is_dir() else None
     table = folder / f"{run.supervision}.csv" if folder else None

@@ -133,8 +133,8 @@ def test_learned_maps_that_nothing_reads_are_told():
     with pytest.raises(InputError) as caught:
         check(runs(a=bestie(class_maps="learned")))
     said = (
-        "Run a has class_maps: learned, but none of its steps reads them: semantic: regions and "
-        "bestie_label: {instances: regions} do."
+        "Run a has class_maps: learned, but none of its steps reads them; what is made of regions does, as with "
+        "semantic: regions."
     )
     assert str(caught.value) == said
 
