@@ -11,6 +11,7 @@ from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.masks import decode
+from wsis_steps.vision.region_means import least_background
 
 COUNT = 6
 
@@ -44,6 +45,15 @@ def label(folder, proposals, min_area=50, **more):
     outputs = {"labels": folder / "out/labels.h5", "counts": folder / "out/counts.json"}
     settings = {"instances": "regions", "min_area": min_area}
     return call("bestie.label", settings, **paths, proposals=folder / proposals, **outputs)
+
+
+@pytest.mark.parametrize(("step", "least"), [("classifier_infer", 0.2), ("classifier_learn_pixels", 0)])
+def test_activation_needs_a_background_that_probabilities_have(tmp_path, step, least):
+    with create(tmp_path / "maps.h5", Maps.schema, provenance(step=step)) as file:
+        MapsWriter(file, (2, 2), np.float16).close()
+    maps = Maps(tmp_path / "maps.h5")
+    assert least_background(maps, None) == least
+    assert least_background(maps, 0.3) == 0.3 and least_background(maps, 0) == 0
 
 
 def test_semantic_maps_have_the_outlines_of_the_regions(given):
