@@ -1,4 +1,4 @@
-# Each target sets up what it needs; a second call finds it done.
+# Each target installs what it needs; a second call skips that.
 PYTHON ?= python3.11
 BIN := $(CURDIR)/.venv/bin
 UV_VERSION := 0.9.30
@@ -7,7 +7,7 @@ export PATH := $(BIN):$(PATH)
 
 .PHONY: demo test test-tools test-cluster slurm lint bench rehearsal docs ablations voc2012 coco2017 lock setup
 
-# Networks this small gain little from a second thread: jobs run side by side.
+# Networks this small gain little from a second thread, so jobs run side by side.
 demo: setup
 	snakemake --cores $(CORES) --max-threads 1
 	@echo && cat results/shapes/summary.md && echo && echo "report: $(CURDIR)/results/shapes/report.html"
@@ -17,7 +17,7 @@ setup: .venv/installed
 .venv/installed: envs/requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	# Bytecode: where Python writes none, as in many containers, each job would compile torch for seconds.
+	# Without bytecode, which Python does not write in many containers, each job would spend seconds compiling torch.
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r envs/requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .  # the command wsis
 	touch $@
@@ -25,7 +25,7 @@ setup: .venv/installed
 test: setup
 	$(BIN)/python -m pytest -n 2 tests
 
-# What other tools make of our files: tests that skip elsewhere, in an environment of their own.
+# Other tools reading our files: tests that skip elsewhere, in their own environment.
 test-tools: .venv-tools/installed
 	.venv-tools/bin/python -m pytest --ignore tests/unit/formats/test_fuzz.py tests/unit/formats
 
@@ -34,12 +34,12 @@ test-tools: .venv-tools/installed
 	$(BIN)/uv pip install --quiet --python .venv-tools/bin/python -r envs/requirements.in -r tests/requirements.txt
 	touch $@
 
-# What `--profile profiles/slurm` needs beside the rest; it makes Snakemake start a second later.
+# The extra packages for `--profile profiles/slurm`; they delay Snakemake's start by a second.
 slurm: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r envs/slurm.txt
 
-# The workflow on a real SLURM of two nodes, which is installed and started for it; says why where that cannot be.
-# Much of it is waiting for jobs, so tests run side by side.
+# The workflow on a real two-node SLURM, which this installs and starts; if it cannot, it says why. The tests mostly wait
+# for jobs, so they run side by side.
 CLUSTER_RUNS := /tmp/wsis-cluster-runs
 test-cluster:
 	@if why=$$(tests/cluster/slurm.sh possible); then \
@@ -57,21 +57,21 @@ lint: setup
 bench: setup
 	$(BIN)/python -m bench.run
 
-# The preset voc2012 at full size on four pictures, then what its ablations and the heaviest trainings of COCO add, with up
-# to 14 GB of memory and some 15 GB in the folder for temporary files. Writes the tables of docs/cost.md.
+# The preset voc2012 at full size on four images, then its ablations and the heaviest trainings of COCO; needs up to 14 GB
+# of memory and some 15 GB of temporary files. Writes the tables of docs/cost.md.
 rehearsal: setup
 	$(BIN)/python -m bench.rehearsal
 
-# What each part of the systems brings, on the generated data set, in pairs of runs. Many small jobs: side by side they use
-# the cores best. Snakemake looks at the inputs of all jobs that are ready once a timespan, by default every second, which
-# took an eighth of a core here.
+# The effect of each part of the systems on the generated data set, in paired runs. Many small jobs use the cores best side
+# by side. Snakemake checks the inputs of all ready jobs once per timespan, by default every second, which took an eighth
+# of a core here.
 ablations: setup
 	snakemake --configfile config.yaml workflow/presets/shapes_ablations.yaml --cores $(CORES) --max-threads 1 \
 	    --max-jobs-per-timespan 3000/30s
 	@echo && cat results/shapes_ablations/summary.md && echo && \
 	    echo "report: $(CURDIR)/results/shapes_ablations/report.html"
 
-# Official archives, checked, to data/; WSIS_MIRROR=<address> takes the same files from elsewhere.
+# Downloads the official archives to data/ and verifies them; WSIS_MIRROR=<address> downloads the same files from elsewhere.
 voc2012 coco2017: setup
 	snakemake --configfile workflow/presets/$@.yaml --cores 1 data_download_archives
 

@@ -1,13 +1,13 @@
 # wsis: from images with weak annotations to instance masks and a trained Mask R-CNN.
 #
-# results/<dataset>/<run>/<stage>/...   a run is a system plus overrides (config.yaml); what does not depend on a
-# run lies under the reserved name `shared`; what two runs configure alike lies in the folder of the first.
+# results/<dataset>/<run>/<stage>/...   a run is a system plus overrides (config.yaml). Results that do not depend on a
+# run are under the reserved name `shared`; those that several runs share, in the folder of the first of them.
 # logs/ and benchmarks/ mirror results/; work/ holds checkpoints.
 from snakemake.utils import min_version
 
 min_version("9.27")
 
-# A file given with --configfile replaces the default, it does not add to it.
+# A file given with --configfile replaces the default instead of extending it.
 if not workflow.config_settings.configfiles:
 
     configfile: "config.yaml"
@@ -23,7 +23,7 @@ include: "workflow/rules/classifier.smk"
 include: "workflow/rules/postprocess.smk"
 
 
-# A system is a file here and a folder of wsis_steps/.
+# Each system is one file here and one folder of wsis_steps/.
 for path in sorted(Path(workflow.basedir).glob("workflow/systems/*.smk")):
 
     include: path

@@ -1,5 +1,5 @@
-# The only functions that rules use; what a step reads and writes is in the chain.py of its folder. A path of a run's result
-# lies in the folder of the first run that computes it.
+# The only functions that rules use; chain.py in each folder declares what the steps read and write. A result that several
+# runs share is in the folder of the first run that computes it.
 import os
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-# The package is used where it lies, from any working directory.
+# Imports the package from the repository, whatever the working directory.
 sys.path.insert(0, str(workflow.basedir))
 os.environ.update(PYTHONPATH=str(workflow.basedir))
 
@@ -35,13 +35,13 @@ DATA = f"{RESULTS}/shared/data"
 IMAGES = f"{DATA}/images.h5"
 SOURCE = RUNS.values("shared", "data_import_dataset")
 TRUTH = SOURCE.truth
-FIGURES = sorted({path for *_, path in figures(RUNS, TRUTH)})  # as many as there is truth for
-SHOWN = list(dict.fromkeys(path for *_, path in shown(RUNS)))  # what a run without truth still makes, too
-JUDGED = [path for *_, path in judged(RUNS)]  # what verdicts are on
-FIRST = [path for *_, path in first(RUNS)]  # what there is to see before the long trainings start
+FIGURES = sorted({path for *_, path in figures(RUNS, TRUTH)})  # only of splits with ground truth
+SHOWN = list(dict.fromkeys(path for *_, path in shown(RUNS)))  # made with and without ground truth
+JUDGED = [path for *_, path in judged(RUNS)]  # results that verdicts judge
+FIRST = [path for *_, path in first(RUNS)]  # results that exist before the long trainings start
 ENVIRONMENT = str(Path(workflow.basedir, "envs/environment.yaml"))
 SHARDS = CONFIGURATION.shards
-# What jobs that share a step's images add to names of logs and benchmarks; alone, a job adds nothing.
+# Suffix of logs and benchmarks of jobs that share a step's images; empty for a single job.
 SHARD = "_{shard}_of_{shards}" if SHARDS > 1 else ""
 
 if workflow.is_main_process and (sentence := made_anew(Path(f"{DATA}/summary.json"))):
@@ -57,7 +57,7 @@ wildcard_constraints:
 
 
 def reads(step, name):
-    """An input of a step in the run, and the round, of the wildcards; nothing where that run lacks it."""
+    """An input of a step, for the run and round of the wildcards; [] if the run does not have it."""
 
     def path(wildcards):
         number = int(wildcards.round) if hasattr(wildcards, "round") else None
@@ -71,18 +71,18 @@ def reads(step, name):
 
 
 def located(folder):
-    """A file <name>.h5 below a folder of the run of the wildcards, wherever it lies."""
+    """The path of <name>.h5 in a folder of the wildcards' run, resolved to the run that owns it."""
     return lambda wildcards: f"{RESULTS}/{RUNS.located(wildcards.run, f'{folder}/{wildcards.name}.h5')}"
 
 
 def writes(step, role, split=""):
-    """An output of a step: all of it or, where `shards` jobs share its images, a part to be joined. Of two outputs both
-    parts are kept, also the one that nothing asks for yet, which would later make the other anew, too. Where each split
-    has a job of its own, `split` is the one of this role, which becomes a wildcard."""
+    """An output of a step, or its part if `shards` jobs share the images. Parts are temporary, unless the step has two
+    outputs: asking for the second one later would then rerun the job. `split`: for steps with one job per split, the
+    split in this role's path, which becomes a wildcard."""
     stage = stage_of(step)
     if stage is None or role not in stage.writes:
         raise WorkflowError(
-            f"No chain says that {step} writes {role}; it writes {', '.join(stage.writes) if stage else 'nothing'}."
+            f"No chain declares that {step} writes {role}; it writes {', '.join(stage.writes) if stage else 'nothing'}."
         )
     path = f"results/{{dataset}}/{'shared' if stage.shared else '{run}'}/{stage.writes[role]}"
     if split:
@@ -94,18 +94,18 @@ def writes(step, role, split=""):
 
 
 def parts(path):
-    """What the jobs that share a step's images write, in order."""
+    """The parts written by the jobs that share a step's images, in order."""
     return [f"{path}/{number}_of_{SHARDS}.h5" for number in range(1, SHARDS + 1)]
 
 
 def where(step):
-    """Constraints on the wildcards of a step: the runs in whose folders its results lie, and its rounds."""
+    """Constraints on the wildcards of a step: the runs that own its results, and its rounds."""
     rounds = RUNS.numbers(step)
     return {"run": RUNS.owners(step)} | ({"round": "|".join(rounds)} if rounds else {})
 
 
 def record(kind, step, suffix, more=""):
-    """Path of the log, the benchmark or the checkpoints of a step: of a run or, where it has none, of all."""
+    """Path of a step's log, benchmark or checkpoints, in the folder of the run or `shared`."""
     stage = stage_of(step)
     folder = "{run}" if stage and not stage.shared else "shared"
     number = "_round{round}" if stage and stage.numbered else ""
@@ -113,19 +113,19 @@ def record(kind, step, suffix, more=""):
 
 
 def gpus(step):
-    """How many GPUs a job asks for."""
+    """The number of GPUs that a job requests."""
     return lambda wildcards: RUNS.gpus(getattr(wildcards, "run", "shared"), step)
 
 
 def learns_labels(step):
-    """Whether a step is a training on labels, which may be too few."""
+    """True if a step trains on labels, and so must check that there are enough."""
     stage = stage_of(step)
     return STEPS[step].shares_batches and stage and any(read.option == "labels" for read in stage.reads)
 
 
 def common(step, **more):
-    """The parameters that every step has: its settings as canonical JSON, the fingerprint of its code, and what
-    `command` says of it."""
+    """The parameters of every step: settings as canonical JSON, the fingerprint of its code, and those that `command`
+    needs."""
 
     def optional(wildcards, input):
         names = dict.fromkeys(read.option for read in stage.reads if read.optional)
@@ -135,7 +135,7 @@ def common(step, **more):
         return f"{wildcards.shard}/{wildcards.shards}" if SHARD else "1/1"
 
     def verdict(wildcards, input):
-        """Takes `input` since Snakemake compares no parameter that is made of inputs: another verdict changes no job."""
+        """Takes `input` so that Snakemake does not compare it: a changed `verdict` must not rerun jobs."""
         return CONFIGURATION.verdict
 
     stage, parameters = stage_of(step), dict(more)
@@ -153,7 +153,7 @@ def common(step, **more):
 
 
 def command(step, files, ranks=False):
-    """The shell command of a step: its files, then what all steps share; ranks: inference that may use several GPUs."""
+    """The shell command of a step: its files, then the common options. ranks: inference that may use several GPUs."""
     stage, trains = stage_of(step), STEPS[step].shares_batches
     words = [
         f"python -m wsis_steps.{module_of(step)} {files}",

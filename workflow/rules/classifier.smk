@@ -1,7 +1,7 @@
-# Tags to activation maps to instance cues.
+# From tags to activation maps to instance cues.
 
 
-rule classifier_extract:  # of runs whose classifier is frozen, or with class_maps: learned
+rule classifier_extract:  # in runs whose classifier is frozen, or with class_maps: learned
     input:
         images=IMAGES,
     output:
@@ -12,7 +12,7 @@ rule classifier_extract:  # of runs whose classifier is frozen, or with class_ma
         record("benchmarks", "classifier_extract", ".tsv")
     wildcard_constraints:
         **where("classifier_extract"),
-    priority: 3  # nearly all waits for it
+    priority: 3  # nearly everything depends on it
     conda:
         ENVIRONMENT
     threads: 8
@@ -41,7 +41,7 @@ rule classifier_train:
         record("benchmarks", "classifier_train", ".tsv")
     wildcard_constraints:
         **where("classifier_train"),
-    priority: 3  # nearly all waits for it
+    priority: 3  # nearly everything depends on it
     conda:
         ENVIRONMENT
     threads: 8
@@ -85,7 +85,7 @@ rule classifier_infer:
         )
 
 
-rule classifier_learn_pixels:  # of runs with class_maps: learned
+rule classifier_learn_pixels:  # in runs with class_maps: learned
     input:
         features=reads("classifier_learn_pixels", "features"),
         maps=reads("classifier_learn_pixels", "maps"),
@@ -134,7 +134,7 @@ rule classifier_find_peaks:
         )
 
 
-rule classifier_audit_tags:  # of all data but drawn pictures, whose tags are right; of these by the path of its page
+rule classifier_audit_tags:  # for generated data, whose tags are correct, only on request of its page's path
     input:
         images=IMAGES,
         model=reads("classifier_audit_tags", "model"),

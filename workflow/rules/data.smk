@@ -1,4 +1,4 @@
-# The data of a run, imported once; nothing later reads the source format.
+# Imports the data once; no later step reads the source format.
 
 
 rule data_draw_shapes:
@@ -17,7 +17,7 @@ rule data_draw_shapes:
         command("data_draw_shapes", "--tree {output.tree}")
 
 
-rule data_download_archives:  # asked for by name: make voc2012, make coco2017
+rule data_download_archives:  # only on request: make voc2012, make coco2017
     output:
         record=f"data/{DATASET}.downloaded.json",
     log:
@@ -36,7 +36,7 @@ rule data_download_archives:  # asked for by name: make voc2012, make coco2017
 rule data_import_dataset:
     input:
         source=watched_lists(SOURCE, f"{RESULTS}/shared/source"),
-        watched=watched_files(SOURCE),  # perhaps more than a command line holds
+        watched=watched_files(SOURCE),  # not in the command, which they could make too long
     output:
         images="results/{dataset}/shared/data/images.h5",
         instances_train="results/{dataset}/shared/data/instances_train.h5",

@@ -1,4 +1,4 @@
-# Every figure of every run, on one protocol, in one table.
+# Scores every run with one protocol, in one table.
 import json
 
 
@@ -110,9 +110,9 @@ rule evaluation_list_results:
         ENVIRONMENT
     params:
         **common("evaluation_list_results"),
-        # in its order: of runs that share a result the first has it
+        # their order matters: the first of several runs owns a shared result
         configuration=json.dumps({key: value for key, value in config.items() if key != "verdict"}),
-        listed=digest(RUNS),  # what chains say is no part of the configuration
+        listed=digest(RUNS),  # the chains, which are not part of the configuration
     shell:
         command("evaluation_list_results", "--configuration {params.configuration:q} --listing {output.listing}")
 
@@ -121,7 +121,7 @@ rule evaluation_summarise:
     input:
         listing="results/{dataset}/results.json",
         figures=FIGURES,
-        judged=JUDGED,  # perhaps more than a command may hold; the listing names them
+        judged=JUDGED,  # not in the command, which they could make too long; the listing names them
     output:
         table=report("results/{dataset}/summary.csv", caption="../report/figures.rst", category="Figures"),
         text=report("results/{dataset}/summary.md", caption="../report/summary.rst", category="Figures"),
@@ -135,7 +135,7 @@ rule evaluation_summarise:
         ENVIRONMENT
     params:
         **common("evaluation_summarise"),
-        judges=digest_of("engine.verdicts", "engine.remedies"),  # the engine is in no fingerprint
+        judges=digest_of("engine.verdicts", "engine.remedies"),  # the engine is in no code fingerprint
     shell:
         command(
             "evaluation_summarise",

@@ -1,5 +1,5 @@
-# Semantic maps that follow the edges of the picture, and predicted masks that follow its regions. Where `shards` jobs
-# share the images of a step, what they make is joined into the file that one job would have written.
+# Semantic maps that follow image edges, and predicted masks that follow region proposals. Also merges the results of
+# `shards` jobs that share a step's images into the file that one job would have written.
 
 
 rule postprocess_merge_shards:

@@ -1,4 +1,4 @@
-# Boxes and regions that may hold an object: of all images, for all runs.
+# Boxes and regions that may hold an object, for all images and all runs.
 
 
 rule proposals_search_selectively:
@@ -10,7 +10,7 @@ rule proposals_search_selectively:
         record("logs", "proposals_search_selectively", ".log"),
     benchmark:
         record("benchmarks", "proposals_search_selectively", ".tsv")
-    priority: 2  # the longest chains wait for it
+    priority: 2  # the longest chains depend on it
     conda:
         ENVIRONMENT
     threads: 16
@@ -32,7 +32,7 @@ rule proposals_group_regions:
         record("logs", "proposals_group_regions", ".log"),
     benchmark:
         record("benchmarks", "proposals_group_regions", ".tsv")
-    priority: 2  # the longest chains wait for it
+    priority: 2  # the longest chains depend on it
     conda:
         ENVIRONMENT
     threads: 16
@@ -75,7 +75,7 @@ rule proposals_find_edges:
         record("logs", "proposals_find_edges", ".log"),
     benchmark:
         record("benchmarks", "proposals_find_edges", ".tsv")
-    priority: 2  # the longest chains wait for it
+    priority: 2  # the longest chains depend on it
     conda:
         ENVIRONMENT
     threads: 16
@@ -88,7 +88,7 @@ rule proposals_find_edges:
         )
 
 
-rule proposals_train_edges:  # asked for by name; the package has weights
+rule proposals_train_edges:  # only on request; the package includes weights
     output:
         model=f"{RESULTS}/shared/proposals/edges.pt",
         metrics=f"{RESULTS}/shared/proposals/edges.jsonl",
@@ -107,7 +107,7 @@ rule proposals_train_edges:  # asked for by name; the package has weights
         command("proposals_train_edges", "--model {output.model} --metrics {output.metrics}")
 
 
-rule proposals_train_ranker:  # asked for by name; the package has parameters
+rule proposals_train_ranker:  # only on request; the package includes parameters
     output:
         ranker=f"{RESULTS}/shared/proposals/ranker.pt",
     log:

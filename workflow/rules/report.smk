@@ -1,4 +1,4 @@
-# What it all cost, the pages a person opens, and what a run says last.
+# The costs, the pages, and the last lines of a run.
 
 
 rule report_list_costs:
@@ -87,7 +87,7 @@ rule report_render_first_look:
         )
 
 
-rule first_look:  # asked for by name
+rule first_look:  # only on request
     input:
         f"{RESULTS}/first_look.html",
 

@@ -1,6 +1,6 @@
-# Annotation Consistent Instances: two networks in turn. The conditional one sees the annotation and draws label sets of
-# region proposals; the prediction one, a Mask R-CNN, learns from them; the conditional one learns from it for the next
-# round.
+# Annotation Consistent Instances: two networks train alternately. The conditional network sees the annotation and samples
+# label sets of region proposals; the prediction network, a Mask R-CNN, learns from them; then the conditional network
+# learns from its predictions for the next round.
 
 
 rule annotation_consistency_initialise:

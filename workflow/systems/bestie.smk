@@ -1,5 +1,5 @@
 # BESTIE: cues and semantic maps -> pseudo labels (round00) -> network -> refined labels (round01, ...) and
-# predictions of each round. A round trains on the labels of the round before.
+# predictions of each round. Each round trains on the labels of the previous one.
 
 
 rule bestie_label:

@@ -1,5 +1,5 @@
-# Deep Community Learning: tags and boxes -> one network -> labels and predictions, whose masks may be replaced by
-# region proposals (postprocess_replace_with_proposals).
+# Deep Community Learning: tags and box proposals -> one network -> labels and predictions, whose masks may be replaced
+# with region proposals (postprocess_replace_with_proposals).
 
 
 rule community_learning_train:

@@ -1,5 +1,5 @@
-# Learning to segment with image-level supervision: tags -> semantic network -> semantic maps, of each split that is asked
-# for. The run `supervised_semantic` trains the same network on the true masks.
+# Learning to segment with image-level supervision: tags -> semantic network -> semantic maps of each requested split.
+# The run `supervised_semantic` trains the same network on ground-truth masks.
 
 
 rule learning_to_segment_train:
