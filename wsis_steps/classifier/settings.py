@@ -26,37 +26,37 @@ class ClassifierTrain(Training):
     backbone: Backbone = "vgg16"
     """Feature extractor; paper vgg16."""
     weights: Weights = "imagenet"
-    """Initial backbone: imagenet, none or a path."""
+    """Initial backbone weights: imagenet, none or a path."""
     frozen: bool = False
-    """Leave the backbone as its weights have it, and fit a linear head to its features, which classifier_extract
-    computes once; maps are made of them, too. All that counts then is `backbone`, `weights`, `normalization`,
-    `output_stride`, `long_sides` and `l2_penalty`."""
+    """Keep the backbone's pretrained weights and fit a linear head to its features, which classifier_extract computes
+    once; activation maps are made from the same features. Only `backbone`, `weights`, `normalization`, `output_stride`,
+    `long_sides` and `l2_penalty` then have an effect."""
     l2_penalty: Annotated[float, Field(gt=0)] = 0.1
-    """L2 penalty on a class's weights, added to its mean cross entropy. Features are standardized. Frozen classifiers
+    """L2 penalty on a class's weights, added to its mean cross entropy; features are standardized. Frozen classifiers
     only."""
     long_sides: LongSides = (480,)
-    """Pixels of the pictures' longer side, with their aspect kept and both sides rounded to the output stride. With
-    several, each gives features of its own, to learn from and to average maps over. Frozen classifiers only."""
+    """Longer side of the images in pixels; the aspect ratio is kept and both sides are rounded to the output stride.
+    Several sizes give separate features, all used in training; their maps are averaged. Frozen classifiers only."""
     attention: Literal["pam", "none"] = "pam"
-    """none gives plain class activation maps."""
+    """pam: peak attention; none: plain class activation maps."""
     alpha: Fraction = 0.5
-    """Share of a channel's peak below which peak attention zeroes; supplement 0.5, released code 0.7."""
+    """Peak attention zeroes values below this fraction of a channel's peak; supplement 0.5, released code 0.7."""
     alpha_ramp: Fraction = 0.0
-    """Share of the training in which alpha grows from 0 to its value; paper 0. Helps where there are few pictures."""
+    """Fraction of the training during which alpha rises from 0 to its value; paper 0. Helps with few images."""
     attention_layers: tuple[Literal[4, 5, 6], ...] = (6,)
     """Layer groups with peak attention (supplement, table 3); 6 is the head."""
     head_width: Positive = 512
     """Channels of the head's convolutions."""
     output_stride: OutputStride = 8
-    """Pixels between the activation maps' cells; paper 8. own: the backbone's own; a vision transformer has no other
-    (DINOv2 14)."""
+    """Stride of the activation maps in pixels; paper 8. own: the backbone's own, the only one that a vision transformer
+    has (DINOv2: 14)."""
     head_lr_factor: Annotated[float, Field(gt=0)] = 10.0
-    """The head learns this many times as fast as the backbone."""
+    """Learning rate of the head, as a multiple of the backbone's."""
     epochs: Positive = 15
     """Passes over the training images."""
     batch_size: Positive = 5
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """Of the backbone's weights; biases learn twice as fast."""
+    """Learning rate of the backbone's weights; biases learn twice as fast."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "drop"
     drop_at: tuple[Fraction, ...] = (4 / 15, 9 / 15)
@@ -68,7 +68,7 @@ class ClassifierTrain(Training):
     color_jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1)
     """Brightness, contrast, saturation, hue."""
     rot90: bool = False
-    """Random quarter turns and vertical flips; for pictures without an up."""
+    """Random rotations by 90 degrees and vertical flips; for images without a natural orientation."""
 
     @model_validator(mode="after")
     def _of_frozen(self) -> Self:
@@ -78,19 +78,19 @@ class ClassifierTrain(Training):
         return self
 
     def without_effect(self) -> list[str]:
-        """Keys that are not at their defaults and have no effect where the classifier is frozen."""
+        """Keys with non-default values that have no effect with a frozen classifier."""
         count = {"frozen", "seed", "l2_penalty", *ClassifierExtract.model_fields}
         return _changed(self, (key for key in type(self).model_fields if key not in count))
 
 
 class ClassifierExtract(Settings):
-    """Features of the training images, for a frozen classifier or `class_maps: learned`. This step takes its settings
-    over from `classifier_train`. Set them there; where the classifier is not frozen, set here what differs."""
+    """Features of the training images, for a frozen classifier or `class_maps: learned`. The settings default to those
+    of `classifier_train`: set them there, or here if the classifier is not frozen and they should differ."""
 
     backbone: Backbone = "vgg16"
     """As in classifier_train."""
     weights: Weights = "imagenet"
-    """As in classifier_train; with none the features are those of a random network."""
+    """As in classifier_train; with none, the features are those of a random network."""
     normalization: Normalization = "imagenet"
     """As in classifier_train."""
     output_stride: OutputStride = 8
@@ -105,38 +105,38 @@ class ClassifierInfer(Settings):
     """Activation maps of the training images (BESTIE released code, point extraction)."""
 
     size: Positive = 321
-    """Images are resized to this square, for a vision transformer to the nearest of whole patches; not of a frozen
-    classifier, whose maps are made from its features."""
+    """Images are resized to this square; for a vision transformer, to the nearest multiple of its patch size. No effect
+    with a frozen classifier, whose maps are made from its features."""
     scales: tuple[float, ...] = (1.0,)
-    """Sizes relative to `size` whose maps are averaged; IRN uses 1, 0.5, 1.5, 2. Not of a frozen classifier."""
+    """Sizes relative to `size` whose maps are averaged; IRN uses 1, 0.5, 1.5, 2. No effect with a frozen classifier."""
     flip: bool = True
-    """Average with the mirrored image; not of a frozen classifier."""
+    """Average with the mirrored image. No effect with a frozen classifier."""
     stride: Positive = 1
-    """Maps are stored at the image's size divided by this. Cues are found at that size: coarser maps have fewer of
-    them, but a map of a large picture takes two bytes a pixel before compression; released code 1."""
+    """Maps are stored at the image size divided by this, and cues are found at that size. Coarser maps have fewer cues;
+    finer ones take more disk space (two bytes per pixel before compression). Released code 1."""
 
     def without_effect(self) -> list[str]:
-        """Keys that are not at their defaults and have no effect where the classifier is frozen."""
+        """Keys with non-default values that have no effect with a frozen classifier."""
         return _changed(self, ("size", "scales", "flip"))
 
 
 class ClassifierLearnPixels(Settings):
-    """Probabilities of pixels, background included, learned on frozen features from the activation maps."""
+    """Class probabilities of pixels, background included, learned on frozen features from the activation maps."""
 
     rounds: Positive = 5
-    """Rounds; the first learns from activation maps, each later one from the one before."""
+    """Number of rounds; the first learns from activation maps, each later one from the previous round."""
     least_active: Annotated[float, Field(gt=0, lt=1)] = 0.4
-    """Share of all pixels, those of least activation, that the first round takes for background."""
+    """Share of all pixels, those with the lowest activation, that the first round learns as background."""
     most_active: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    """Share of all pixels, those of most activation, that the first round takes for their classes."""
+    """Share of all pixels, those with the highest activation, that the first round learns as their class."""
     certainty: Fraction = 0.7
-    """Least probability of what later rounds learn from."""
+    """Later rounds learn from pixels of at least this probability."""
     l2_penalty: Annotated[float, Field(gt=0)] = 0.01
-    """What the squares of the weights cost beside the mean cross entropy, features having mean 0 and deviation 1."""
+    """L2 penalty on the weights, added to the mean cross entropy; features are standardized."""
     pixels: Positive = 150
-    """Pixels drawn from each image and size of its features."""
+    """Pixels sampled from each image at each of `long_sides`."""
     seed: Count = 0
-    """Of that draw; set by the run."""
+    """Seed of the sampling; set by the run."""
 
     @model_validator(mode="after")
     def _no_pixel_is_both(self) -> "ClassifierLearnPixels":
@@ -149,26 +149,26 @@ class ClassifierFindPeaks(Settings):
     """Instance cues: local maxima of the activation maps."""
 
     kernel: Window = 15
-    """Window in pixels in which a peak is the largest value."""
+    """A peak is the largest value in a window of this many pixels."""
     smoothing: Window = 3
-    """Window in pixels of the mean filter before."""
+    """Window in pixels of the mean filter applied first."""
     top_k: Positive = 25
     """Peaks kept per class and image."""
     min_value: Fraction = 0.5
-    """Smallest value of a peak; supplement 0.5, released code 0.7."""
+    """Minimum value of a peak; supplement 0.5, released code 0.7."""
 
 
 class ClassifierAuditTags(Settings):
-    """Images whose classifier disagrees with their tags."""
+    """Images whose tags the classifier disagrees with."""
 
     size: Positive | None = None
-    """Images are resized to this square; null takes the side of the crops that the classifier was trained on. With a
-    frozen classifier, to its `long_sides`."""
+    """Images are resized to this square; null: the crop size of the classifier's training. A frozen classifier uses its
+    `long_sides` instead."""
     shown: Positive = 200
-    """Disagreements on the page at most; the table has all."""
+    """Maximum number of disagreements on the page; the table lists all."""
 
     def without_effect(self) -> list[str]:
-        """Keys that are not at their defaults and have no effect where the classifier is frozen."""
+        """Keys with non-default values that have no effect with a frozen classifier."""
         return _changed(self, ("size",))
 
 

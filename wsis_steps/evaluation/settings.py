@@ -8,12 +8,13 @@ from wsis_steps.engine.settings import Positive, Settings
 
 
 class EvaluationScoreInstances(Settings):
-    """Mask and box figures of predictions."""
+    """Mask and box scores of predictions."""
 
     matching: Literal["argmax", "uncovered"] = "argmax"
-    """argmax: a prediction counts for its best truth only (BESTIE, IRN); uncovered: for the best left (SDS)."""
+    """argmax: a prediction can match only the true instance that it overlaps best (BESTIE, IRN); uncovered: the best
+    one not yet matched (SDS)."""
     void: Literal["keep", "drop"] = "keep"
-    """drop leaves void pixels out of the overlap (WISE, BBTP)."""
+    """drop excludes void pixels from the overlap (WISE, BBTP)."""
 
 
 class EvaluationScoreLabels(EvaluationScoreInstances):
@@ -34,12 +35,12 @@ Counts = Annotated[tuple[Positive, ...], Field(min_length=1), AfterValidator(_as
 
 
 class EvaluationScoreProposals(Settings):
-    """How well proposals cover the true instances, by the number of proposals that are taken."""
+    """How well proposals cover the true instances, by number of proposals."""
 
     counts: Counts = (100, 200, 500, 1000, 2000)
-    """Numbers of proposals an image, best first; all of them are scored, too."""
+    """Numbers of proposals per image, best first; all of them together are also scored."""
     void: Literal["keep", "drop"] = "drop"
-    """drop leaves void pixels out of the overlap (MCG's benchmark)."""
+    """drop excludes void pixels from the overlap (MCG's benchmark)."""
 
 
 class EvaluationListResults(Settings):

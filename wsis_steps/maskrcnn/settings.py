@@ -24,11 +24,11 @@ class MaskrcnnTrain(Training):
     min_size: Positive = 512
     """Shorter side in pixels."""
     max_size: Positive = 800
-    """Longer side in pixels at most."""
+    """Maximum longer side in pixels."""
     fpn_channels: Positive = 256
     """Channels of the feature pyramid."""
     anchor_scale: Annotated[float, Field(gt=0)] = 8.0
-    """Side of the anchors over the stride of their level."""
+    """Side of the anchors, as a multiple of their level's stride."""
     proposals_before_nms: tuple[Positive, Positive] = (2000, 1000)
     """Per level, in training and in inference."""
     proposals_after_nms: tuple[Positive, Positive] = (2000, 1000)
@@ -44,11 +44,11 @@ class MaskrcnnTrain(Training):
     frozen_levels: Count = 1
     """Levels of a pretrained backbone, from the finest, that are not trained."""
     rot90: bool = False
-    """Random quarter turns and vertical flips; for pictures without an up."""
+    """Random rotations by 90 degrees and vertical flips; for images without a natural orientation."""
     use_scores: bool = True
-    """Weigh each instance by its label's weight and score; false counts all alike."""
+    """Weight each instance by its label's weight and score; false weights all equally."""
     min_score: Fraction = 0.05
-    """Labels below are ignored regions: neither object nor background."""
+    """Labels with a lower score are ignored regions: neither object nor background."""
 
 
 class MaskrcnnInfer(Settings):
@@ -57,10 +57,10 @@ class MaskrcnnInfer(Settings):
     min_size: Positive | None = None
     """Shorter side in pixels; by default as in training."""
     max_size: Positive | None = None
-    """Longer side in pixels at most; by default as in training."""
+    """Maximum longer side in pixels; by default as in training."""
     min_score: Fraction = 0.05
     """Detections with a lower score are left out."""
     nms: Fraction = 0.5
-    """Box overlap above which the weaker detection goes."""
+    """Box overlap above which the weaker detection is suppressed."""
     detections: Positive = 100
-    """Detections an image at most."""
+    """Maximum number of detections per image."""

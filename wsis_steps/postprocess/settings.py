@@ -12,37 +12,37 @@ class PostprocessRefineWithCrf(DenseCrf):
     """Semantic maps from activation maps by two dense CRFs that must agree (after IRN's label step)."""
 
     foreground: Fraction = 0.30
-    """Activation above which a pixel may be surely an object."""
+    """Activation threshold of the CRF that finds certain objects: pixels above it start as objects."""
     background: Fraction = 0.05
-    """Activation below which a pixel may be surely background."""
+    """Activation threshold of the CRF that finds certain background: pixels below it start as background."""
     certainty: Annotated[float, Field(gt=0, lt=1)] = 0.7
-    """Probability given to the label that enters the CRF."""
+    """Initial probability of each pixel's label in the CRF."""
 
 
 class PostprocessPoolOverRegions(Settings):
-    """Semantic maps from maps of classes, pooled over region proposals."""
+    """Semantic maps from class maps pooled over region proposals."""
 
     proposals: Literal["mcg", "imported"] = "mcg"
-    """Where the regions come from: ours, or those that `proposals_import_proposals` read."""
+    """Source of the regions: mcg, from `proposals_group_regions`, or imported, from `proposals_import_proposals`."""
     background: Fraction | None = None
-    """Least value of the background beside maps of classes in 0 to 1; it gets what they leave of 1. By default 0.2 for
-    activation maps, which say nothing of it, and 0 for learned probabilities."""
+    """Minimum background value. The background is 1 minus the class maps, but at least this. By default 0.2 for
+    activation maps, which do not model the background, and 0 for learned probabilities."""
     confidence: Annotated[float, Field(ge=0)] = 5.0
-    """A region counts exp(confidence times its highest mean probability); 0 counts all alike."""
+    """The weight of a region is exp(confidence times its highest mean probability); 0 weights all equally."""
     power: Annotated[float, Field(gt=0)] = 1.5
-    """Of probabilities before a class gets its superpixels; above 1 it gets fewer that are unsure."""
+    """Exponent of the probabilities before superpixels are assigned to classes; above 1, fewer uncertain ones are."""
     missed: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Weight of what a class is expected to miss, beside what it covers wrongly; 1 is intersection over union."""
+    """Weight of a class's expected misses relative to its false positives; 1 is intersection over union."""
 
 
 class PostprocessReplaceWithProposals(Settings):
     """Predicted masks replaced by the proposals that they overlap most (Deep Community Learning, section 3.4)."""
 
     proposals: Literal["mcg", "imported"] = "mcg"
-    """Where the proposals come from: ours, or those that `proposals_import_proposals` read."""
+    """Source of the proposals: mcg, from `proposals_group_regions`, or imported, from `proposals_import_proposals`."""
     min_overlap: Fraction = 0.0
-    """A mask stays where no proposal reaches this intersection over union with it; 0: where none touches it."""
+    """A mask is kept if no proposal reaches this intersection over union with it; 0: if none overlaps it."""
 
 
 class PostprocessMergeShards(Settings):
-    """Joins what jobs made that shared the images of a step."""
+    """Merges the results of jobs that shared the images of a step."""

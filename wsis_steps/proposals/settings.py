@@ -10,38 +10,38 @@ from wsis_steps.vision.settings import Training
 
 
 class ProposalsSearchSelectively(Settings):
-    """Boxes by Selective Search, as OpenCV has it."""
+    """Boxes by OpenCV's Selective Search."""
 
     mode: Literal["fast", "quality"] = "fast"
     """quality groups by more color spaces and thresholds: about four times the boxes in three times the time."""
     min_size: Positive = 20
-    """Pixels; boxes with a shorter side are left out."""
+    """Boxes with a side shorter than this many pixels are left out."""
     cap: Count = 0
-    """Most boxes an image, the first by rank; 0 keeps all."""
+    """Maximum number of boxes per image, best rank first; 0 keeps all."""
     long_side: Count = 640
-    """Pixels; longer images are shrunk to it for the search, for time grows faster than their area; 0 keeps them."""
+    """Larger images are downscaled to this longer side in pixels for the search, since its time grows faster than their
+    area; 0 keeps their size."""
     seed: Count = 0
-    """Of the random part of a box's rank."""
+    """Seed of the random part of a box's rank."""
 
 
 class ProposalsImportProposals(Settings):
     """Proposals made elsewhere, one file for each image or one for many."""
 
     format: Literal["mcg", "selective_search", "coco_rle"] = "mcg"
-    """mcg: a .mat for each image with `superpixels`, `labels` and `scores`, as MCG, SCG and COB have them.
-    selective_search: .mat with `boxes` and `images` of a split, perhaps `boxScores`, as repositories of weakly
-    supervised detection have them. coco_rle: JSON lists of masks with `image_id` or `file_name`, `segmentation` and
-    `score`."""
+    """mcg: a .mat file per image with `superpixels`, `labels` and `scores`, as published for MCG, SCG and COB.
+    selective_search: .mat with `boxes` and `images` of a split and optionally `boxScores`, as in repositories of weakly
+    supervised detection. coco_rle: JSON lists of masks with `image_id` or `file_name`, `segmentation` and `score`."""
     path: Path | None = None
     """The file, or a folder of such files."""
     masks_seen: bool = True
-    """Whether what made them was trained on masks or drawn outlines, as MCG, COB and promptable models were; by default
-    false for selective_search."""
+    """Whether the method that made them was trained on masks or drawn outlines, as MCG, COB and promptable models were;
+    by default false for selective_search."""
     cap: Count = 0
-    """Most proposals an image, the best by score; 0 keeps all."""
+    """Maximum number of proposals per image, best score first; 0 keeps all."""
     ignored: tuple[str, ...] = ()
-    """Variables of .mat files, or lists in entries of JSON, that may be there unread; others are refused, since they
-    may tell what the rest means."""
+    """Variables of .mat files, or lists in JSON entries, to ignore. All other unknown ones are refused, since they may
+    change the meaning of the rest."""
 
     @model_validator(mode="after")
     def _selective_search_sees_no_mask(self) -> "ProposalsImportProposals":
@@ -51,15 +51,15 @@ class ProposalsImportProposals(Settings):
 
 
 class Contours(Settings):
-    """Where contours come from."""
+    """Source of contours."""
 
     edges: Literal["learned", "gradient", "structured_forest"] = "learned"
-    """The network of the package, trained on the drawn boundaries of BSDS500; the gradient of color, which needs no
-    model; OpenCV's structured forests, whose model file is `edge_model`."""
+    """learned: the package's network, trained on the drawn boundaries of BSDS500; gradient: the color gradient, which
+    needs no model; structured_forest: OpenCV's structured forests, with the model file `edge_model`."""
     edge_model: Path | None = None
-    """File of the edge model: of structured_forest, or of learned in place of the package's."""
+    """Model file for structured_forest, or for learned instead of the package's."""
     gradient_share: Fraction = 0.2
-    """Of the color gradient in the contours of a model."""
+    """Share of the color gradient that is mixed into a model's contours."""
 
     @model_validator(mode="after")
     def _model_file(self) -> "Contours":
@@ -74,11 +74,11 @@ class ProposalsFindEdges(Contours):
     """Edge maps of the training images, for boundary-aware pairwise terms."""
 
     long_side: Count = 640
-    """Larger pictures are shrunk to this many pixels before; 0 keeps their size."""
+    """Larger images are downscaled to this longer side in pixels first; 0 keeps their size."""
 
 
 class Grouping(Contours):
-    """What decides which candidates a picture has."""
+    """Settings that determine the candidates of an image."""
 
     mode: Literal["accurate", "fast"] = "accurate"
     """accurate: four scales; fast: one."""
@@ -88,32 +88,33 @@ class ProposalsGroupRegions(Grouping):
     """Region proposals after Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017)."""
 
     ranker: Literal["learned", "none"] = "learned"
-    """learned: expected worth by the drawn segments of BSDS500; none: contrast of the contour, which has seen none."""
+    """learned: a network trained on the drawn segments of BSDS500; none: contour contrast, which has seen none."""
     ranker_model: Path | None = None
-    """File of a ranker that proposals_train_ranker made, in place of the package's."""
+    """Model file from proposals_train_ranker, instead of the package's."""
     count: Positive = 2000
-    """Most proposals of a picture."""
+    """Maximum number of proposals per image."""
     long_side: Count = 640
-    """Larger pictures are shrunk to this many pixels before they are grouped; 0 keeps their size."""
+    """Larger images are downscaled to this longer side in pixels before grouping; 0 keeps their size."""
     overlap: Annotated[float, Field(gt=0, le=1)] = 0.7
-    """Of two candidates that overlap by this much the better one comes first, the other after all that are apart."""
+    """A candidate that overlaps a better one by this much is listed only after all that do not."""
     diversity: Annotated[float, Field(ge=0)] = 0.3
-    """Weight of the overlap with a better proposal, taken off a candidate's score; MCG 0.7."""
+    """A candidate's score is reduced by this times its overlap with better proposals; MCG 0.7."""
     small_weight: Annotated[float, Field(ge=0)] = 0.02
-    """Added to the score of a candidate e times smaller; large objects have more candidates and would take all."""
+    """Added to a candidate's score each time its area is smaller by a factor of e; otherwise large objects, which have
+    more candidates, would take all places."""
 
 
 class ProposalsTrainRanker(Grouping):
     """Trains the ranker of the package on the drawn segments of BSDS500."""
 
     root: Path | None = None
-    """Folder of BSDS500: images/train and groundTruth/train."""
+    """Folder of BSDS500 that holds `images/train` and `groundTruth/train`."""
     seed: Count = 0
-    """Of the initial weights and the order of candidates."""
+    """Seed of the initial weights and the order of candidates."""
     min_segment: Fraction = 0.001
-    """Of the picture; what a person drew smaller is no object to be found."""
+    """Drawn segments smaller than this share of the image are ignored."""
     candidates: Positive = 4500
-    """Taken from each picture, drawn at random."""
+    """Number of candidates sampled from each image."""
     width: Positive = 64
     """Units of the two hidden layers."""
     epochs: Positive = 10
@@ -123,14 +124,14 @@ class ProposalsTrainRanker(Grouping):
 
 
 class ProposalsTrainEdges(Training):
-    """The network of learned edges. The package has its weights; only who wants others trains it."""
+    """The network of learned edges. The package includes its weights; train it only to get others."""
 
     root: Path | None = None
     """Folder of BSDS500 that holds `images/train` and `groundTruth/train`."""
     weights: Literal["none"] = "none"
-    """It starts from random weights."""
+    """Training starts from random weights."""
     widths: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=6)] = (16, 32, 48, 48)
-    """Channels of the levels, whose cells are 2, 4, 8, ... pixels wide."""
+    """Channels of the levels, which have strides 2, 4, 8, ..."""
     iterations: Positive = 8000
     """Training iterations; half an hour on one core."""
     batch_size: Positive = 6
@@ -138,15 +139,15 @@ class ProposalsTrainEdges(Training):
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "one_cycle"
     crop: Annotated[int, Field(ge=64)] = 224
-    """Side of the random crop in pixels, a multiple of the coarsest cell."""
+    """Side of the random crop in pixels, a multiple of the coarsest stride."""
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.5, 2.0)
-    """Range of the random magnification; edges are looked for at several scales."""
+    """Range of the random scale, since edges are computed at several scales."""
     color_jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.05)
     """Brightness, contrast, saturation, hue."""
     few: Fraction = 0.3
-    """A pixel that some annotators marked, but less than this share of them, does not count."""
+    """Pixels marked by some annotators, but by less than this share, are ignored."""
     balance: Fraction = 0.5
-    """How far boundary pixels are made to weigh as much as the others, which are many more: 1 wholly, 0 not at all."""
+    """Reweighting of boundary pixels, of which there are few: 1 gives them the total weight of the others, 0 none."""
 
     @model_validator(mode="after")
     def _crop_has_whole_cells(self) -> "ProposalsTrainEdges":

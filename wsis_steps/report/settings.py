@@ -4,18 +4,18 @@ from wsis_steps.engine.settings import Positive, Settings
 
 
 class ReportListCosts(Settings):
-    """What each step took: time, memory, bytes written."""
+    """Time, memory and output size of each step."""
 
 
 class ReportRenderReport(Settings):
-    """The page a person opens."""
+    """The report page."""
 
     images: Positive = 1500
-    """Images of each split in the gallery at most; of more, evenly spaced ones."""
+    """Maximum number of images of each split in the gallery, evenly spaced if there are more."""
 
 
 class ReportRenderFirstLook(Settings):
-    """The page to look at before the long trainings start."""
+    """The page of first results, to check before the long trainings start."""
 
     images: Positive = 200
-    """Training images on the page at most; of more, evenly spaced ones."""
+    """Maximum number of training images on the page, evenly spaced if there are more."""

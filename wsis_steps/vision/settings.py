@@ -1,4 +1,4 @@
-"""Settings that steps of several folders have: of trainings, of dense CRFs; imports no torch."""
+"""Settings shared by steps of several folders: trainings and dense CRFs. Imports no torch."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,7 +15,7 @@ def _odd(value: int) -> int:
 
 
 def check_normalization(settings: Any) -> Any:
-    """The settings of a step; ValueError where its backbone is one of timm's, which knows how its weights were made."""
+    """Returns the settings of a step; ValueError for normalization: half with a timm backbone."""
     backbone = getattr(settings, "backbone", "")
     if backbone.startswith(TIMM) and settings.normalization == "half":
         raise ValueError(
@@ -45,44 +45,45 @@ Split = Literal["train", "val"]
 
 
 class Training(Settings):
-    """What every training step sets."""
+    """Settings of every training step."""
 
     shares_batches: ClassVar[bool] = True
 
     seed: int = 0
     """Set by the run."""
     weights: str = "imagenet"
-    """Initial backbone: imagenet, none, classifier (this run's own) or a path."""
+    """Initial backbone weights: imagenet, none, classifier (this run's own) or a path."""
     normalization: Normalization = "imagenet"
-    """How the pixels were normalized when the weights were made: as for the backbone's ImageNet weights, or
+    """Pixel normalization that the weights were trained with. imagenet: that of the backbone's ImageNet weights; half:
     (x - 128) / 128."""
     batch_size: Positive = 16
     """Images per iteration."""
     batch_norm: Literal["joint", "own"] = "joint"
-    """Where several processes train. joint: statistics of the whole batch, as one process has; own: each of its part
-    of the batch, which saves them an exchange a layer, but makes the number of GPUs a part of the result."""
+    """Batch normalization with several processes. joint: statistics of the whole batch, as with one process; own: each
+    process uses those of its own part, which saves one synchronization per layer but makes results depend on the number
+    of GPUs."""
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
-    """SGD has Nesterov momentum in the classifier only, as released."""
+    """sgd uses Nesterov momentum in the classifier only, as released."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """Of the backbone's weights, or the peak of one_cycle."""
+    """Learning rate of the backbone's weights; with one_cycle its peak."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 (sgd, adam) or decoupled (adamw)."""
     schedule: Literal["constant", "drop", "poly", "one_cycle"] = "constant"
-    """drop: at each of drop_at to what drop_to says; poly: (1 - t/T)^0.9; one_cycle: up in the first quarter, then
+    """drop: drops at each of drop_at, to drop_to; poly: (1 - t/T)^0.9; one_cycle: rises in the first quarter, then
     cosine."""
     drop_at: tuple[Fraction, ...] = ()
     """Fractions of the training at which the learning rate drops."""
     drop_to: tuple[Fraction, ...] = ()
-    """Share of `learning_rate` from each of drop_at on; empty: a tenth of what was before."""
+    """Fraction of `learning_rate` from each of drop_at on; empty: a tenth of the previous rate."""
     warm_up: Count = 0
-    """Iterations of linear warm-up from a thousandth of the learning rate."""
+    """Iterations of linear warm-up, starting from a thousandth of the learning rate."""
 
     _normalized = model_validator(mode="after")(check_normalization)
 
     @model_validator(mode="after")
     def _drops(self) -> Self:
         if "drop_to" not in self.model_fields_set and self.drop_at != type(self).model_fields["drop_at"].default:
-            self.drop_to = ()  # the default's shares are of the default's drops
+            self.drop_to = ()  # the default shares belong to the default drops
         if self.drop_to and len(self.drop_to) != len(self.drop_at):
             raise ValueError(f"drop_to has {len(self.drop_to)} shares for the {len(self.drop_at)} of drop_at")
         return self
@@ -92,14 +93,14 @@ class DenseCrf(Settings):
     """A dense CRF: label smoothness and appearance kernels, mean-field inference."""
 
     crf_iterations: Positive = 10
-    """Of mean-field inference."""
+    """Iterations of mean-field inference."""
     gaussian_sxy: Annotated[float, Field(gt=0)] = 3.0
-    """Pixels; smoothness kernel."""
+    """Standard deviation of the smoothness kernel in pixels."""
     gaussian_weight: Annotated[float, Field(ge=0)] = 3.0
-    """Of the smoothness kernel."""
+    """Weight of the smoothness kernel."""
     bilateral_sxy: Annotated[float, Field(gt=0)] = 50.0
-    """Pixels; appearance kernel."""
+    """Spatial standard deviation of the appearance kernel in pixels."""
     bilateral_srgb: Annotated[float, Field(gt=0)] = 5.0
-    """Gray levels; appearance kernel."""
+    """Color standard deviation of the appearance kernel in gray levels."""
     bilateral_weight: Annotated[float, Field(ge=0)] = 10.0
-    """Of the appearance kernel."""
+    """Weight of the appearance kernel."""
