@@ -1,8 +1,8 @@
-"""Where the instances of a batch have their centers, as the network's center maps and offset maps show them.
+"""Finds the instance centers of a batch in the network's center maps and offset maps.
 
-On any device, without gradients, and without a loop over pixels, instances or classes: everything works on
-one flat list of the pixels that lie in components. Facts: BESTIE (CVPR 2022), supplement section 1, and the
-released code.
+Runs on any device, without gradients, and without a loop over pixels, instances or classes: everything works on one
+flat list of the pixels that lie in components. Source: BESTIE (CVPR 2022), supplement section 1, and the released
+code.
 """
 
 import math
@@ -21,9 +21,8 @@ CLUSTERED = 1.0  # heat given to clustered centers
 class Pixels(NamedTuple):
     """The pixels that lie in a component, in raster order.
 
-    component_map: int32 (B, H, W), 0 = none, k = row k - 1 of the image's table of `rows` rows; for each
-    pixel, int64 (n,): its index in the flattened map, image, y, x, and its component's number image * rows +
-    k - 1.
+    component_map: int32 (B, H, W), 0 = none, k = row k - 1 of the image's table of `rows` rows. For each pixel, int64
+    (n,): its index in the flattened map, image, y, x, and its component's number, image * rows + k - 1.
     """
 
     component_map: Tensor
@@ -40,7 +39,7 @@ class Pixels(NamedTuple):
         return Pixels(self.component_map, self.rows, *chosen)
 
     def read(self, maps: Tensor, channel: Tensor | int = 0) -> Tensor:
-        """What (B, C, H, W) maps hold at every pixel, in one channel or in one of the pixel's own: float32 (n,)."""
+        """Values of (B, C, H, W) maps at every pixel, in one channel or in each pixel's own: float32 (n,)."""
         size = self.component_map[0].numel()
         flat, at = maps.reshape(-1), self.index + self.image * ((maps.shape[1] - 1) * size)
         if isinstance(channel, int):
@@ -56,7 +55,7 @@ class Pixels(NamedTuple):
 
 
 class Centers(NamedTuple):
-    """Centers in order of their component: its number, and y and x; all int64 (k,)."""
+    """Centers in order of their component: component numbers, y and x; all int64 (k,)."""
 
     component: Tensor
     y: Tensor
@@ -64,7 +63,7 @@ class Centers(NamedTuple):
 
 
 def list_pixels(component_map: Tensor, rows: int) -> Pixels:
-    """Lists the pixels of int32 (B, H, W) maps of the components that a table of `rows` rows an image describes."""
+    """Lists the pixels in components of int32 (B, H, W) maps, for tables of `rows` rows per image."""
     component_map = component_map.contiguous()
     _, height, width = component_map.shape
     index = component_map.view(-1).nonzero()[:, 0]
@@ -75,15 +74,15 @@ def list_pixels(component_map: Tensor, rows: int) -> Pixels:
 
 
 def _highest(pixels: Pixels, heatmap: Tensor, candidates: Tensor, radius: int) -> Tensor:
-    """Which candidate pixels are exceeded by no pixel of their component in a square of 2 radius + 1 pixels.
+    """Which candidates are the maximum of their component in a square of 2 radius + 1 pixels.
 
-    Of equal pixels the first in raster order exceeds the others, or every pixel of a plateau would be a center.
+    Of equal pixels only the first in raster order counts; otherwise every pixel of a plateau would be a center.
     """
     _, height, width = pixels.component_map.shape
     component = pixels.component_map.view(-1)
     side = torch.arange(-radius, radius + 1, device=heatmap.device)
     kept = [candidates.new_zeros(0, dtype=torch.bool)]
-    for part in candidates.split(max(1, 2**22 // side.numel() ** 2)):  # bounds the memory, whatever the heat
+    for part in candidates.split(max(1, 2**22 // side.numel() ** 2)):  # bounds the memory for any heat
         row, column = part // width, part % width
         top = row - row % height
         rows = torch.minimum(torch.maximum(row[:, None] + side, top[:, None]), top[:, None] + height - 1)
@@ -97,9 +96,10 @@ def _highest(pixels: Pixels, heatmap: Tensor, candidates: Tensor, radius: int) -
 
 
 def _peaks(pixels: Pixels, heatmap: Tensor, value: Tensor, min_center: float, window: int) -> Tensor:
-    """Indices of the pixels above `min_center` that are highest in the window within their component.
+    """Indices of the pixels above `min_center` that are the maximum of their component in the window.
 
-    Smaller windows go first: being highest there is necessary, and leaves few pixels for the large window.
+    Smaller windows go first: a maximum of the large window is also one of the small windows, which leave few
+    candidates.
     """
     candidates = pixels.index[value > min_center]
     last = window // 2
@@ -109,7 +109,7 @@ def _peaks(pixels: Pixels, heatmap: Tensor, value: Tensor, min_center: float, wi
 
 
 def _sweep(run: Tensor, dim: int, side: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Joins every `side` neighbours along a dimension, which gets side - 1 shorter, by doubling."""
+    """Combines every `side` adjacent values along a dimension, which gets side - 1 shorter, by doubling."""
     joined = 1
     while joined < side:
         step = min(joined, side - joined)
@@ -120,7 +120,7 @@ def _sweep(run: Tensor, dim: int, side: int, join: Callable[[Tensor, Tensor], Te
 
 
 def _in_squares(kind: Tensor, side: int) -> Tensor:
-    """Which pixels of a uint8 (B, H, W) map lie in a square of `side` pixels of one value other than 0: bool."""
+    """Which pixels of a uint8 (B, H, W) map lie in a square of `side` pixels with a single nonzero value: bool."""
     if min(kind.shape[1:]) < side:
         return torch.zeros_like(kind, dtype=torch.bool)
     for dim in (1, 2):
@@ -132,11 +132,11 @@ def _in_squares(kind: Tensor, side: int) -> Tensor:
 
 
 def _link(kind: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
-    """How chosen pixels hang together in a (B, H, W) map.
+    """Connections between chosen pixels of a (B, H, W) map.
 
-    nodes: int64 (n,), indices in the flattened map. First, for each node, its 4-neighbours of the same kind
-    among the nodes: int64 (4, n), the node itself where there is none. Second, whether a neighbour of the
-    same kind is no node: bool (n,).
+    nodes: int64 (n,), indices in the flattened map. Returns, for each node, its 4-neighbors of the same kind among the
+    nodes, int64 (4, n), or the node itself if there is none; and whether a neighbor of the same kind is not a node,
+    bool (n,).
     """
     _, height, width = kind.shape
     kind = kind.view(-1)
@@ -152,17 +152,17 @@ def _link(kind: Tensor, nodes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _clusters(pixels: Pixels, heatmap: Tensor, offsets: Tensor, categories: Tensor, rule: CenterFinding) -> Tensor:
-    """Indices of the centers that the offsets show: of the 4-connected blobs of short offsets within a component, of
-    the right area, the truncated centroid, if it lies in the component and has heat.
+    """Indices of the centers that the offsets show: the truncated centroids of 4-connected clusters of short offsets
+    within a component. A cluster counts if its area is right and its centroid lies in the component and has heat.
 
-    Labels spread from pixel to pixel for as many rounds as the largest wanted blob has pixels, after which every
-    wanted blob carries one label and borders on no other: whatever is larger is not finished, and shows it.
-    Pixels in squares too large for a wanted blob are left out beforehand, for speed only.
+    Labels spread from pixel to pixel for as many rounds as the largest accepted cluster has pixels. Every accepted
+    cluster then carries one label and borders on no other; anything larger is unfinished, which shows. Pixels in
+    squares too large for an accepted cluster are left out beforehand, only for speed.
     """
     _, height, width = pixels.component_map.shape
     largest = rule.cluster_area + rule.cluster_tolerance - 1
     short = pixels.read(offsets, 0).square() + pixels.read(offsets, 1).square() < rule.cluster_radius**2
-    # components that touch differ in class, so that the class tells their pixels apart
+    # adjacent components differ in class, so the class separates their pixels
     kind = torch.zeros_like(pixels.component_map, dtype=torch.uint8)
     kind.view(-1).scatter_(0, pixels.index, (categories + 1).byte().index_select(0, pixels.component) * short)
     nodes = ((kind > 0) & ~_in_squares(kind, math.isqrt(largest) + 1)).view(-1).nonzero()[:, 0]
@@ -182,7 +182,7 @@ def _clusters(pixels: Pixels, heatmap: Tensor, offsets: Tensor, categories: Tens
 
 
 def _far(pixels: Pixels, clusters: Tensor, peaks: Tensor, distance: float) -> Tensor:
-    """Which clustered centers are more than a distance away from every peak of their component: bool."""
+    """Which clustered centers are farther than a distance from every peak of their component: bool."""
     width = pixels.component_map.shape[2]
     gap_y = (clusters // width)[:, None] - peaks // width
     gap_x = (clusters % width)[:, None] - peaks % width
@@ -193,12 +193,12 @@ def _far(pixels: Pixels, clusters: Tensor, peaks: Tensor, distance: float) -> Te
 def find_centers(
     pixels: Pixels, centers: Tensor, offsets: Tensor, categories: Tensor, min_center: float, rule: CenterFinding
 ) -> tuple[Centers, Tensor]:
-    """The centers in every component, and the heat of each listed pixel's own class, float32 (n,).
+    """The centers of every component, and the heat of each listed pixel's own class, float32 (n,).
 
     centers: (B, C, H, W) heatmaps, or (B, 1, H, W) for all classes; offsets: (B, 2, H, W), channel 0 = y, pixels;
     categories: int64 (B * rows,), of the components by their number.
-    Peaks are centers: pixels of heat above `min_center`, the highest within their component in the window. So
-    are clusters of short offsets where a component has no peak nearby; in the returned heat they stand at 1.
+    Centers are the peaks, pixels of heat above `min_center` that are the maximum of their component in the window, and
+    clusters of short offsets in components without a nearby peak, whose heat is set to 1 in the result.
     """
     _, height, width = pixels.component_map.shape
     channel = categories.index_select(0, pixels.component) if centers.shape[1] > 1 else 0

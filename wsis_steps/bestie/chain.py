@@ -1,8 +1,7 @@
 """BESTIE: cues and semantic maps -> pseudo labels (round 0) -> network -> refined labels (round 1, ...), predictions.
 
-A round trains on the labels of the round before; a Mask R-CNN on the last. The inputs behind the published figures
-differ from ours: the paper's semantic maps come from DRS with saliency, and the recipe of its Mask R-CNN is not
-published.
+Each round trains on the labels of the previous one; a Mask R-CNN on the last. The inputs behind the published figures
+differ: the paper's semantic maps come from DRS with saliency, and the recipe of its Mask R-CNN is not published.
 """
 
 from wsis_steps.engine.chain import (
@@ -28,7 +27,7 @@ _CHAIN = (
     Stage(
         "bestie_label",
         reads=(
-            # under point supervision the points of the data set take the place of the classifier's cues
+            # under point supervision the data set's points replace the classifier's cues
             Read(
                 "peaks", when=lambda run, settings: settings.supervision != "points" and not _of_regions(run, settings)
             ),

@@ -1,9 +1,7 @@
-"""Pseudo instance labels of one image: connected components of its semantic map, and which of them hold one
-cue.
+"""Pseudo instance labels of one image: connected components of its semantic map that hold exactly one cue.
 
-Runs on the CPU: in data workers (after augmentation), in the label step and at inference. What needs the
-outputs of a network is in `refinement.py`. Facts: BESTIE (CVPR 2022), supplement, listing 4 and released
-code.
+Runs on the CPU: in data workers (after augmentation), in the label step and at inference. Functions that need the
+network's outputs are in `refinement.py`. Source: BESTIE (CVPR 2022), supplement, listing 4, and the released code.
 """
 
 from collections.abc import Sequence
@@ -19,7 +17,7 @@ class Components:
 
     map: int32 (H, W), 0 = in no component, k = in row k - 1 of the table;
     table: int32 (n, 3), rows category, x, y of the integer-truncated centroid;
-    small: how many components were left out for their area.
+    small: number of components left out for their area.
     """
 
     map: np.ndarray
@@ -61,7 +59,7 @@ def semantic_components(semantic: np.ndarray, tags: np.ndarray, min_area: int) -
         box = slice(y, y + height), slice(x, x + width)
         count, labels, stats, centroids = cv2.connectedComponentsWithStats(mask[box], connectivity=8)
         keep = stats[:, cv2.CC_STAT_AREA] >= min_area
-        keep[0] = False  # label 0 is what is not the class
+        keep[0] = False  # label 0 is every pixel that is not the class
         kept = int(keep.sum())
         small += count - 1 - kept
         if not kept:
@@ -70,7 +68,7 @@ def semantic_components(semantic: np.ndarray, tags: np.ndarray, min_area: int) -
         number[keep] = np.arange(found + 1, found + kept + 1)
         component_map[box] += number[labels]
         corner = np.array([x, y], dtype=np.int32)
-        center = centroids[keep].astype(np.int32) + corner  # truncated, and never negative
+        center = centroids[keep].astype(np.int32) + corner  # truncated; never negative
         rows.append(np.column_stack([np.full(kept, category, dtype=np.int32), center]))
         found += kept
     table = np.concatenate(rows) if rows else np.zeros((0, 3), dtype=np.int32)
@@ -78,7 +76,7 @@ def semantic_components(semantic: np.ndarray, tags: np.ndarray, min_area: int) -
 
 
 def pad_tables(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """Tables of different lengths as one int32 (B, M, 3) array, M >= 1; rows that pad hold -1."""
+    """Tables of different lengths as one int32 (B, M, 3) array, M >= 1; padding rows hold -1."""
     padded = np.full((len(tables), max([1, *map(len, tables)]), 3), -1, dtype=np.int32)
     for row, table in zip(padded, tables, strict=True):
         row[: len(table)] = table
@@ -86,11 +84,11 @@ def pad_tables(tables: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def pseudo_instances(semantic: np.ndarray, cues: np.ndarray, tags: np.ndarray, min_area: int) -> PseudoLabels:
-    """Takes every component that holds exactly one cue of its class for an instance (supp. listing 4).
+    """Makes every component that holds exactly one cue of its class an instance (supp. listing 4).
 
-    semantic: uint8 (H, W), 0 background, 1 + category, 255 unsure; cues: float (n, 4), rows x, y, category,
-    confidence; a cue counts for the pixel that is nearest, and not at all outside the image; tags: bool (C,).
-    A component with no cue or several is labelled neither as an instance nor as background.
+    semantic: uint8 (H, W), 0 background, 1 + category, 255 unsure; cues: float (n, 4), rows x, y, category, confidence;
+    a cue counts at its nearest pixel, and not at all outside the image; tags: bool (C,). A component with no cue or
+    several is labeled neither as an instance nor as background.
     """
     components = semantic_components(semantic, tags, min_area)
     cues = np.asarray(cues, dtype=np.float64).reshape(-1, 4)
@@ -98,7 +96,7 @@ def pseudo_instances(semantic: np.ndarray, cues: np.ndarray, tags: np.ndarray, m
     x, y, category = np.rint(cues[:, :3]).T.astype(np.int64)
     inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
     owner = components.map[y[inside], x[inside]]
-    categories = np.append(-1, components.table[:, 0])  # of component 0, which is none, and of the others
+    categories = np.append(-1, components.table[:, 0])  # of component 0, which is none, then of the others
     held = np.bincount(owner[categories[owner] == category[inside]], minlength=len(categories))[1:]
     accepted = held == 1
     number = np.zeros(len(categories), dtype=np.int32)

@@ -2,13 +2,13 @@
 
 in   images       images.h5
      model        of bestie_train
-     before       labels of the round before, to tell how many are found again; may be left out
+     before       labels of the previous round, to count how many are found again; optional
 out  labels       instances of the training images; classes limited to the tags, or guided by the points
-     predictions  instances of the evaluation images, from the picture alone
+     predictions  instances of the evaluation images, from the image alone
 
-BESTIE (CVPR 2022), inference; released code. Offsets are scaled with the maps when those are resized to the image.
-Not in the paper, and off by default: the background's probability may be weighted down in training images, whose tags
-say what must be there, and a dense CRF may refine the class probabilities of both splits before they are grouped.
+BESTIE (CVPR 2022), inference; released code. Offsets are scaled with the maps when those are resized to the image. Not
+in the paper, and off by default: the background probability can be weighted down in training images, whose tags must
+appear somewhere, and a dense CRF can refine the class probabilities of both splits before they are grouped.
 """
 
 import math
@@ -44,11 +44,11 @@ STEP = Step(
     outputs=("labels", "predictions"),
     join=join_shards,
 )
-BATCH = 8  # pictures at once; changes nothing but speed
+BATCH = 8  # images at once; changes only speed
 
 
 def prepare(long_side: int, multiple: int):
-    """A function from an RGB picture to a uint8 tensor: of its own size or `long_side`, in multiples."""
+    """A function from an RGB picture to a uint8 tensor, at its own size or `long_side`, rounded to multiples."""
 
     def resize(picture: np.ndarray) -> torch.Tensor:
         height, width = picture.shape[:2]
@@ -99,7 +99,7 @@ class Outputs(NamedTuple):
 def compute_outputs(
     job: Job, pictures: Pictures, model: InstanceNetwork, split_name: str, device: torch.device
 ) -> Iterator[Outputs]:
-    """The outputs for every image of a split, in its order; classes of training images limited to their tags."""
+    """The outputs for every image of a split, in order; classes of training images limited to their tags."""
     settings, images = job.settings, pictures.images
     resized = prepare(settings.long_side, settings.size_multiple)
     for indices, batch in read_ahead(pictures, job.share(images.members(split_name)), resized, job.threads, BATCH):
@@ -117,12 +117,12 @@ def compute_outputs(
 def segment(
     job: Job, images: Images, model: InstanceNetwork, split_name: str, device: torch.device
 ) -> Iterator[ImageInstances]:
-    """Instances of every image of a split, in its order."""
+    """Instances of every image of a split, in order."""
     settings: BestieInfer = job.settings
     by_points = split_name == "train" and settings.supervision == "points"
     members = job.share(images.members(split_name))
     pictures = Pictures(images)
-    waiting: deque[tuple[int, torch.Tensor, torch.Tensor]] = deque()  # for the CRF, which works ahead
+    waiting: deque[tuple[int, torch.Tensor, torch.Tensor]] = deque()  # images in the CRF, which runs ahead
 
     def probabilities() -> Iterator[tuple[int, torch.Tensor]]:
         for outputs in compute_outputs(job, pictures, model, split_name, device):

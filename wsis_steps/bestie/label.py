@@ -1,12 +1,12 @@
-"""Makes the first pseudo labels: components of the semantic map that hold exactly one cue are instances, or region
-proposals that fit the maps of the classes.
+"""Makes the first pseudo labels: components of the semantic map that hold exactly one cue, or region proposals that fit
+the class maps.
 
 in   images     images.h5: tags and, under point supervision, the points
      semantic   semantic maps of the training images
      peaks      cues of classifier_find_peaks; left out under point supervision, and with `instances: regions`
-     maps       of the classes of each image, and
-     proposals  regions: both with `instances: regions` only
-out  labels     instances of the training images; object pixels that no instance took are ignored regions
+     maps       class maps of each image, only with `instances: regions`
+     proposals  region proposals, only with `instances: regions`
+out  labels     instances of the training images; object pixels in no instance are ignored regions
      counts     JSON: components (or regions) accepted, empty, ambiguous and small, instances per image
 
 BESTIE (CVPR 2022), semantic knowledge transfer; supplement, listing 4.
@@ -40,7 +40,7 @@ from wsis_steps.vision.region_means import least_background
 
 log = logging.getLogger("wsis")
 
-KINDS = ("accepted", "empty", "ambiguous", "small")  # of components; of regions the first and the last
+KINDS = ("accepted", "empty", "ambiguous", "small")  # for components; regions use the first and the last
 STEP = Step(
     "bestie_label",
     BestieLabel,
@@ -50,11 +50,11 @@ STEP = Step(
 )
 
 
-Labelled = tuple[dict[str, int], ImageInstances]  # counts by KINDS and instances of an image
+Labelled = tuple[dict[str, int], ImageInstances]  # counts by KINDS, and instances, of an image
 
 
 class Way(NamedTuple):
-    """A way to label an image, by its number; the supervision of what it reads, and what made that."""
+    """A function that labels an image by its number; the supervision of its inputs, and their provenance."""
 
     label: Callable[[int], Labelled]
     supervision: set[str]
@@ -62,7 +62,7 @@ class Way(NamedTuple):
 
 
 def with_ignored(instances: ImageInstances, semantic: np.ndarray) -> ImageInstances:
-    """The instances with what is object or unsure in the semantic map, and in none of them, as the ignored region."""
+    """The instances; object and unsure pixels of the semantic map outside them become the ignored region."""
     left = (semantic > 0) & (paint(instances, *semantic.shape) == 0)
     return replace(instances, ignore=encode(left[None])[0] if left.any() else None)
 
@@ -73,7 +73,7 @@ def to_instances(found: PseudoLabels) -> ImageInstances:
 
 
 def summarise(found: list[dict[str, int]]) -> dict:
-    """Counts over all images, from those of each by `KINDS`, as JSON values."""
+    """Counts over all images, from the counts of each by `KINDS`, as JSON values."""
     per_image = Counter(counts["accepted"] for counts in found)
     return {
         **{kind: sum(counts[kind] for counts in found) for kind in KINDS},
@@ -83,8 +83,8 @@ def summarise(found: list[dict[str, int]]) -> dict:
 
 
 def why_without(found: list[dict[str, int]], expected: np.ndarray) -> dict[str, int]:
-    """How many images lack expected labels since a component holds several cues (crowded), since none holds a cue
-    (uncued), since all are too small (undersized), or since there is none (bare).
+    """Number of images that lack expected labels, by cause: a component holds several cues (crowded), none holds a cue
+    (uncued), all are too small (undersized), or there are none (bare).
 
     found: counts of each image by `KINDS`; expected: bool (images,).
     """
@@ -97,7 +97,7 @@ def why_without(found: list[dict[str, int]], expected: np.ndarray) -> dict[str, 
 
 
 def by_components(job: Job, images: Images, semantic: Maps) -> Way:
-    """Labels an image by the components of its semantic map."""
+    """Labels images by the components of their semantic maps."""
     points = job.settings.supervision == "points"
     if not points and job.inputs["peaks"] is None:
         raise InputError("bestie_label needs --peaks, unless supervision is 'points'.")
@@ -118,7 +118,7 @@ def by_components(job: Job, images: Images, semantic: Maps) -> Way:
 
 
 def by_regions(job: Job, images: Images, semantic: Maps) -> Way:
-    """Labels an image by the region proposals that fit the maps of its classes."""
+    """Labels images by the region proposals that fit the maps of their classes."""
     if None in (job.inputs["maps"], job.inputs["proposals"]):
         raise InputError("bestie_label needs --maps and --proposals where instances is 'regions'.")
     maps, proposals = Maps(job.inputs["maps"]), Proposals(job.inputs["proposals"])
@@ -144,7 +144,7 @@ def main(job: Job) -> None:
 
     def label_image(i: int) -> Labelled:
         counts, instances = label(i)
-        # what is as large as the image stays here: the results of all images are kept
+        # full-size arrays stay in here: the results of all images are kept
         return counts, with_ignored(instances, semantic.semantic(i))
 
     results = list(job.progress(fork_map(label_image, range(len(semantic)), job.threads), len(semantic)))

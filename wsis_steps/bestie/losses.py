@@ -20,9 +20,9 @@ from wsis_steps.vision.ranks import divisor, mean_of_largest
 def semantic_loss(logits: Tensor, semantic: Tensor, hard_pixels: float) -> Tensor:
     """Cross entropy of the hardest pixels of a batch.
 
-    logits: (B, 1 + C, H, W); semantic: uint8 (B, H, W), 0 background, 1 + category, 255 unsure. The mean goes
-    over the share `hard_pixels` (0 to 1) of all pixels that have the largest losses, where unsure pixels have
-    loss 0; with 1 it is plain cross entropy, the mean over pixels that are not unsure.
+    logits: (B, 1 + C, H, W); semantic: uint8 (B, H, W), 0 background, 1 + category, 255 unsure. The mean is over the
+    share `hard_pixels` (0 to 1) of all pixels with the largest losses, where unsure pixels have loss 0. With 1 it is
+    plain cross entropy, the mean over pixels that are not unsure.
     """
     losses = F.cross_entropy(precise(logits), semantic.long(), ignore_index=UNSURE, reduction="none")
     if hard_pixels >= 1:
@@ -31,16 +31,16 @@ def semantic_loss(logits: Tensor, semantic: Tensor, hard_pixels: float) -> Tenso
 
 
 def center_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Sum over pixels of weight times squared error, summed over classes, by the number of pixels of weight >
+    """Sum over pixels of weight times squared error, summed over classes, divided by the number of pixels of weight >
     0.
 
-    predicted, target: (B, C, H, W); weight: (B, H, W). 0 where no pixel has weight.
+    predicted, target: (B, C, H, W); weight: (B, H, W). 0 if no pixel has weight.
     """
     return _guided((predicted - target).square().sum(dim=1), weight)
 
 
 def offset_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """As `center_loss`, of absolute errors in pixels; predicted, target: (B, 2, H, W)."""
+    """Like `center_loss`, for absolute errors in pixels; predicted, target: (B, 2, H, W)."""
     return _guided((predicted - target).abs().sum(dim=1), weight)
 
 
@@ -55,19 +55,16 @@ def objective(
     refined: Targets | None,
     settings: BestieTrain,
 ) -> dict[str, Tensor]:
-    """Weighted terms `semantic`, `center` and `offset` of the loss of a batch, and their sum `total`;
-    scalars.
+    """Weighted terms `semantic`, `center` and `offset` of the loss of a batch, and their sum `total`; scalars.
 
     outputs: `semantic` (B, 1 + C, H, W) logits, `centers` (B, C or 1, H, W), `offsets` (B, 2, H, W) in
     pixels, of any floating type; semantic: uint8 (B, H, W); pseudo, refined: targets as tensors with a batch
-    axis. Center and offset terms are the mean of those for the pseudo and for the refined labels. Where there
-    are no refined labels (refinement off), or none of the centers (supervision with points), the pseudo
-    labels count twice.
+    axis. Center and offset terms average those for the pseudo and for the refined labels. Without refined labels
+    (refinement off), or without refined centers (supervision with points), the pseudo labels count twice.
 
-    Instance-aware guidance off (an ablation): every pixel has weight 1 in both terms, so that what is not
-    labelled is taught to have no center and offset 0, instead of nothing. The terms stay sums over channels
-    by the number of pixels, so that only the region differs; the released code's unguided losses also divide
-    by the channels.
+    With instance-aware guidance off (an ablation), every pixel has weight 1 in both terms, so unlabeled pixels are
+    trained to have no center and offset 0. The terms stay sums over channels divided by the number of pixels, so only
+    the region differs; the released code's unguided losses also divide by the channels.
     """
     centers, offsets = precise(outputs["centers"]), precise(outputs["offsets"])
     labels = [pseudo] if refined is None else [pseudo, refined]

@@ -1,7 +1,7 @@
 """The instance network: semantic logits, center heatmaps and offsets of every pixel, on any backbone.
 
 hrnet_w48 and resnet50 are the paper's (BESTIE, CVPR 2022; released code); mobilenet_v2 and small are for
-small machines and small images. What a backbone is like decides which decoder it gets.
+small machines and small images. The backbone determines the decoder.
 """
 
 import torch
@@ -13,9 +13,9 @@ from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_grou
 from wsis_steps.vision.models import TrainedModel
 
 OUTPUTS = ("semantic", "centers", "offsets")
-OFFSET_UNIT = 16  # pixels; what an output of 1 means in the two networks that are trained for few iterations
-MOMENTUM = 0.01  # of batch normalization in all of the network that has the paper's decoder for ResNet-50
-LARGE = 10_000_000  # parameters of a backbone from which on it gets the paper's decoder
+OFFSET_UNIT = 16  # pixels per unit of output in the two networks trained for few iterations
+MOMENTUM = 0.01  # batch normalization momentum throughout the network with the paper's ResNet-50 decoder
+LARGE = 10_000_000  # parameters from which a backbone gets the paper's decoder
 
 
 def _block(before: int, after: int, kernel: int = 3, dilation: int = 1, groups: int = 1) -> nn.Sequential:
@@ -56,7 +56,7 @@ def _head(before: int, hidden: int, after: int) -> nn.Sequential:
 class Pyramid(nn.Module):
     """Context of a coarse map: a 1x1 and three dilated 3x3 convolutions and the image mean, joined to 256 channels.
 
-    The mean has no batch normalization (released code), which could not train on a batch of one.
+    The mean has no batch normalization (as released), which could not train on a batch of one.
     """
 
     def __init__(self, before: int, width: int = 256) -> None:
@@ -74,7 +74,7 @@ class Pyramid(nn.Module):
 
 
 class ContextDecoder(nn.Module):
-    """A branch of Panoptic-DeepLab: context of the coarsest level, joined with one finer level after the other."""
+    """A branch of Panoptic-DeepLab: context of the coarsest level, joined with one finer level after another."""
 
     def __init__(self, channels: tuple[int, ...], sides: tuple[int, ...], width: int) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class ContextDecoder(nn.Module):
 
 
 class DualDecoder(nn.Module):
-    """Panoptic-DeepLab on levels of stride 4 and more: a decoder for the semantic map, one for centers and offsets."""
+    """Panoptic-DeepLab on levels from stride 4: one decoder for the semantic map, one for centers and offsets."""
 
     released, align_corners = True, True
 
@@ -101,7 +101,7 @@ class DualDecoder(nn.Module):
         super().__init__()
         self.first = next(i for i, stride in enumerate(backbone.strides) if stride >= 4)
         channels = backbone.channels[self.first :]
-        sides = [2**i for i in range(len(channels) - 1)]  # 1, 2, 4: the next finer level has half as many
+        sides = [2**i for i in range(len(channels) - 1)]  # 1, 2, 4: the next finer level has half the factor
         self.semantic = ContextDecoder(channels, tuple(128 // side for side in sides), 256)
         self.instance = ContextDecoder(channels, tuple(64 // side for side in sides), 128)
         hidden = {"semantic": (256, 256), "centers": (128, 128), "offsets": (128, 32)}
@@ -119,8 +119,8 @@ class DualDecoder(nn.Module):
 class SkipDecoder(nn.Module):
     """Coarse to fine: upsample, add the projected finer level, 3x3 convolution; then three small heads.
 
-    first: finest level in use; shortcut: semantic logits also come straight from the coarsest level, since twenty
-    classes do not find their way through a few channels in a short training.
+    first: finest level in use; shortcut: semantic logits also come directly from the coarsest level, since in a short
+    training a few channels do not transmit twenty classes.
     """
 
     released, align_corners = False, False
@@ -156,7 +156,7 @@ class InstanceNetwork(nn.Module):
     """A backbone and a decoder.
 
     Attributes: backbone, whose `normalize` makes the input and which alone has pretrained weights; decoder;
-    center_maps, how many of the decoder's center maps are used, from the first.
+    center_maps, the number of the decoder's center maps in use, from the first.
     """
 
     def __init__(self, backbone: Backbone, decoder: nn.Module, center_maps: int) -> None:
@@ -164,18 +164,19 @@ class InstanceNetwork(nn.Module):
         self.backbone, self.decoder, self.center_maps = backbone, decoder, center_maps
 
     def parameter_groups(self, learning_rate: float, head_lr_factor: float) -> list[dict]:
-        """Groups for an optimizer: the backbone, and the decoder, which learns `head_lr_factor` times as fast."""
+        """Parameter groups for an optimizer: the backbone, and the decoder with `head_lr_factor` times its learning
+        rate."""
         return parameter_groups(self, self.backbone, learning_rate, head_lr_factor)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Outputs at the size of the images, which may be any.
+        """Outputs at the size of the images, which is arbitrary.
 
         images: float (B, 3, H, W), normalized. Returns `semantic`, (B, 1 + C, H, W) logits with background
         first; `centers`, (B, C or 1, H, W) heatmaps without a final activation; `offsets`, (B, 2, H, W), channel
         0 = y, pixels.
         """
         height, width = images.shape[-2:]
-        # a 0 after normalization is the mean color
+        # 0 is the mean color after normalization
         padded = F.pad(images, (0, -width % 32, 0, -height % 32))
         outputs = self.decoder(self.backbone(padded))
         outputs["centers"] = outputs["centers"][:, : self.center_maps]
@@ -184,7 +185,7 @@ class InstanceNetwork(nn.Module):
 
 
 def load_network(trained: TrainedModel) -> InstanceNetwork:
-    """The network of a file of `bestie_train`."""
+    """Loads the network from a file of `bestie_train`."""
     model = build_network(BestieTrain.model_validate(trained.settings), len(trained.class_names))
     model.load_state_dict(trained.state)
     return model
@@ -194,12 +195,12 @@ def build_network(settings: BestieTrain, class_count: int) -> InstanceNetwork:
     """The network that settings describe, with random weights; `load_weights` fills its backbone.
 
     class_count: classes without background. Of HRNet the branch of stride 4 is used. Convolutions outside the backbone
-    start from a normal distribution of standard deviation 0.001 in the paper's networks, as released, and of He's in
-    the others, but for their last one. Batch normalization of the paper's decoder for a ResNet and of the backbone
-    below it has momentum 0.01, as released. Every setting of an ablation builds the same layers, which therefore start
-    from the same weights: class-agnostic centers use the first of the center maps.
+    are initialized from a normal distribution of standard deviation 0.001 in the paper's networks, as released, and by
+    He's method in the others, except for their last one. Batch normalization of the paper's ResNet decoder and of the
+    backbone below it has momentum 0.01, as released. All ablations build the same layers, which therefore start from
+    the same weights: class-agnostic centers use the first of the center maps.
 
-    Raises InputError for a backbone that is unknown or has one level only.
+    Raises InputError for a backbone that is unknown or has only one level.
     """
     widths = dict(zip(OUTPUTS, (1 + class_count, class_count, 2), strict=True))
     backbone = build_backbone(settings.backbone, normalization=settings.normalization)
@@ -217,19 +218,19 @@ def build_network(settings: BestieTrain, class_count: int) -> InstanceNetwork:
 
 
 def _decoder(backbone: Backbone, widths: dict[str, int]) -> nn.Module:
-    """The paper's decoder for HRNet, its decoder for a ResNet and other large backbones, and one for small machines."""
+    """The paper's decoder for HRNet, its decoder for ResNet and other large backbones, or one for small machines."""
     if backbone.high_resolution:
         return PlainHeads(backbone, widths)
     if sum(p.numel() for p in backbone.parameters()) >= LARGE:
         return DualDecoder(backbone, widths)
-    # one that ends before stride 32 is for images of about 100 px, which need a finer map of centers
+    # a backbone that ends before stride 32 is for images of about 100 px, which need a finer center map
     deep = backbone.strides[-1] >= 32
     first = next(i for i, stride in enumerate(backbone.strides) if stride >= (4 if deep else 2))
     return SkipDecoder(backbone, widths, first, shortcut=deep)
 
 
 def _initialize(decoder: nn.Module, std: float | None) -> None:
-    """Normal weights of a standard deviation, or He's; 0.001 in the last layers: outputs start near 0."""
+    """Normal weights of a standard deviation, or He's; 0.001 in the last layers, so outputs start near 0."""
     for module in decoder.modules():
         if isinstance(module, nn.Conv2d):
             if std is None:

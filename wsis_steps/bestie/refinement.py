@@ -1,8 +1,8 @@
 """Labels and instances from the outputs of the network, for a whole batch on any device, without gradients.
 
-`refine` makes the self-refined labels of an iteration, `refine_with_points` those of supervision with
-points, `instances_from_outputs` the instances of an image at inference. Facts: BESTIE (CVPR 2022), supplement
-section 1, and the released code.
+`refine` makes the self-refined labels of an iteration, `refine_with_points` those under point supervision,
+`instances_from_outputs` the instances of an image at inference. Source: BESTIE (CVPR 2022), supplement section 1, and
+the released code.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,7 @@ from wsis_steps.vision.masks import UNSURE
 class Instances:
     """Instances of one image.
 
-    instance_map: int32 (H, W), 0 = none, k = row k - 1 of categories, int64 (n,), and scores, float32 (n,) in
-    [0, 1].
+    instance_map: int32 (H, W), 0 = none, k = row k - 1 of categories, int64 (n,), and scores, float32 (n,) in [0, 1].
     """
 
     instance_map: np.ndarray
@@ -32,8 +31,7 @@ class Instances:
 
 
 def _assign(pixels: Pixels, offsets: Tensor, centers: Centers, components: int) -> tuple[Tensor, Tensor]:
-    """Gives each pixel to the center of its component nearest to where its offset points; the first, if
-    several are.
+    """Assigns each pixel to the center of its component nearest to where its offset points; of equal ones, the first.
 
     Returns the rows of the pixels whose component has a center, and for each of these the row of its center.
     """
@@ -51,7 +49,7 @@ def _assign(pixels: Pixels, offsets: Tensor, centers: Centers, components: int) 
     first, centers_here = place.index_select(0, rest), count.index_select(0, several.component)
     chosen, nearest = first, torch.full_like(to_y, torch.inf)
     for slot in range(int(count.max())):
-        row = first + slot * (slot < centers_here)  # back to the first, which wins nothing twice, where none is left
+        row = first + slot * (slot < centers_here)  # past its last center a component repeats the first
         distance = (to_y - centers.y.index_select(0, row)) ** 2 + (to_x - centers.x.index_select(0, row)) ** 2
         chosen = torch.where(distance < nearest, row, chosen)
         nearest = torch.minimum(nearest, distance)
@@ -59,13 +57,13 @@ def _assign(pixels: Pixels, offsets: Tensor, centers: Centers, components: int) 
 
 
 def _mean(values: Tensor, place: Tensor, count: int) -> Tensor:
-    """Means of the values in each of `count` places, float32; 0 where there is none."""
+    """Means of the values in each of `count` places, float32; 0 for places without values."""
     total = torch.zeros(count, dtype=torch.float64, device=values.device).scatter_add_(0, place, values.double())
     return (total / torch.bincount(place, minlength=count).clamp(min=1)).float()
 
 
 def _highest(values: Tensor, place: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The highest value in each of `count` places (-inf where there is none), and the first row that has it."""
+    """The highest value in each of `count` places (-inf if empty), and the first row that has it."""
     top = torch.full((count,), -torch.inf, device=values.device).scatter_reduce_(0, place, values, "amax")
     rows = (values == top.index_select(0, place)).nonzero()[:, 0]
     first = torch.full((count,), max(len(values) - 1, 0), dtype=torch.int64, device=values.device)
@@ -78,7 +76,7 @@ def _own_probability(pixels: Pixels, logits: Tensor, categories: Tensor) -> Tens
     own = pixels.read(logits, (categories + 1).index_select(0, pixels.component))
     at = pixels.index + pixels.image * (size * (logits.shape[1] - 1))
     flat, total = logits.reshape(-1), torch.zeros_like(own)
-    for channel in range(logits.shape[1]):  # one class after the other, as memory costs the most time
+    for channel in range(logits.shape[1]):  # one class at a time, since memory bandwidth dominates
         total += flat[channel * size :].index_select(0, at).float().sub_(own).exp_()
     return 1 / total
 
@@ -93,18 +91,18 @@ def refine(
     table: Tensor,
     settings: BestieTrain,
 ) -> Targets:
-    """Self-refined labels: instances that the network sees within the components of the given semantic maps.
+    """Self-refined labels: the network's instances within the components of the given semantic maps.
 
     semantic, centers, offsets: float outputs of the network, (B, 1 + C, H, W) logits, (B, C, H, W) heatmaps or
     (B, 1, H, W) for all classes, (B, 2, H, W) pixels with channel 0 = y; components: int32 (B, H, W) and
     table: int (B, M, 3) are `grouping.semantic_components` of the images' given maps, stacked and padded
     (`pad_tables`).
 
-    In each component: peaks above `min_refined_center` and clusters of short offsets are its centers (`find_centers`);
-    its pixels go to the nearest one; without a center, or with more than `max_instances` instances that got
-    a pixel, nothing is labelled. An instance's center is its pixel of most heat, and its weight that heat
-    times its mean class probability, at most 1; if the heat is below `min_center`, the component's centroid
-    and the probability alone.
+    The centers of a component are its peaks above `min_refined_center` and its clusters of short offsets
+    (`find_centers`); each pixel is assigned to the nearest one. A component without a center, or with more than
+    `max_instances` instances that received a pixel, is not labeled. An instance's center is its pixel of highest heat,
+    and its weight is that heat times its mean class probability, at most 1. If the heat is below `min_center`, they are
+    the component's centroid and the probability alone.
 
     Returns float32 heatmaps shaped like `centers`, offsets and weights in [0, 1].
     """
@@ -134,12 +132,11 @@ def refine(
 
 
 def _class_groups(semantic: Tensor, points: Tensor) -> tuple[Pixels, Centers, int]:
-    """For supervision with points: all pixels of a class in an image are one group, the class's points its
-    centers.
+    """For supervision with points: groups all pixels of a class in an image, with the class's points as centers.
 
     semantic: uint8 (B, H, W), 0 background, 1 + category, 255 unsure; points: (B, N, 3), rows category, x, y,
     padded with -1. Returns the pixels of all classes in groups image * 255 + category, the points by group,
-    and how many groups there could be.
+    and the maximum number of groups.
     """
     groups = torch.where(semantic < UNSURE, semantic, 0).int()
     given = points.long()
@@ -155,8 +152,8 @@ def refine_with_points(*, offsets: Tensor, semantic: Tensor, points: Tensor) -> 
 
     offsets: (B, 2, H, W) output of the network, channel 0 = y, pixels; semantic: uint8 (B, H, W), the given
     semantic map, 0 background, 1 + category, 255 unsure; points: int (B, N, 3), rows category, x, y, padded
-    with -1. Every pixel of a class that has points goes to the point nearest to where its offset points,
-    whatever component it is in. The centers are None: given points are not refined.
+    with -1. Every pixel of a class with points is assigned to the point nearest to where its offset points,
+    in any component. The centers are None: given points are not refined.
     """
     pixels, centers, groups = _class_groups(semantic, points)
     kept, place = _assign(pixels, offsets, centers, groups)
@@ -165,7 +162,7 @@ def refine_with_points(*, offsets: Tensor, semantic: Tensor, points: Tensor) -> 
 
 
 def _collect(pixels: Pixels, place: Tensor, categories: Tensor, scores: Tensor) -> Instances:
-    """Instances of one image from each pixel's row in categories and scores; rows without a pixel are left out."""
+    """Instances of one image from each pixel's row in categories and scores; rows without pixels are left out."""
     used = torch.bincount(place, minlength=len(categories)) > 0
     number = used.cumsum(0)
     instance_map = torch.zeros_like(pixels.component_map[0], dtype=torch.int32)
@@ -179,15 +176,15 @@ def instances_from_outputs(
 ) -> Instances:
     """Instances of one image from the network's outputs.
 
-    probability: float (1 + C, H, W), softmax, 0 for classes that cannot be; centers: (C, H, W) heatmaps, or (1, H, W)
+    probability: float (1 + C, H, W), softmax, 0 for excluded classes; centers: (C, H, W) heatmaps, or (1, H, W)
     for all classes; offsets: (2, H, W), channel 0 = y, pixels of these maps.
 
-    Components of the likeliest class, of `min_area` pixels or more, are divided as in `refine`, but with no
-    limit on the number of instances; one without any center is one instance. Score = highest heat in the
-    instance times its mean class probability; heat of 1 or more, as of a clustered center, is replaced by
-    that probability. In [0, 1].
+    Components of the most probable class, of `min_area` pixels or more, are divided as in `refine`, but without a limit
+    on the number of instances; one without any center is one instance. Score, in [0, 1]: the highest heat in the
+    instance times its mean class probability; heat of 1 or more, as of a clustered center, is replaced by that
+    probability.
     """
-    semantic = probability.max(dim=0).indices.byte()  # several times faster than argmax
+    semantic = probability.max(dim=0).indices.byte()  # several times as fast as argmax
     found = semantic_components(semantic.cpu().numpy(), np.ones(len(probability) - 1, dtype=bool), settings.min_area)
     rows = torch.from_numpy(found.table).to(offsets.device).long()
     pixels = list_pixels(torch.from_numpy(found.map).to(offsets.device)[None], max(len(rows), 1))
@@ -209,11 +206,11 @@ def instances_from_outputs(
 
 @torch.no_grad()
 def instances_from_points(*, probability: Tensor, offsets: Tensor, points: Tensor) -> Instances:
-    """Instances of one image with given points: the pixels of each class that has points go to these.
+    """Instances of one image with given points, to which the pixels of their class are assigned.
 
-    probability: float (1 + C, H, W), softmax, 0 for classes that cannot be; offsets: (2, H, W), channel 0 = y,
-    pixels; points: int (n, 3), rows category, x, y. Pixels whose likeliest class has no point are in no instance, as
-    released. Score = mean class probability.
+    probability: float (1 + C, H, W), softmax, 0 for excluded classes; offsets: (2, H, W), channel 0 = y,
+    pixels; points: int (n, 3), rows category, x, y. Pixels whose most probable class has no point are in no instance,
+    as released. Score = mean class probability.
     """
     semantic = probability.max(dim=0).indices.byte()
     pixels, centers, groups = _class_groups(semantic[None], points[None])

@@ -1,6 +1,6 @@
-"""Pseudo labels from region proposals: for each class of an image the regions that its map is most in.
+"""Pseudo labels from region proposals: for each class of an image, the regions that best fit its map.
 
-Components of a semantic map join objects that touch; proposals hold them one by one as well as together.
+Components of a semantic map merge touching objects; proposals hold them both separately and together.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from wsis_steps.vision.masks import describe
 from wsis_steps.vision.region_means import region_sums, superpixel_sums, with_background
 from wsis_steps.vision.regions import RegionProposals
 
-CONSIDERED = 200  # regions of a class, the best by score; no more can be kept than lie side by side
+CONSIDERED = 200  # best-scoring regions per class; more than this do not fit side by side
 
 
 def region_scores(sums: np.ndarray, regions: RegionProposals, beta: float) -> np.ndarray:
     """F-measure of each region as a detection of a class, float32 (n,), 0 to 1.
 
     Precision is the mean of the class's probabilities in the region, recall the share of their sum that lies in it;
-    beta below 1 lets precision weigh more, so that one of two objects beats both together.
+    beta below 1 weights precision more, so one of two objects scores higher than both together.
 
     sums: float32 (superpixels,), of the probabilities over each superpixel.
     """
@@ -29,8 +29,8 @@ def region_scores(sums: np.ndarray, regions: RegionProposals, beta: float) -> np
 
 
 def apart(overlaps: np.ndarray, limit: float, most: int) -> np.ndarray:
-    """Numbers int64 of masks, in order, of which each overlaps all that are kept before it by less than `limit`; at
-    most so many.
+    """Numbers int64 of masks, in order, each overlapping all previously kept ones by less than `limit`; at most so
+    many.
 
     overlaps: (n, n), intersection over union.
     """
@@ -47,9 +47,9 @@ def region_instances(
 ) -> ImageInstances:
     """Instances of an image, each a region, with the regions' F-measures as scores.
 
-    maps: (k, any size), 0 to 1, of its classes `categories` (k,); background: its least value beside them. Of each
-    class the best region is kept, and further ones that overlap better ones by less than `max_overlap`, at most
-    `max_instances`, with a score of at least `min_share` of the best one's.
+    maps: (k, any size), 0 to 1, of its classes `categories` (k,); background: its minimum value. For each class the
+    best region is kept, and further ones that overlap better ones by less than `max_overlap`, at most `max_instances`,
+    with a score of at least `min_share` of the best one's.
     """
     rows, found, scores = [], [], []
     sums = superpixel_sums(with_background(maps, background)[1:], regions) if len(maps) else ()

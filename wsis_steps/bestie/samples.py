@@ -1,4 +1,4 @@
-"""What the instance network trains on: augmented pictures with semantic maps, labelled instances and points."""
+"""Samples of the instance network: augmented pictures with semantic maps, labeled instances and points."""
 
 from typing import Any
 
@@ -51,12 +51,12 @@ class TrainingSamples(Samples):
         }
 
     def _maps(self, index: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """Semantic and instance map of an image; kept in memory if the pictures are."""
+        """Semantic and instance map of an image; cached in memory if the pictures are."""
         if index in self.maps:
             return self.maps[index]
         labels = self.labels.read(index)
         instance_map = paint(labels, height, width)
-        if len(labels) <= 255:  # a quarter of the memory, and sampled without a detour over floats
+        if len(labels) <= 255:  # a quarter of the memory, and no conversion to float for sampling
             instance_map = instance_map.astype(np.uint8)
         maps = self.semantic.semantic(self.semantic_members[index]), instance_map
         if self.pictures.cache is not None:
@@ -64,7 +64,7 @@ class TrainingSamples(Samples):
         return maps
 
     def _scale(self, rng: np.random.Generator, height: int, width: int) -> tuple[float, float]:
-        """Factors on height and width: to the long side, both sides up to 1 mod 32, then random in steps of 0.1."""
+        """Factors on height and width: to the long side, sides rounded to 1 mod 32, then random in steps of 0.1."""
         low, high = self.settings.scale
         steps = round((high - low) * 10) + 1
         factor = low + 0.1 * rng.integers(steps)
@@ -89,8 +89,7 @@ class TrainingSamples(Samples):
 
 
 def instance_table(instance_map: np.ndarray, categories: np.ndarray, min_area: int) -> tuple[np.ndarray, np.ndarray]:
-    """Instances with at least min_area pixels, int64 (k,), and their rows category, x, y of the centroid,
-    int32 (k, 3).
+    """Instances with at least min_area pixels, int64 (k,), and their rows category, x, y of the centroid, int32 (k, 3).
 
     instance_map: integers (h, w), k + 1 where instance k is; centroids are truncated (BESTIE, released code).
     """

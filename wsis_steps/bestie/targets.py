@@ -1,4 +1,4 @@
-"""What the center and offset heads of the instance network learn from: maps of instances, drawn on any device.
+"""Targets of the center and offset heads of the instance network, drawn from instance maps on any device.
 
 BESTIE (CVPR 2022), supplement, listing 4, and the released code.
 """
@@ -14,11 +14,11 @@ from wsis_steps.bestie.centers import Pixels, list_pixels
 
 
 class Targets(NamedTuple):
-    """Maps of a batch.
+    """Target maps of a batch.
 
-    centers: float32 (B, C, H, W) heat in [0, 1], or None where centers are not supervised anew (refinement with
-    points); offsets: float32 (B, 2, H, W), channel 0 = y, pixels from the pixel to its instance's center;
-    weight: float32 (B, H, W) in [0, 1], 0 = not supervised.
+    centers: float32 (B, C, H, W) heat in [0, 1], or None if centers have no refined target (refinement with points);
+    offsets: float32 (B, 2, H, W), channel 0 = y, pixels from the pixel to its instance's center; weight: float32
+    (B, H, W) in [0, 1], 0 = not supervised.
     """
 
     centers: Tensor | None
@@ -28,10 +28,9 @@ class Targets(NamedTuple):
 
 @lru_cache(maxsize=8)
 def gaussian_window(sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row offsets, column offsets (int64) and heights (float32) of the 6 sigma + 3 pixels wide Gaussian
-    window.
+    """Row offsets, column offsets (int64) and heights (float32) of the Gaussian window, 6 sigma + 3 pixels wide.
 
-    Its height is 1 in the middle; all three are flat and in the same order.
+    Its height is 1 at the center; all three are flat and in the same order.
     """
     radius = int(3 * sigma + 1)
     dy, dx = (part.ravel() for part in np.mgrid[-radius : radius + 1, -radius : radius + 1])
@@ -39,7 +38,7 @@ def gaussian_window(sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _zeros(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Float32 zeros; on the CPU from NumPy, whose large pages make big maps ten times cheaper to touch."""
+    """Float32 zeros; on the CPU from NumPy, whose huge pages make large maps ten times cheaper to touch."""
     if device.type == "cpu":
         return torch.from_numpy(np.zeros(shape, dtype=np.float32))
     return torch.zeros(shape, device=device)
@@ -58,7 +57,7 @@ def draw_centers(points: Tensor, shape: tuple[int, int, int, int], sigma: float)
     y, x = y + dy, x + dx
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     index = ((image * channels + channel) * height + y) * width + x
-    index, values = torch.where(inside, index, 0), torch.where(inside, values, 0)  # heat 0 changes nothing
+    index, values = torch.where(inside, index, 0), torch.where(inside, values, 0)  # heat 0 has no effect
     heat.view(-1).scatter_reduce_(0, index.flatten(), values.flatten(), "amax")
     return heat
 
@@ -66,8 +65,7 @@ def draw_centers(points: Tensor, shape: tuple[int, int, int, int], sigma: float)
 def write_offsets(pixels: Pixels, place: Tensor, y: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Offset maps (B, 2, H, W) from each pixel to its instance's center, and weight maps (B, H, W).
 
-    place: (n,), row of each pixel in the instances' y, x and weight; where the weight is negative all stays
-    0.
+    place: (n,), row of each pixel in the instances' y, x and weight; rows with negative weight leave zeros.
     """
     images, height, width = pixels.component_map.shape
     offsets = _zeros((images, 2, height, width), place.device)
@@ -90,12 +88,11 @@ def render_targets(
     points: Tensor | None,
     sigma: float,
 ) -> Targets:
-    """Targets of a batch, made on the device: workers then hand over tables in place of heat maps.
+    """Targets of a batch, drawn on the device, so that workers pass on tables instead of heat maps.
 
     instance_map: int32 (B, H, W), 0 = none, k = row k - 1 of the image's table and weights; table: int (B, M,
     3), rows category, x, y, padded with -1; weights: float (B, M); channels: number of classes, or 1 for one
-    map of all; points: int (B, N, 3), like the table, centers that take the place of the table's in the heat
-    maps.
+    map of all; points: int (B, N, 3), like the table, centers that replace the table's in the heat maps.
     """
     images, height, width = instance_map.shape
     pixels = list_pixels(instance_map, table.shape[1])

@@ -1,11 +1,11 @@
-"""Trains the instance network of one round on its pseudo labels, refining them as it goes.
+"""Trains the instance network of one round on its pseudo labels, refining them during training.
 
 in   images      images.h5: the training images, their tags and points
      semantic    semantic maps of the training images
      labels      instances of the training images: round00 of bestie_label, later rounds of bestie_infer
-     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+     pretrained  classifier whose backbone is the initial one, with weights: classifier
 out  model       state dict of the network
-     metrics     JSON lines: the terms of the loss along the training
+     metrics     JSON lines: the terms of the loss during training
 
 BESTIE (CVPR 2022): network, objective with instance-aware guidance (supplement, listing 6), self-refinement with
 center clustering (supplement, section 1; released code).

@@ -1,13 +1,13 @@
-"""Ranks the images whose classifier disagrees with their tags: missing tags, and tags of what is not to be seen.
+"""Ranks the images whose tags the classifier disagrees with: missing tags, and tags of objects that are not visible.
 
 in   images  images.h5: all images and their tags
      model   of classifier_train
 out  table   CSV: image, split, class, tagged (yes or no), probability (0 to 1); the largest disagreement first
-     page    an HTML page of the first of them, with their pictures, and of how well each class is recognised
-     scores  JSON: average precision of each class on the evaluation images, by chance too, and how many are tagged
+     page    an HTML page of the first of them, with their pictures, and of how well each class is recognized
+     scores  JSON: average precision of each class on the evaluation images, also by chance, and the number tagged
 
-A classifier has learned the tags of the training images, wrong ones too: it doubts them less than those of evaluation
-images, which it has not seen.
+A classifier has learned the tags of the training images, also wrong ones, so it doubts them less than those of
+evaluation images, which it has not seen.
 """
 
 import csv
@@ -40,8 +40,8 @@ log = logging.getLogger("wsis")
 STEP = Step(
     "classifier_audit_tags", ClassifierAuditTags, inputs=("images", "model"), outputs=("table", "page", "scores")
 )
-BATCH = 8  # pictures at once; changes nothing but speed
-SIDE = 240  # pixels of a picture's longer side on the page
+BATCH = 8  # images at once; changes only speed
+SIDE = 240  # longer side in pixels of a picture on the page
 
 
 def predict(job: Job, images: Images, trained: TrainedModel) -> np.ndarray:
@@ -62,7 +62,7 @@ def predict(job: Job, images: Images, trained: TrainedModel) -> np.ndarray:
 
 
 def disagreements(tags: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Rows int64 (n, 2) of image and class where the likelier answer is not the tag, the surest first.
+    """Rows int64 (n, 2) of image and class where the classifier disagrees with the tag, most confident first.
 
     tags bool, probabilities 0 to 1, both (images, classes).
     """
@@ -72,7 +72,7 @@ def disagreements(tags: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def score(class_names: tuple[str, ...], tags: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """How well each class is recognised, as JSON values; None for NaN. tags bool, probabilities 0 to 1, both (images,
+    """How well each class is recognized, as JSON values; None for NaN. tags bool, probabilities 0 to 1, both (images,
     classes)."""
     chance, limit = chance_precision(tags)
     found = {"average_precision": tag_precision(tags, probabilities), "chance": chance, "chance_limit": limit}
@@ -85,7 +85,7 @@ def score(class_names: tuple[str, ...], tags: np.ndarray, probabilities: np.ndar
 
 
 def precision_html(scores: dict[str, Any]) -> str:
-    """A table of the classes in the document of scores."""
+    """An HTML table of the classes in the scores."""
     columns = [scores[name] for name in ("average_precision", "chance", "chance_limit")]
     rows = []
     for name, count in scores["tagged"].items():
@@ -101,7 +101,7 @@ def precision_html(scores: dict[str, Any]) -> str:
 
 
 def render(images: Images, rows: np.ndarray, probabilities: np.ndarray, shown: int, classes: str) -> str:
-    """The page: what is known of the classes (HTML), and a picture and a sentence for each of the first `shown`
+    """The page: a summary of the classes (HTML), and a picture and a sentence for each of the first `shown`
     disagreements."""
     pictures, cards = Pictures(images), []
     for i, category in rows[:shown].tolist():

@@ -1,9 +1,9 @@
-"""Tags to activation maps to cues, for any system that reads them."""
+"""Tags to activation maps to cues, for any system that uses them."""
 
 from wsis_steps.classifier.settings import ClassifierExtract
 from wsis_steps.engine.chain import Read, Show, Stage
 
-# What a frozen classifier learns from, and makes its maps of.
+# Input of a frozen classifier's training and of its maps.
 _FEATURES = Read("features", of="classifier_train", when=lambda run, settings: settings.frozen, spares_gpu=True)
 
 STAGES = (

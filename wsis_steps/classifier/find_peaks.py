@@ -3,7 +3,7 @@
 in   maps    activation maps of classifier_infer
 out  peaks   points: x, y, category, confidence
 
-BESTIE (CVPR 2022), released code, point extraction; smallest value of a peak: supplement section 2.
+BESTIE (CVPR 2022), released code, point extraction; minimum value of a peak: supplement section 2.
 """
 
 from collections import Counter

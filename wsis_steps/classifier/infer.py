@@ -2,8 +2,8 @@
 
 in   images    images.h5: the training images and their tags
      model     of classifier_train
-     features  of classifier_extract; only of a frozen classifier, whose maps are its head's of these
-out  maps      activation maps, float16 0 to 1, at the image's size over `stride`
+     features  of classifier_extract; only for a frozen classifier, whose head makes its maps from them
+out  maps      activation maps, float16 0 to 1, at the image size divided by `stride`
 
 BESTIE (CVPR 2022), released code, point extraction: maps of the image and its mirror, each divided by its maximum.
 """
@@ -43,7 +43,7 @@ STEP = Step(
     outputs=("maps",),
     join=join_shards,
 )
-BATCH = 8  # pictures at once; changes nothing but speed
+BATCH = 8  # images at once; changes only speed
 Found = Iterator[tuple[int, torch.Tensor]]  # an image and the maps (k, height, width) of its tags
 
 
@@ -60,7 +60,7 @@ def maps_of_pictures(job: Job, images: Images, members: np.ndarray, model: Class
         with torch.inference_mode(), autocast(device):
             maps = activation_maps(model, normalized, tags, settings.scales, settings.flip, multiple=multiple)
         for k, i in enumerate(indices):
-            own = maps[k, tags[k].to(device)][:, None]  # a map an item: an image without tags has none
+            own = maps[k, tags[k].to(device)][:, None]  # one map per item; an image without tags has none
             yield i, functional.interpolate(own, tuple(sizes[i].tolist()), mode="bilinear")[:, 0].cpu()
 
 

@@ -1,14 +1,14 @@
-"""Learns which pixels are which class, and which are background, and maps it on the training images.
+"""Learns to classify pixels, background included, and maps the class probabilities of the training images.
 
 in   features       of classifier_extract
      maps           activation maps of classifier_infer
-out  probabilities  of the classes of each image's tags, float16, at the size of the largest features; the background
-                    has what they leave of 1
+out  probabilities  of the classes of each image's tags, float16, at the size of the largest features; the rest to 1
+                    is background
 
-Activation maps say where a class shows most, not where it ends, and nothing of the background. A linear classifier of
-all images' pixels first learns what they are surest of, then, in rounds, what it is itself certain of among each
-image's tags: self-training with tags as constraints, as EM-Adapt (Papandreou et al., ICCV 2015), with a linear
-classifier in place of a network. docs/experiments/photographs.md has what it brings.
+Activation maps show where a class is most active, but not where it ends, and nothing of the background. A linear
+classifier of all images' pixels first learns the most and least active ones, then, in rounds, those of which it is
+certain among each image's tags. This is self-training with tags as constraints, as in EM-Adapt (Papandreou et al., ICCV
+2015), with a linear classifier instead of a network. Measured: docs/experiments/photographs.md.
 """
 
 import logging
@@ -33,8 +33,8 @@ STEP = Step("classifier_learn_pixels", ClassifierLearnPixels, inputs=("features"
 def draw(
     features: list[np.ndarray], maps: np.ndarray, categories: np.ndarray, count: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features float16 (n, channels), activation float32 (n,) and category int64 (n,) of `count` pixels of an image, of
-    each size of its features; of all where there are fewer. maps: (k, any size), of its classes `categories`."""
+    """Features float16 (n, channels), activation float32 (n,) and category int64 (n,) of `count` pixels of an image at
+    each size of its features, or of all if there are fewer. maps: (k, any size), of its classes `categories`."""
     drawn, full = [], torch.from_numpy(maps)[None].float()
     for one in features:
         resized = functional.interpolate(full, one.shape[1:], mode="bilinear", antialias=True)

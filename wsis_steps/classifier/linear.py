@@ -1,4 +1,4 @@
-"""The linear head of a classifier whose backbone is frozen: which features it learns from, and how."""
+"""The linear head of a classifier whose backbone is frozen: its features, and how it is fitted."""
 
 import json
 import logging
@@ -18,14 +18,14 @@ from wsis_steps.vision.contracts.features import Features
 from wsis_steps.vision.contracts.images import Images
 
 log = logging.getLogger("wsis")
-AT_ONCE = 20  # iterations between two looks at the gradient, and two lines of the metrics
-MOST = 100  # times as many at most
-SMALL_GRADIENT = 1e-7  # of every weight, at which the fit has converged
-LEAST_SPREAD = 1e-6  # of a channel that is not taken for constant
+AT_ONCE = 20  # iterations between two checks of the gradient, and two lines of the metrics
+MOST = 100  # maximum number of such checks
+SMALL_GRADIENT = 1e-7  # gradient of every weight below which the fit has converged
+LEAST_SPREAD = 1e-6  # channels with a smaller spread count as constant
 
 
 def check_features(features: Features, images: Images, settings: ClassifierTrain, backbone: Backbone) -> None:
-    """InputError where features are not those of the training images by the backbone that `settings` describe."""
+    """InputError unless the features are those of the training images by the backbone that `settings` describe."""
     check_same_classes(images, features)
     if not np.array_equal(places(images, features), images.members("train")):
         raise InputError(f"{features.path} is not of the training images of {images.path}; delete it and run again.")
@@ -47,19 +47,19 @@ def fit(
 ) -> tuple[Tensor, Tensor, list[dict[str, float]]]:
     """A logistic regression for each class, independent of the others.
 
-    It minimizes the mean cross entropy of the samples (over all classes: the multi-label soft margin loss, times their
-    number) plus `penalty` times the squares of its weights, which belong to features of mean 0 and deviation 1; the
-    bias is free. L-BFGS on all samples at once, in double precision.
+    It minimizes the mean cross entropy of the samples (summed over classes: the multi-label soft margin loss times
+    their number) plus `penalty` times the squared weights, which apply to standardized features; the bias is not
+    penalized. L-BFGS on all samples at once, in double precision.
 
     Args:
         means: (samples, channels), each the mean over a map of features.
         tags: (samples, classes), 0 or 1.
         penalty: above 0.
-        pause: called now and then; may raise to stop.
+        pause: called periodically; may raise to stop.
 
     Returns:
-        Weights (classes, channels) and biases (classes,) for features as they are, double, and lines of metrics:
-        `iteration` and `total`, the mean over the classes of what is minimized.
+        Weights (classes, channels) and biases (classes,) for unstandardized features, double, and lines of metrics:
+        `iteration` and `total`, the objective averaged over the classes.
     """
     means, tags = means.double(), tags.double()
     count = tags.shape[1]

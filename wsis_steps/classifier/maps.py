@@ -1,4 +1,4 @@
-"""Activation maps of cached features: apart from what trains, so that their edits train nothing again."""
+"""Activation maps of cached features; a separate module, so that editing it does not rerun trainings."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from wsis_steps.classifier.network import activation_maps, normalize
 
 
 def cached_maps(head: nn.Module, cached: list[np.ndarray], tags: Tensor, size: tuple[int, int]) -> Tensor:
-    """Activation maps float32 (tagged classes, height, width), 0 to 1, of an image, as `activation_maps` has them.
+    """Activation maps float32 (tagged classes, height, width), 0 to 1, of an image, like those of `activation_maps`.
 
     Args:
         head: from features to raw maps.

@@ -1,4 +1,4 @@
-"""The tag classifier of BESTIE: class activation maps shaped by peak attention, and the peaks found in them.
+"""The tag classifier of BESTIE: class activation maps shaped by peak attention, and their peaks.
 
 BESTIE (CVPR 2022) supplement section 3, and its released code.
 """
@@ -17,10 +17,10 @@ from wsis_steps.vision.weights import load_weights
 
 
 class PeakAttention(nn.Module):
-    """Peak attention module: a ReLU that also sets to zero what stays below alpha times the channel's peak.
+    """Peak attention module: a ReLU that also zeroes values below alpha times the channel's peak.
 
-    The peak is taken per image and channel; a value equal to the threshold is kept. Gradients flow through
-    the kept entries only, none through the threshold. No parameters. BESTIE supp. section 3; released code.
+    The peak is taken per image and channel; a value equal to the threshold is kept. Gradients flow only through the
+    kept entries, not through the threshold. No parameters. BESTIE supp. section 3; released code.
     """
 
     def __init__(self, alpha: float):
@@ -36,22 +36,22 @@ class PeakAttention(nn.Module):
         return torch.where(features < thresholds, torch.zeros_like(features), features)
 
     def extra_repr(self) -> str:
-        """What print(model) shows."""
+        """The text of print(model)."""
         return f"alpha={self.alpha}"
 
 
 class Classifier(nn.Module):
-    """A backbone, three 3 x 3 convolutions with peak attention, a 1 x 1 convolution to classes, mean pooling; where the
-    backbone is `frozen`, the 1 x 1 convolution alone.
+    """A backbone, three 3 x 3 convolutions with peak attention, a 1 x 1 convolution to classes, mean pooling; with a
+    `frozen` backbone, the 1 x 1 convolution alone.
 
     Args:
         backbone: its coarsest level is classified (paper: vgg16 of output stride 8).
         class_count: number of tags.
-        settings: with `attention` pam, the groups `attention_layers` have peak attention in place of ReLU: 6 is the
+        settings: with `attention` pam, the groups `attention_layers` have peak attention instead of ReLU: 6 is the
             three convolutions here, 4 and 5 the backbone's fourth and fifth level (supp. table 3: 6 alone is best).
 
-    The head has batch normalization where the backbone has it, since from random weights peak attention hardly
-    learns without; vgg16 has none, and neither has the paper's head.
+    The head has batch normalization if the backbone has it, since from random weights peak attention hardly learns
+    without; vgg16 has none, and neither has the paper's head.
 
     Raises:
         InputError: a group of layers that the backbone does not have.
@@ -82,7 +82,7 @@ class Classifier(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the tags, and the maps of which they are the mean.
+        """Logits of the tags, and the maps whose means they are.
 
         Args:
             images: B x 3 x H x W float, normalized.
@@ -94,13 +94,13 @@ class Classifier(nn.Module):
         return maps.mean(dim=(2, 3)), maps
 
     def set_alpha(self, alpha: float) -> None:
-        """Sets the threshold of all peak attention, a share of the peak."""
+        """Sets the threshold of all peak attention modules, as a fraction of the peak."""
         for module in self.modules():
             if isinstance(module, PeakAttention):
                 module.alpha = alpha
 
     def parameter_groups(self, learning_rate: float, head_lr_factor: float) -> list[dict]:
-        """Groups for an optimizer: the head learns `head_lr_factor` times as fast, biases twice as fast.
+        """Parameter groups for an optimizer: the head learns `head_lr_factor` times as fast, biases twice as fast.
 
         BESTIE released code: factors 1, 2, 10, 20 for the backbone's weights and biases and the head's.
         """
@@ -108,7 +108,7 @@ class Classifier(nn.Module):
 
 
 def _attend(backbone: Backbone, group: int, alpha: float) -> None:
-    """Puts peak attention in place of every ReLU of a level of the backbone (counted from 1)."""
+    """Replaces every ReLU of a level of the backbone (counted from 1) with peak attention."""
     prefixes = backbone.levels[group - 1] if group in range(1, len(backbone.levels) + 1) else []
     names = [
         name
@@ -136,18 +136,17 @@ def activation_maps(
 ) -> Tensor:
     """Normalized class activation maps of the classes that each image is tagged with.
 
-    Per scale, every map is passed through ReLU, resized and divided by its maximum, and is averaged with the
-    one of the mirrored image (BESTIE released code). With several scales, their sum is divided by its maximum
-    again (as IRN does).
+    Per scale, every map is passed through ReLU, resized and divided by its maximum, and averaged with the one of the
+    mirrored image (BESTIE released code). With several scales, their sum is divided by its maximum again (as in IRN).
 
     Args:
         model: a `Classifier`, or anything that returns (logits, maps), in evaluation mode.
-        images: B x 3 x H x W float, normalized, at scale 1 (BESTIE: 321 x 321 whatever the aspect).
-        tags: B x C, non-zero where the image has the class.
+        images: B x 3 x H x W float, normalized, at scale 1 (BESTIE: 321 x 321 for any aspect ratio).
+        tags: B x C, non-zero if the image has the class.
         scales: factors on H and W.
         flip: whether to average with the mirrored image.
         size: (height, width) of the result; that of `images` by default.
-        multiple: height and width at other scales than 1 are the nearest multiples of it.
+        multiple: height and width at scales other than 1 are rounded to the nearest multiple.
 
     Returns:
         B x C x height x width float32 in 0..1; zero for classes that are not tagged.
@@ -175,12 +174,12 @@ def _resize(images: Tensor, size: list[int] | tuple[int, ...], antialias: bool =
 
 
 def nearest_multiple(side: float, stride: int) -> int:
-    """The multiple of `stride` that is nearest to a side in pixels, at least one."""
+    """The multiple of `stride` nearest to a side in pixels, at least one."""
     return max(round(side / stride), 1) * stride
 
 
 def normalize(maps: Tensor) -> Tensor:
-    """Maps (..., h, w), 0 or more, each divided by its maximum."""
+    """Nonnegative maps (..., h, w), each divided by its maximum."""
     return maps / (maps.amax(dim=(-2, -1), keepdim=True) + 1e-5)
 
 
@@ -188,14 +187,14 @@ def normalize(maps: Tensor) -> Tensor:
 def find_peaks(activation_maps: Tensor, tags: Tensor, settings: ClassifierFindPeaks) -> list[Tensor]:
     """Peaks of the smoothed activation maps of the tagged classes: cues of where instances are.
 
-    A peak equals the maximum of the window around it. Where several peaks with equal values share a window (a
-    plateau), the first in reading order is kept; the released code of BESTIE keeps them all.
+    A peak equals the maximum of the window around it. If several equal peaks share a window (a plateau), the first in
+    reading order is kept; the released code of BESTIE keeps them all.
 
     Args:
-        activation_maps: B x C x H x W float, in 0..1 as `activation_maps` gives them.
-        tags: B x C, non-zero where the image has the class.
-        settings: the average filter takes what is beyond the border for 0, and 1 is none; of the peaks of a class the
-            highest are kept. Zero is never a peak.
+        activation_maps: B x C x H x W float, in 0..1 as returned by `activation_maps`.
+        tags: B x C, non-zero if the image has the class.
+        settings: the mean filter pads with 0, and 1 is none; the highest peaks of a class are kept. Zero is never a
+            peak.
 
     Returns:
         Per image an n x 4 float32 tensor with rows (x, y, category, confidence): by category, then from high
@@ -209,7 +208,7 @@ def find_peaks(activation_maps: Tensor, tags: Tensor, settings: ClassifierFindPe
     height, width = maps.shape[-2:]
     maps = functional.avg_pool2d(maps, settings.smoothing, stride=1, padding=settings.smoothing // 2)
     peaks = (maps == _window_maximum(maps, settings.kernel)) & (maps > 0) & (maps >= settings.min_value)
-    # peaks in one window have equal values, so a rank by position decides between them
+    # peaks in one window have equal values, so a rank by position breaks ties
     ranks = torch.arange(height * width, 0, -1, device=maps.device, dtype=torch.float32)
     ranks = ranks.view(height, width) * peaks
     peaks &= ranks == _window_maximum(ranks, settings.kernel)
@@ -227,19 +226,19 @@ def _window_maximum(maps: Tensor, kernel: int) -> Tensor:
 
 
 def load_classifier(trained: TrainedModel) -> Classifier:
-    """The classifier of a file of `classifier_train`."""
+    """Loads the classifier from a file of `classifier_train`."""
     model = build_classifier(ClassifierTrain.model_validate(trained.settings), len(trained.class_names))
     model.load_state_dict(trained.state)
     return model
 
 
 def build_classifier(settings: ClassifierTrain, class_count: int, weights: str = "none") -> Classifier:
-    """The classifier that settings describe; `weights` fill its backbone (`load_weights`), the head is random."""
+    """The classifier that settings describe, with a random head; `weights` fill its backbone (`load_weights`)."""
     return Classifier(_build_backbone(settings, weights), class_count, settings)
 
 
 def frozen_backbone(settings: ClassifierTrain | ClassifierExtract) -> Backbone:
-    """The backbone that settings describe, in evaluation; random weights, with `none`, are always the same."""
+    """The backbone that settings describe, in evaluation mode; with `none`, the random weights are always the same."""
     torch.manual_seed(0)
     return _build_backbone(settings, settings.weights).eval()
 

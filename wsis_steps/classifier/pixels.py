@@ -12,18 +12,18 @@ from wsis_steps.classifier.settings import ClassifierLearnPixels
 from wsis_steps.engine.errors import InputError
 
 log = logging.getLogger("wsis")
-OPEN = -1  # label of a pixel that is not learned from
-ITERATIONS = 30  # of L-BFGS a round; labels are too rough for more
-HEAVIEST = 10.0  # upper limit of the mean number of pixels over a class's own, before the root is taken
-LEAST_SPREAD = 1e-6  # of a channel that is not taken for constant
+OPEN = -1  # label of pixels that are ignored
+ITERATIONS = 30  # L-BFGS iterations per round; labels are too noisy for more
+HEAVIEST = 10.0  # upper limit of the ratio of mean to own number of pixels of a class, before the square root
+LEAST_SPREAD = 1e-6  # channels with a smaller spread count as constant
 
 
 @dataclass(frozen=True)
 class Samples:
     """Pixels of all images.
 
-    features: float32 (n, channels); allowed: bool (n, 1 + classes), the background and what the image is tagged with;
-    activation: float32 (n,), 0 to 1, of the most active tagged class; category: int64 (n,), that class, from 0.
+    features: float32 (n, channels); allowed: bool (n, 1 + classes), the background and the image's tags; activation:
+    float32 (n,), 0 to 1, of the most active tagged class; category: int64 (n,), that class, from 0.
     """
 
     features: Tensor
@@ -40,19 +40,19 @@ class PixelClassifier:
     biases: Tensor
 
     def probabilities(self, features: Tensor, allowed: Tensor) -> Tensor:
-        """Softmax over what is allowed: features (n, channels), allowed bool (n, 1 + classes) or (1 + classes,)."""
+        """Softmax over the allowed classes: features (n, channels), allowed bool (n, 1 + classes) or (1 + classes,)."""
         logits = features @ self.weights.T + self.biases
         return logits.masked_fill(~allowed, -torch.inf).softmax(dim=1)
 
 
 def first_labels(samples: Samples, settings: ClassifierLearnPixels) -> Tensor:
-    """Labels int64 (n,): 0 where activation is among the lowest of all pixels, 1 + category where among the highest.
-    Pixels that tie with the last of the lowest are among them.
+    """Labels int64 (n,): 0 for the pixels of lowest activation, 1 + category for those of highest. Pixels that tie with
+    the last of the lowest are among them.
 
-    Shares of the pixels decide, not values, which mean something else with each network.
+    The limits are shares of all pixels, since activation values mean different things with different networks.
     """
     low, high = torch.quantile(
-        samples.activation[:: max(len(samples.activation) // 1_000_000, 1)],  # torch sorts no more than 16 million
+        samples.activation[:: max(len(samples.activation) // 1_000_000, 1)],  # torch sorts at most 16 million
         torch.tensor([settings.least_active, 1 - settings.most_active]),
     )
     labels = torch.full((len(samples.activation),), OPEN)
@@ -63,23 +63,23 @@ def first_labels(samples: Samples, settings: ClassifierLearnPixels) -> Tensor:
 
 
 def next_labels(classifier: PixelClassifier, samples: Samples, certainty: float) -> Tensor:
-    """Labels int64 (n,): the most probable class of those that the image's tags allow, where it is certain enough."""
+    """Labels int64 (n,): the most probable class that the image's tags allow, if it is certain enough."""
     probability, labels = classifier.probabilities(samples.features, samples.allowed).max(dim=1)
     return labels.masked_fill(probability < certainty, OPEN)
 
 
 def standardize(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Gives each channel of features (n, channels) mean 0 and deviation 1, in place; returns what they were."""
+    """Standardizes each channel of features (n, channels) in place; returns the previous means and deviations."""
     center, spread = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=LEAST_SPREAD)
     features.sub_(center).div_(spread)
     return center, spread
 
 
 def fit(standardized: Tensor, labels: Tensor, count: int, penalty: float) -> PixelClassifier:
-    """Multinomial logistic regression by L-BFGS on all labelled pixels.
+    """Multinomial logistic regression by L-BFGS on all labeled pixels.
 
-    It lowers the weighted mean cross entropy over all classes, allowed or not, plus `penalty` times the squares of the
-    weights. A class weighs by one over the root of its number of pixels, up to a limit.
+    It minimizes the weighted mean cross entropy over all classes, allowed or not, plus `penalty` times the squared
+    weights. The weight of a class is one over the square root of its number of pixels, up to a limit.
 
     standardized: (n, channels); labels: int64 (n,), OPEN or 0 to `count` - 1.
     """
@@ -102,12 +102,12 @@ def fit(standardized: Tensor, labels: Tensor, count: int, penalty: float) -> Pix
 
 
 def learn(samples: Samples, settings: ClassifierLearnPixels) -> PixelClassifier:
-    """The classifier after all rounds, of features as they were; the samples' own are standardized, in place.
+    """The classifier after all rounds, for unstandardized features; the samples' own are standardized in place.
 
-    The first round learns from activation, each later one from the one before. A class that no pixel is certain of
-    keeps its first labels: what is not learned from gets a bias that it never comes back from.
+    The first round learns from activation, each later one from the previous. A class without certain pixels keeps its
+    first labels, since a class that is not learned gets a bias from which it never recovers.
 
-    InputError where there is nothing to tell apart.
+    InputError if there is nothing to separate.
     """
     center, spread = standardize(samples.features)
     first, count = first_labels(samples, settings), samples.allowed.shape[1]
@@ -129,7 +129,8 @@ def learn(samples: Samples, settings: ClassifierLearnPixels) -> PixelClassifier:
 
 
 def maps_of(classifier: PixelClassifier, features: list[np.ndarray], tags: np.ndarray) -> np.ndarray:
-    """Probabilities float32 (tagged classes, h, w) of an image, at the size of its largest features, averaged over all.
+    """Probabilities float32 (tagged classes, h, w) of an image, at the size of its largest features, averaged over all
+    sizes.
 
     features: float16 (channels, h, w) each; tags: bool (classes,).
     """

@@ -1,16 +1,16 @@
-"""How well a classifier ranks images by each class, and how well chance would."""
+"""How well a classifier ranks images by each class, compared with chance."""
 
 import numpy as np
 
 from wsis_steps.evaluation.average_precision import area_under_envelope, ranking
 
-ORDERS = 400  # random ones
-PERCENTILE = 95  # of their precision, that a class should exceed
+ORDERS = 400  # number of random orders
+PERCENTILE = 95  # of their precision, which a class should exceed
 
 
 def tag_precision(tags: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Average precision of each class as VOC defines it, the area under the monotone curve: float64 (classes,), 0 to 1,
-    NaN of a class that no image is tagged with.
+    NaN for a class that no image is tagged with.
 
     tags bool, probabilities 0 to 1, both (images, classes).
     """
@@ -23,10 +23,10 @@ def tag_precision(tags: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 def chance_precision(tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and `PERCENTILE` of the average precision of random orders of the images, both float64 (classes,), 0 to 1;
-    NaN of a class that no image is tagged with, or all are.
+    NaN for a class that none or all images are tagged with.
 
-    Of few images it is well above the share that has the tag: the monotone curve takes the luckiest rank. The orders
-    are the same whenever as many of as many images are tagged. tags: bool (images, classes).
+    With few images it is well above the share that has the tag, because the monotone curve takes the luckiest rank. The
+    orders depend only on the numbers of images and of tagged ones. tags: bool (images, classes).
     """
     tagged = tags.sum(axis=0)
     mean, high = np.full((2, tags.shape[1]), np.nan)

@@ -3,10 +3,10 @@
 in   images    images.h5: the training images and their tags
      features  of classifier_extract; only with `frozen`
 out  model     state dict of the classifier
-     metrics   JSON lines: mean loss along the training
+     metrics   JSON lines: mean loss during training
 
 BESTIE (CVPR 2022), supplement section 3: VGG-16, three convolutions with peak attention, multi-label soft margin
-loss. With `frozen` the backbone stays as it is, and the means of its features are classified linearly. By hand:
+loss. With `frozen`, the backbone is not trained, and the means of its features are classified linearly. By hand:
 python -m wsis_steps.classifier.train --images images.h5 --model model.pt --metrics metrics.jsonl
 """
 
@@ -57,8 +57,8 @@ class TaggedPictures(Samples):
 
 
 def build_loss(settings: ClassifierTrain, iterations: int):
-    """The loss of an iteration as a function of (model, batch, iteration), which first sets the alpha of that
-    iteration, counted from 1. Multi-label soft margin: the mean over classes of the binary cross entropy.
+    """The loss of an iteration as a function of (model, batch, iteration), which first sets that iteration's alpha;
+    iterations count from 1. Multi-label soft margin: the mean over classes of the binary cross entropy.
     """
 
     def loss(model: Classifier, batch: list[torch.Tensor], iteration: int) -> dict[str, torch.Tensor]:
@@ -71,7 +71,7 @@ def build_loss(settings: ClassifierTrain, iterations: int):
 
 
 def learn(job: Job, images: Images) -> Classifier:
-    """A classifier that learns from augmented pictures, all of it."""
+    """A classifier trained as a whole on augmented pictures."""
     settings: ClassifierTrain = job.settings
     device = choose_device(job.threads, fixed_sizes=True)
     torch.manual_seed(settings.seed)
@@ -85,7 +85,7 @@ def learn(job: Job, images: Images) -> Classifier:
 
 
 def learn_head(job: Job, images: Images) -> Classifier:
-    """A classifier whose backbone is as its weights have it, with a linear head on its cached features."""
+    """A classifier with a pretrained, frozen backbone and a linear head on its cached features."""
     settings: ClassifierTrain = job.settings
     stay_on_cpu(job.threads, "float64")
     if idle := settings.without_effect():
@@ -95,7 +95,7 @@ def learn_head(job: Job, images: Images) -> Classifier:
     check_features(features, images, settings, model.backbone)
 
     def stop_if_asked() -> None:
-        if job.terminated:  # by a signal; there is nothing to go on from
+        if job.terminated:  # by a signal; there is no checkpoint to save
             sys.exit(143)
 
     means, tags = [], []

@@ -1,4 +1,4 @@
-"""Pictures as the classifier sees them in inference: squares or, where its backbone is frozen, at their own aspect."""
+"""Pictures as the classifier sees them at inference: squares or, with a frozen backbone, at their own aspect ratio."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ View = Callable[[np.ndarray], torch.Tensor]  # from an RGB picture to uint8 (3, 
 
 
 def view_square(size: int) -> View:
-    """Pictures as squares of `size`, whatever their aspect."""
+    """Pictures as squares of `size`, whatever their aspect ratio."""
     return lambda picture: to_tensor(fit(*picture.shape[:2], size, size).picture(picture))
 
 
 def view_whole(long_side: int, stride: int) -> View:
-    """Pictures at the size that `size_of_view` gives them."""
+    """Pictures at the size given by `size_of_view`."""
 
     def resize(picture: np.ndarray) -> torch.Tensor:
         height, width = picture.shape[:2]
@@ -30,22 +30,22 @@ def view_whole(long_side: int, stride: int) -> View:
 
 
 def size_of_view(height: int, width: int, long_side: int, stride: int) -> tuple[int, int]:
-    """Height and width of a picture whose longer side becomes `long_side`; both the nearest multiples of `stride`, at
-    least one, so that each cell of a backbone's map sees as much of it."""
+    """Height and width of a picture whose longer side becomes `long_side`; both are rounded to multiples of `stride`,
+    at least one, so that every cell of a backbone's map covers the same area."""
     scale = long_side / max(height, width)
     return tuple(nearest_multiple(side * scale, stride) for side in (height, width))
 
 
 def patch_side(backbone: Backbone) -> int:
-    """What the sides of squares are multiples of: a vision transformer's patch, for one that reaches beyond the picture
-    would shift the maps; else 1."""
+    """Sides of squares are multiples of this: a vision transformer's patch, since one that reaches beyond the picture
+    would shift the maps; otherwise 1."""
     return backbone.strides[-1] if backbone.one_stride else 1
 
 
 def views_of(settings: ClassifierTrain, backbone: Backbone, size: int) -> list[View]:
-    """How a classifier that was trained with these settings sees a picture; its answers are averaged.
+    """How a classifier trained with these settings sees a picture; its answers are averaged.
 
-    size: of the square, where the backbone is not frozen.
+    size: of the square, if the backbone is not frozen.
     """
     if settings.frozen:
         return [view_whole(long_side, backbone.strides[-1]) for long_side in settings.long_sides]
