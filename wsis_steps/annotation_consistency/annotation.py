@@ -1,8 +1,8 @@
-"""What an image's annotation demands of a labelling of its proposals: the claims of `inference`, and what it forbids.
+"""The claims of an image's annotation on its proposals (for `inference`), and the labels that it forbids.
 
-Annotation Consistent Instances (ECCV 2020): with tags, every class of the image is some proposal's; with boxes, every
-box has a proposal of its class that overlaps it. Derived, since all objects are annotated: with tags no other class is
-any proposal's; with boxes a proposal has a class only where it overlaps a box of it.
+Annotation Consistent Instances (ECCV 2020): with tags, some proposal has every class of the image; with boxes, every
+box has a proposal of its class that overlaps it. Derived, since all objects are annotated: with tags, no proposal has
+any other class; with boxes, a proposal has a class only if it overlaps a box of it.
 """
 
 from dataclasses import dataclass, replace
@@ -15,9 +15,9 @@ from wsis_steps.vision.regions import box_overlaps
 
 @dataclass(frozen=True)
 class Claims:
-    """labels: int64 (L,), which of 0 to C may occur, 0 first; the others count labels within these. claimed: int64
-    (R,); candidates: bool (R, P), as in `inference.infer`; fits: float32 (R, P), 0 to 1, how well each proposal meets
-    each claim; allowed: bool (P, L), labels of each proposal.
+    """labels: int64 (L,), the possible ones of 0 to C, 0 first; the others index these labels. claimed: int64 (R,);
+    candidates: bool (R, P), as in `inference.infer`; fits: float32 (R, P), 0 to 1, how well each proposal meets each
+    claim; allowed: bool (P, L), labels of each proposal.
     """
 
     labels: np.ndarray
@@ -46,7 +46,7 @@ def claims_of(tags: np.ndarray, truth: np.ndarray, boxes: np.ndarray, settings: 
 
 
 def _claims_of_tags(tags: np.ndarray, count: int) -> Claims:
-    """Any of `count` proposals may have any class of the tags and meets its claim."""
+    """Every proposal may have any class of the tags and meet its claim."""
     labels = np.concatenate([[0], np.flatnonzero(tags) + 1])
     candidates = np.ones((len(labels) - 1, count), bool)
     fits, allowed = candidates.astype(np.float32), np.ones((count, len(labels)), bool)
@@ -54,7 +54,7 @@ def _claims_of_tags(tags: np.ndarray, count: int) -> Claims:
 
 
 def _claims_of_boxes(truth: np.ndarray, boxes: np.ndarray, least: float) -> Claims:
-    """A box that no proposal overlaps by `least` is claimed from the proposals that overlap it most."""
+    """If no proposal overlaps a box by `least`, its candidates are those that overlap it most."""
     overlaps = box_overlaps(truth[:, :4], boxes)
     reached = np.minimum(least, overlaps.max(axis=1, keepdims=True, initial=0))
     candidates = (overlaps >= reached) & (overlaps > 0)

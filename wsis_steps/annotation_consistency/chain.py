@@ -1,8 +1,8 @@
-"""Annotation Consistent Instances: two networks in turn.
+"""Annotation Consistent Instances: two networks train alternately.
 
-The conditional one sees the annotation and draws label sets of region proposals; the prediction one, a Mask R-CNN,
-learns from them; the conditional one learns from it for the next round. The labels of a round are those of its
-conditional network, the predictions those of the last round.
+The conditional network sees the annotation and samples label sets of region proposals; the prediction network, a Mask
+R-CNN, learns from them; then the conditional network learns from its predictions for the next round. The labels of a
+round come from its conditional network, the predictions from the last round.
 """
 
 from wsis_steps.annotation_consistency.settings import Scoring

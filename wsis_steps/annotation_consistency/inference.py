@@ -1,30 +1,31 @@
-"""The best labelling of the proposals of a picture that agrees with its annotation, exactly.
+"""The best labeling of an image's proposals that agrees with its annotation, exactly.
 
-A labelling gives each proposal a label: 0 for background, or a class that the annotation allows. The higher-order term
-of the score is 0 where every claim of the annotation is met and minus infinity otherwise (Annotation Consistent
-Instances, ECCV 2020, section on the conditional distribution). A claim is a class with the proposals that can meet it:
-for tags each class of the picture and all proposals, for boxes each box and the proposals that overlap it.
+A labeling gives each proposal a label: 0 for background, or a class that the annotation allows. The higher-order term
+of the score is 0 if every claim of the annotation is met and minus infinity otherwise (Annotation Consistent Instances,
+ECCV 2020, section on the conditional distribution). A claim is a class with the proposals that can meet it: for tags
+each class of the image and all proposals, for boxes each box and the proposals that overlap it.
 
-Without claims each proposal takes its best label. A claim is met at least regret, the score that a proposal loses with
-the class of the claim; as claims need different proposals, the least sum of regrets is an assignment problem. All of it
-is batched over samples and has sizes that do not depend on values, so that no GPU waits.
+Without claims each proposal takes its best label. A proposal that meets a claim costs regret: the score that it loses
+by taking the claim's class. Since claims need different proposals, minimizing the total regret is an assignment
+problem. Everything is batched over samples and has sizes that do not depend on values, so it needs no GPU
+synchronization.
 """
 
 import torch
 from torch import Tensor
 
-UNMET = 1e6  # regret of a claim that no proposal can meet; scores stay far below
+UNMET = 1e6  # regret of a claim that no proposal can meet, far above all scores
 
 
 def infer(scores: Tensor, claimed: Tensor, candidates: Tensor) -> Tensor:
-    """The labellings of highest score, int64 (B, P).
+    """The labelings of highest score, int64 (B, P).
 
     Args:
         scores: float (B, P, L) of P proposals in B samples; minus infinity forbids a label, label 0 is never forbidden.
         claimed: int64 (R,), the label of each claim.
         candidates: bool (R, P), the proposals that can meet each claim.
 
-    A claim without candidate, or that competes for too few, stays unmet.
+    A claim without candidates, or one of several that compete for too few, stays unmet.
     """
     best, labels = scores.max(dim=-1)
     count, claims = scores.shape[1], len(claimed)
@@ -32,29 +33,29 @@ def infer(scores: Tensor, claimed: Tensor, candidates: Tensor) -> Tensor:
         return labels
     regrets = best[:, None] - scores[..., claimed].transpose(1, 2)
     regrets = regrets.masked_fill(~candidates, UNMET).clamp(max=UNMET)
-    # some best assignment has each claim at one of its R cheapest proposals: R - 1 others can take no more
+    # some best assignment has each claim at one of its R cheapest proposals, since the R - 1 others can take no more
     cheapest = regrets.topk(min(claims, count), dim=-1, largest=False).indices
     columns = cheapest.flatten(1).sort(dim=1).values
     repeated = torch.zeros_like(columns, dtype=torch.bool)
     repeated[:, 1:] = columns[:, 1:] == columns[:, :-1]
     costs = regrets.gather(2, columns[:, None].expand(-1, claims, -1)).masked_fill(repeated[:, None], UNMET)
-    costs = torch.cat([costs, costs.new_full((len(costs), claims, claims), UNMET)], dim=2)  # so that R columns exist
+    costs = torch.cat([costs, costs.new_full((len(costs), claims, claims), UNMET)], dim=2)  # ensures R columns
     chosen = assign(costs)
     met = costs.gather(2, chosen[..., None])[..., 0] < UNMET
     rows = columns.gather(1, chosen.clamp(max=columns.shape[1] - 1))
-    # an unmet claim writes into a proposal beyond the last, which is cut off
+    # an unmet claim writes into a proposal beyond the last, which is dropped
     padded = torch.cat([labels, labels.new_zeros(len(labels), 1)], dim=1)
     return padded.scatter(1, torch.where(met, rows, count), claimed.expand(len(labels), -1))[:, :count]
 
 
 def assign(costs: Tensor) -> Tensor:
-    """A different column for each row at least total cost, int64 (B, R); the Hungarian method on a batch.
+    """A different column for each row at minimum total cost, int64 (B, R); the Hungarian method on a batch.
 
-    costs: float (B, R, N) with R <= N, finite. Rows enter one by one, each by a shortest augmenting path with
-    potentials (Jonker and Volgenant, 1987); after i rows a path has at most i columns, so the loops have fixed ends.
-    Column 0 and row 0 are places outside; `owner` 0 means that a column is free.
+    costs: float (B, R, N) with R <= N, finite. Rows are added one by one, each by a shortest augmenting path with
+    potentials (Jonker and Volgenant, 1987); after i rows a path has at most i columns, so the loops have fixed lengths.
+    Column 0 and row 0 are sentinels; `owner` 0 means that a column is free.
     """
-    costs = costs.double()  # beside potentials of the size of UNMET, 24 bits would lose the regrets
+    costs = costs.double()  # with potentials as large as UNMET, 24 bits would lose the regrets
     batch, rows, columns = costs.shape
     device, infinite = costs.device, float("inf")
     samples = torch.arange(batch, device=device)
@@ -95,5 +96,5 @@ def assign(costs: Tensor) -> Tensor:
 
 
 def forbid(scores: Tensor, allowed: Tensor) -> Tensor:
-    """Scores (B, P, L) with minus infinity where a label is not allowed, bool (P, L)."""
+    """Scores (B, P, L) with minus infinity for labels that are not allowed, bool (P, L)."""
     return scores.masked_fill(~allowed, float("-inf"))

@@ -1,13 +1,13 @@
-"""Trains the conditional network as a classifier of image tags, so that its first samples mean something.
+"""Trains the conditional network as a classifier of image tags, so that its first samples are meaningful.
 
 in   images      images.h5: the training images and their tags
      proposals   regions of all images
-     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+     pretrained  classifier whose backbone is the initial one, with weights: classifier
 out  model       state dict of the conditional network, round 0
-     metrics     JSON lines: the loss along the training
+     metrics     JSON lines: the loss during training
 
-Annotation Consistent Instances (ECCV 2020) does not say how its networks start; an image has a class as far as its best
-proposals do.
+Annotation Consistent Instances (ECCV 2020) does not say how its networks start. Here the score of a class is that of
+the image's best proposals.
 """
 
 import math
@@ -39,17 +39,18 @@ STEP = Step(
 
 
 def tag_logits(scores: Tensor, sharpness: float) -> Tensor:
-    """Logits (C,) of an image's tags from scores (P, 1 + C): log-mean-exp over proposals of a class over background."""
+    """Logits (C,) of an image's tags from scores (P, 1 + C): log-mean-exp over proposals of the class's margin over
+    background."""
     margins = sharpness * (scores[:, 1:] - scores[:, :1])
     return (margins.logsumexp(dim=0) - math.log(len(margins))) / sharpness
 
 
 def loss(model: ConditionalNetwork, batch: list[dict[str, Any]], iteration: int) -> dict[str, Tensor]:
-    """Binary cross entropy of the tags, the mean over classes and images, with one noise sample each."""
+    """Binary cross entropy of the tags, averaged over classes and images, with one noise sample each."""
     labels = torch.arange(model.classify.out_channels, device=model.classify.weight.device)
     losses = []
     for features, sample in zip(features_of(model, batch), batch, strict=True):
-        with torch.autocast(features.device.type, enabled=False):  # as when label sets are drawn
+        with torch.autocast(features.device.type, enabled=False):  # as when label sets are sampled
             graph = with_matrices(sample["graph"], features[0].numel())
             noise = model.draw_noise(1, *sample["picture"].shape[1:])
             logits = tag_logits(model.score(features, noise, graph, labels)[0], model.settings.sharpness)

@@ -1,8 +1,9 @@
-"""From a labelling of the proposals to instances: the best of those that overlap.
+"""From a labeling of the proposals to instances: the best of those that overlap.
 
-A labelling gives an object's class to all proposals on it. Annotation Consistent Instances (ECCV 2020) does not say how
-its instances come from them. Here those of a class are taken in the order of their quality, and what overlaps a better
-one is left out; with boxes, each box has the best proposal that meets its claim, which also fits the box well.
+A labeling gives an object's class to all proposals on it. Annotation Consistent Instances (ECCV 2020) does not say how
+instances are derived from it. Here those of a class are chosen in order of quality, leaving out those that overlap a
+better one; with boxes, each box gets the best proposal that meets its claim, which also takes into account how well it
+fits the box.
 """
 
 import numpy as np
@@ -13,10 +14,11 @@ from wsis_steps.annotation_consistency.settings import AnnotationConsistencySamp
 
 
 def quality(margins: np.ndarray, areas: np.ndarray, prior: np.ndarray, settings: AnnotationConsistencySample):
-    """How good proposals are as instances, float32 of the shape of `margins`, at least 0.
+    """Quality of proposals as instances, float32 of the shape of `margins`, at least 0.
 
-    margins (..., P): scores of their labels over background; areas (P,): shares of the picture; prior (P,): scores
-    of the proposals in standard deviations. A margin alone prefers small parts of an object, where all is its class.
+    margins (..., P): scores of their labels minus those of the background; areas (P,): shares of the image; prior (P,):
+    scores of the proposals in standard deviations. A margin alone prefers small parts of an object, which are all of
+    its class.
     """
     weights = areas**settings.area_power * np.exp(settings.prior_weight * prior)
     return (np.maximum(margins, 0) * weights).astype(np.float32)
@@ -30,7 +32,7 @@ def choose(
     sizes: np.ndarray,
     settings: AnnotationConsistencySample,
 ) -> np.ndarray:
-    """The instances of K labellings, bool (K, P).
+    """The instances of K labelings, bool (K, P).
 
     Args:
         labels, qualities: int64 and float32 (K, P).
@@ -71,8 +73,9 @@ def overlaps_among(members: np.ndarray, sizes: np.ndarray, kind: str) -> np.ndar
 
 @njit(cache=True)
 def suppress(order, labels, chosen, qualities, overlap, most_overlap, min_share, most, label_count):
-    """bool (K, n): of the chosen in each sample, best first, what overlaps no better one of its label by more than
-    `most_overlap`, has at least `min_share` of the quality of its label's best, and is among the first `most`."""
+    """bool (K, n): of the candidates of each sample, best first, those that overlap no better one of their label by
+    more than `most_overlap`, have at least `min_share` of the quality of their label's best, and are among the first
+    `most`."""
     samples, count = labels.shape
     kept = np.zeros((samples, count), np.bool_)
     found = np.empty(count, np.int64)
@@ -100,8 +103,8 @@ def suppress(order, labels, chosen, qualities, overlap, most_overlap, min_share,
 
 
 def _best_of_each_claim(labels: np.ndarray, qualities: np.ndarray, claims: Claims, power: float) -> np.ndarray:
-    """bool (K, P): for each box, the best of its candidates that have its class, by their qualities and how well they
-    fit it; a claim that none meets has none."""
+    """bool (K, P): for each box, the best of its candidates that have its class, by quality and fit; none for a claim
+    that is not met."""
     chosen = np.zeros(labels.shape, bool)
     for label, candidates, fits in zip(claims.claimed, claims.candidates, claims.fits**power, strict=True):
         able = candidates & (labels == label)

@@ -1,7 +1,7 @@
-"""The conditional network: features of a picture, a noise sample among them, and scores of its proposals.
+"""The conditional network: features of a picture with a noise sample, and scores of its proposals.
 
 Annotation Consistent Instances (ECCV 2020), supplement, sections 3.1 and 3.2: a U-Net with a noise channel before its
-last 1 x 1 convolutions, or a ResNet with the noise beside its last features. The features within a proposal's mask go
+last 1 x 1 convolutions, or a ResNet with noise next to its last features. The features within a proposal's mask go
 through a 1 x 1 convolution to classes and a global average; both are linear, so the scores of all proposals are one
 matrix product.
 """
@@ -21,11 +21,11 @@ CONDITIONAL_STEPS = ("annotation_consistency_initialise", "annotation_consistenc
 
 
 class ConditionalNetwork(nn.Module):
-    """Features first (`forward`), then `score` for any number of noise samples: only what follows the noise is
-    computed again for each (supplement, section 3.1).
+    """Features first (`forward`), then `score` for any number of noise samples: only the layers after the noise are
+    recomputed for each (supplement, section 3.1).
 
     Attributes:
-        stride: pixels of a cell of the features.
+        stride: pixels per cell of the features.
     """
 
     def __init__(self, settings: AnnotationConsistencyInitialise, class_count: int, weights: str = "none") -> None:
@@ -36,15 +36,15 @@ class ConditionalNetwork(nn.Module):
         else:
             self.trunk = BackboneTrunk(settings, weights)
         self.stride, width = self.trunk.stride, self.trunk.width
-        self.mix = nn.Conv2d(width + settings.noise_channels, width, 1)  # features and noise back to as many channels
+        self.mix = nn.Conv2d(width + settings.noise_channels, width, 1)  # features and noise to as many channels
         self.classify = nn.Conv2d(width, 1 + class_count, 1)  # label 0 is the background
-        for layer in (self.mix, self.classify):  # as Probabilistic U-Net's layers after the noise, released code
+        for layer in (self.mix, self.classify):  # as in Probabilistic U-Net's layers after the noise, released code
             nn.init.orthogonal_(layer.weight)
             nn.init.trunc_normal_(layer.bias, std=1e-3)
 
     @property
     def backbone(self) -> nn.Module:
-        """What normalizes pictures."""
+        """The module that normalizes pictures."""
         return self.trunk.backbone
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -52,8 +52,8 @@ class ConditionalNetwork(nn.Module):
         return self.trunk(pictures)
 
     def draw_noise(self, samples: int, height: int, width: int, generator: torch.Generator | None = None) -> Tensor:
-        """Uniform noise in -1 to 1, (samples, noise_channels, rows, columns): one vector a sample (`noise: tiled`), or
-        one for each `noise_cell` pixels of a picture."""
+        """Uniform noise in -1 to 1, (samples, noise_channels, rows, columns): one vector per sample (`noise: tiled`),
+        or one for each `noise_cell` pixels of a picture."""
         rows, columns = 1, 1
         if self.settings.noise == "grid":
             rows, columns = (-(-side // self.settings.noise_cell) for side in (height, width))
@@ -87,12 +87,13 @@ class ConditionalNetwork(nn.Module):
         return scores + self.classify.bias.float()[labels]
 
     def parameter_groups(self, slow: nn.Module, learning_rate: float, head_lr_factor: float) -> list[dict]:
-        """Groups for an optimizer: all but the part `slow` learns `head_lr_factor` times as fast as that."""
+        """Parameter groups for an optimizer: everything but the part `slow` learns `head_lr_factor` times as fast as
+        that."""
         return parameter_groups(self, slow, learning_rate, head_lr_factor)
 
 
 class Convolutions(nn.Sequential):
-    """3 x 3 convolutions with ReLU; He's initial weights."""
+    """3 x 3 convolutions with ReLU, initialized by He's method."""
 
     def __init__(self, before: int, width: int, count: int) -> None:
         super().__init__()
@@ -104,9 +105,9 @@ class Convolutions(nn.Sequential):
 
 
 class Decoder(nn.Module):
-    """A U-Net's way up: bilinear enlargement, the finer level beside it, convolutions.
+    """A U-Net's decoder: bilinear upsampling, concatenation of the finer level, convolutions.
 
-    channels: of the levels, fine to coarse; widths: of what comes out, for all levels but the coarsest.
+    channels: of the levels, fine to coarse; widths: of the outputs, for all levels but the coarsest.
     """
 
     def __init__(self, channels: tuple[int, ...], widths: tuple[int, ...], count: int) -> None:
@@ -127,9 +128,9 @@ class Decoder(nn.Module):
 
 
 class PlainUNet(nn.Module):
-    """The trunk of the paper: the U-Net of Kohl et al. (NeurIPS 2018), from random weights.
+    """The paper's trunk: the U-Net of Kohl et al. (NeurIPS 2018), from random weights.
 
-    Three 3 x 3 convolutions a scale, means of 2 x 2 on the way down.
+    Three 3 x 3 convolutions per scale, 2 x 2 average pooling in the encoder.
     """
 
     stride = 1
@@ -159,7 +160,7 @@ class Normalization(nn.Module):
 
 
 class BackboneTrunk(nn.Module):
-    """A backbone's last features, or (`unet`) a U-Net whose way down is the backbone."""
+    """A backbone's last features, or (`unet`) a U-Net whose encoder is the backbone."""
 
     def __init__(self, settings: AnnotationConsistencyInitialise, weights: str) -> None:
         super().__init__()
@@ -167,7 +168,7 @@ class BackboneTrunk(nn.Module):
         if settings.network == "unet":
             refuse_single_level(self.backbone, "A U-Net (network: unet)")
         load_weights(self.backbone, weights)
-        self.backbone.round_up()  # so that the cells of proposals are those of the features
+        self.backbone.round_up()  # so that the cells of proposals match those of the features
         if weights != "none":
             self.backbone.fix_norm()
         channels = self.backbone.channels
@@ -185,12 +186,12 @@ class BackboneTrunk(nn.Module):
 
 
 def network_settings(trained: TrainedModel) -> AnnotationConsistencyInitialise:
-    """What the first training of a conditional network set; later ones hand it on."""
+    """Settings of the first training of a conditional network, which later trainings pass on."""
     return AnnotationConsistencyInitialise.model_validate(trained.settings.get("network_settings", trained.settings))
 
 
 def load_conditional(trained: TrainedModel) -> ConditionalNetwork:
-    """The conditional network of a file of one of CONDITIONAL_STEPS."""
+    """Loads the conditional network from a file of one of CONDITIONAL_STEPS."""
     settings = network_settings(trained)
     model = ConditionalNetwork(settings, len(trained.class_names))
     model.load_state_dict(trained.state)

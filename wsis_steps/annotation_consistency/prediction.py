@@ -1,7 +1,7 @@
 """The prediction network (Mask R-CNN): its self-diversity in training, and its task loss against any proposal.
 
 Annotation Consistent Instances (ECCV 2020), supplement, sections 1 and 2. The distribution over its regions is fully
-factorized. How the paper pairs its regions with proposals is not known: here the heads look at the proposals' boxes.
+factorized. How the paper pairs its regions with proposals is not known: here the heads run on the proposals' boxes.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from wsis_steps.vision.ranks import divisor
 
 
 class SampledPictures(LabelledPictures):
-    """Pictures with one of their K label sets as target, drawn anew each time.
+    """Pictures with one of their K label sets as target, chosen at random each time.
 
     The expected loss is the mean over the K sets, as in equation 3 of the supplement.
     """
@@ -39,8 +39,9 @@ class SampledPictures(LabelledPictures):
 
 def diversity_reward(gamma: float) -> Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], dict[str, Tensor]]:
     """-(1 - gamma) DIV(p, p) of equation 10 as a further loss of the heads, on the scale of their other losses: the
-    class's a mean over regions, the mask's over pixels of the positive regions' masks of their class. A region weighs
-    as much as in DIV(p, c): by a full reward beside a small loss, all that is weak would be unlearned."""
+    class term averaged over regions, the mask term over pixels of the positive regions' masks of their class. Regions
+    have the same weights as in DIV(p, c); with a full reward but a small loss, weakly weighted instances would be
+    unlearned."""
 
     def further_losses(
         logits: Tensor, weights: Tensor, mask_logits: Tensor, labels: Tensor, mask_weights: Tensor
@@ -74,14 +75,15 @@ def losses_of_proposals(
     logits = heads.box_predictor(heads.box_head(heads.box_roi_pool(*regions)))[0]
     probabilities = logits.softmax(dim=1)[:, labels]
     mask_losses = torch.zeros_like(probabilities)
-    if settings.mask_weight:  # on a CPU the mask head takes six times as long as all the rest
+    if settings.mask_weight:  # on a CPU the mask head takes six times as long as everything else
         masks = heads.mask_predictor(heads.mask_head(heads.mask_roi_pool(*regions)))[:, labels].sigmoid()
         mask_losses = (masks - masks_in_boxes(graph, masks.shape[-1])[:, None]).abs().mean(dim=(2, 3))
     return task_losses(probabilities, mask_losses, settings.mask_weight, settings.missed_cost)
 
 
 def masks_in_boxes(graph: dict[str, Tensor], size: int) -> Tensor:
-    """What of its box each proposal covers, at the middles of size x size cells: float (P, size, size), 0 or 1."""
+    """The part of its box that each proposal covers, at the centers of size x size cells: float (P, size, size), 0 or
+    1."""
     superpixels, boxes = graph["superpixels"], graph["boxes"]
     middles = (torch.arange(size, device=boxes.device) + 0.5) / size
     places = boxes[:, :2, None] + (boxes[:, 2:] - boxes[:, :2])[..., None] * middles  # (P, 2, size), x and y

@@ -1,7 +1,7 @@
-"""The proposals of a picture as sets of superpixels, and how strong the edges between neighbouring superpixels are.
+"""The proposals of a picture as sets of superpixels, and the edge strengths between adjacent superpixels.
 
-All that the scores need of a proposal follows from its superpixels by matrix products: what its pixels sum to, what it
-shares with another, and the contour between the two. No mask is decoded.
+All that the scores need of a proposal follows from its superpixels by matrix products: sums over its pixels, its
+overlap with another, and the contour between the two. No mask is decoded.
 """
 
 from dataclasses import dataclass, replace
@@ -13,17 +13,17 @@ from torch import Tensor
 from wsis_steps.vision.images import Geometry
 from wsis_steps.vision.regions import ImageProposals, RegionProposals
 
-SETS = 1 << 62  # codes of pixels, sums of random numbers below this
+SETS = 1 << 62  # random codes of pixels below this
 
 
 @dataclass(frozen=True)
 class RegionGraph:
     """P proposals over S superpixels.
 
-    superpixels: int32 (h, w), from 0; members: bool (P, S); boxes: float32 (P, 4) xyxy; scores: float32 (P,), how
-    likely the proposals hold an object, in standard deviations from the picture's mean; edges: int64 (2, e),
-    neighbouring superpixels, each pair once; lengths: float32 (e,), of their common contour in sides of pixels, over
-    the root of the picture's pixels; strengths: float32 (e,), 0 to 1, mean strength of that contour.
+    superpixels: int32 (h, w), from 0; members: bool (P, S); boxes: float32 (P, 4) xyxy; scores: float32 (P,),
+    objectness of the proposals, in standard deviations from the picture's mean; edges: int64 (2, e), adjacent
+    superpixels, each pair once; lengths: float32 (e,), of their common contour in pixel sides, divided by the square
+    root of the number of pixels; strengths: float32 (e,), 0 to 1, mean strength of that contour.
     """
 
     superpixels: np.ndarray
@@ -35,7 +35,7 @@ class RegionGraph:
     strengths: np.ndarray
 
     def moved(self, geometry: Geometry, rows: np.ndarray | slice = np.s_[:]) -> "RegionGraph":
-        """Some of its proposals in a picture that was resized, mirrored or turned; contours stay as they are."""
+        """A subset of the proposals in a picture that was resized, mirrored or rotated; contours stay unchanged."""
         return replace(
             self,
             superpixels=geometry.labels(self.superpixels),
@@ -52,7 +52,7 @@ class RegionGraph:
 def build_graph(proposals: ImageProposals, strength: np.ndarray | None, height: int, width: int) -> RegionGraph:
     """The graph of a picture's proposals; strength: edge map float32 (height, width), 0 to 1, or None for no edges.
 
-    A picture without proposals has itself as its only one.
+    A picture without proposals has itself as its only proposal.
     """
     regions = as_regions(proposals, height, width)
     if strength is None:
@@ -64,7 +64,7 @@ def build_graph(proposals: ImageProposals, strength: np.ndarray | None, height: 
 
 
 def as_regions(proposals: ImageProposals, height: int, width: int) -> RegionProposals:
-    """Proposals of any kind over superpixels: pixels that all of them hold alike are one superpixel."""
+    """Proposals of any kind over superpixels: pixels in exactly the same proposals form one superpixel."""
     if not len(proposals):
         box = np.array([[0, 0, width, height]], np.float32)
         return RegionProposals(
@@ -74,7 +74,7 @@ def as_regions(proposals: ImageProposals, height: int, width: int) -> RegionProp
         return proposals
     codes = np.random.default_rng(0).integers(SETS, size=len(proposals), dtype=np.uint64)
     masks = proposals.masks(np.arange(len(proposals)))
-    sums = np.einsum("n,nhw->hw", codes, masks)  # in parts: the masks as 64-bit numbers would fill gigabytes
+    sums = np.einsum("n,nhw->hw", codes, masks)  # in parts, since the masks as 64-bit numbers would take gigabytes
     _, first, which = np.unique(sums.ravel(), return_index=True, return_inverse=True)
     members = masks.reshape(len(masks), -1)[:, first] > 0
     return RegionProposals(
@@ -83,8 +83,8 @@ def as_regions(proposals: ImageProposals, height: int, width: int) -> RegionProp
 
 
 def contours_between(superpixels: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Edges int64 (2, e), lengths in pixels and mean strengths, both float32 (e,), of superpixels int32 (h, w) that
-    touch.
+    """Edges int64 (2, e), lengths in pixels and mean strengths, both float32 (e,), of adjacent superpixels int32 (h,
+    w).
 
     The strength between two pixels is the greater of theirs, since a thin edge lies on one side of the contour.
     """
@@ -104,8 +104,9 @@ def contours_between(superpixels: np.ndarray, strength: np.ndarray) -> tuple[np.
 
 
 def cells_of(superpixels: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
-    """How superpixels int32 (h, w) lie on cells of stride x stride pixels: int64 (2, n) of superpixel and cell (rows of
-    ceil(w / stride)), and float32 (n,), the share of the cell, of all its stride^2 pixels, that the superpixel covers.
+    """Overlaps of superpixels int32 (h, w) with cells of stride x stride pixels: int64 (2, n) of superpixel and cell
+    (rows of ceil(w / stride)), and float32 (n,), the share of the cell, of all its stride^2 pixels, that the superpixel
+    covers.
     """
     height, width = superpixels.shape
     across = -(-width // stride)
@@ -116,7 +117,7 @@ def cells_of(superpixels: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarr
 
 
 def graph_tensors(graph: RegionGraph, stride: int) -> dict[str, Tensor]:
-    """The graph as plain tensors, which every loader can pass on; `with_matrices` makes matrices of them."""
+    """The graph as plain tensors, which any loader can pass on; `with_matrices` turns them into matrices."""
     indices, shares = cells_of(graph.superpixels, stride)
     columns = {
         "superpixels": graph.superpixels, "members": graph.members, "boxes": graph.boxes, "cell_indices": indices,
@@ -126,7 +127,7 @@ def graph_tensors(graph: RegionGraph, stride: int) -> dict[str, Tensor]:
 
 
 def with_matrices(graph: dict[str, Tensor], cells: int) -> dict[str, Tensor]:
-    """What `network` and `scores` take: the tensors with
+    """The input of `network` and `scores`: the tensors with
 
     members         float32 (P, S)
     cells           sparse float32 (S, cells), the share of each cell that a superpixel covers

@@ -1,10 +1,10 @@
-"""Draws K label sets of every training image from the conditional network, and the labels on which they agree.
+"""Samples K label sets of every training image from the conditional network, and the labels of their mean score.
 
 in   images     images.h5: the training images with their tags or boxes
      proposals  regions of all images
      edges      edge maps, for the boundary-aware pairwise term
      model      conditional network of a round
-     before     labels of the round before, to tell how many are found again; may be left out
+     before     labels of the previous round, to count how many are found again; optional
 out  samples    label sets: the instances of the K sets of each image
      labels     instances of the training images, from the mean score over the samples
 
@@ -59,8 +59,8 @@ Codes = Callable[[np.ndarray], list[dict]]  # rows of proposals -> their run-len
 
 
 class Labellings(NamedTuple):
-    """Of K samples and last of their mean: labels int64 (K + 1, P), counted within the claims', and what each
-    proposal's label scores above background, float32 (K + 1, P)."""
+    """For K samples and, last, their mean: labels int64 (K + 1, P), as indices of the claims' labels, and the margin of
+    each proposal's label over background, float32 (K + 1, P)."""
 
     labels: np.ndarray
     margins: np.ndarray
@@ -69,7 +69,7 @@ class Labellings(NamedTuple):
 def label_proposals(
     unary: Tensor, graph: dict[str, Tensor], claims: Claims, settings: AnnotationConsistencySample
 ) -> Labellings:
-    """The labellings of highest score from F^k (K, P, L)."""
+    """The labelings of highest score from F^k (K, P, L)."""
     device = unary.device
     allowed, claimed, candidates = (
         torch.from_numpy(part).to(device) for part in (claims.allowed, claims.claimed, claims.candidates)
@@ -84,7 +84,7 @@ def label_proposals(
 def collect(
     picked: np.ndarray, labels: np.ndarray, qualities: np.ndarray, codes: Codes, categories: np.ndarray
 ) -> tuple[ImageInstances, np.ndarray]:
-    """The instances of K label sets, each pair of proposal and label once, and bool (n, K), the sets that hold it.
+    """The instances of K label sets, each pair of proposal and label once, and bool (n, K), the sets that contain it.
 
     Args:
         picked: bool (K, P); labels, qualities: (K, P); categories: int64 (L,), that of each label.
@@ -103,13 +103,13 @@ def collect(
 
 
 def diversity(labels: np.ndarray) -> float:
-    """The share of proposals whose labels differ between two of K labellings (K, P), the mean over pairs; 0 for one."""
+    """The share of proposals whose labels differ between two of K labelings (K, P), averaged over pairs; 0 for one."""
     samples, proposals = labels.shape
     return float(sampled_self_diversity(torch.from_numpy(labels))) / proposals if samples > 1 else 0.0
 
 
 class Sampler:
-    """Label sets of one image after another from a conditional network."""
+    """Samples the label sets of one image after another with a conditional network."""
 
     def __init__(self, model: ConditionalNetwork, graphs: GraphReader, settings: AnnotationConsistencySample) -> None:
         self.model, self.graphs, self.settings, self.images = model, graphs, settings, graphs.images
@@ -134,7 +134,7 @@ class Sampler:
     def _score(
         self, i: int, picture: np.ndarray, graph: RegionGraph, claims: Claims
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """F^k (K, P, L) and the tensors of the graph, of the picture as large as the network sees it."""
+        """F^k (K, P, L) and the tensors of the graph, for the picture at the network's input size."""
         device = self.model.mix.weight.device
         geometry = scale_to(*picture.shape[:2], self.settings.long_side)
         pixels = to_tensor(geometry.picture(picture)).to(device)
@@ -142,7 +142,7 @@ class Sampler:
         with autocast(device):
             features = self.model(self.model.backbone.normalize(pixels[None]))[0]
         tensors = with_matrices(tensors, features[0].numel())
-        drawn = np.random.default_rng((self.settings.seed, i)).integers(1 << 32)  # torch takes 32 bits of a seed
+        drawn = np.random.default_rng((self.settings.seed, i)).integers(1 << 32)  # torch accepts 32 bits of a seed
         generator = torch.Generator().manual_seed(int(drawn))
         noise = self.model.draw_noise(self.settings.samples, *pixels.shape[1:], generator)
         labels = torch.from_numpy(claims.labels).to(device)

@@ -1,4 +1,4 @@
-"""What the conditional network trains on: pictures with their proposals and annotations."""
+"""Training samples of the conditional network: pictures with their proposals and annotations."""
 
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from wsis_steps.vision.samples import Samples, check_tags
 
 
 class GraphReader:
-    """Reads the proposals of pictures as graphs; `edges` may be None where no score needs them.
+    """Reads the proposals of pictures as graphs; `edges` may be None if no score needs them.
 
-    Raises InputError where the proposals or edges lack a picture, or are of pictures of another size.
+    Raises InputError if the proposals or edges lack a picture, or are of another size.
     """
 
     def __init__(self, images: Images, proposals: Proposals, edges: Maps | None) -> None:
@@ -43,7 +43,7 @@ class GraphReader:
 
 
 def read_edges(path: Path | None, settings: Scoring) -> Maps | None:
-    """The edge maps that the pairwise term needs; InputError where there are none."""
+    """The edge maps that the pairwise term needs; InputError if there are none."""
     if not settings.pairwise:
         return None
     if path is None:
@@ -52,7 +52,7 @@ def read_edges(path: Path | None, settings: Scoring) -> Maps | None:
 
 
 def scale_to(height: int, width: int, long_side: int) -> Geometry:
-    """Shrinks the longer side to `long_side`, where it exceeds it; 0 keeps any size."""
+    """Downscales the longer side to `long_side` if it exceeds it; 0 keeps any size."""
     factor = min(long_side / max(height, width), 1) if long_side else 1
     return resize_by(height, width, factor)
 

@@ -1,15 +1,15 @@
-"""Trains the conditional network of a round by direct loss minimization, the prediction network being fixed.
+"""Trains the conditional network of a round by direct loss minimization, with a fixed prediction network.
 
 in   images       images.h5: the training images with their tags or boxes
      proposals    regions of all images
      edges        edge maps, for the boundary-aware pairwise term
-     conditional  conditional network of the round before
-     prediction   prediction network of the round before
+     conditional  conditional network of the previous round
+     prediction   prediction network of the previous round
 out  model        state dict of the conditional network
-     metrics      JSON lines: the surrogate and the diversities along the training
+     metrics      JSON lines: the surrogate and the diversities during training
 
 Annotation Consistent Instances (ECCV 2020), supplement, section 2.2: minimizes DIV(p, c) - gamma DIV(c, c), equations
-11 to 15 and algorithm 1, as `losses.direct_loss` says.
+11 to 15 and algorithm 1, as in `losses.direct_loss`.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ STEP = Step(
 
 
 def build_loss(prediction: GeneralizedRCNN, settings: AnnotationConsistencyTrainConditional) -> Callable:
-    """The loss of an iteration as a function of (model, batch, iteration): means over the pictures."""
+    """The loss of an iteration as a function of (model, batch, iteration), averaged over the pictures."""
     gamma = settings.gamma if settings.self_diversity else 0.0
 
     def of_picture(model: ConditionalNetwork, features: Tensor, sample: dict[str, Any]) -> dict[str, Tensor]:
@@ -67,7 +67,7 @@ def build_loss(prediction: GeneralizedRCNN, settings: AnnotationConsistencyTrain
 
     def loss(model: ConditionalNetwork, batch: list[dict[str, Any]], iteration: int) -> dict[str, Tensor]:
         features = features_of(model, batch)
-        with torch.autocast(features[0].device.type, enabled=False):  # 8 bits would hide what samples differ by
+        with torch.autocast(features[0].device.type, enabled=False):  # 8 bits would hide how samples differ
             found = [of_picture(model, *pair) for pair in zip(features, batch, strict=True)]
         return {name: torch.stack([terms[name] for terms in found]).mean() for name in found[0]}
 

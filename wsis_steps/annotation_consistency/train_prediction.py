@@ -2,13 +2,13 @@
 
 in   images      images.h5: the training images
      samples     label sets of the round
-     previous    prediction network of the round before, which it goes on from; none in the first
-     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+     previous    prediction network of the previous round, from which it continues; none in the first
+     pretrained  classifier whose backbone is the initial one, with weights: classifier
 out  model       state dict of the detector
-     metrics     JSON lines: the loss terms along the training
+     metrics     JSON lines: the loss terms during training
 
 Annotation Consistent Instances (ECCV 2020), supplement, section 2.1: minimizes DIV(p, c) - (1 - gamma) DIV(p, p)
-(equation 10) with Mask R-CNN's losses in DIV(p, c). Boxes to regress to are those of the sampled masks.
+(equation 10) with Mask R-CNN's losses in DIV(p, c). Regression targets are the boxes of the sampled masks.
 """
 
 import torch

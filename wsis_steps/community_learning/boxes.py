@@ -1,12 +1,12 @@
-"""Boxes as offsets from proposals, and under changes of the picture. All boxes are xyxy in pixels, corners."""
+"""Boxes as offsets from proposals, and under mirroring. All boxes are xyxy in pixels, corners."""
 
 import math
 
 import torch
 from torch import Tensor
 
-Std = tuple[float, float, float, float]  # of tx, ty, tw, th, by which offsets are divided
-LARGEST = math.log(1000 / 16)  # a proposal grows at most that much, as in R-CNN's successors
+Std = tuple[float, float, float, float]  # of tx, ty, tw, th; offsets are divided by it
+LARGEST = math.log(1000 / 16)  # limits the growth of a proposal, as in R-CNN's successors
 
 
 def to_offsets(proposals: Tensor, targets: Tensor, std: Std) -> Tensor:
@@ -19,7 +19,7 @@ def to_offsets(proposals: Tensor, targets: Tensor, std: Std) -> Tensor:
 
 
 def apply_offsets(proposals: Tensor, offsets: Tensor, std: Std) -> Tensor:
-    """Boxes (R, 4) that lie by offsets (R, 4) from proposals (R, 4): the inverse of `to_offsets`."""
+    """Boxes (R, 4) at offsets (R, 4) from proposals (R, 4): the inverse of `to_offsets`."""
     x, y, width, height = _centered(proposals)
     right, down, wider, higher = (offsets[:, k] * one for k, one in enumerate(std))
     x, y = x + right * width, y + down * height
@@ -28,7 +28,7 @@ def apply_offsets(proposals: Tensor, offsets: Tensor, std: Std) -> Tensor:
 
 
 def mirror(boxes: Tensor, width: float) -> Tensor:
-    """Boxes (R, 4) in the mirrored picture of `width` pixels."""
+    """Boxes (R, 4) in the mirrored picture, which is `width` pixels wide."""
     return torch.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], dim=1)
 
 

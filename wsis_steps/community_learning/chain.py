@@ -1,5 +1,5 @@
-"""Deep Community Learning: tags and boxes -> one network -> labels and predictions, whose masks region proposals may
-replace. The paper has one round."""
+"""Deep Community Learning: tags and box proposals -> one network -> labels and predictions, whose masks may be replaced
+with region proposals. The paper has one round."""
 
 from wsis_steps.engine.chain import PRETRAINED, Chain, Read, Show, Stage, first_round
 from wsis_steps.engine.published import read_published

@@ -1,7 +1,7 @@
 """The detector: a multiple instance network, refinement heads and a box regressor on the features of proposals.
 
-Deep Community Learning (WACV 2021), section 3.2.1 and appendix A.2; OICR (Tang et al., CVPR 2017) and WSDDN (Bilen and
-Vedaldi, CVPR 2016), which it is made of.
+Deep Community Learning (WACV 2021), section 3.2.1 and appendix A.2; based on OICR (Tang et al., CVPR 2017) and WSDDN
+(Bilen and Vedaldi, CVPR 2016).
 """
 
 from typing import NamedTuple
@@ -9,14 +9,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-STD = 0.01  # of new fully connected layers (section 4.1)
+STD = 0.01  # initial weights of new fully connected layers (section 4.1)
 
 
 class Detections(NamedTuple):
-    """Outputs for the proposals of a batch, still without softmax.
+    """Outputs for the proposals of a batch, before softmax.
 
     classes, places: float (R, C), x^c and x^d of equations 11 and 12; refined: (R, heads, 1 + C), background first;
-    offsets: (R, 4), (R, 4 C) of each class, or (R, 0) where none are asked for.
+    offsets: (R, 4), (R, 4 C) with one set per class, or (R, 0) without regression.
     """
 
     classes: Tensor
@@ -26,17 +26,17 @@ class Detections(NamedTuple):
 
 
 class Detector(nn.Module):
-    """Heads on the mean of a proposal's features; the regressor on the mean, or on those of each cell.
+    """Heads on the mean of a proposal's features; the regressor on the mean or on every cell.
 
-    Every layer is there whatever `regression` is, so that all ablations start from the same weights.
+    Every layer is built whatever `regression` is, so all ablations start from the same weights.
 
     Args:
         channels: of res5.
         class_count: classes without background.
-        heads: of refinement (paper 3).
-        regression: which offsets it gives: class_agnostic, class_specific or none.
+        heads: number of refinement heads (paper 3).
+        regression: kind of offsets: class_agnostic, class_specific or none.
         width: of the regressor's first layer.
-        cells: of a proposal that the regressor sees one by one; 1 for their mean.
+        cells: number of a proposal's cells as separate inputs of the regressor; 1 for their mean.
     """
 
     def __init__(self, channels: int, class_count: int, heads: int, regression: str, width: int, cells: int) -> None:
@@ -62,7 +62,7 @@ class Detector(nn.Module):
 
 
 def midn_scores(classes: Tensor, places: Tensor) -> Tensor:
-    """z, (R, C), of the proposals of one image: equations 11, 12 and 13. Their sum over proposals is phi."""
+    """z, (R, C), of the proposals of one image: equations 11, 12 and 13. Its sum over proposals is phi."""
     return classes.float().softmax(dim=1) * places.float().softmax(dim=0)
 
 
@@ -72,7 +72,7 @@ def refined_scores(refined: Tensor) -> Tensor:
 
 
 def offsets_of(offsets: Tensor, categories: Tensor) -> Tensor:
-    """Offsets (R, 4) for categories int64 (R,) from 1: those of the class, where each class has its own."""
+    """Offsets (R, 4) for categories int64 (R,) from 1: the class's own, if each class has its own."""
     if offsets.shape[1] == 4:
         return offsets
     rows = torch.arange(len(offsets), device=offsets.device)
@@ -80,7 +80,7 @@ def offsets_of(offsets: Tensor, categories: Tensor) -> Tensor:
 
 
 def linear(before: int, after: int) -> nn.Linear:
-    """A fully connected layer with normal weights of standard deviation 0.01 and no bias at the start."""
+    """A fully connected layer with normal initial weights of standard deviation 0.01 and zero bias."""
     layer = nn.Linear(before, after)
     nn.init.normal_(layer.weight, std=STD)
     nn.init.zeros_(layer.bias)

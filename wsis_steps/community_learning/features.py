@@ -1,4 +1,4 @@
-"""Features of pictures and of the proposals in them: a backbone cut before its last level, which sees proposals only.
+"""Features of pictures and of their proposals: a backbone whose last level runs on proposals only.
 
 Deep Community Learning (WACV 2021), section 3.2.1 and appendix A.1: one SPP layer after res4, followed by res5.
 """
@@ -18,7 +18,7 @@ from wsis_steps.vision.backbones import build_backbone, refuse_single_level
 from wsis_steps.vision.region_pooling import align_regions
 from wsis_steps.vision.weights import load_weights, read_weights
 
-LEVELS = 4  # the last ones of the backbone, which stand for res2, res3, res4 and res5
+LEVELS = 4  # the last ones of the backbone, used as res2, res3, res4 and res5
 GROUPS = 32  # Wu and He, Group Normalization, ECCV 2018
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Features(nn.Module):
         level: 0, 1 or 2 for res2, res3 or res4.
         """
         scale = 1 / self.backbone.strides[level - LEVELS]
-        # in half precision places would be off by pixels
+        # in half precision, coordinates would be off by pixels
         return self.take(maps[level].float(), regions.float(), size, scale)
 
     def last_level(self, cropped: Tensor) -> Tensor:
@@ -72,14 +72,14 @@ class Features(nn.Module):
 
 
 def use_group_norm(module: nn.Module) -> None:
-    """Puts group normalization in the place of every batch normalization of a network without weights.
+    """Replaces every batch normalization of a network without weights by group normalization.
 
-    32 groups, or fewer where 32 does not divide the channels.
+    32 groups, or fewer if 32 does not divide the channels.
     """
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
             group = nn.GroupNorm(math.gcd(GROUPS, child.num_features), child.num_features, child.eps)
-            # timm's normalizations may have an activation inside
+            # timm's normalization layers may include an activation
             setattr(module, name, nn.Sequential(group, child.drop, child.act) if hasattr(child, "act") else group)
         else:
             use_group_norm(child)
@@ -88,9 +88,9 @@ def use_group_norm(module: nn.Module) -> None:
 def in_chunks(function: Callable[..., tuple[Tensor, ...]], size: int, *columns: Tensor) -> tuple[Tensor, ...]:
     """The outputs of function(*columns), computed for `size` rows of the columns at a time and joined.
 
-    With more than one chunk only inputs and outputs are kept: what lies between is computed again for the gradient, so
-    that memory does not grow with it. The result and its gradient are those of one call, as long as rows do not depend
-    on each other.
+    With more than one chunk only inputs and outputs are kept; everything between is recomputed for the gradient, so
+    memory does not grow with it. The result and its gradient are those of a single call, as long as rows are
+    independent.
     """
     if len(columns[0]) <= size:
         return function(*columns)
@@ -104,10 +104,10 @@ def in_chunks(function: Callable[..., tuple[Tensor, ...]], size: int, *columns: 
 
 
 def _tell_norm(name: str, weights: str, norm: str) -> None:
-    """Logs what becomes of the normalization that weights were trained with; InputError where it would be lost.
+    """Logs how the weights' normalization is used; InputError if its statistics would be lost.
 
-    Scale and shift of a batch normalization mean nothing without its statistics: with group normalization in its place
-    ImageNet's MobileNetV2 gives the same first answer on none of 48 photographs, and on a quarter of them where the
+    Scale and shift of a batch normalization are useless without its statistics: with group normalization instead,
+    ImageNet's MobileNetV2 gives the same top answer on none of 48 photographs, and on a quarter of them if the
     statistics are folded into the convolutions first.
     """
     path, state = read_weights(name, weights)
@@ -123,13 +123,13 @@ def _tell_norm(name: str, weights: str, norm: str) -> None:
 
 
 def _keep_size(layer: nn.Module) -> None:
-    """Takes away the strides of what is in a layer; what it gives is as large as what it gets."""
+    """Removes the strides in a layer, so its output is as large as its input."""
     for module in layer.modules():
         if isinstance(module, nn.Conv2d):
             if module.stride != (1, 1) and module.kernel_size[0] % 2 == 0:
-                module.padding = "same"  # an even kernel, as of ConvNeXt, has no padding that could stay
+                module.padding = "same"  # an even kernel, as in ConvNeXt, has no matching explicit padding
             module.stride = (1, 1)
         elif isinstance(module, nn.MaxPool2d):
             module.kernel_size, module.stride, module.padding = 3, 1, 1
-        elif isinstance(module, nn.AvgPool2d):  # of a shortcut, beside a convolution that had the stride
+        elif isinstance(module, nn.AvgPool2d):  # of a shortcut parallel to the strided convolution
             module.kernel_size, module.stride, module.padding = 1, 1, 0

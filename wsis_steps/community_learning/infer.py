@@ -4,7 +4,7 @@ in   images       images.h5
      proposals    boxes of all images
      model        of community_learning_train
 out  labels       instances of the training images; classes limited to the tags
-     predictions  instances of the evaluation images, from picture and proposals alone
+     predictions  instances of the evaluation images, from image and proposals alone
 
 Deep Community Learning (WACV 2021), section 3.4 and equation 10.
 """
@@ -48,10 +48,10 @@ def find_instances(
     tags: np.ndarray | None,
     settings: CommunityLearningInfer,
 ) -> ImageInstances:
-    """Instances of a picture uint8 (3, h, w) from its proposals (R, 4); with tags, bool (C,), of these classes only.
+    """Instances of a picture uint8 (3, h, w) from its proposals (R, 4); with tags, bool (C,), only of these classes.
 
-    Their boxes are the detector's, of which its box AP and CorLoc are to be taken, not those around the masks. So that
-    no detection is lost to them, one whose mask would be empty fills its box.
+    Their boxes are the detector's, from which its box AP and CorLoc are computed, not those around the masks. A
+    detection whose mask would be empty fills its box, so that none is lost.
     """
     device, (height, width) = picture.device, picture.shape[1:]
     with torch.inference_mode(), autocast(device):

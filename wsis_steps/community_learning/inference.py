@@ -17,12 +17,12 @@ from wsis_steps.community_learning.pseudo_labels import find_seeds
 from wsis_steps.community_learning.samples import scale_to
 from wsis_steps.community_learning.settings import CommunityLearningInfer
 
-PASTED = 1 << 24  # pixels of masks that are pasted at once
+PASTED = 1 << 24  # maximum number of mask pixels pasted at once
 
 
 class View(NamedTuple):
-    """A picture as the network sees it in one pass: its maps, its size over the image's, whether it is mirrored, and
-    its width in pixels."""
+    """A picture as the network sees it in one pass: its maps, its size relative to the image's, whether it is mirrored,
+    and its width in pixels."""
 
     maps: list[Tensor]
     scale: Tensor
@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
 
 def make_views(model: CommunityNetwork, picture: Tensor, settings: CommunityLearningInfer) -> list[View]:
-    """The passes over a picture uint8 (3, h, w): every short side, and each mirrored too."""
+    """The passes over a picture uint8 (3, h, w): every short side, optionally also mirrored."""
     views = []
     height, width = picture.shape[1:]
     normalized = model.backbone.normalize(picture[None])
@@ -69,9 +69,9 @@ def detect(
 ) -> Found:
     """Detections from proposals (R, 4) of an image (section 3.4).
 
-    The scores are the mean of the refinement heads and of the views; each proposal has the class of its highest score
-    and the mean of the boxes that the views regress it to. With tags, bool (C,), only these classes are found, and each
-    has its best proposal, also where another class scores higher there: CorLoc asks for one box of each.
+    The scores are the mean over the refinement heads and the views; each proposal has the class of its highest score
+    and the mean of its regressed boxes. With tags, bool (C,), only these classes are detected, and each gets its best
+    proposal, even if another class scores higher there: CorLoc needs one box of each.
     """
     outputs = [model.detect(view.maps, to_regions([view.boxes(boxes)]), settings.roi_chunk) for view in views]
     scores = torch.stack([refined_scores(output.refined) for output in outputs]).mean(dim=0)[:, 1:]
@@ -92,7 +92,7 @@ def detect(
 
 
 def keep_best(found: Found, height: int, width: int, settings: CommunityLearningInfer) -> Found:
-    """What thresholds and non-maximum suppression leave, within an image of (height, width), best first."""
+    """The detections left by thresholds and non-maximum suppression, within an image of (height, width), best first."""
     boxes = clip_boxes_to_image(found.boxes, (height, width))
     sides = boxes[:, 2:] - boxes[:, :2]
     usable = ((found.scores >= settings.min_score) & (found.scores > 0) & (sides >= 1).all(dim=1)).nonzero()[:, 0]
@@ -105,8 +105,8 @@ def keep_best(found: Found, height: int, width: int, settings: CommunityLearning
 
 
 def vote(best: Found, all_found: Found, overlap: float) -> Found:
-    """The best detections, each with the mean box of all of its class that overlap it by more than `overlap`, itself
-    among them, weighted by their scores. A single best box is often a part of its object."""
+    """The best detections, each with the score-weighted mean box of all detections of its class that overlap it by more
+    than `overlap`, including itself. A single best box is often a part of its object."""
     near = box_iou(best.boxes, all_found.boxes) > overlap
     weights = near * (best.categories[:, None] == all_found.categories) * all_found.scores
     with torch.autocast(weights.device.type, enabled=False):  # 8 bits would shift boxes by pixels
@@ -117,7 +117,7 @@ def vote(best: Found, all_found: Found, overlap: float) -> Found:
 def mean_masks(model: CommunityNetwork, views: list[View], found: Found, chunk: int) -> Tensor:
     """(M + S) / 2 of equation 10, the mean over views, for detections: float (n, T, T), 0 to 1.
 
-    M alone where the network has no segmentation, and 1 everywhere where it has no mask generation either.
+    M alone for a network without segmentation, and 1 everywhere without mask generation.
     """
     side = model.settings.mask_size
     if not model.settings.mask_generation or not len(found.boxes):
@@ -135,8 +135,8 @@ def mean_masks(model: CommunityNetwork, views: list[View], found: Found, chunk: 
 def paste(values: Tensor, boxes: Tensor, height: int, width: int, threshold: float) -> Tensor:
     """Equation 10's O in the image: bool (n, height, width), where values (n, T, T) in their boxes exceed xi.
 
-    Values are interpolated before the threshold, so that outlines are finer than the cells. Of a detection whose values
-    nowhere do, nothing is left.
+    Values are interpolated before the threshold, so outlines are finer than the cells. A detection with no value above
+    xi has an empty mask.
     """
     rows, columns = (torch.arange(side, device=boxes.device) + 0.5 for side in (height, width))
     pasted = []

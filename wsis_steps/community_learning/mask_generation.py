@@ -13,15 +13,15 @@ from wsis_steps.community_learning.detector import linear
 class ActivationBranch(nn.Module):
     """A class activation map of one level: smoothing, a convolution, weighted pooling and a linear classifier.
 
-    The classifier always has a weight for the background, so that all ablations start from the same weights.
+    The classifier always has a weight for the background, so all ablations start from the same weights.
 
     Args:
         channels: of the level.
         class_count: classes without background.
         width: channels of the convolution.
-        background: whether background is a class too, which then has a logit.
+        background: whether background is a class with its own logit.
         smoothing: whether features enter as log(1 + f) (section 3.2.2).
-        sigma: width of the pooling's Gaussian over the proposal's side; 0 pools evenly.
+        sigma: standard deviation of the pooling's Gaussian, as a fraction of the proposal's side; 0 pools evenly.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ActivationBranch(nn.Module):
         features: (n, channels, T, T); categories: int64 (n,), 0 = background. Without a background class the map of a
         background region is 0.
         """
-        features = features.relu()  # the ends of some levels are linear, and a logarithm wants f >= 0
+        features = features.relu()  # some levels end in a linear layer, and the logarithm needs f >= 0
         features = self.convolution(features.log1p() if self.smoothing else features).relu()
         logits = self.classifier(weighted_mean(features, self.sigma))
         maps = activation_map(features, self.classifier.weight[categories])
@@ -50,9 +50,10 @@ class ActivationBranch(nn.Module):
 
 
 def weighted_mean(features: Tensor, sigma: float) -> Tensor:
-    """(n, channels): the mean of (n, channels, T, T) with weights that sum to 1 and fall off from the middle.
+    """(n, channels): the mean of (n, channels, T, T) with weights that sum to 1 and fall off from the center.
 
-    sigma: of the isotropic Gaussian, as a share of T (section 3.2.2; the width is not stated); 0: all weigh the same.
+    sigma: of the isotropic Gaussian, as a fraction of T (section 3.2.2; the width is not stated); 0 weights all
+    equally.
     """
     if not sigma:
         return features.mean(dim=(2, 3))
@@ -64,11 +65,11 @@ def weighted_mean(features: Tensor, sigma: float) -> Tensor:
 
 
 def activation_map(features: Tensor, weights: Tensor) -> Tensor:
-    """Equation 15, M = w . F, brought to 0..1 by its own minimum and maximum: (n, T, T).
+    """Equation 15, M = w . F, scaled to 0..1 by its own minimum and maximum: (n, T, T).
 
-    features: (n, channels, T, T), F; weights: (n, channels), w of the class that each region has. 0 where M is even.
+    features: (n, channels, T, T), F; weights: (n, channels), w of each region's class. 0 where M is constant.
     """
-    with torch.autocast(features.device.type, enabled=False):  # 8 bits would make steps of what is stretched to 0..1
+    with torch.autocast(features.device.type, enabled=False):  # 8 bits would become visible steps
         maps = torch.einsum("nchw,nc->nhw", features.float(), weights.float())
     low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
     return (maps - low) / (high - low).clamp(min=1e-12)

@@ -1,6 +1,6 @@
 """The network of Deep Community Learning: shared features, detector, mask generation and segmentation.
 
-Deep Community Learning (WACV 2021), section 3.2, figure 2. Proposals go through it in chunks of bounded memory.
+Deep Community Learning (WACV 2021), section 3.2, figure 2. Proposals are processed in chunks of bounded memory.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from wsis_steps.community_learning.settings import CommunityLearningTrain
 from wsis_steps.vision.backbones import parameter_groups
 from wsis_steps.vision.models import TrainedModel
 
-LAST = 3  # the place of res5 among the four levels
+LAST = 3  # index of res5 among the four levels
 LEVELS = range(LAST + 1)
 
 
@@ -23,7 +23,7 @@ class Masks(NamedTuple):
     """Outputs for n regions with a category each.
 
     logits: (n, branches, 1 + C), or (n, branches, C) without a background class; activation: (n, T, T), the mean of
-    the branches' maps M, 0 to 1; segmentation: logits (n, T, T) of S, or (n, 0, 0) where it is left out.
+    the branches' maps M, 0 to 1; segmentation: logits (n, T, T) of S, or (n, 0, 0) without segmentation.
     """
 
     logits: Tensor
@@ -34,10 +34,10 @@ class Masks(NamedTuple):
 class CommunityNetwork(nn.Module):
     """Features of the picture first (`forward`), then `detect` and `segment` on regions of it.
 
-    Every layer is there, with the same initial weights, whatever an ablation leaves out: settings only say which of
-    them are used.
+    Every layer is built, with the same initial weights, whatever an ablation leaves out; settings only select those in
+    use.
 
-    Regions are float (n, 5): place of the image in the batch, x1, y1, x2, y2 in pixels of the pictures.
+    Regions are float (n, 5): index of the image in the batch, x1, y1, x2, y2 in pixels of the pictures.
     """
 
     def __init__(self, settings: CommunityLearningTrain, class_count: int, weights: str = "none") -> None:
@@ -83,7 +83,7 @@ class CommunityNetwork(nn.Module):
     def segment(self, maps: list[Tensor], regions: Tensor, categories: Tensor, chunk: int) -> Masks:
         """Masks of regions (n, 5) for their categories int64 (n,), 0 = background.
 
-        chunk: as in `detect`; as a mask has more cells, fewer regions go through at once, for as much memory.
+        chunk: as in `detect`; since masks have more cells, fewer regions are processed at once, to use as much memory.
         """
         settings = self.settings
         chunk = max(chunk * settings.roi_size**2 // settings.mask_size**2, 1)
@@ -103,13 +103,13 @@ class CommunityNetwork(nn.Module):
         return Masks(*in_chunks(segment, chunk, regions, categories))
 
     def parameter_groups(self, learning_rate: float, head_lr_factor: float, bias_lr_factor: float) -> list[dict]:
-        """Groups for an optimizer: weights and biases of the backbone and of the new layers (paper: one rate for all;
-        OICR's released code: factors 1, 2, 10 and 20)."""
+        """Parameter groups for an optimizer: weights and biases of the backbone and of the new layers (paper: a single
+        rate; OICR's released code: factors 1, 2, 10 and 20)."""
         return parameter_groups(self, self.features, learning_rate, head_lr_factor, bias_lr_factor, by_rate=True)
 
 
 def load_community_network(trained: TrainedModel) -> CommunityNetwork:
-    """The network of a file of `community_learning_train`."""
+    """Loads the network from a file of `community_learning_train`."""
     model = CommunityNetwork(CommunityLearningTrain.model_validate(trained.settings), len(trained.class_names))
     model.load_state_dict(trained.state)
     return model

@@ -1,4 +1,4 @@
-"""The loss of a batch: from the network's outputs to pseudo labels, and from those to all terms.
+"""The loss of a batch: from the network's outputs to pseudo labels, and from these to all terms.
 
 Deep Community Learning (WACV 2021), sections 3.2 and 3.3.
 """
@@ -39,8 +39,8 @@ Terms = dict[str, Tensor]
 def move(
     boxes: Tensor, offsets: Tensor, categories: Tensor, size: tuple[int, int], settings: CommunityLearningTrain
 ) -> Tensor:
-    """Boxes (n, 4) as the regressor moves them within a picture of (height, width), without gradient; one that would be
-    left with less than a pixel stays, as all do without a regressor.
+    """Boxes (n, 4) after regression, clipped to a picture of (height, width), without gradient. Boxes that would become
+    smaller than a pixel stay as they are, as do all without a regressor.
 
     offsets: (n, 4), (n, 4 C) or (n, 0) of the boxes; categories: int64 (n,) from 1.
     """
@@ -55,7 +55,7 @@ def move(
 def refinement_terms(
     outputs: Detections, boxes: Tensor, tags: Tensor, size: tuple[int, int], settings: CommunityLearningTrain
 ) -> Terms:
-    """L_cls and every L_refine of one image (equations 3, 4): each head learns from the scores of the one before."""
+    """L_cls and every L_refine of one image (equations 3, 4): each head learns from the scores of the previous one."""
     scores = midn_scores(outputs.classes, outputs.places)
     terms = {"classification": classification_loss(scores.sum(dim=0), tags)}
     for k in range(outputs.refined.shape[1]):
@@ -80,8 +80,8 @@ def regression_term(
     counted: Tensor,
     settings: CommunityLearningTrain,
 ) -> Tensor:
-    """L_reg of one image (equation 5): proposals above the overlap with their nearest pseudo ground truth learn to
-    become it. counted: int64 rows of the proposals that make up R."""
+    """L_reg of one image (equation 5): proposals above the overlap with their nearest pseudo ground truth are regressed
+    to it. counted: int64 rows of the proposals that make up R."""
     truths = best_of_each_class(foreground)
     if not len(truths.rows):
         return outputs.offsets.sum() * 0
@@ -97,8 +97,8 @@ def regression_term(
 def regressed(
     outputs: Detections, boxes: Tensor, sample: Sample, size: tuple[int, int], settings: CommunityLearningTrain
 ) -> Tensor:
-    """Boxes (n, 4) of which masks are made: those sampled, of objects as the regressor moves them (section 3.4), within
-    a picture of (height, width)."""
+    """Boxes (n, 4) for mask generation: the sampled ones, those of objects regressed (section 3.4), within a picture of
+    (height, width)."""
     chosen = boxes[sample.rows]
     moved = move(chosen, outputs.offsets[sample.rows], sample.categories.clamp(min=1), size, settings)
     return torch.where((sample.categories > 0)[:, None], moved, chosen)
@@ -107,7 +107,7 @@ def regressed(
 def image_terms(
     outputs: Detections, sample: dict[str, Tensor], settings: CommunityLearningTrain
 ) -> tuple[Terms, Tensor, Sample]:
-    """The detector's terms of one image, the regions (n, 4) of which masks are made, and what these hold."""
+    """The detector's terms of one image, the regions (n, 4) for mask generation, and the labels of these."""
     boxes, tags, size = sample["boxes"], sample["tags"], tuple(sample["picture"].shape[1:])
     terms = refinement_terms(outputs, boxes, tags, size, settings)
     scores = refined_scores(outputs.refined.detach())[:, 1:]
@@ -144,7 +144,7 @@ def mask_terms(
 
 
 def pass_terms(model: CommunityNetwork, batch: list[dict[str, Tensor]]) -> list[Terms]:
-    """All terms of each image of some whose pictures have one size, in one pass through the network."""
+    """All terms of each of several images of equal size, in one pass through the network."""
     settings = model.settings
     maps = model(model.backbone.normalize(torch.stack([sample["picture"] for sample in batch])))
     boxes = [sample["boxes"] for sample in batch]
@@ -159,17 +159,18 @@ def pass_terms(model: CommunityNetwork, batch: list[dict[str, Tensor]]) -> list[
 
 
 def batch_loss(model: CommunityNetwork, batch: list[dict[str, Tensor]], iteration: int = 0) -> Terms:
-    """All terms of the loss of a batch and their sum `total` (equations 2, 6 and 8); of its images the mean or the sum.
+    """All terms of the loss of a batch and their sum `total` (equations 2, 6 and 8); the mean or the sum over its
+    images.
 
-    Pictures of different sizes go through the network one after the other: filled up to one size, a picture would have
-    other features beside a larger one, since group normalization takes the whole canvas for its statistics.
+    Pictures of different sizes are processed one after the other: group normalization includes padding in its
+    statistics, so a padded picture would have other features.
 
     batch: samples with picture uint8 (3, h, w), boxes float (R, 4) in its pixels, tags bool (C,) and luck float (R,).
     """
     settings = model.settings
     groups = same_sizes([sample["picture"] for sample in batch])
     terms = [image for group in groups for image in pass_terms(model, [batch[place] for place in group])]
-    # the loop averages over the parts of a batch and over processes, so that a part's mean by all images is the sum
+    # the loop averages over the parts of a batch and over processes, so each part divides by all images
     scale = settings.batch_size if settings.image_losses == "sum" else 1
     found = {name: sum(image[name] for image in terms) * (scale / len(batch)) for name in terms[0]}
     return {**found, "total": total(found)}

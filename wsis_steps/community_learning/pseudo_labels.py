@@ -1,7 +1,7 @@
-"""What the detector's own scores teach: seeds, labels of all proposals, and those of which masks are made.
+"""Pseudo labels from the detector's own scores: seeds, labels of all proposals, and samples for mask generation.
 
 Deep Community Learning (WACV 2021), section 3.2.1 and appendix A.2.3; OICR (Tang et al., CVPR 2017) for what the
-paper takes from it. All of one image; nothing here has a gradient. Category 0 is the background, 1 + c class c.
+paper adopts from it. All for one image, without gradients. Category 0 is the background, 1 + c class c.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from wsis_steps.community_learning.settings import CommunityLearningTrain
 
 
 class Seeds(NamedTuple):
-    """Proposals that stand for an object: int64 rows (k,) of the proposals, their categories (k,) from 1, scores (k,)
+    """Proposals that represent an object: int64 rows (k,) of the proposals, their categories (k,) from 1, scores (k,)
     float."""
 
     rows: Tensor
@@ -30,9 +30,8 @@ class Labels(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Proposals of which masks are made: int64 rows (n,) and their categories (n,), objects first; bool (n,): those
-    that are foreground proposals themselves, not only near one, and those selected as pseudo ground truth of their
-    class."""
+    """Proposals for mask generation: int64 rows (n,) and their categories (n,), objects first; bool (n,): those that
+    are foreground proposals themselves, not only near one, and those selected as pseudo ground truth of their class."""
 
     rows: Tensor
     categories: Tensor
@@ -44,9 +43,9 @@ class Sample(NamedTuple):
 def find_seeds(scores: Tensor, tags: Tensor) -> Seeds:
     """The proposal of the highest score for each class of the image (appendix A.2.3).
 
-    scores: float (R, C), of the classes without background; tags: bool (C,). A proposal stands for one class only: the
-    classes choose in their order, and what one has taken the next cannot (OICR, released code). With fewer proposals
-    than classes the last classes have no seed.
+    scores: float (R, C), of the classes without background; tags: bool (C,). A proposal represents only one class:
+    classes choose in order, and a later class cannot take a chosen proposal (OICR, released code). With fewer proposals
+    than classes, the last classes have no seed.
     """
     classes = tags.nonzero()[:, 0][: len(scores)]
     left = scores.detach().float().clone()
@@ -59,9 +58,9 @@ def find_seeds(scores: Tensor, tags: Tensor) -> Seeds:
 
 @torch.no_grad()
 def match(boxes: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """Intersection over union with the nearest of the others, float (R,), and its place, int64 (R,).
+    """Intersection over union with the nearest of the others, float (R,), and its index, int64 (R,).
 
-    boxes (R, 4) and others (k, 4) are xyxy; without any others the overlap is 0 with place 0. Of equals the first.
+    boxes (R, 4) and others (k, 4) are xyxy; without any others the overlap is 0 and the index 0. Ties go to the first.
     """
     if not len(others):
         return boxes.new_zeros(len(boxes)), torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
@@ -73,10 +72,10 @@ def match(boxes: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
 def label_proposals(boxes: Tensor, seeds: Seeds, places: Tensor, settings: CommunityLearningTrain) -> Labels:
     """Categories and weights of all proposals for a refinement head, y and w of equation 4 (appendix A.2.3).
 
-    boxes: (R, 4); places: boxes (k, 4) of the seeds, as they were proposed or elsewhere (`seed_boxes`).
-    A proposal takes the category of its nearest seed where their IoU reaches `seed_overlap`, else it is background; its
-    weight is the nearest seed's score in both cases. Below an IoU of `min_seed_overlap` with every seed it has weight 0
-    (PCL's released code: 0.1; OICR's: 0). Without seeds all weights are 0.
+    boxes: (R, 4); places: boxes (k, 4) of the seeds, as proposed or moved (`seed_boxes`). A proposal takes the category
+    of its nearest seed if their IoU reaches `seed_overlap`, otherwise background; its weight is the nearest seed's
+    score in both cases. Below an IoU of `min_seed_overlap` with every seed it has weight 0 (PCL's released code: 0.1;
+    OICR's: 0). Without seeds all weights are 0.
     """
     overlaps, nearest = match(boxes, places)
     if not len(seeds.rows):
@@ -89,8 +88,9 @@ def label_proposals(boxes: Tensor, seeds: Seeds, places: Tensor, settings: Commu
 def find_foreground(scores: Tensor, boxes: Tensor, tags: Tensor, settings: CommunityLearningTrain) -> Seeds:
     """Proposals that may each hold another object (section 3.2.1), by falling score.
 
-    scores: float (R, C); tags: bool (C,). For each class of the image: of the proposals that have at least
-    `min_foreground_share` of the class's highest score, what non-maximum suppression at IoU `foreground_nms` leaves.
+    scores: float (R, C); tags: bool (C,). For each class of the image: the proposals with at least
+    `min_foreground_share` of the class's highest score that remain after non-maximum suppression at IoU
+    `foreground_nms`.
     """
     scores = scores.detach().float()
     if not len(scores):
@@ -115,10 +115,10 @@ def best_of_each_class(seeds: Seeds) -> Seeds:
 
 @torch.no_grad()
 def cluster_boxes(boxes: Tensor, scores: Tensor, truths: Seeds, overlap: float) -> Tensor:
-    """Boxes float32 (k, 4): of each pseudo ground truth the mean of all proposals near it, weighted by their scores.
+    """Boxes float32 (k, 4): for each pseudo ground truth, the score-weighted mean of all proposals near it.
 
     boxes: (R, 4); scores: float (R, C). Near are those with an IoU above `overlap`, and the proposal itself. A single
-    best proposal is often a part of its object; the mean of what the detector takes for it is so less often.
+    best proposal often covers only a part of its object; the mean does so less often.
     """
     weights = scores.float().T[truths.categories - 1] * (box_iou(boxes[truths.rows], boxes) > overlap)
     weights[torch.arange(len(weights), device=weights.device), truths.rows] += 1e-12
@@ -128,12 +128,12 @@ def cluster_boxes(boxes: Tensor, scores: Tensor, truths: Seeds, overlap: float) 
 
 @torch.no_grad()
 def sample_proposals(boxes: Tensor, foreground: Seeds, luck: Tensor, settings: CommunityLearningTrain) -> Sample:
-    """Proposals for mask generation, labelled by the detector (section 3.2.1).
+    """Proposals for mask generation, labeled by the detector (section 3.2.1).
 
     Objects have an IoU of at least `foreground_overlap` with their nearest foreground proposal, whose category they
-    take; the foreground itself goes first, best first, the rest is drawn at random. Background is drawn at random from
-    what overlaps it by `background_overlap` to below `foreground_overlap`. Those of the least `luck`, random numbers
-    float (R,) from 0 to 1, are drawn.
+    take; the foreground itself goes first, best first, then a random sample of the others. Background is a random
+    sample of the proposals that overlap it by `background_overlap` to below `foreground_overlap`. Samples are those of
+    the lowest `luck`, random numbers float (R,) from 0 to 1.
     """
     overlaps, nearest = match(boxes, boxes[foreground.rows])
     order = luck.clone()

@@ -1,4 +1,4 @@
-"""What the network trains on: pictures at random scales with their proposals and tags."""
+"""Training samples of the network: pictures at random scales with their proposals and tags."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ from wsis_steps.vision.samples import Samples
 
 class TrainingSamples(Samples):
     """A sample is a dict: picture uint8 (3, h, w); boxes float32 (R, 4) xyxy in its pixels; tags bool (C,); luck
-    float32 (R,), 0 to 1, by which boxes are drawn where some of them are.
+    float32 (R,), 0 to 1, by which boxes are sampled.
 
-    Luck comes with the sample so that it depends on seed, iteration and place alone, not on what the network computes
-    besides.
+    Luck is part of the sample so that it depends only on seed, iteration and place, not on other computations of the
+    network.
     """
 
     settings: CommunityLearningTrain
@@ -44,13 +44,13 @@ class TrainingSamples(Samples):
 
 
 def scale_to(height: int, width: int, short_side: int, long_side: int) -> Geometry:
-    """Brings the shorter side to `short_side`, or less where the longer would exceed `long_side`."""
+    """Scales the shorter side to `short_side`, or less if the longer would exceed `long_side`."""
     factor = min(short_side / min(height, width), long_side / max(height, width))
     return resize_by(height, width, factor)
 
 
 def boxes_of(proposals: Proposals, i: int) -> np.ndarray:
-    """The boxes float32 (R, 4) of image i; the whole image where it has none."""
+    """The boxes float32 (R, 4) of image i; the whole image if it has none."""
     boxes = proposals.read(i).boxes
     if len(boxes):
         return boxes

@@ -1,10 +1,10 @@
-"""Trains detector, mask generation and segmentation together on tags and boxes that may hold an object.
+"""Trains detector, mask generation and segmentation together on tags and box proposals.
 
 in   images      images.h5: the training images and their tags
      proposals   boxes of all images (of other proposals the boxes around them)
-     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+     pretrained  classifier whose backbone is the initial one, with weights: classifier
 out  model       state dict of the network
-     metrics     JSON lines: the terms of the loss along the training
+     metrics     JSON lines: the terms of the loss during training
 
 Deep Community Learning (WACV 2021), sections 3.1 to 3.3, equations 1 to 9 and 11 to 15; section 4.1 for the schedule.
 """

@@ -1,25 +1,25 @@
-"""Pixel labels from tags: the network's own probabilities under a prior that gives every tag its share of the picture.
+"""Pixel labels from tags: the network's own probabilities under a prior that gives every tag its share of the image.
 
 Learning to segment with image-level supervision (WACV 2019), section 3.3 (Eq. 4 to 7) and appendix (Eq. 19 to 22).
-The labels are q_j(l) = p_j(l) beta_l / sum over present l' of p_j(l') beta_l' at pixel j, zero for absent classes; beta
-is of each image, as even as the quotas allow. The paper searches a grid of beta, for one object class.
+The labels are q_j(l) = p_j(l) beta_l / sum over present l' of p_j(l') beta_l' at pixel j, zero for absent classes. Each
+image has its own beta, as even as the quotas allow. The paper searches a grid of beta, for one object class.
 
-Here beta = softmax(b), b = 0 for an even prior. Quotas that hold: share_l(b) = mean_j q_j(l) >= c_l. Raising b_l raises
-share_l and lowers the others, so the cheapest way to meet the quotas raises every class that is short of its own until
-it has just that, and leaves the others at 0:
+Here beta = softmax(b), with b = 0 for an even prior. The quotas require share_l(b) = mean_j q_j(l) >= c_l. Raising b_l
+raises share_l and lowers the others, so the cheapest way to meet the quotas raises every class that is short of its own
+just enough, and leaves the others at 0:
 
     b_l = 0 and share_l >= c_l,  or  b_l > 0 and share_l = c_l.
 
-With one object class that is the prior of the largest entropy under the quotas (the feasible logits of beta are an
-interval, of which it is the point nearest to 0). With more classes it is the one solution that raises no class without
-need, where bisection class by class ends; the paper does not say which. These are the conditions for the maximum over
-b >= 0 of the concave function
+With one object class this is the prior of the largest entropy under the quotas (the feasible logits of beta are an
+interval, and it is the point nearest to 0). With more classes it is the only solution that raises no class
+unnecessarily, to which bisection class by class converges; the paper leaves this case open. These are the conditions
+for the maximum over b >= 0 of the concave function
 
     sum_l c_l b_l - mean_j log sum_l p_j(l) exp(b_l),
 
-whose slopes are c_l - share_l. Bisection class by class needs hundreds of rounds where two sure classes compete for
-the pixels of a third, as each takes from the other. So all classes rise together, along Newton's direction, and the
-bisection finds how far.
+whose slopes are c_l - share_l. Bisection class by class needs hundreds of rounds if two confident classes compete for
+the pixels of a third, since each takes from the other. So all classes rise together, along Newton's direction, and
+bisection finds the step length.
 """
 
 from typing import Literal
@@ -33,12 +33,12 @@ from wsis_steps.vision.device import precise
 from wsis_steps.vision.ranks import divisor
 
 METHODS = ("bisection", "grid", "none")
-LARGEST_TOTAL = 0.9  # of all quotas of an image; beyond it, near 1 or more, they are scaled down to this
-BISECTIONS = 30  # of ranges that are mostly below 100: to 1e-7, what single precision can hold
-LOWEST = -1e3  # in place of the logarithm of a probability of 0, so that differences stay finite
-NEGLIGIBLE = 1e-5  # an offset that counts as 0: it changes no share by more than a quarter of itself
-RIDGE = 1e-6  # on the diagonal of a system whose own diagonal is 1
-GRID_PART = 64  # grid points at a time, to bound the memory
+LARGEST_TOTAL = 0.9  # sum of an image's quotas above which they are scaled down to it
+BISECTIONS = 30  # of ranges that are mostly below 100: to 1e-7, the limit of single precision
+LOWEST = -1e3  # replaces the logarithm of probability 0, so differences stay finite
+NEGLIGIBLE = 1e-5  # offsets below this count as 0; they change no share by more than a quarter of themselves
+RIDGE = 1e-6  # added to the diagonal of a system whose diagonal is 1
+GRID_PART = 64  # grid points at a time, to bound memory
 
 
 @torch.no_grad()
@@ -55,22 +55,22 @@ def adaptive_prior(
 ) -> Tensor:
     """Logarithm of the prior beta of each image (Eq. 6, 7); float (B, 1 + C), -inf for absent classes.
 
-    Images do not influence each other, nothing waits for the device, and no gradient flows. Quotas of an image with n
-    tags whose sum background_quota + n object_quota is above 0.9 are scaled to that sum: the paper's hold for two
-    object classes at most. An image without a tag is all background.
+    Images are independent, nothing synchronizes with the device, and no gradient flows. If the quotas of an image with
+    n tags, background_quota + n object_quota, sum to more than 0.9, they are scaled to that sum: the paper's can be met
+    for at most two object classes. An image without a tag is all background.
 
     Args:
         logits: (B, 1 + C, h, w), any floating type; logits or log probabilities, channel 0 is the background.
         tags: (B, C), above 0 where the image has the class.
-        valid: bool (B, h, w), False for pixels that do not count, as those of a padded border; None: all count.
-        background_quota: smallest share of the pixels for the background, 0 to 1.
-        object_quota: smallest share for each tag.
-        method: bisection meets the quotas whatever the probabilities. grid is the paper's search over beta for images
-            of one tag, and bisection for the others; where no point of the grid meets both quotas it takes the point
-            that misses them least (Eq. 22). none: the even prior, without quotas.
+        valid: bool (B, h, w), False for ignored pixels, such as padding; None: all count.
+        background_quota: minimum share of the pixels for the background, 0 to 1.
+        object_quota: minimum share for each tag.
+        method: bisection meets the quotas for any probabilities. grid is the paper's search over beta for images with
+            one tag, and bisection for the others; if no point of the grid meets both quotas, it takes the point that
+            misses them least (Eq. 22). none: the even prior, without quotas.
         grid_size: number n of points i / (n + 1) of the grid.
-        most_tags: the most tags that an image of the batch has, or more; a smaller number drops tags. Absent classes
-            beyond it cost nothing. None: counted where the tags lie on the CPU, otherwise all C.
+        most_tags: an upper bound of the number of tags of an image in the batch; a smaller number drops tags. Absent
+            classes beyond it cost nothing. None: counted if the tags are on the CPU, otherwise all C.
 
     Raises:
         InputError: unknown method, quota outside 0..1, or tags that do not fit the logits.
@@ -84,7 +84,7 @@ def adaptive_prior(
     if most_tags is None:
         most_tags = int((tags > 0).sum(dim=1).amax()) if tags.device.type == "cpu" else tags.shape[1]
 
-    # pack: background first, then the present classes, then absent ones up to the most
+    # pack: background first, then the present classes, then absent ones up to the maximum
     tags = (tags.to(logits.device, non_blocking=True) > 0).int()
     order = tags.argsort(dim=1, descending=True, stable=True)[:, : max(most_tags, 1)]
     labels = F.pad(order + 1, (1, 0))
@@ -119,8 +119,8 @@ def _raise_classes(offsets: Tensor, scores: Tensor, weights: Tensor, quotas: Ten
     scores: (B, L, N), finite; weights: (B, N), of each pixel in the means, sum 1.
     """
     spread = (scores.amax(dim=1) - scores.amin(dim=1)).amax(dim=1)
-    span = 2 * spread + 5  # no class alone need rise further: its quota is at most 0.9, of logit 2.2
-    # one class rises by one bisection; more were seen to need up to as many directions as classes and a few
+    span = 2 * spread + 5  # no single class needs to rise further: its quota is at most 0.9, with logit 2.2
+    # one class needs one bisection; several needed up to as many directions as classes plus a few
     rounds = 1 if scores.shape[1] <= 2 else scores.shape[1] + 4
     for _ in range(rounds):
         moved = scores + offsets[:, :, None]
@@ -141,9 +141,9 @@ def _raise_classes(offsets: Tensor, scores: Tensor, weights: Tensor, quotas: Ten
 def _direction(labels: Tensor, weights: Tensor, quotas: Tensor, offsets: Tensor) -> Tensor:
     """Newton's direction (B, L) for the classes that are short of their quota or already raised, largest entry 1.
 
-    labels: (B, L, N), the distributions q at the present offsets. The matrix of second derivatives is the Laplacian of
-    a graph whose edges are the mean products of two classes. Built from the products, it stays exact where q is almost
-    0 or 1, and scaled to a diagonal of 1 it can be solved in single precision.
+    labels: (B, L, N), the distributions q at the present offsets. The Hessian is the Laplacian of a graph whose edges
+    are the mean products of two classes. Built from the products, it stays exact where q is almost 0 or 1, and scaled
+    to a diagonal of 1 it can be solved in single precision.
     """
     shares = (labels * weights[:, None]).sum(dim=2)
     lacking = quotas - shares
@@ -154,7 +154,7 @@ def _direction(labels: Tensor, weights: Tensor, quotas: Tensor, offsets: Tensor)
     overlaps = overlaps * (1 - one)
     scale = free * overlaps.sum(dim=2).clamp(min=1e-30).rsqrt()
     matrix = one * (1 + RIDGE) - scale[:, :, None] * overlaps * scale[:, None]
-    direction = scale * torch.linalg.solve_ex(matrix, scale * lacking).result  # _ex: does not wait for the device
+    direction = scale * torch.linalg.solve_ex(matrix, scale * lacking).result  # _ex: no synchronization
     direction = direction.where((direction > 0) | raised, 0)  # no offset falls below 0
     return direction / direction.abs().amax(dim=1, keepdim=True).clamp(min=1e-30)
 

@@ -1,7 +1,7 @@
 """Learning to segment with image-level supervision: tags -> semantic network -> semantic maps.
 
 Its maps are a source of semantic maps for other systems (`semantic: learning_to_segment`). `supervised_semantic` trains
-the same network on the true masks.
+the same network on ground-truth masks.
 """
 
 from wsis_steps.engine.chain import PRETRAINED, Chain, Read, Show, Stage

@@ -1,4 +1,4 @@
-"""Segments the images of a split by class with a trained network: training images with their tags, others without.
+"""Segments the images of a split with a trained network: training images limited to their tags, others without tags.
 
 in   images    images.h5
      model     of learning_to_segment_train
@@ -38,17 +38,17 @@ STEP = Step(
     outputs=("semantic",),
     join=join_shards,
 )
-BATCH, PIXELS = 8, 2**22  # pictures at once, and pixels of all of them; change nothing but speed and memory
+BATCH, PIXELS = 8, 2**22  # images at once, and pixels of all of them; change only speed and memory
 
 
 def as_trained(settings: LearningToSegmentInfer, trained: TrainedModel) -> LearningToSegmentInfer:
-    """The settings with the short side of the training where none is given."""
+    """The settings, with the short side of the training if none is given."""
     resize = LearningToSegmentTrain.model_validate(trained.settings).resize
     return settings if settings.short_side is not None else settings.model_copy(update={"short_side": resize})
 
 
 def network_size(height: int, width: int, settings: LearningToSegmentInfer) -> tuple[int, int]:
-    """The height and width in which the network sees a picture of these."""
+    """Height and width of the network's input for a picture of the given size."""
     if settings.size:
         return settings.size, settings.size
     factor = settings.short_side / min(height, width) if settings.short_side else 1
@@ -71,7 +71,7 @@ def predict(model: SemanticNetwork, pictures: torch.Tensor, flip: bool) -> torch
     probability = model(normalized).float().softmax(dim=1)
     if flip:
         mirrored = model(normalized.flip(-1)).float().softmax(dim=1)
-        # a width that is no multiple of four is padded on the right, so the mirror's cells are shifted a little
+        # a width that is not a multiple of four is padded on the right, which shifts the mirrored cells slightly
         probability = (probability + mirrored.flip(-1)) / 2
     return probability
 
@@ -79,7 +79,7 @@ def predict(model: SemanticNetwork, pictures: torch.Tensor, flip: bool) -> torch
 def compute_probabilities(
     job: Job, settings: LearningToSegmentInfer, pictures: Pictures, model: SemanticNetwork, device: torch.device
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Image index and class probabilities (1 + C, h, w) at the image's size, of this job's in order."""
+    """Image index and class probabilities (1 + C, h, w) at image size, of this job's images in order."""
     images = pictures.images
     members = job.share(images.members(job.values["split"]))
     for indices, batch in read_ahead(pictures, members, prepare(settings), job.threads, BATCH, PIXELS):

@@ -1,7 +1,7 @@
 """The segmentation network of Learning to Segment: class logits of every cell at a quarter of the resolution.
 
 Learning to Segment with Image-level Supervision (WACV 2019), sections 3.2 and 5.1, figure 2. The paper says that
-1x1 convolutions of encoder layers are concatenated to decoder layers, not which layers or how wide; those are
+1x1 convolutions of encoder layers are concatenated to decoder layers, but not which layers or how wide; those are
 this package's choices.
 """
 
@@ -19,25 +19,24 @@ OUTPUT_STRIDE = 4  # pixels between cells of the output; paper section 6: a quar
 
 
 class SemanticNetwork(nn.Module):
-    """An encoder, and a decoder that goes back to a quarter of the resolution with a skip connection per step.
+    """An encoder, and a decoder that returns to a quarter of the resolution with a skip connection per step.
 
-    Every level of the backbone from stride 4 on has a step, coarse to fine. A step doubles the decoder's map
+    Every level of the backbone from stride 4 has a step, coarse to fine. A step doubles the decoder's map
     (bilinear), concatenates the level after a 1x1 convolution and applies two 3x3 convolutions; the coarsest step
-    has the level alone. Then a 1x1 convolution gives the logits. Each convolution of the decoder but this last is
+    has only the level. Then a 1x1 convolution gives the logits. Each convolution of the decoder but this last is
     followed by ReLU and then by batch normalization, in this order (figure 2).
 
-    Levels are taken as `Backbone` gives them. vgg16's end before the pools and after ReLU, so they are conv5_3 at
-    stride 16, conv4_3 at 8 and conv3_3 at 4: 14, 28 and 56 cells for 224 pixels. resnet50 and mobilenet_v2
-    have one step more, at stride 32; small starts at 16, and its level of stride 2 has no skip. vgg16's cells
-    lie in the middle of their pixels. The others' strided convolutions put them at the first pixel, which the
-    doubling does not undo: untrained, they see the image up to half a cell of the coarsest level too far to the
-    right and down.
+    Levels are those of `Backbone`. vgg16's end before the pools and after ReLU, so they are conv5_3 at stride 16,
+    conv4_3 at 8 and conv3_3 at 4: 14, 28 and 56 cells for 224 pixels. resnet50 and mobilenet_v2 have one step more, at
+    stride 32; small starts at 16, and its level of stride 2 has no skip. vgg16's cells are centered on their pixels.
+    The others' strided convolutions center them on the first pixel, which the upsampling does not undo: untrained, they
+    see the image up to half a cell of the coarsest level too far to the right and down.
 
     Args:
-        backbone: the pretrained part, with a level of stride 4 (paper: vgg16). Nothing is added to it; where it
-            has batch normalization of its own, that stays before ReLU.
+        backbone: the pretrained part, with a level of stride 4 (paper: vgg16). It is not changed; if it has batch
+            normalization of its own, that stays before ReLU.
         class_count: classes without background.
-        settings: of them `skip_width`, channels of each level after its 1x1 convolution, and `decoder_width`, channels
+        settings: of these `skip_width`, channels of each level after its 1x1 convolution, and `decoder_width`, channels
             of the 3x3 convolutions. With small and images of about 100 px, widths of 32 and 64 keep the decoder
             lighter than the backbone.
 
@@ -78,12 +77,12 @@ class SemanticNetwork(nn.Module):
             images: (B, 3, H, W) float of any size, normalized.
 
         Returns:
-            (B, 1 + C, ceil(H / 4), ceil(W / 4)) logits, channel 0 = background; cell (i, j) stands for the pixels
+            (B, 1 + C, ceil(H / 4), ceil(W / 4)) logits, channel 0 = background; cell (i, j) covers the pixels
             from (4i, 4j) to (4i + 3, 4j + 3).
         """
         height, width = images.shape[-2:]
         stride = self.backbone.strides[-1]
-        # a 0 after normalization is the mean color
+        # 0 is the mean color after normalization
         levels = self.backbone(F.pad(images, (0, -width % stride, 0, -height % stride)))
         coarsest, *finer = (skip(level) for skip, level in zip(self.skips, reversed(levels[self.first :]), strict=True))
         maps = self.steps[0](coarsest)
@@ -93,7 +92,8 @@ class SemanticNetwork(nn.Module):
         return self.head(maps)[..., : -(-height // OUTPUT_STRIDE), : -(-width // OUTPUT_STRIDE)]
 
     def parameter_groups(self, learning_rate: float, head_lr_factor: float) -> list[dict]:
-        """Groups for an optimizer: the backbone, and the new layers, which learn `head_lr_factor` times as fast.
+        """Parameter groups for an optimizer: the backbone, and the new layers with `head_lr_factor` times its learning
+        rate.
 
         Paper section 5.3: 1e-3 for pretrained layers, 1e-2 for new ones.
         """
@@ -101,14 +101,14 @@ class SemanticNetwork(nn.Module):
 
 
 def _block(before: int, after: int, kernel: int) -> nn.Sequential:
-    # a bias, since normalization comes only after the ReLU and could not replace it
+    # with bias, since normalization follows only after the ReLU and could not replace it
     return nn.Sequential(
         nn.Conv2d(before, after, kernel, padding=kernel // 2), nn.ReLU(inplace=True), nn.BatchNorm2d(after)
     )
 
 
 def load_semantic_network(trained: TrainedModel) -> SemanticNetwork:
-    """The network of a file of `learning_to_segment_train`."""
+    """Loads the network from a file of `learning_to_segment_train`."""
     settings = LearningToSegmentTrain.model_validate(trained.settings)
     model = build_semantic_network(settings, len(trained.class_names))
     model.load_state_dict(trained.state)

@@ -1,13 +1,13 @@
 """Trains the semantic network from tags: its own predictions, corrected by the tags, are its labels.
 
 in   images      images.h5: the training images and their tags
-     truth       true instances of the training images: given, the network learns from them instead (upper bound)
-     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+     truth       ground-truth instances of the training images, from which the upper bound learns instead of tags
+     pretrained  classifier whose backbone is the initial one, with weights: classifier
 out  model       state dict of the network
-     metrics     JSON lines: the terms of the loss along the training
+     metrics     JSON lines: the terms of the loss during training
 
 Learning to segment with image-level supervision (WACV 2019), section 3: pixel-label loss with the adaptive prior
-(Eq. 4 to 7), neighbourhood loss (Eq. 8 to 12), both averaged over pixels; section 5.3: schedule.
+(Eq. 4 to 7), neighborhood loss (Eq. 8 to 12), both averaged over pixels; section 5.3: schedule.
 """
 
 import torch
@@ -42,21 +42,22 @@ STEP = Step(
 
 
 def shrink(pictures: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Pictures (B, 3, h, w) by their mean and valid (B, h, w) where all are, in the resolution of the output."""
+    """Pictures (B, 3, h, w), averaged to the resolution of the output, and valid (B, h, w), true for cells of only
+    valid pixels."""
     small = functional.avg_pool2d(pictures.float(), OUTPUT_STRIDE, ceil_mode=True)
     padded = functional.max_pool2d((~valid).float()[:, None], OUTPUT_STRIDE, ceil_mode=True)
     return small, padded[:, 0] == 0
 
 
 def neighbourhood_weight(settings: LearningToSegmentTrain, iteration: int) -> float:
-    """Lambda at an iteration, counted from 1: constant, or growing from 0 during the first `neighbourhood_ramp`."""
+    """Lambda at an iteration, counted from 1: constant, or rising from 0 during the first `neighbourhood_ramp`."""
     return settings.neighbourhood_weight * ramp(settings.neighbourhood_ramp, iteration, settings.iterations)
 
 
 def build_loss(settings: LearningToSegmentTrain, most_tags: int):
     """The loss of an iteration from tags, as a function of (model, batch, iteration).
 
-    most_tags: the most tags of an image, which bounds the classes among which the prior is sought.
+    most_tags: the maximum number of tags of an image, which bounds the classes among which the prior is searched.
     """
 
     def loss(model: nn.Module, batch: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
@@ -82,7 +83,7 @@ def build_loss(settings: LearningToSegmentTrain, most_tags: int):
 
 
 def supervised_loss(model: nn.Module, batch: dict[str, Tensor], iteration: int) -> dict[str, Tensor]:
-    """Cross entropy with the true labels at the picture's resolution, for the upper bound."""
+    """Cross entropy with the true labels at picture resolution, for the upper bound."""
     logits = model(model.backbone.normalize(batch["picture"])).float()
     full = functional.interpolate(logits, scale_factor=OUTPUT_STRIDE, mode="bilinear")
     height, width = batch["labels"].shape[1:]
