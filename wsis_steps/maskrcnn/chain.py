@@ -1,4 +1,4 @@
-"""Mask R-CNN on the last labels of any system, and on the true masks as the upper bound of all."""
+"""Mask R-CNN on the last labels of any system, and on ground-truth masks as the common upper bound."""
 
 from wsis_steps.engine.chain import PRETRAINED, Chain, Read, Show, Stage
 from wsis_steps.engine.published import read_published

@@ -1,4 +1,4 @@
-"""What Mask R-CNN finds in pictures, as instances."""
+"""Mask R-CNN's detections in pictures, as instances."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,15 @@ from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import describe, encode
 
 MASK_THRESHOLD = 0.5  # Mask R-CNN, section 3.1: masks are binarized at 0.5
-PIXELS = 1 << 25  # of masks at a time: 100 of a picture of VOC in one go, few of a large one
+PIXELS = 1 << 25  # of masks at a time: all 100 of a VOC picture at once, few of a large one
 
 
 @torch.inference_mode()
 def detect(model: GeneralizedRCNN, pictures: Sequence[Tensor]) -> list[ImageInstances]:
     """The instances of RGB pictures uint8 (3, h, w) on the model's device, at the pictures' own sizes.
 
-    As the model itself would give them, but for the memory: it pastes all masks of a picture at once, which for
-    pictures of twelve megapixels takes 50 MB a mask.
+    The result is the model's own, but with less memory: the model pastes all masks of a picture at once, which takes 50
+    MB per mask for a picture of twelve megapixels.
     """
     seen, _ = model.transform([picture.float() / 255 for picture in pictures])
     features = model.backbone(seen.tensors)
@@ -34,7 +34,7 @@ def detect(model: GeneralizedRCNN, pictures: Sequence[Tensor]) -> list[ImageInst
 
 
 def _describe(found: dict[str, Tensor], seen: tuple[int, int], height: int, width: int) -> ImageInstances:
-    """Detections in a picture of (height, width) that the network has seen at the size `seen`."""
+    """Detections in a picture of (height, width), from the network's detections at the size `seen`."""
     boxes, rles = resize_boxes(found["boxes"], seen, (height, width)), []
     for some in torch.arange(len(boxes)).split(max(PIXELS // (height * width), 1)):
         pasted = paste_masks(found["masks"][some], boxes[some], height, width)[:, 0]

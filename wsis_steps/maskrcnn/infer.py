@@ -1,7 +1,7 @@
 """Predicts instances of the evaluation images.
 
 in   images       images.h5: the evaluation images
-     model        a trained Mask R-CNN, of whatever step
+     model        a trained Mask R-CNN, from any step
 out  predictions  instances with scores
 """
 
@@ -23,7 +23,7 @@ from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.images import Pictures
 
 STEP = Step("maskrcnn_infer", MaskrcnnInfer, inputs=("images", "model"), outputs=("predictions",), join=join_shards)
-BATCH = 4  # pictures at once; changes nothing but speed
+BATCH = 4  # images at once; changes only speed
 
 
 def main(job: Job) -> None:
@@ -38,7 +38,7 @@ def main(job: Job) -> None:
 
     def predict() -> Iterator[ImageInstances]:
         for _, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
-            if device.type == "cpu":  # detections vary in number, and so does the memory that they need here
+            if device.type == "cpu":  # the number of detections varies, and with it the memory needed here
                 release_memory()
             yield from detect(model, [picture.to(device) for picture in pictures])
 

@@ -1,7 +1,7 @@
-"""Masks between boxes and pictures, to a fraction of a pixel: what the mask head learns, and what becomes of its masks.
+"""Masks between boxes and pictures, to a fraction of a pixel: the mask head's targets, and the pasting of its masks.
 
-torchvision takes pixels for points in the one and boxes for a pixel larger in the other: a mask of 8 x 8 pixels comes
-back as 10 x 10. Here pixels are squares in both, as in Detectron2: a mask that is learned perfectly stays as it was.
+torchvision treats pixels as points in the former and enlarges boxes by a pixel in the latter: a mask of 8 x 8 pixels
+comes back as 10 x 10. Here pixels are squares in both, as in Detectron2, so a perfectly learned mask is unchanged.
 """
 
 import torch
@@ -10,7 +10,7 @@ from torchvision.ops import roi_align
 
 
 def cut_masks(masks: Tensor, boxes: Tensor, matched: Tensor, size: int) -> Tensor:
-    """What is in boxes, float32 (n, size, size) in 0..1: the shares of the cells that the masks cover.
+    """The masks within boxes, float32 (n, size, size) in 0..1: the share of each cell that the mask covers.
 
     masks: (k, h, w), 0 or 1; boxes: (n, 4), x1 y1 x2 y2 in pixels, x2 and y2 one past the last; matched: int64 (n,),
     the mask of each box.
@@ -20,11 +20,10 @@ def cut_masks(masks: Tensor, boxes: Tensor, matched: Tensor, size: int) -> Tenso
 
 
 def paste_masks(masks: Tensor, boxes: Tensor, height: int, width: int) -> Tensor:
-    """Masks in pictures, float32 (n, 1, height, width): at each pixel whose middle lies in the box its interpolated
-    value, 0 at others.
+    """Masks in pictures, float32 (n, 1, height, width): the interpolated value at each pixel whose center lies in the
+    box, 0 at all others.
 
-    masks: (n, 1, m, m) in 0..1; boxes: (n, 4), x1 y1 x2 y2 in pixels. It can be traced for programs without this
-    package.
+    masks: (n, 1, m, m) in 0..1; boxes: (n, 4), x1 y1 x2 y2 in pixels. Can be traced for programs without this package.
     """
     x1, y1, x2, y2 = boxes.unbind(dim=1)
     rows, columns = _shares(y1, y2, masks.shape[-1], height), _shares(x1, x2, masks.shape[-1], width)
@@ -32,7 +31,7 @@ def paste_masks(masks: Tensor, boxes: Tensor, height: int, width: int) -> Tensor
 
 
 def _shares(start: Tensor, end: Tensor, cells: int, length: int) -> Tensor:
-    """What each cell of a box's side contributes to each of `length` pixels, (n, length, cells), by linear
+    """The contribution of each cell along a box's side to each of `length` pixels, (n, length, cells), by linear
     interpolation."""
     middle = torch.arange(length, device=start.device) + 0.5
     start, end = start[:, None], end[:, None]

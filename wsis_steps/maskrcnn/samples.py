@@ -1,4 +1,4 @@
-"""What Mask R-CNN trains on: pictures with weighted instances as targets."""
+"""Training samples of Mask R-CNN: pictures with weighted instances as targets."""
 
 import numpy as np
 import torch
@@ -30,14 +30,14 @@ class LabelledPictures(Samples):
         return to_tensor(geometry.picture(picture)), target
 
     def choose(self, index: int, rng: np.random.Generator) -> ImageInstances:
-        """The instances of an image that are learned this time: all."""
+        """The instances of an image to learn this time: all."""
         return self.labels.read(index)
 
 
 def build_target(
     instances: ImageInstances, height: int, width: int, settings: MaskrcnnTrain, geometry: Geometry
 ) -> dict[str, torch.Tensor]:
-    """Target tensors of an image after a lossless turn; weak labels and crowds join the ignored region."""
+    """Target tensors of an image after a lossless rotation or flip; weak labels and crowds join the ignored region."""
     masks = decode(instances.rles, height, width)
     strength = instances.scores * (1 if instances.weights is None else instances.weights)
     weak = (strength < settings.min_score) | instances.crowd

@@ -1,13 +1,13 @@
 """Trains Mask R-CNN on the labels of any run.
 
 in   images      images.h5: the training images
-     labels      instances of the training images: pseudo labels, or the true masks for the run `supervised`
-     pretrained  classifier whose backbone it starts from, where weights is `classifier`
+     labels      instances of the training images: pseudo labels, or ground truth for the run `supervised`
+     pretrained  classifier whose backbone is the initial one, with weights: classifier
 out  model       state dict of the detector
-     metrics     JSON lines: the loss terms along the training
+     metrics     JSON lines: the loss terms during training
 
-Schedule and sizes: the IRN author's recipe for pseudo labels. Labels weigh by score and weight; ignored regions and
-crowds are neither object nor background.
+Schedule and sizes: the IRN author's recipe for pseudo labels. Labels are weighted by score and weight; ignored regions
+and crowds are neither object nor background.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""BSDS500 in its published layout: photographs, and what several people took for their segments.
+"""BSDS500 in its published layout: photographs, and the segments that several people drew.
 
     images/<split>/<id>.jpg
     groundTruth/<split>/<id>.mat   a cell of annotators, each with a label map Segmentation and a map Boundaries
@@ -17,15 +17,15 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.problems import Problems
 from wsis_steps.proposals.importers.mat_files import DAMAGE
 
-MOST_SIDES = 1  # of the image that an object may touch; what touches more is ground, sky or wall
+MOST_SIDES = 1  # image sides that an object may touch; segments that touch more are ground, sky or wall
 _NO_PICTURE = (OSError, SyntaxError, ValueError, TypeError)
 
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """One photograph and its annotators' drawings.
+    """A photograph and its annotators' drawings.
 
-    picture: uint8 RGB (h, w, 3); segmentations: uint16 (annotators, h, w), labels from 1 up;
+    picture: uint8 RGB (h, w, 3); segmentations: uint16 (annotators, h, w), labels from 1;
     boundaries: uint8 (annotators, h, w), 1 on the thin lines between segments.
     """
 
@@ -36,7 +36,7 @@ class AnnotatedImage:
 
 
 def list_images(root: Path, split: str) -> list[str]:
-    """Ids of a split (`train`, `val` or `test`) in alphabetical order; InputError where there is none."""
+    """Ids of a split (`train`, `val` or `test`) in alphabetical order; InputError if there are none."""
     folder = root / "images" / split
     ids = sorted(path.stem for path in folder.glob("*.jpg"))
     if not ids:
@@ -48,7 +48,7 @@ def list_images(root: Path, split: str) -> list[str]:
 
 
 def read_image(root: Path, split: str, identity: str) -> AnnotatedImage:
-    """Reads a photograph and its drawings; InputError where a file is missing, damaged or of another size."""
+    """Reads a photograph and its drawings; InputError if a file is missing, damaged or of another size."""
     picture = _read_picture(root / "images" / split / f"{identity}.jpg")
     path = root / "groundTruth" / split / f"{identity}.mat"
     segmentations, boundaries = _read_drawings(path)
@@ -58,7 +58,7 @@ def read_image(root: Path, split: str, identity: str) -> AnnotatedImage:
 
 
 def read_split(root: Path, split: str) -> list[AnnotatedImage]:
-    """All images of a split, about 3 MB each; one InputError tells of all files that cannot be read."""
+    """All images of a split, about 3 MB each; a single InputError lists all unreadable files."""
     images, problems = [], Problems()
     for identity in list_images(root, split):
         with problems.catch():
@@ -70,8 +70,8 @@ def read_split(root: Path, split: str) -> list[AnnotatedImage]:
 def object_segments(segmentations: np.ndarray, smallest: float) -> np.ndarray:
     """The segments of all annotators that may be objects: uint8 masks (m, h, w).
 
-    Such a segment covers at least the share `smallest` of the image and touches at most one of its four sides. What
-    several annotators drew alike is there several times. segmentations: uint16 (annotators, h, w).
+    Such a segment covers at least the share `smallest` of the image and touches at most one of its four sides. Segments
+    that several annotators drew alike are repeated. segmentations: uint16 (annotators, h, w).
     """
     found = [np.zeros((0, *segmentations.shape[1:]), np.uint8)]
     for labels in segmentations:

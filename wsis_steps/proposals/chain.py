@@ -1,4 +1,4 @@
-"""Region and box proposals of all images, which every run shares."""
+"""Region and box proposals of all images, shared by every run."""
 
 from wsis_steps.engine.chain import Stage
 

@@ -1,7 +1,7 @@
-"""How well edge maps find drawn boundaries: the best F-measure over one threshold for all images.
+"""How well edge maps find drawn boundaries: the best F-measure at a single threshold for all images.
 
-After Martin, Fowlkes and Malik (PAMI 2004), whose benchmark matches pixels one to one. Here a pixel counts as found
-where there is any within the distance, so several may share one: an approximation, a few hundredths above theirs.
+After Martin, Fowlkes and Malik (PAMI 2004), whose benchmark matches pixels one to one. Here a pixel counts as found if
+any other is within the distance, so several may share one: an approximation, a few hundredths above theirs.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ LEVELS = 100
 
 
 def thin(edges: np.ndarray) -> np.ndarray:
-    """Edges float32 (h, w), with 0 where a neighbour across the ridge is higher.
+    """Edges float32 (h, w), set to 0 where a neighbor across the ridge is higher.
 
-    Across is where the smoothed map bends most: the eigenvector of its second derivatives with the eigenvalue of
+    "Across" is where the smoothed map bends most: the eigenvector of its second derivatives with the eigenvalue of
     largest magnitude, which is negative on the ridge and positive on its flanks.
     """
     smooth = cv2.GaussianBlur(edges, (0, 0), 2)
@@ -34,7 +34,7 @@ def thin(edges: np.ndarray) -> np.ndarray:
 def best_f_measure(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float, float]:
     """The best F-measure over thresholds with its precision and recall, each 0 to 1.
 
-    pairs: of each image the edges float32 (h, w), 0 to 1, of any thickness, and the boundaries (annotators, h, w),
+    pairs: for each image the edges float32 (h, w), 0 to 1, of any thickness, and the boundaries (annotators, h, w),
     thin, 0 and 1. Precision: share of edge pixels near a boundary of any annotator. Recall: share of the boundary
     pixels of all annotators near an edge pixel.
     """
@@ -58,7 +58,7 @@ def best_f_measure(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[floa
 
 
 def _at_least(values: np.ndarray) -> np.ndarray:
-    """How many of the values reach each of the thresholds k / LEVELS, k from 0."""
+    """The number of values that reach each of the thresholds k / LEVELS, k from 0."""
     levels = np.minimum(values * LEVELS, LEVELS - 1).astype(np.int64)
     return np.bincount(levels, minlength=LEVELS)[::-1].cumsum()[::-1]
 

@@ -1,6 +1,6 @@
-"""Contour strength and direction of a picture at several scales: what the hierarchies of regions are cut from.
+"""Contour strength and direction of a picture at several scales, from which region hierarchies are built.
 
-Directions are those of the normal to the contour, x to the right and y down, modulo pi.
+Directions are those of the contour's normal, x to the right and y down, modulo pi.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ NORMAL_SIGMA = 1.5  # pixels; smoothing before second derivatives
 
 @dataclass(frozen=True)
 class Gradient:
-    """How a gradient of color becomes contour strength.
+    """How a color gradient is converted to contour strength.
 
-    sigma: of its Gaussian derivatives, pixels at scale 1; saturation: Lab units a pixel that give 1 - 1/e; lightness:
-    weight of L beside a and b, below 1 as shadows and textures change little else.
+    sigma: of its Gaussian derivatives, pixels at scale 1; saturation: Lab units per pixel that give 1 - 1/e; lightness:
+    weight of L relative to a and b, below 1 because shadows and textures change little else.
     """
 
     sigma: float
@@ -27,7 +27,7 @@ class Gradient:
     lightness: float
 
 
-BESIDE, ALONE = Gradient(1.5, 12, 1), Gradient(2.5, 9, 0.6)  # beside a model's contours, and without a model
+BESIDE, ALONE = Gradient(1.5, 12, 1), Gradient(2.5, 9, 0.6)  # combined with a model's contours, and without a model
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Contours:
 
 def gradient_contours(picture: np.ndarray, gradient: Gradient = BESIDE, scale: float = 1) -> Contours:
     """Contours from the color gradient of an RGB picture uint8 (h, w, 3) at a scale; of the picture's size, or smaller
-    where scale is below 1."""
+    for scales below 1."""
     sigma = gradient.sigma / max(scale, 1)
     lab = cv2.cvtColor(resize(picture, min(scale, 1)).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     lab[..., 0] *= gradient.lightness
@@ -62,7 +62,7 @@ def ridge_normals(strength: np.ndarray) -> np.ndarray:
 
 
 def learned_contours(picture: np.ndarray, scale: float, find_edges: EdgeFinder, gradient_share: float) -> Contours:
-    """Contours that a model finds in the picture resized by `scale`, mixed with the gradient's at that scale."""
+    """Contours from a model at the picture resized by `scale`, mixed with the gradient's at that scale."""
     found = find_edges(resize(picture, scale))
     if scale > 1:
         found = cv2.resize(found, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
@@ -72,7 +72,7 @@ def learned_contours(picture: np.ndarray, scale: float, find_edges: EdgeFinder, 
 
 
 def resize(picture: np.ndarray, scale: float) -> np.ndarray:
-    """The picture with its sides scaled; itself where scale is 1."""
+    """The picture with scaled sides; the same object if scale is 1."""
     if scale == 1:
         return picture
     height, width = picture.shape[:2]
@@ -85,7 +85,7 @@ def find_contours(
 ) -> list[Contours]:
     """Contours at the scales of a mode, finest first; without a model (None) those of the gradient.
 
-    The first are of the picture's size, those of scales below 1 so much smaller.
+    The first are of the picture's size, those of scales below 1 correspondingly smaller.
     """
     scales = SCALES[mode]
     if find_edges is None:

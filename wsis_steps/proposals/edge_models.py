@@ -1,4 +1,4 @@
-"""The models that contours can come from, by the name that the settings give them."""
+"""The models of contours, by their names in the settings."""
 
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,10 @@ PACKAGE_WEIGHTS = Path(__file__).with_name("edge_models_learned.pt")
 
 
 def load_edge_finder(edges: str, model: Path | None) -> tuple[EdgeFinder | None, tuple[str, ...]]:
-    """A function from an RGB picture to contour strength, and what it has seen; none for the gradient.
+    """A function from an RGB picture to contour strength, and its supervision; none for the gradient.
 
     Raises:
-        InputError: the model's file is missing or is no such model.
+        InputError: the model's file is missing or not such a model.
     """
     if edges == "gradient":
         return None, ()

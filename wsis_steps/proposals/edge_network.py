@@ -1,10 +1,10 @@
-"""Learned edges: a small convolutional network that gives the probability of a drawn boundary.
+"""Learned edges: a small convolutional network that predicts the probability of a drawn boundary.
 
-The network is ours: an encoder and a decoder with skips (as in U-Net, Ronneberger et al., MICCAI 2015) whose finest
-level has half the picture's resolution, so that it is fast on one core; each of its cells predicts four pixels.
-`proposals_train_edges` made the weights of the package (edge_models.py) from the training images of BSDS500 in half an
-hour on one core. On its 100 val images the best F-measure (as contour_scores.py approximates it) is 0.770, of the mean
-of the scales 0.5, 1 and 2 it is 0.779, of smoothed Lab gradients 0.694.
+An encoder and a decoder with skip connections (as in U-Net, Ronneberger et al., MICCAI 2015) whose finest level has
+half the picture's resolution, so it is fast on one core; each of its cells predicts four pixels.
+`proposals_train_edges` trained the package's weights (edge_models.py) on the training images of BSDS500 in half an hour
+on one core. On its 100 val images the best F-measure (as contour_scores.py approximates it) is 0.770, for the mean over
+the scales 0.5, 1 and 2 it is 0.779, for smoothed Lab gradients 0.694.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ from wsis_steps.vision.models import load_model
 
 
 class Convolution(nn.Module):
-    """A convolution with batch normalization, or (not `normalized`) with a bias in its place."""
+    """A convolution with batch normalization or, if not `normalized`, with a bias."""
 
     def __init__(self, before: int, after: int, kernel: int, normalized: bool, stride: int = 1, dilation: int = 1):
         super().__init__()
@@ -34,7 +34,7 @@ class Convolution(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut."""
+    """Two 3 x 3 convolutions with a shortcut."""
 
     def __init__(self, width: int, normalized: bool, dilation: int = 1):
         super().__init__()
@@ -49,8 +49,8 @@ class EdgeNetwork(nn.Module):
     """Boundary logits of pictures.
 
     Args:
-        widths: channels of the levels, whose cells are 2, 4, 8, ... pixels wide.
-        normalized: with batch normalization, for training; without it, as `fused` gives it.
+        widths: channels of the levels, which have strides 2, 4, 8, ...
+        normalized: with batch normalization, for training; without it, as returned by `fused`.
     """
 
     def __init__(self, widths: tuple[int, ...], normalized: bool = True):
@@ -81,7 +81,7 @@ class EdgeNetwork(nn.Module):
         return functional.pixel_shuffle(self.predict(features), 2)[:, 0]
 
     def fused(self) -> "EdgeNetwork":
-        """The same function without batch normalization: what is saved, and used to find edges."""
+        """The same function without batch normalization, which is saved and used to find edges."""
         plain = EdgeNetwork(self.widths, normalized=False)
         plain.load_state_dict(self.state_dict(), strict=False)
         for name, module in self.eval().named_modules():
@@ -91,10 +91,10 @@ class EdgeNetwork(nn.Module):
 
 
 def load_network(path: Path) -> EdgeNetwork:
-    """The network of a file that `proposals_train_edges` wrote, ready for `find_edges`.
+    """Loads the network from a file of `proposals_train_edges`, ready for `find_edges`.
 
     Raises:
-        InputError: the file is missing or is no such model.
+        InputError: the file is missing or not such a model.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist; train the weights of learned edges with proposals_train_edges.")
@@ -111,7 +111,7 @@ def load_network(path: Path) -> EdgeNetwork:
 def find_edges(network: EdgeNetwork, picture: np.ndarray) -> np.ndarray:
     """Boundary probability float32 (h, w), 0 to 1, of a picture uint8 RGB (h, w, 3) of any size.
 
-    Computes on the network's device, on a CPU in as many threads as torch is set to.
+    Runs on the network's device; on a CPU with torch's number of threads.
     """
     height, width = picture.shape[:2]
     below, right = -height % network.stride, -width % network.stride

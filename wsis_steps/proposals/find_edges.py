@@ -1,10 +1,10 @@
-"""Finds the edges of all images: how likely each pixel lies on the boundary of something.
+"""Finds the edges of all images: the probability that a pixel lies on an object boundary.
 
 in   images  images.h5
-out  edges   maps, one an image: contour strength, 0 to 255
+out  edges   maps, one per image: contour strength, 0 to 255
 
-For scores that look at the contour between two proposals (a pairwise term). Contours of one scale, as region
-proposals have them at their finest.
+For scores that use the contour between two proposals (a pairwise term). Contours of one scale, the finest scale of the
+region proposals.
 """
 
 import cv2

@@ -1,10 +1,10 @@
-"""Makes region proposals of all images: unions of superpixels, ranked, best first.
+"""Makes region proposals of all images: ranked unions of superpixels, best first.
 
 in   images     images.h5
 out  proposals  proposals of kind regions, of the images of this shard
 
-Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017); what differs from it: docs/proposals.md. Every image
-is computed by itself, so neither the number of processes nor that of shards changes a byte of the merged result.
+Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017); differences from it: docs/proposals.md. Every image
+is computed independently, so neither the number of processes nor that of shards changes a byte of the merged result.
 """
 
 import cv2
@@ -34,7 +34,7 @@ STEP = Step(
     join=join_shards,
 )
 
-SMALLEST_SIDE = 4  # pixels; what is smaller is not parted
+SMALLEST_SIDE = 4  # pixels; smaller pictures are not split
 
 
 def propose(

@@ -1,11 +1,11 @@
-"""Takes proposals that were made elsewhere: regions of MCG, SCG or COB, boxes of Selective Search, masks as COCO RLE.
+"""Imports proposals made elsewhere: regions of MCG, SCG or COB, boxes of Selective Search, masks as COCO RLE.
 
 in   images     images.h5
 out  proposals  regions, boxes or masks of all images, in their order, best first
 
-Every image needs proposals there, and none may lie outside its image; one that is in both splits has the same in both.
-Formats: mat_regions.py, mat_boxes.py and coco_masks.py of importers/. What files leave open is told by the sizes of the
-images, or doubted.
+Every image needs proposals, and none may lie outside its image; an image in both splits uses the same ones in both.
+Formats: mat_regions.py, mat_boxes.py and coco_masks.py of importers/. Ambiguities of the files are resolved by the
+image sizes, or reported as doubts.
 """
 
 import logging
@@ -29,7 +29,7 @@ from wsis_steps.vision.contracts.proposals import Proposals, ProposalsWriter, en
 log = logging.getLogger("wsis")
 
 STEP = Step("proposals_import_proposals", ProposalsImportProposals, inputs=("images",), outputs=("proposals",))
-# The kind of proposals that a format has, and what finds those of each image, tells how they are meant, and reads them.
+# For each format: its kind of proposals, and functions that find, interpret and read those of each image.
 FORMATS = {
     "mcg": ("regions", find_regions, lambda found, sizes: (found, []), read_regions),
     "selective_search": ("boxes", find_boxes, settle_boxes, read_boxes),
@@ -39,7 +39,7 @@ SHOWN = 5
 
 
 def share_twins(images: Images, twins: dict[str, str], found: dict) -> None:
-    """Gives evaluation images without proposals those of their twins, if the two are the same picture."""
+    """Gives evaluation images without proposals those of their training twins, if the two are the same picture."""
     places = {identity: i for i, identity in enumerate(images.ids)}
     for twin, identity in twins.items():
         if twin in found or identity not in found:

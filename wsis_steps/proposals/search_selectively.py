@@ -3,8 +3,8 @@
 in   images     images.h5
 out  proposals  boxes of the images of this shard, in their order
 
-Uijlings et al., Selective Search for Object Recognition (IJCV 2013), as OpenCV implements it: regions are merged, most
-alike first, in several color spaces; every region's box is a proposal. Its rank is the number of mergers below it
+Uijlings et al., Selective Search for Object Recognition (IJCV 2013), as implemented by OpenCV: the most similar regions
+are merged first, in several color spaces; every region's box is a proposal. Its rank is the number of merges below it
 times a random number, so small boxes tend to come first. No annotation is used.
 """
 
@@ -39,7 +39,7 @@ def search(picture: np.ndarray, mode: str, seed: int) -> np.ndarray:
         method.switchToSelectiveSearchFast()
     else:
         method.switchToSelectiveSearchQuality()
-    # ranks come from the C library's rand(), which cv2.setRNGSeed does not reach; for srand, 0 and 1 are one seed
+    # ranks come from the C library's rand(), which cv2.setRNGSeed does not set; srand treats 0 and 1 as the same seed
     ctypes.CDLL(None).srand(ctypes.c_uint(seed + 1))
     boxes = method.process().astype(np.int64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
@@ -47,13 +47,14 @@ def search(picture: np.ndarray, mode: str, seed: int) -> np.ndarray:
 
 
 def enlarge(boxes: np.ndarray, small: tuple[int, int], full: tuple[int, int]) -> np.ndarray:
-    """The smallest boxes of whole pixels of an image (height, width) `full` around int64 boxes found in `small`."""
+    """The smallest boxes of whole pixels in an image of size `full` (height, width) that contain int64 boxes found in
+    `small`."""
     numerator, denominator = np.array(full)[[1, 0]], np.array(small)[[1, 0]]
     return np.hstack([boxes[:, :2] * numerator // denominator, -(-boxes[:, 2:] * numerator // denominator)])
 
 
 def propose(picture: np.ndarray, settings: ProposalsSearchSelectively) -> BoxProposals:
-    """The boxes of an RGB picture; of n that are left, the one of rank k, from 0, has score 1 - k / n."""
+    """The boxes of an RGB picture; of n boxes kept, the one of rank k, from 0, has score 1 - k / n."""
     height, width = picture.shape[:2]
     small = shrink(picture, settings.long_side)
     boxes = search(small, settings.mode, settings.seed)

@@ -1,4 +1,4 @@
-"""Edges of a structured forest (Dollar and Zitnick, ICCV 2013), by OpenCV, from the model file that the user has.
+"""Edges of a structured forest (Dollar and Zitnick, ICCV 2013), by OpenCV, from the user's model file.
 
 OpenCV's own model is `model.yml.gz`, in testdata/cv/ximgproc of its repository opencv_extra.
 """
@@ -10,13 +10,13 @@ import numpy as np
 
 from wsis_steps.engine.errors import InputError
 
-_SMALLEST = 64  # pixels of a side: a patch of the forest has 32, and OpenCV fails where no patch fits
-_TABLES = ("childs", "featureIds", "thresholds")  # a row for each tree
+_SMALLEST = 64  # pixels per side: the forest's patches have 32, and OpenCV fails if no patch fits
+_TABLES = ("childs", "featureIds", "thresholds")  # one row per tree
 _OPTIONS = ("stride", "shrinkNumber", "patchSize", "patchInnerSize", "numberOfTrees", "numberOfTreesToEvaluate")
 
 
 def load_forest(path: Path) -> cv2.ximgproc.StructuredEdgeDetection:
-    """Reads a model file of OpenCV; InputError where it is missing or is no such file."""
+    """Reads an OpenCV model file; InputError if it is missing or not such a file."""
     if not path.is_file():
         raise InputError(
             f"{path} does not exist; edges of a structured forest need OpenCV's model.yml.gz, "
@@ -26,7 +26,7 @@ def load_forest(path: Path) -> cv2.ximgproc.StructuredEdgeDetection:
         trees = _count_trees(path)
         if trees:
             return cv2.ximgproc.createStructuredEdgeDetection(str(path))
-    except (cv2.error, SystemError):  # the second is how OpenCV ends where a file breaks off
+    except (cv2.error, SystemError):  # OpenCV raises the second for truncated files
         pass
     raise InputError(f"{path} is damaged or no structured forest of OpenCV (model.yml.gz).") from None
 
@@ -41,7 +41,7 @@ def forest_edges(forest: cv2.ximgproc.StructuredEdgeDetection, picture: np.ndarr
 
 
 def _count_trees(path: Path) -> int:
-    """Trees of a model file, 0 where it is something else: OpenCV would read that, too, and then crash."""
+    """Number of trees in a model file, 0 if it is something else, which would crash OpenCV."""
     file = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
     options = file.getNode("options")
     if not options.isMap() or not all(options.getNode(name).isInt() for name in _OPTIONS):

@@ -1,11 +1,11 @@
 """Trains the network of learned edges on the drawn boundaries of BSDS500's training images.
 
-setting  root     folder of BSDS500: images/train, groundTruth/train; val is only measured on, where it is there
-out      model    weights of learned edges, as wsis_steps/proposals/edge_models_learned.pt
-         metrics  JSON lines: mean loss and learning rate along the training
+setting  root     folder of BSDS500: images/train, groundTruth/train; val, if there, is only used to measure
+out      model    weights of learned edges, like wsis_steps/proposals/edge_models_learned.pt
+         metrics  JSON lines: mean loss and learning rate during training
 
-Loss: cross entropy with the share of annotators who marked a pixel; boundaries weigh more than their number, and
-pixels marked by few do not count, after Xie and Tu (ICCV 2015) and Liu et al. (CVPR 2017). By hand:
+Loss: cross entropy with the share of annotators who marked a pixel; boundaries are weighted up, and pixels marked by
+few annotators are ignored, after Xie and Tu (ICCV 2015) and Liu et al. (CVPR 2017). By hand:
 python -m wsis_steps.proposals.train_edges --settings '{"root": "BSDS500/data"}' --model edges.pt --metrics edges.jsonl
 """
 
@@ -38,7 +38,7 @@ log = logging.getLogger("wsis")
 
 
 def random_window(rng: np.random.Generator, shape: tuple[int, int], side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns (side,) of a square window at a random place; where the image is smaller, it is mirrored."""
+    """Rows and columns (side,) of a square window at a random place; smaller images are mirrored."""
     places = []
     for length in shape:
         start = rng.integers(min(length - side, 0), max(length - side, 0) + 1)
@@ -48,7 +48,7 @@ def random_window(rng: np.random.Generator, shape: tuple[int, int], side: int) -
 
 
 def share_of_annotators(segmentations: np.ndarray) -> np.ndarray:
-    """Share float32 (h, w) of the label maps (annotators, h, w) in which a pixel has a neighbour of another label."""
+    """Share float32 (h, w) of the label maps (annotators, h, w) in which a pixel has a neighbor of another label."""
     marked = np.zeros(segmentations.shape, bool)
     across = segmentations[:, :, 1:] != segmentations[:, :, :-1]
     down = segmentations[:, 1:] != segmentations[:, :-1]
@@ -89,9 +89,9 @@ class DrawnBoundaries(Dataset):
 
 
 def weighted_cross_entropy(logits: Tensor, share: Tensor, few: float, balance: float) -> Tensor:
-    """Mean cross entropy of logits with shares (equal shapes); pixels with 0 < share < few do not count.
+    """Mean cross entropy of logits with shares (equal shapes); pixels with 0 < share < few are ignored.
 
-    Pixels with a share are weighted by (others / pixels with one) ** balance.
+    Marked pixels are weighted by (unmarked / marked pixels) ** balance.
     """
     marked, unmarked = (share >= few) & (share > 0), share == 0
     rarity = (divisor(unmarked.sum()) / divisor(marked.sum())).clamp(min=1) ** balance
@@ -111,7 +111,7 @@ def build_loss(settings: ProposalsTrainEdges):
 
 
 def measure(network: EdgeNetwork, root: Path) -> None:
-    """Says how well the network finds the boundaries of the val images; nothing is chosen by it."""
+    """Logs how well the network finds the boundaries of the val images; nothing is chosen by it."""
     if not (root / "images/val").is_dir():
         return
     images = read_split(root, "val")
@@ -131,7 +131,7 @@ def main(job: Job) -> None:
     train(job, model, optimizer, dataset, build_loss(settings), settings.iterations, device)
     network = model.fused().to(device)
     measure(network, settings.root)
-    trained_on = f"BSDS500, {len(dataset)} images of train"  # in place of a path of this machine
+    trained_on = f"BSDS500, {len(dataset)} images of train"  # instead of a path on this machine
     provenance = job.provenance(supervision=["masks_seen: boundaries"], root=trained_on)
     save_model(job.outputs["model"], network.half(), provenance)
 

@@ -1,9 +1,9 @@
 """Trains the ranker of region proposals on the drawn segments of BSDS500's training images.
 
 setting  root    folder of BSDS500: images/train, groundTruth/train
-out      ranker  its parameters, as wsis_steps/proposals/mcg/rankers_*.pt
+out      ranker  its parameters, like wsis_steps/proposals/mcg/rankers_*.pt
 
-The ranker learns from a candidate's features what it is worth: see `worth`.
+The ranker predicts a candidate's value from its features: see `worth`.
 By hand: python -m wsis_steps.proposals.train_ranker --settings '{"root": "BSDS500/data"}' --ranker file.pt
 """
 
@@ -33,11 +33,11 @@ log = logging.getLogger("wsis")
 
 
 def worth(overlaps: np.ndarray) -> np.ndarray:
-    """What each candidate is worth, float32 (n,), from overlaps (n, m) with the m objects of a picture, m above 0.
+    """The value of each candidate, float32 (n,), from overlaps (n, m) with the m objects of a picture, m above 0.
 
-    Overlap, times 0.3 + exp(-place / 20), where `place` counts the candidates that fit the same object better; of the
-    object for which that is most. Overlap alone would fill the first thousand with near copies of what is large, which
-    many candidates fit well.
+    It is the maximum over objects of overlap times 0.3 + exp(-place / 20), where `place` counts the candidates that fit
+    the same object better. Overlap alone would fill the first thousand with near copies of large objects, which many
+    candidates fit well.
     """
     places = np.empty(overlaps.shape)
     np.put_along_axis(places, np.argsort(-overlaps, axis=0, kind="stable"), np.arange(len(overlaps))[:, None], axis=0)
@@ -45,7 +45,7 @@ def worth(overlaps: np.ndarray) -> np.ndarray:
 
 
 def examples(job: Job) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Per picture features float32 (n, f) of some of its candidates, and what they are worth, float32 (n,)."""
+    """For each picture, features float32 (n, f) of some of its candidates, and their values, float32 (n,)."""
     settings: ProposalsTrainRanker = job.settings
     find_edges, _ = load_edge_finder(settings.edges, settings.edge_model)
     ids = list_images(settings.root, "train")

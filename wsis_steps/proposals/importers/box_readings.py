@@ -1,6 +1,6 @@
-"""What the four numbers of a box mean, told by the sizes of the pictures: their order, what they are, where they begin.
+"""The meaning of a box's four numbers, inferred from the image sizes: their order, their kind, their origin.
 
-Files rarely say it. Of many boxes that are read in a wrong way some soon lie outside a picture, or have no area.
+Files rarely state it. Among many boxes read the wrong way, some soon lie outside an image or have no area.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,16 +10,16 @@ import numpy as np
 
 from wsis_steps.engine.errors import InputError
 
-_REACH = 0.9  # of the sides of pictures, which good proposals reach
-_MANY = 20  # boxes, of which some should
+_REACH = 0.9  # share of the image sides that good proposals reach
+_MANY = 20  # number of boxes from which some should
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A way to read four numbers.
+    """A reading of four numbers.
 
-    rows_first: y before x. sizes: height and width in place of the last corner. start: the number of the first pixel.
-    included: the last corner is the last pixel, not the one behind it.
+    rows_first: y before x. sizes: width and height instead of the last corner. start: the number of the first pixel.
+    included: the last corner is the last pixel, not one past it.
     """
 
     rows_first: bool
@@ -29,13 +29,13 @@ class Reading:
 
     @property
     def order(self) -> str:
-        """As 'y1, x1, y2, x2'."""
+        """Such as 'y1, x1, y2, x2'."""
         names = ("x", "y", "width", "height") if self.sizes else ("x1", "y1", "x2", "y2")
         return ", ".join(names[k] for k in self._columns)
 
     @property
     def title(self) -> str:
-        """As 'y1, x1, y2, x2 from 1, the last included'."""
+        """Such as 'y1, x1, y2, x2 from 1, the last included'."""
         last = "" if self.sizes else f", the last {'included' if self.included else 'excluded'}"
         return f"{self.order} from {self.start}{last}"
 
@@ -51,14 +51,14 @@ class Reading:
         return np.hstack([first, last])
 
     def misfits(self, rows: np.ndarray, height: int, width: int) -> np.ndarray:
-        """bool (n,): boxes without area, not of whole pixels, or not inside a picture of that size."""
+        """bool (n,): boxes without area, with fractions of pixels, or not inside a picture of that size."""
         boxes = self.boxes(rows)
         inside = (boxes[:, :2] >= 0).all(1) & (boxes[:, 2:] <= [width, height]).all(1)
         return ~inside | (boxes[:, :2] >= boxes[:, 2:]).any(1) | (boxes != np.rint(boxes)).any(1)
 
 
 PUBLISHED = Reading(True, False, 1, True)
-# The first that fits is taken; those of one order differ by a pixel.
+# The first that fits is used; those of equal order differ by a pixel.
 READINGS = (
     PUBLISHED,
     *(Reading(True, False, 0, included) for included in (True, False)),
@@ -70,12 +70,12 @@ READINGS = (
 def tell_reading(
     name: str, boxes: Mapping[str, np.ndarray], sizes: Mapping[str, tuple[int, int]]
 ) -> tuple[Reading, list[str]]:
-    """How the boxes (n, 4) of images are to be read, and sentences on what may be wrong; the published way where none
-    fits, since whoever reads the boxes then tells of a misfit.
+    """How to read the boxes (n, 4) of images, and sentences about possible errors. If no reading fits, it is the
+    published one, and the reader of the boxes reports the misfit.
 
     name: of the file. sizes: height and width of each image.
 
-    Raises InputError where corners do not fit, but more than one order of sizes does.
+    Raises InputError if corners do not fit, but more than one order of sizes does.
     """
     if not any(map(len, boxes.values())):
         return PUBLISHED, []
@@ -97,7 +97,7 @@ def tell_reading(
 def _shrunk(
     name: str, reading: Reading, boxes: Mapping[str, np.ndarray], sizes: Mapping[str, tuple[int, int]]
 ) -> list[str]:
-    """A sentence where no box comes near the far sides of its picture."""
+    """A sentence if no box comes near the far sides of its picture."""
     ends = [reading.boxes(rows)[:, 2:] / sizes[k][::-1] for k, rows in boxes.items() if len(rows)]
     across, down = np.concatenate(ends).max(axis=0)
     if max(across, down) >= _REACH or sum(map(len, ends)) < _MANY:

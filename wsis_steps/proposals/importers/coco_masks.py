@@ -1,8 +1,8 @@
-"""Masks as JSON lists, for instance those that a promptable model made: COCO's format of results, without classes.
+"""Masks as JSON lists, such as those of a promptable model: COCO's results format, without classes.
 
 Every entry has `image_id` (COCO's number, or an image's id) or `file_name`, `segmentation` (RLE, as text or as a list
-of runs) and `score`. Boxes are taken from the masks; a `bbox` (x, y, width, height, or two corners) must lie in the
-image, and where most do not lie on their masks, that is told. Other keys are left unread, those of lists only if known.
+of runs) and `score`. Boxes are computed from the masks; a `bbox` (x, y, width, height, or two corners) must lie in the
+image, and a warning is given if most do not match their masks. Other keys are ignored, those with lists only if known.
 """
 
 import json
@@ -22,14 +22,14 @@ from wsis_steps.proposals.importers.image_names import ImageNames
 from wsis_steps.vision.masks import decode
 from wsis_steps.vision.regions import MaskProposals, best_first
 
-_FAR = 10  # sides of a picture; the memory that filling a polygon takes grows with its size, in the picture or not
-LISTS = {"segmentation", "bbox", "point_coords", "crop_box"}  # the last two by promptable models
-_LOOKED_AT = 200  # masks whose boxes are compared with what is said of them
+_FAR = 10  # times the sides of a picture; memory for filling a polygon grows with its size, even outside the picture
+LISTS = {"segmentation", "bbox", "point_coords", "crop_box"}  # the last two come from promptable models
+_LOOKED_AT = 200  # number of masks that are compared with their boxes
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one mask is in `file`, and its place there, from 1."""
+    """The entry of one mask in `file`, and its position there, from 1."""
 
     file: Path
     place: int
@@ -44,7 +44,7 @@ class Entry:
 
 def find_masks(path: Path, names: ImageNames, ignored: Sequence[str] = ()) -> dict[str, list[Entry]]:
     """The entries of each image that the file, or one of the .json files in the folder or below it, names; those of
-    other images are left out. Raises `InputError` where a file holds something else, or an entry a list that is neither
+    other images are left out. Raises `InputError` if a file holds something else, or an entry a list that is neither
     known nor `ignored`."""
     found: dict[str, list[Entry]] = {}
     for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
@@ -57,7 +57,7 @@ def find_masks(path: Path, names: ImageNames, ignored: Sequence[str] = ()) -> di
 
 def read_masks(entries: list[Entry], height: int, width: int, cap: int) -> MaskProposals:
     """The best `cap` masks (0: all) of an image of that size, without those that cover no pixel. Raises `InputError`
-    for an entry that is no mask of it."""
+    for an entry that is not a mask of it."""
     entries = [entries[row] for row in best_first(np.array([entry.score for entry in entries]), 0)]
     rles = [_mask(entry, height, width) for entry in entries]
     kept = [(rle, entry.score) for rle, entry in zip(rles, entries, strict=True) if rle is not None][: cap or None]
@@ -70,9 +70,9 @@ def read_masks(entries: list[Entry], height: int, width: int, cap: int) -> MaskP
 def doubt_masks(
     found: Mapping[str, list[Entry]], sizes: Mapping[str, tuple[int, int]]
 ) -> tuple[Mapping[str, list[Entry]], list[str]]:
-    """The same, and a sentence where most masks do not lie where their `bbox` is, judged by some of them.
+    """The same entries, and a sentence if most masks do not match their `bbox`, judged by some of them.
 
-    sizes: height and width of each image. Raises `InputError` where the runs are counted along the rows of pictures.
+    sizes: height and width of each image. Raises `InputError` if runs are counted along the rows of images.
     """
     boxed = [(entry, *sizes[identity]) for identity, rows in found.items() for entry in rows if entry.box is not None]
     looked_at = boxed[:: -(-len(boxed) // _LOOKED_AT) or 1]
@@ -90,7 +90,7 @@ def doubt_masks(
 
 def _overlaps(entry: Entry, height: int, width: int) -> tuple[float, float] | None:
     """The overlap (IoU) of an entry's `bbox` with the box of its mask, and with that of the mask whose runs are counted
-    along rows; None where it covers no pixel."""
+    along rows; None if it covers no pixel."""
     rle = _mask(entry, height, width)
     if rle is None:
         return None
@@ -113,7 +113,7 @@ def _load(file: Path) -> list:
 
 
 def _entry(file: Path, place: int, row: Any, names: ImageNames, lists: set[str]) -> tuple[str | None, Entry]:
-    """The id of the entry's image, or None where it is not one of ours, and the entry."""
+    """The id of the entry's image, or None if the data set does not have it, and the entry."""
     where = f"{file}: entry {place}"
     if not isinstance(row, dict):
         raise InputError(f"{where} is no mask with its properties.")
@@ -135,7 +135,7 @@ def _entry(file: Path, place: int, row: Any, names: ImageNames, lists: set[str])
 
 
 def _mask(entry: Entry, height: int, width: int) -> dict | None:
-    """The entry's run-length code, None where it covers no pixel."""
+    """The entry's run-length code, None if it covers no pixel."""
     _check_box(entry, height, width)
     try:
         code = read_segmentation(entry.segmentation, height, width)
@@ -155,7 +155,7 @@ def _check_box(entry: Entry, height: int, width: int) -> None:
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
         raise InputError(f"{entry.where} has a 'bbox' that is not four numbers.")
     x, y, across, down = box
-    as_sizes = min(across, down) >= 0 and x + across <= width + 1 and y + down <= height + 1  # rounding is no fault
+    as_sizes = min(across, down) >= 0 and x + across <= width + 1 and y + down <= height + 1  # rounding is allowed
     as_corners = x <= across <= width + 1 and y <= down <= height + 1
     if min(x, y) < -1 or not (as_sizes or as_corners):
         raise InputError(f"{entry.where}: its 'bbox' {box} lies outside its image, which is {width}x{height}.")

@@ -1,4 +1,4 @@
-"""Which image a file of proposals means: by id, by file name, or by COCO's number."""
+"""Finds the image that a file of proposals names: by id, by file name, or by COCO's number."""
 
 import re
 from collections import Counter
@@ -11,11 +11,11 @@ NUMBER = re.compile(r"(?:COCO_[a-z]+\d+_)?0*(\d{1,18})")  # 000000000139, COCO_v
 class ImageNames:
     """Finds the ids of images.
 
-    ids: as the import of the data made them; a slash of a file name has become an underscore there.
+    ids: as made by the data import, which replaces slashes in file names by underscores.
 
     Attributes:
-        twins: of images that may be in both splits (`images_in_both`), the id of the evaluation image, <id>_val, and
-            that of the training image, which files from elsewhere have.
+        twins: for images that may be in both splits (`images_in_both`), from the id of the evaluation image, <id>_val,
+            to that of the training image, which external files use.
     """
 
     def __init__(self, ids: Sequence[str]) -> None:
@@ -26,7 +26,7 @@ class ImageNames:
         self.numbers = {number: identity for identity, number in numbers.items() if counts[number] == 1}
 
     def find(self, name: str | int) -> str | None:
-        """The id of the image that is called so, or None where there is none or more than one."""
+        """The id of the image with this name, or None if there is none or more than one."""
         if isinstance(name, int):
             return self.numbers.get(name)
         path = PurePosixPath(name)

@@ -1,8 +1,8 @@
-"""Boxes of Selective Search as repositories of weakly supervised detection publish them: a .mat file for a split.
+"""Boxes of Selective Search as published by repositories of weakly supervised detection: one .mat file per split.
 
 `images` is a cell array of names and `boxes` one of (n, 4) arrays y1, x1, y2, x2, counted from 1, the last pixel
-included; the best come first. (The layout is that of Fast R-CNN; WSDDN, OICR and PCL read it.) Scores, where there are
-any, are a cell array of n numbers each, as `boxScores` beside EdgeBoxes. The pictures' sizes tell of other orders.
+included; the best come first. (The layout is Fast R-CNN's; WSDDN, OICR and PCL read it.) Scores, if any, are a cell
+array of n numbers each, like `boxScores` of EdgeBoxes. Other orders are recognized by the image sizes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ from wsis_steps.proposals.importers.mat_files import Value, as_cells, as_numbers
 from wsis_steps.vision.regions import BoxProposals, best_first
 
 READ = ("boxes", "images")
-SCORES = ("boxScores", "scores")  # under either name
+SCORES = ("boxScores", "scores")  # either name
 
 
 @dataclass(frozen=True)
 class PublishedBoxes:
-    """The boxes of one image as `file` has them, perhaps with scores, its `name` there and its place, from 1; how the
-    boxes are to be read."""
+    """The boxes of one image as stored in `file`, optionally with scores, its `name` there and its position, from 1;
+    how to read the boxes."""
 
     file: Path
     name: str
@@ -40,7 +40,7 @@ class PublishedBoxes:
 
 
 def find_boxes(path: Path, names: ImageNames, ignored: Sequence[str] = ()) -> dict[str, PublishedBoxes]:
-    """The boxes of each image that the file, or one of the .mat files in the folder, names. Raises `InputError` where a
+    """The boxes of each image that the file, or one of the .mat files in the folder, names. Raises `InputError` if a
     file holds something else, or variables that are neither known nor `ignored`, or an image occurs twice."""
     found: dict[str, PublishedBoxes] = {}
     for file in sorted(path.glob("*.mat")) if path.is_dir() else [path]:
@@ -62,7 +62,7 @@ def find_boxes(path: Path, names: ImageNames, ignored: Sequence[str] = ()) -> di
 
 
 def _scores(file: Path, values: dict[str, Value], count: int) -> list:
-    """The scores of each image, None where the file has none."""
+    """The scores of each image, None if the file has none."""
     there = [name for name in SCORES if name in values]
     if len(there) > 1:
         raise InputError(f"{file} has two variables of scores: {' and '.join(there)}; keep one.")
@@ -77,9 +77,9 @@ def _scores(file: Path, values: dict[str, Value], count: int) -> list:
 def settle_boxes(
     found: Mapping[str, PublishedBoxes], sizes: Mapping[str, tuple[int, int]]
 ) -> tuple[dict[str, PublishedBoxes], list[str]]:
-    """The same with how the boxes are to be read, and sentences on what may be wrong; files of a folder are alike.
+    """The same boxes with their reading, and sentences about possible errors; all files of a folder are read alike.
 
-    sizes: height and width of each image. Raises `InputError` where the pictures do not tell.
+    sizes: height and width of each image. Raises `InputError` if the image sizes do not decide.
     """
     rows = {identity: attempt(_rows, one) for identity, one in found.items()}
     good = {identity: one for identity, one in rows.items() if not isinstance(one, InputError)}
@@ -89,8 +89,8 @@ def settle_boxes(
 
 
 def read_boxes(published: PublishedBoxes, height: int, width: int, cap: int) -> BoxProposals:
-    """The best `cap` boxes (0: all) of an image of that size. Without scores they are best first; of n, that of rank k,
-    from 0, then has score 1 - k / n. Raises `InputError` where they are no boxes in the image."""
+    """The best `cap` boxes (0: all) of an image of that size. Without scores they are best first; the box of rank k,
+    from 0, of n then has score 1 - k / n. Raises `InputError` unless they are boxes in the image."""
     where, reading, rows = published.where, published.reading, _rows(published)
     wrong = np.flatnonzero(reading.misfits(rows, height, width))
     if len(wrong):
@@ -107,7 +107,7 @@ def read_boxes(published: PublishedBoxes, height: int, width: int, cap: int) -> 
 
 
 def _rows(published: PublishedBoxes) -> np.ndarray:
-    """float64 (n, 4): the numbers of the file."""
+    """float64 (n, 4): the numbers in the file."""
     rows = published.boxes
     if not isinstance(rows, np.ndarray) or rows.size and (rows.ndim != 2 or rows.shape[1] != 4):
         raise InputError(f"{published.where} has no boxes of four numbers.")

@@ -1,4 +1,4 @@
-"""Reading MATLAB's .mat files: version 5 and its like, and version 7.3, which is HDF5."""
+"""Reads MATLAB's .mat files: version 5 and similar ones, and version 7.3, which is HDF5."""
 
 import struct
 import zlib
@@ -13,8 +13,8 @@ from scipy.io.matlab import MatReadError
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.hdf5 import open_hdf5
 
-Value = np.ndarray | str | list  # an array of numbers, a text, or the elements of a cell array
-# What the two readers raise for bytes that are no .mat file, according to where the damage is.
+Value = np.ndarray | str | list  # an array of numbers, text, or the elements of a cell array
+# Exceptions of the two readers for bytes that are not a .mat file, depending on where the damage is.
 DAMAGE = (
     ArithmeticError,
     AttributeError,
@@ -33,7 +33,7 @@ DAMAGE = (
 
 def read_variables(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Value]:
     """The variables of a file by name; arrays of numbers have at least two axes, as MATLAB shows them, and the elements
-    of a cell array come column by column. Raises `InputError` where the file is damaged or lacks one of `names`."""
+    of a cell array come column by column. Raises `InputError` if the file is damaged or lacks one of `names`."""
     try:
         read = _read_hdf5 if h5py.is_hdf5(path) else _read_level5
         found = read(path, [*names, *optional])
@@ -46,10 +46,11 @@ def read_variables(path: Path, names: Sequence[str], optional: Sequence[str] = (
 
 
 def check_known(path: Path, known: Collection[str]) -> None:
-    """Raises `InputError` where a file holds a variable that is not among `known`: it may tell what the others mean."""
+    """Raises `InputError` if a file holds a variable that is not among `known`: it may change the meaning of the
+    others."""
     try:
         unknown = sorted(_names(path) - set(known))
-    except (*DAMAGE, InputError):  # of which reading it tells
+    except (*DAMAGE, InputError):  # reading the file will report these
         return
     if unknown:
         raise InputError(
@@ -59,7 +60,7 @@ def check_known(path: Path, known: Collection[str]) -> None:
 
 
 def _names(path: Path) -> set[str]:
-    """The names of the variables of a file; of HDF5 without #refs#, which holds the elements of cells, and its like."""
+    """The names of the variables of a file; for HDF5 without #refs#, which holds elements of cells, and the like."""
     if not h5py.is_hdf5(path):
         return {name for name, *_ in whosmat(path) if not name.startswith("__")}
     with open_hdf5(path) as file:
@@ -67,14 +68,14 @@ def _names(path: Path) -> set[str]:
 
 
 def as_cells(path: Path, name: str, value: Value) -> list:
-    """The elements of a cell array. Raises `InputError` where the variable is something else."""
+    """The elements of a cell array. Raises `InputError` if the variable is something else."""
     if not isinstance(value, list):
         raise InputError(f"{path}: its '{name}' is no cell array.")
     return value
 
 
 def as_numbers(path: Path, name: str, value: Value) -> np.ndarray:
-    """An array of real numbers. Raises `InputError` where the variable is something else or holds NaN or infinity."""
+    """An array of real numbers. Raises `InputError` if the variable is something else or holds NaN or infinity."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "uifb" or not np.isfinite(value).all():
         raise InputError(f"{path}: its '{name}' is no array of finite numbers.")
     return value
@@ -90,7 +91,7 @@ def _read_level5(path: Path, names: Sequence[str]) -> dict[str, Value]:
 
 
 def _plain(value: np.ndarray) -> Value:
-    """A value of scipy's: cells are arrays of objects there, and texts arrays of texts."""
+    """A value from scipy, where cells are arrays of objects and texts arrays of texts."""
     if value.dtype == object:
         return [_plain(element) for element in value.ravel(order="F")]
     return "".join(value.ravel()) if value.dtype.kind == "U" else value
@@ -102,9 +103,9 @@ def _read_hdf5(path: Path, names: Sequence[str]) -> dict[str, Value]:
 
 
 def _convert(dataset: h5py.Dataset) -> Value:
-    """A value of an HDF5 file: axes are reversed there, cells hold references and texts hold code units."""
+    """A value of an HDF5 file, where axes are reversed, cells hold references and texts hold code units."""
     kind = bytes(dataset.attrs.get("MATLAB_class", b""))
-    if dataset.attrs.get("MATLAB_empty", 0):  # what is stored are the sides
+    if dataset.attrs.get("MATLAB_empty", 0):  # the stored values are the sides
         return {b"cell": [], b"char": ""}.get(kind, np.zeros([int(side) for side in dataset[()]]))
     if h5py.check_ref_dtype(dataset.dtype) is not None:
         return [_convert(dataset.file[reference]) for reference in dataset[()].ravel()]

@@ -1,8 +1,8 @@
-"""Regions as MCG, SCG and COB publish them: a .mat file for each image, called after it.
+"""Regions as published for MCG, SCG and COB: one .mat file per image, named after it.
 
-`superpixels` (h, w) numbers the superpixels from 1; `labels` is a cell array with the numbers of the superpixels of
-each region; `scores` has a number for each. `bboxes` and `bboxes_scores`, where there are any, have rows of their own
-(MCG drops boxes that are nearly alike), so boxes are taken from the regions. Other variables are refused.
+`superpixels` (h, w) numbers the superpixels from 1; `labels` is a cell array with the superpixel numbers of each
+region; `scores` has one number for each. `bboxes` and `bboxes_scores`, if any, have other rows (MCG drops boxes that
+are nearly identical), so boxes are computed from the regions. Other variables are refused.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from wsis_steps.vision.regions import RegionProposals, best_first
 
 READ = ("superpixels", "labels", "scores")
 LEFT = ("bboxes", "bboxes_scores")
-MOST = 1 << 16  # superpixels of an image that a 16-bit map can number
+MOST = 1 << 16  # maximum number of superpixels in a 16-bit map
 
 
 def find_regions(path: Path, names: ImageNames, ignored: Sequence[str] = ()) -> dict[str, Path]:
-    """The file of each image that has one in the folder `path` or below it (COCO's files lie in folders of folders).
-    Raises `InputError` where two files are of the same image, or the first of a folder holds variables that are neither
-    known nor `ignored`."""
+    """The file of each image that has one in the folder `path` or below it (COCO's files are in nested folders). Raises
+    `InputError` if two files are of the same image, or the first of a folder holds variables that are neither known nor
+    `ignored`."""
     files = sorted(path.rglob("*.mat")) if path.is_dir() else [path]
     found: dict[str, Path] = {}
     for file in files:
@@ -39,7 +39,7 @@ def find_regions(path: Path, names: ImageNames, ignored: Sequence[str] = ()) -> 
 
 
 def read_regions(path: Path, height: int, width: int, cap: int) -> RegionProposals:
-    """The best `cap` regions (0: all) of an image of that size; `InputError` where the file holds something else."""
+    """The best `cap` regions (0: all) of an image of that size; `InputError` if the file holds something else."""
     values = read_variables(path, READ)
     superpixels = _whole(path, "superpixels", as_numbers(path, "superpixels", values["superpixels"]))
     if superpixels.shape != (height, width):
@@ -60,7 +60,7 @@ def read_regions(path: Path, height: int, width: int, cap: int) -> RegionProposa
 def _regions(
     path: Path, superpixels: np.ndarray, numbers: np.ndarray, labels: list[np.ndarray], scores: np.ndarray
 ) -> RegionProposals:
-    """Regions from the numbers of their superpixels; `numbers` (sorted) are those that the map holds, in its order."""
+    """Regions from their superpixel numbers; `numbers` (sorted) are those in the map, in its order."""
     lengths = np.array([len(part) for part in labels], dtype=np.int64)
     if (lengths == 0).any():
         raise InputError(f"{path}: one of its labels holds no superpixel.")
@@ -75,8 +75,8 @@ def _regions(
 
 
 def _whole(path: Path, name: str, values: np.ndarray) -> np.ndarray:
-    """The same as int64; `InputError` where a number is no whole one."""
-    with np.errstate(invalid="ignore"):  # of what is too large for an integer
+    """The same as int64; `InputError` if a number is not an integer."""
+    with np.errstate(invalid="ignore"):  # for numbers too large for an integer
         whole = values.astype(np.int64)
     if (whole != values).any():
         raise InputError(f"{path}: its '{name}' holds numbers that are not whole.")

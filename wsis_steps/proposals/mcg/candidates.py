@@ -1,6 +1,6 @@
-"""Candidates as sets of parts: which superpixels they hold, without doubles and holes.
+"""Candidates as sets of parts: the superpixels that they contain, without duplicates and holes.
 
-Parts are superpixels that no hierarchy tells apart. Sets of parts are rows of bits (uint64).
+Parts are superpixels that no hierarchy separates. Sets of parts are rows of bits (uint64).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ for _k in range(64):
 
 @dataclass(frozen=True)
 class Parts:
-    """What is known of each part and of each pair of parts that touch.
+    """Properties of each part and of each pair of touching parts.
 
     labels: int32 (h, w), numbered from 0; sizes: float64 (n,), pixels; boxes: float64 (n, 4), x1, y1, x2, y2;
     sums: float64 (n, 2), of the pixels' x and y; colors: float64 (n, 4), sums of L, a, b and of their squares;
@@ -45,7 +45,7 @@ class Parts:
 
 
 def describe_parts(superpixels: SuperpixelGraph, blocks: np.ndarray, heights: np.ndarray, lab: np.ndarray) -> Parts:
-    """Joins the superpixels of each block; heights: float64 (edges,) of the joint hierarchy; lab: float32 (h, w, 3)."""
+    """Merges the superpixels of each block. heights: float64 (edges,), joint hierarchy; lab: float32 (h, w, 3)."""
     labels = blocks[superpixels.labels].astype(np.int32)
     count, flat = int(blocks.max()) + 1, labels.ravel()
     height, width = labels.shape
@@ -95,7 +95,7 @@ def unpack(bits: np.ndarray, count: int) -> np.ndarray:
 
 @njit(cache=True)
 def members(bits):
-    """Parts of each row as one list int32 and where each row's begin, int64 (n + 1,)."""
+    """Parts of each row as one list int32, and where each row begins, int64 (n + 1,)."""
     starts = np.zeros(len(bits) + 1, np.int64)
     for row in range(len(bits)):
         count = 0
@@ -119,7 +119,7 @@ def members(bits):
 
 @njit(cache=True)
 def _exponent(power):
-    """The k of 2^k: multiplied with this number (a de Bruijn sequence), each power has top six bits of its own."""
+    """The k of 2^k: times this number (a de Bruijn sequence), each power has unique top six bits."""
     return _EXPONENTS[(power * _SEQUENCE) >> np.uint64(58)]
 
 
@@ -144,9 +144,9 @@ def measure(found, starts, sizes, boxes, sums):
 
 @njit(cache=True)
 def keep_different(bits, sizes, areas, boxes, centers, overlap):
-    """bool (n,): False where an earlier kept candidate has intersection over union of `overlap` or more.
+    """bool (n,): False if an earlier kept candidate has intersection over union of `overlap` or more.
 
-    Two such sets have like areas and centroids, which spares most comparisons: of areas a and b they differ in at
+    Two such sets have similar areas and centroids, which saves most comparisons: with areas a and b they differ in at
     most (a + b)(1 - overlap)/(1 + overlap) pixels, and the part of one outside the other moves its centroid by at
     most (1 - overlap) of its box.
     """
@@ -197,12 +197,12 @@ def _difference_within(first, second, sizes, allowed):
 def fill_holes(bits, found, place, part_boxes, boxes, starts, second, outer):
     """Bits with all parts added that cannot be reached from the picture's border around the candidate.
 
-    Looked for from the parts around the candidate, each with what it is connected to; as soon as one lies at the
-    picture's border or reaches out of the candidate's box, all of them are outside.
+    The search starts from the parts around the candidate and follows their connections; as soon as a part lies at the
+    picture's border or reaches out of the candidate's box, all connected parts are outside.
     """
     filled = bits.copy()
     parts = len(starts) - 1
-    seen = np.full(parts, -1, np.int64)  # 2 x row where it is outside, 2 x row + 1 where that is not known
+    seen = np.full(parts, -1, np.int64)  # 2 x row if outside, 2 x row + 1 if not yet known
     waiting = np.empty(parts, np.int64)
     one = np.uint64(1)
     for row in range(len(bits)):

@@ -1,7 +1,7 @@
 """From a picture to ranked region proposals: Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017).
 
-Contours at several scales, hierarchies aligned on one map of superpixels, spectral globalization, a hierarchy by
-color, sets of neighbouring regions, ranking, holes filled, doubles removed, diversity.
+Contours at several scales, hierarchies aligned on one superpixel map, spectral globalization, a hierarchy by color,
+sets of neighboring regions, ranking, filling of holes, removal of duplicates, diversity.
 """
 
 from collections.abc import Sequence
@@ -37,17 +37,17 @@ from wsis_steps.proposals.mcg.ranking import Ranker, choose_diverse, describe, r
 from wsis_steps.proposals.settings import ProposalsGroupRegions
 from wsis_steps.vision.regions import RegionProposals
 
-SPECK = 16  # pixels; smaller superpixels join a neighbour before anything else
-DOUBLE = 0.95  # overlap from which two candidates are one (MCG)
+SPECK = 16  # pixels; smaller superpixels are merged into a neighbor first
+DOUBLE = 0.95  # overlap from which two candidates are duplicates (MCG)
 SMALLEST_MERGE, FULL_SHARE = 24, 0.003  # pixels, share of the picture: see with_areas
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How candidates are made.
+    """How candidates are generated.
 
-    merges: of each hierarchy, from the top; quotas by hierarchy, its name as in HIERARCHIES; smallest: share of the
-    picture that a candidate covers at least; looked_at: candidates for each proposal that is wanted.
+    merges: number per hierarchy, from the top; quotas by hierarchy, its name as in HIERARCHIES; smallest: minimum share
+    of the picture that a candidate covers; looked_at: candidates considered per requested proposal.
     """
 
     merges: int
@@ -56,7 +56,7 @@ class Recipe:
     looked_at: int = 4
 
 
-HIERARCHIES = ("multi", "fine", "middle", "coarse", "color")  # among doubles, candidates of earlier ones stay
+HIERARCHIES = ("multi", "fine", "middle", "coarse", "color")  # among duplicates, candidates of earlier ones are kept
 RECIPES = {
     "accurate": Recipe(
         1000,
@@ -74,7 +74,7 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Candidates:
-    """Sets of parts of one picture: bits uint64 (n, words), what `measure` gives, features float32 (n, f)."""
+    """Sets of parts of one picture: bits uint64 (n, words), the results of `measure`, features float32 (n, f)."""
 
     parts: Parts
     bits: np.ndarray
@@ -92,7 +92,7 @@ def build_hierarchies(fine: SuperpixelGraph, coarser: Sequence[Contours], lab: n
     """Hierarchies by name over the superpixels of the finest contours; lab: float32 (h, w, 3)."""
     scales = [fine.weights, *(aligned_weights(fine, cut(one)) for one in coarser)]
     joint = fine.weights
-    if coarser:  # those of coarser scales are heights of a hierarchy already
+    if coarser:  # those of coarser scales are already heights of a hierarchy
         joint = np.mean([join_heights(fine, merge(fine, fine.weights)), *scales[1:]], axis=0)
     jumps = spectral_weights(fine, joint)
     jumps = jumps / max(jumps.mean(), 1e-12)
@@ -106,9 +106,9 @@ def build_hierarchies(fine: SuperpixelGraph, coarser: Sequence[Contours], lab: n
 
 
 def find_candidates(picture: np.ndarray, contours: Sequence[Contours], mode: str) -> Candidates | None:
-    """All different candidates of an RGB picture uint8 (h, w, 3).
+    """All distinct candidates of an RGB picture uint8 (h, w, 3).
 
-    None where no contour parts it, or only into what is too small and what is nearly the whole.
+    None if no contour divides it, or only into regions that are too small and one that is nearly the whole.
     """
     recipe = RECIPES[mode]
     superpixels = without_specks(cut(contours[0]), SPECK)
@@ -143,7 +143,7 @@ def find_candidates(picture: np.ndarray, contours: Sequence[Contours], mode: str
 
 
 def _sets_of(opened: Opened, combined: np.ndarray, blocks: np.ndarray, parts: Parts, number: int) -> tuple:
-    """Of each candidate of a hierarchy: hash, area, box, centroid, bits, and what its regions say.
+    """For each candidate of a hierarchy: hash, area, box, centroid, bits, and features of its regions.
 
     Regions of a candidate are disjoint, so all but the last follow from those of the regions.
     """
@@ -154,7 +154,7 @@ def _sets_of(opened: Opened, combined: np.ndarray, blocks: np.ndarray, parts: Pa
     areas, boxes, centers = measure(found, starts, parts.sizes, parts.boxes, parts.sums)
     codes = np.random.default_rng(0).integers(1 << 63, size=parts.count, dtype=np.uint64)
     hashes = np.add.reduceat(codes[found], starts[:-1])
-    # a last row for place -1, which is nothing
+    # a last row for place -1, which is empty
     areas, centers = np.append(areas, 0), np.append(centers * areas[:, None], [[0, 0]], axis=0)
     boxes = np.append(boxes, [[np.inf, np.inf, -np.inf, -np.inf]], axis=0)
     bits, hashes = np.append(bits, np.zeros_like(bits[:1]), axis=0), np.append(hashes, np.uint64(0))
@@ -171,7 +171,7 @@ def _sets_of(opened: Opened, combined: np.ndarray, blocks: np.ndarray, parts: Pa
 
 
 def _origin(opened: Opened, combined: np.ndarray, number: int) -> np.ndarray:
-    """Features float32 (n, 8) of a candidate's regions: heights, how many, and which hierarchy."""
+    """Features float32 (n, 8) of a candidate's regions: heights, number, and hierarchy."""
     heights = opened.heights / max(opened.heights.max(), 1e-12)
     present = combined >= 0
     made = np.where(present, heights[combined, 0], 0).max(1)
@@ -181,7 +181,7 @@ def _origin(opened: Opened, combined: np.ndarray, number: int) -> np.ndarray:
 
 
 def choose(candidates: Candidates, ranker: Ranker | None, settings: ProposalsGroupRegions) -> RegionProposals:
-    """The best candidates, best first, without holes and doubles."""
+    """The best candidates, best first, without holes and duplicates."""
     parts = candidates.parts
     scores = rank(candidates.features, ranker) - settings.small_weight * np.log(candidates.areas / parts.labels.size)
     best = np.argsort(-scores, kind="stable")[: RECIPES[settings.mode].looked_at * settings.count]
@@ -204,10 +204,10 @@ def choose(candidates: Candidates, ranker: Ranker | None, settings: ProposalsGro
 
 
 def _fill_up(chosen: np.ndarray, values: np.ndarray, scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where fewer than `count` are apart, the others follow by their scores, moved below the values of the first."""
+    """If fewer than `count` are diverse enough, the others follow by score, shifted below the values of the first."""
     if len(chosen) >= count:
         return chosen, values
-    rest = np.setdiff1d(np.arange(len(scores)), chosen)  # in order of their scores, as all are
+    rest = np.setdiff1d(np.arange(len(scores)), chosen)  # in order of score, like all candidates
     moved = scores[rest] - scores[rest[:1]].sum() + values[-1]
     return np.concatenate([chosen, rest]), np.concatenate([values, moved])
 
@@ -215,10 +215,10 @@ def _fill_up(chosen: np.ndarray, values: np.ndarray, scores: np.ndarray, count: 
 def _without_needless_borders(
     labels: np.ndarray, held: np.ndarray, boxes: np.ndarray, scores: np.ndarray
 ) -> RegionProposals:
-    """The proposals over fewer superpixels: those that all of them hold alike are one."""
+    """The proposals over fewer superpixels: those in exactly the same proposals become one."""
     columns = np.ascontiguousarray(np.packbits(held, axis=0).T)
     _, first, which = np.unique(columns.view(f"V{columns.shape[1]}")[:, 0], return_index=True, return_inverse=True)
-    order = np.argsort(np.argsort(first))  # numbered as they were
+    order = np.argsort(np.argsort(first))  # numbered in their previous order
     return RegionProposals(
         boxes.astype(np.float32),
         scores.astype(np.float32),
@@ -228,6 +228,6 @@ def _without_needless_borders(
 
 
 def whole_picture(height: int, width: int) -> RegionProposals:
-    """The one proposal of a picture without contours."""
+    """The only proposal of a picture without contours."""
     box = np.array([[0, 0, width, height]], np.float32)
     return RegionProposals(box, np.ones(1, np.float32), np.zeros((height, width), np.int32), np.ones((1, 1), bool))

@@ -1,7 +1,7 @@
-"""Candidates from hierarchies: regions, and pairs, triples and quadruples of neighbouring regions.
+"""Candidates from hierarchies: regions, and pairs, triples and quadruples of neighboring regions.
 
 Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017), section 5. A hierarchy is opened from the top: each
-region that appears is joined with neighbours that appeared before. Sets of superpixels are rows of bits (uint64).
+region that appears is joined with neighbors that appeared before. Sets of superpixels are rows of bits (uint64).
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from numba import njit
 
 from wsis_steps.proposals.mcg.hierarchy import Hierarchy, SuperpixelGraph
 
-Quotas = tuple[int, int, int, int]  # most single regions, pairs, triples and quadruples of one hierarchy
+Quotas = tuple[int, int, int, int]  # maximum single regions, pairs, triples and quadruples of one hierarchy
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The regions of a hierarchy in the order in which they appear from the top; the whole picture is left out.
+    """The regions of a hierarchy in the order in which they appear from the top, without the whole picture.
 
-    nodes: int64 (r,), their numbers in the hierarchy; children: int64 (r, 2), places in this order, -1 where a region
+    nodes: int64 (r,), their numbers in the hierarchy; children: int64 (r, 2), places in this order, -1 if a region
     is not split; heights: float64 (r, 2), altitudes at which the region is made and at which it is merged away;
-    block: int64 (superpixels,), the place of the unsplit region that holds a superpixel.
+    block: int64 (superpixels,), the place of the unsplit region that contains a superpixel.
     """
 
     nodes: np.ndarray
@@ -31,7 +31,7 @@ class Opened:
 
 
 def open_top(hierarchy: Hierarchy, merges: int) -> Opened:
-    """The regions that the last `merges` merges of a hierarchy join."""
+    """The regions joined by the last `merges` merges of a hierarchy."""
     parents, altitudes = hierarchy.parents, hierarchy.altitudes
     total = len(parents)
     leaves = (total + 1) // 2
@@ -58,14 +58,14 @@ def _open(parents, leaves, merges):
             if place[split] >= 0:
                 children[place[split], side] = count
             count += 1
-    for node in range(total - 2, -1, -1):  # what was not opened lies in the region of its parent
+    for node in range(total - 2, -1, -1):  # nodes that were not opened lie in the region of their parent
         if place[node] < 0:
             place[node] = place[parents[node]]
     return nodes, children, place[:leaves]
 
 
 def common_blocks(opened: Sequence[Opened]) -> np.ndarray:
-    """Numbers int64 (superpixels,) that are equal where all hierarchies keep superpixels together."""
+    """Numbers int64 (superpixels,), equal for superpixels that no hierarchy separates."""
     blocks = np.zeros(len(opened[0].block), dtype=np.int64)
     for one in opened:
         blocks = np.unique(blocks * len(one.nodes) + one.block, return_inverse=True)[1]
@@ -95,7 +95,7 @@ def _meet(first, second):
 
 @njit(cache=True)
 def _around_parts(words, first, second):
-    """Bits uint64 (64 x words, words) of the neighbours of each part; first, second: the parts at each edge."""
+    """Bits uint64 (64 x words, words) of the neighbors of each part; first, second: the parts at each edge."""
     around = np.zeros((64 * words, words), np.uint64)
     for edge in range(len(first)):
         a, b = first[edge], second[edge]
@@ -106,9 +106,9 @@ def _around_parts(words, first, second):
 
 @njit(cache=True)
 def _tuples(bits, touching, pairs, triples, quadruples):
-    """Rows of up to four regions, -1 where there are fewer: pairs, triples, quadruples up to their quotas."""
+    """Rows of up to four regions, padded with -1: pairs, triples, quadruples up to their quotas."""
     found = np.full((pairs + triples + quadruples, 4), -1, np.int64)
-    starts = np.zeros(len(bits) + 1, np.int64)  # neighbours of region i that appeared before it, its sibling left out:
+    starts = np.zeros(len(bits) + 1, np.int64)  # neighbors of region i that appeared before it, without its sibling:
     neighbours = np.empty(len(bits) * 16, np.int64)  # neighbours[starts[i]:starts[i + 1]]
     n2, n3, n4, count = 0, 0, 0, 0
     for a in range(len(bits)):
@@ -147,7 +147,7 @@ def _tuples(bits, touching, pairs, triples, quadruples):
                         found[count, 0], found[count, 1], found[count, 2], found[count, 3] = a, b, c, d
                         n4 += 1
                         count += 1
-            for q in range(starts[b], starts[b + 1]):  # neighbours of b that do not touch a
+            for q in range(starts[b], starts[b + 1]):  # neighbors of b that do not touch a
                 c = neighbours[q]
                 if n3 >= triples:
                     break
@@ -159,7 +159,7 @@ def _tuples(bits, touching, pairs, triples, quadruples):
 
 
 def combine(opened: Opened, superpixels: SuperpixelGraph, quotas: Quotas) -> np.ndarray:
-    """Candidates of one hierarchy, int64 (n, 4): places of up to four regions, -1 where there are fewer."""
+    """Candidates of one hierarchy, int64 (n, 4): places of up to four regions, padded with -1."""
     unsplit = np.unique(opened.block)
     part_of = np.full(len(opened.nodes), -1, dtype=np.int64)
     part_of[unsplit] = np.arange(len(unsplit))
@@ -176,7 +176,7 @@ def combine(opened: Opened, superpixels: SuperpixelGraph, quotas: Quotas) -> np.
 
 @njit(cache=True)
 def _touch_regions(children, bits, around, unsplit):
-    """Bits uint64 (regions, words) of the parts that touch each region without being in it."""
+    """Bits uint64 (regions, words) of the parts that touch each region from outside."""
     touching = np.zeros_like(bits)
     for part in range(len(unsplit)):
         touching[unsplit[part]] = around[part]

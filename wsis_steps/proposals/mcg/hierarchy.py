@@ -1,6 +1,6 @@
 """Hierarchies of regions over one map of superpixels.
 
-The finest contours cut a picture into superpixels by an oriented watershed; every hierarchy merges them in its own
+The finest contours divide a picture into superpixels by an oriented watershed; every hierarchy merges them in its own
 order. Multiscale Combinatorial Grouping (Pont-Tuset et al., TPAMI 2017), section 4, with the alignment of scales done
 on the graph of superpixels.
 """
@@ -17,12 +17,12 @@ from scipy.sparse.linalg import eigsh
 from wsis_steps.proposals.contours import Contours
 
 EIGENVECTORS = 8
-AFFINITY = 0.12  # contour strength at which two superpixels are e times less alike (MCG's ic_gamma)
+AFFINITY = 0.12  # contour strength that reduces the affinity of two superpixels by a factor of e (MCG's ic_gamma)
 
 
 @dataclass(frozen=True)
 class SuperpixelGraph:
-    """Superpixels and which of them touch.
+    """Superpixels and their adjacency.
 
     labels: int32 (h, w), numbered from 0; edges: int64 (e, 2), lower number first; lengths: float64 (e,), common
     contour in pixels; weights: float64 (e,), its mean strength; graph: the same for higra.
@@ -75,7 +75,7 @@ def merge(superpixels: SuperpixelGraph, weights: np.ndarray) -> Hierarchy:
 def aligned_weights(fine: SuperpixelGraph, coarse: SuperpixelGraph) -> np.ndarray:
     """Weights float64 (e,) on the fine graph from the hierarchy of a coarser scale, whose map may be smaller.
 
-    A fine superpixel belongs to the coarse one that holds most of its pixels; the weight of an edge is the height at
+    A fine superpixel belongs to the coarse one that contains most of its pixels; the weight of an edge is the height at
     which the coarse hierarchy joins its two ends, 0 inside one coarse superpixel.
     """
     tree, altitudes = hg.binary_partition_tree_average_linkage(coarse.graph, coarse.weights, coarse.lengths)
@@ -93,7 +93,7 @@ def aligned_weights(fine: SuperpixelGraph, coarse: SuperpixelGraph) -> np.ndarra
 def spectral_weights(superpixels: SuperpixelGraph, weights: np.ndarray) -> np.ndarray:
     """Differences float64 (e,), 0 to 1, of the first eigenvectors of the normalized Laplacian across each edge.
 
-    Each is divided by the root of its eigenvalue (Arbelaez et al., TPAMI 2011, section 3.2).
+    Each is divided by the square root of its eigenvalue (Arbelaez et al., TPAMI 2011, section 3.2).
     """
     count = superpixels.count
     if count <= EIGENVECTORS + 2:
@@ -103,7 +103,7 @@ def spectral_weights(superpixels: SuperpixelGraph, weights: np.ndarray) -> np.nd
     affinity = coo_matrix((likeness, (first, second)), shape=(count, count)).tocsr()
     affinity = affinity + affinity.T
     root = diags(1 / np.sqrt(np.asarray(affinity.sum(1)).ravel()))
-    start = np.full(count, count**-0.5)  # fixed, as the generator is: the same picture gives the same vectors
+    start = np.full(count, count**-0.5)  # fixed, like the generator, so the same picture gives the same vectors
     values, vectors = eigsh(
         root @ affinity @ root, k=EIGENVECTORS + 1, which="LA", v0=start, tol=1e-2, rng=np.random.default_rng(0)
     )
@@ -130,7 +130,7 @@ def smaller_areas(superpixels: SuperpixelGraph, tree: hg.Tree) -> np.ndarray:
 def weakest_edges(superpixels: SuperpixelGraph, tree: hg.Tree) -> tuple[np.ndarray, np.ndarray]:
     """Ends int64 (n - 1,) and (n - 1,) of one edge for each merge: where the contour between the two is weakest.
 
-    A merge that is made before its turn takes place there; over all of its edges, a dot between two regions would join
+    A merge that is made early happens only at this edge; with all of its edges, a speck between two regions would join
     these, too.
     """
     first, second = superpixels.edges[np.argsort(superpixels.weights, kind="stable")].T
@@ -139,9 +139,9 @@ def weakest_edges(superpixels: SuperpixelGraph, tree: hg.Tree) -> tuple[np.ndarr
 
 
 def with_areas(superpixels: SuperpixelGraph, hierarchy: Hierarchy, smallest: int, share: float) -> Hierarchy:
-    """The hierarchy with merges of small regions made early: altitude x (smaller area / share of the image)^0.5.
+    """The hierarchy with early merges of small regions: altitude x (smaller area / share of the image)^0.5.
 
-    Merges whose smaller child has less than `smallest` pixels get altitude 0.
+    Merges whose smaller child has fewer than `smallest` pixels get altitude 0.
     """
     tree = hg.Tree(hierarchy.parents)
     minor = smaller_areas(superpixels, tree)
@@ -154,8 +154,8 @@ def with_areas(superpixels: SuperpixelGraph, hierarchy: Hierarchy, smallest: int
 
 
 def without_specks(superpixels: SuperpixelGraph, smallest: int) -> SuperpixelGraph:
-    """Superpixels of at least `smallest` pixels, where there are two: smaller ones join a neighbour, as they would in
-    the hierarchy of mean contours."""
+    """Superpixels of at least `smallest` pixels, if there are two: smaller ones are merged into a neighbor, as they
+    would be in the hierarchy of mean contours."""
     if superpixels.count == 1:
         return superpixels
     tree = hg.Tree(merge(superpixels, superpixels.weights).parents)

@@ -1,4 +1,4 @@
-"""The trained rankers: those of the package, or the user's own."""
+"""The trained rankers: the package's, or the user's own."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from wsis_steps.vision.models import load_model
 
 
 def load_ranker(ranker: str, model: Path | None, edges: str, mode: str) -> tuple[Ranker | None, tuple[str, ...]]:
-    """A ranker and what it has seen; `none` has seen nothing.
+    """A ranker and its supervision; `none` has none.
 
     Without a model file it is the package's for contours of that origin in that mode; contours of a structured forest
-    are ranked as learned ones.
+    are ranked like learned ones.
 
     Raises:
-        InputError: the file is missing or is no ranker of these features.
+        InputError: the file is missing or not a ranker of these features.
     """
     if ranker == "none":
         return None, ()

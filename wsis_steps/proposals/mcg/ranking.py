@@ -51,7 +51,7 @@ def describe(
                     heights += length * high
                     contour_low += length * (strength < 0.1)
                     height_low = min(height_low, high)
-                    # what lies along the contour, weighted by how much of it
+                    # the surroundings along the contour, weighted by contour length
                     weight = length / sizes[other]
                     ring += weight * colors[other]
                     ring_size += length
@@ -83,7 +83,8 @@ def describe(
 
 
 class Ranker(nn.Module):
-    """Expected worth (n,), that of `train_ranker.worth`, from features (n, f): standardized, then two hidden layers."""
+    """Expected value (n,), as defined by `train_ranker.worth`, from features (n, f): standardized, then two hidden
+    layers."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -99,10 +100,10 @@ class Ranker(nn.Module):
 
 @torch.inference_mode()
 def rank(features: np.ndarray, ranker: Ranker | None) -> np.ndarray:
-    """Scores float32 (n,) of features float32 (n, f); without a ranker (None) a score by hand.
+    """Scores float32 (n,) of features float32 (n, f); without a ranker (None) a hand-made score.
 
-    That score is the step in height that a candidate's contour makes over what is inside it, less where the contour
-    is open or lies on the picture's border.
+    That score is the height of a candidate's contour minus that of contours inside it, reduced where the contour is
+    open or lies on the picture's border.
     """
     if ranker is not None:
         return ranker(torch.from_numpy(features)).numpy()
@@ -115,9 +116,9 @@ def rank(features: np.ndarray, ranker: Ranker | None) -> np.ndarray:
 def choose_diverse(bits, found, place, sizes, areas, boxes, scores, count, weight):
     """Places int64 of up to `count` candidates, and the value float64 that each was chosen for, which never rises.
 
-    Each next one has the largest value: score - weight x largest overlap with one chosen. Maximal marginal relevance,
-    computed lazily: a value only falls while more are chosen, so one that is still the largest after it was brought up
-    to date is the largest of all.
+    Each next candidate maximizes score - weight x largest overlap with a chosen one: maximal marginal relevance,
+    computed lazily. Values only fall as more are chosen, so a candidate that is still the largest after its update is
+    the overall largest.
     """
     total = len(scores)
     values = scores.astype(np.float64).copy()
@@ -127,7 +128,7 @@ def choose_diverse(bits, found, place, sizes, areas, boxes, scores, count, weigh
     chosen = np.empty(min(count, total), np.int64)
     reached = np.empty(len(chosen))
     heap_value = values[order].copy()
-    heap = order.copy()  # sorted descending is a heap
+    heap = order.copy()  # a descending order is a heap
     length, number = total, 0
     one = np.uint64(1)
     while number < len(chosen):
