@@ -1,8 +1,8 @@
 """Average precision of instances as VOC papers report it, on masks or boxes, and CorLoc.
 
-Ties: predictions of equal score keep the order of their images, then their order within the image; a
-prediction that overlaps two truths alike takes the first. So a result never depends on a sorting algorithm.
-Crowd truths are neither wanted nor matched (VOC has none).
+Ties: predictions of equal score keep the order of their images, then their order within the image; a prediction that
+overlaps two truths equally takes the first. So results never depend on a sorting algorithm. Crowd truths are neither
+required nor matched (VOC has none).
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ def ranking(scores: np.ndarray) -> np.ndarray:
 def best_truths(table: OverlapTable, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     """For each prediction its best truth of the same class and image.
 
-    Returns row numbers of truths int64 (n,), -1 where nothing overlaps, and IoU float64 (n,), 0 there.
+    Returns row numbers of truths int64 (n,), -1 if nothing overlaps, and IoU float64 (n,), then 0.
     """
     ious = table.pair_ious(shape)
     pairs = np.flatnonzero(table.same_class() & (ious > 0))
-    pairs = pairs[np.lexsort((-ious[pairs], table.pair_predictions[pairs]))]  # stable, so the first truth of equals
+    pairs = pairs[np.lexsort((-ious[pairs], table.pair_predictions[pairs]))]  # stable, so ties go to the first truth
     owners, first = np.unique(table.pair_predictions[pairs], return_index=True)
     truths = np.full(len(table.prediction_scores), -1, dtype=np.int64)
     best = np.zeros(len(truths))
@@ -41,7 +41,7 @@ def best_truths(table: OverlapTable, shape: Shape) -> tuple[np.ndarray, np.ndarr
 
 
 def _match_best_only(table: OverlapTable, shape: Shape, threshold: float) -> np.ndarray:
-    """A prediction may take its best truth and no other; the first in the ranking to ask for it gets it."""
+    """A prediction may match only its best truth; the highest-ranked prediction gets it."""
     truths, ious = best_truths(table, shape)
     order = ranking(table.prediction_scores)
     asking = order[ious[order] >= threshold]
@@ -53,17 +53,17 @@ def _match_best_only(table: OverlapTable, shape: Shape, threshold: float) -> np.
 
 
 def _match_uncovered(table: OverlapTable, shape: Shape, threshold: float) -> np.ndarray:
-    """Down the ranking, each prediction takes the best truth that is still uncovered."""
+    """In ranking order, each prediction takes the best truth that is still uncovered."""
     ious = table.pair_ious(shape)
     return cover(table, np.flatnonzero(table.same_class() & (ious >= threshold)), ious)
 
 
 def cover(table: OverlapTable, pairs: np.ndarray, ious: np.ndarray) -> np.ndarray:
-    """Down the ranking, each prediction takes the best truth that is still uncovered, out of `pairs` int64 (q,) of the
-    table; among equals that of the first pair. ious: float64 (p,) of all pairs.
+    """In ranking order, each prediction takes the best truth that is still uncovered, out of `pairs` int64 (q,) of the
+    table; ties go to the first pair. ious: float64 (p,) of all pairs.
 
-    Returns row numbers of truths int64 (n,), -1 for none. A round settles one truth of each image and class at once,
-    so there are at most as many rounds as the fullest image has truths of one class.
+    Returns row numbers of truths int64 (n,), -1 for none. Each round settles one truth of each image and class at once,
+    so there are at most as many rounds as an image has truths of one class.
     """
     rank = np.empty(len(table.prediction_scores), dtype=np.int64)
     rank[ranking(table.prediction_scores)] = np.arange(len(rank))
@@ -83,9 +83,9 @@ def cover(table: OverlapTable, pairs: np.ndarray, ious: np.ndarray) -> np.ndarra
 def match(table: OverlapTable, shape: Shape, threshold: float, matching: Matching) -> np.ndarray:
     """The truth that each prediction detects: row numbers int64 (n,), -1 for a false positive.
 
-    A truth is detected at most once and only by IoU >= threshold (above 0). `argmax`: a prediction counts
-    for the truth that it overlaps most, or for none (chainercv, used by IRN and BESTIE); `uncovered`: for the
-    best one that no prediction of higher score has taken (SDS, BBTP).
+    A truth is detected at most once and only by IoU >= threshold (above 0). `argmax`: a prediction can match only the
+    truth that it overlaps most (chainercv, used by IRN and BESTIE); `uncovered`: the best one that no prediction of
+    higher score has taken (SDS, BBTP).
     """
     matchers = {"argmax": _match_best_only, "uncovered": _match_uncovered}
     return matchers[matching](table, shape, threshold)
@@ -106,8 +106,8 @@ def area_under_envelope(hits: np.ndarray, positives: int) -> np.ndarray:
 def average_precision(table: OverlapTable, shape: Shape, thresholds: Sequence[float], matching: Matching) -> np.ndarray:
     """Average precision per threshold and class, float64 (thresholds, classes), 0 to 1.
 
-    0 where no prediction is of a class that has truths; NaN where a class has no truth, predicted or not, for
-    recall is undefined there (as in chainercv). `class_mean` gives the mAP.
+    0 for classes with truths but no prediction; NaN for classes without truths, predicted or not, since recall is
+    undefined (as in chainercv). `class_mean` gives the mAP.
     """
     order = ranking(table.prediction_scores)
     order = order[np.argsort(table.prediction_categories[order], kind="stable")]
@@ -136,14 +136,14 @@ def box_ap50(table: OverlapTable) -> np.ndarray:
 def corloc(table: OverlapTable) -> np.ndarray:
     """Correct localization per class, float64 (classes,), 0 to 1; NaN for classes that no image contains.
 
-    Of the images that contain the class, the share whose best-scored box of that class has IoU above 0.5 with
-    any true box of it. As OICR measures it on training images; only the top box counts, so no suppression.
+    Of the images that contain the class, the share whose best-scored box of that class has IoU above 0.5 with any true
+    box of it. As OICR measures it on training images; only the top box counts, so no suppression.
     """
     _, ious = best_truths(table, "box")
     order = ranking(table.prediction_scores)
     place = table.prediction_images * table.class_count + table.prediction_categories
     places, first = np.unique(place[order], return_index=True)
-    correct = places[ious[order[first]] >= ABOVE_HALF]  # a box meets only truths of its class and image
+    correct = places[ious[order[first]] >= ABOVE_HALF]  # a box is compared only with truths of its class and image
     present = np.unique(table.truth_images * table.class_count + table.truth_categories)
     hits = np.bincount(correct % table.class_count, minlength=table.class_count)
     images = np.bincount(present % table.class_count, minlength=table.class_count)

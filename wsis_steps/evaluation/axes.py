@@ -1,4 +1,4 @@
-"""Axes of charts that are drawn as SVG: from values to pixels, and where to put numbers."""
+"""Axes of SVG charts: from values to pixels, and where to put numbers."""
 
 import math
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import numpy as np
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) from `low` to `high`: at least one, at most `most` (3 or
-    more) of them."""
+    """Round numbers (1, 2 or 5 times powers of ten apart) from `low` to `high`: between one and `most` (3 or more) of
+    them."""
     if not high > low:
         return [low]
     finest = 10.0 ** math.floor(math.log10((high - low) / most))
@@ -22,8 +22,8 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten from `low` to `high`; between them 2 and 5 where there would be fewer than three, and round numbers
-    where the range holds none of these."""
+    """Powers of ten from `low` to `high`; also 2 and 5 times these if there would be fewer than three, and round
+    numbers if the range contains none of these."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
         found = [f * 10.0**p for p in powers for f in factors if low <= f * 10.0**p <= high]

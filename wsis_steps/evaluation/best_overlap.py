@@ -1,4 +1,4 @@
-"""Average best overlap (ABO): how well the best mask covers each true instance, whatever its score."""
+"""Average best overlap (ABO): how well the best mask covers each true instance, at any score."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from wsis_steps.evaluation.overlaps import OverlapTable
 
 
 def best_overlaps(table: OverlapTable, class_aware: bool) -> np.ndarray:
-    """Best mask IoU of each truth, float64 (m,), 0 to 1; 0 where nothing overlaps it.
+    """Best mask IoU of each truth, float64 (m,), 0 to 1; 0 if nothing overlaps it.
 
     class_aware: only predictions of the truth's class count; otherwise all do (proposals).
     """
@@ -19,8 +19,8 @@ def best_overlaps(table: OverlapTable, class_aware: bool) -> np.ndarray:
 def average_best_overlap(table: OverlapTable, class_aware: bool = True) -> np.ndarray:
     """Mean best overlap of the truths of each class, float64 (classes,), 0 to 1; NaN without truths.
 
-    The mean over classes (`class_mean`) is the ABO of the proposal literature. Community Learning and PRM do
-    not say whether classes must agree; their figures are to be compared with the class-aware one first.
+    The mean over classes (`class_mean`) is the ABO of the proposal literature. Community Learning and PRM do not say
+    whether classes must agree; compare their figures with the class-aware one first.
     """
     counts = np.bincount(table.truth_categories, minlength=table.class_count)
     sums = np.bincount(table.truth_categories, best_overlaps(table, class_aware), minlength=table.class_count)

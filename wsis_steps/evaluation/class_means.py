@@ -4,6 +4,6 @@ import numpy as np
 
 
 def class_mean(values: np.ndarray) -> float:
-    """Mean of float64 (classes,) without the NaN of undefined classes; NaN where none is defined."""
+    """Mean of float64 (classes,) without the NaN of undefined classes; NaN if none is defined."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")

@@ -13,15 +13,15 @@ RECALLS = np.linspace(0, 1, 101)
 def coco_ap(table: OverlapTable) -> dict[str, np.ndarray]:
     """COCO mask AP per class: `coco_ap` (mean over IoU 0.50 to 0.95), `coco_ap50`, `coco_ap75`.
 
-    Values are float64 (classes,), 0 to 1, NaN for classes without truth (crowds do not count). 101 recall
-    points, the 100 best-scored predictions of a class in an image, areas of any size; what lies in a crowd
-    counts neither way. Void pixels are left in, as COCO has none.
+    Values are float64 (classes,), 0 to 1, NaN for classes without truth (crowds do not count). 101 recall points, the
+    100 best-scored predictions of a class in an image, areas of any size; predictions in a crowd are ignored. Void
+    pixels are kept, since COCO has none.
     """
     order = ranking(table.prediction_scores)
     within = _places(table) < MAX_DETECTIONS
     kept = order[within[order]]
     pairs = np.flatnonzero(table.same_class() & within[table.pair_predictions])
-    pairs = pairs[::-1]  # of truths that a prediction overlaps alike COCO's code takes the last
+    pairs = pairs[::-1]  # COCO's code gives ties to the last truth
     ious = table.pair_whole_masks
     positives = np.bincount(table.truth_categories, minlength=table.class_count)
     scores = np.full((len(THRESHOLDS), table.class_count), np.nan)
@@ -35,7 +35,7 @@ def coco_ap(table: OverlapTable) -> dict[str, np.ndarray]:
 
 
 def _places(table: OverlapTable) -> np.ndarray:
-    """Place by score of each prediction among those of its image and class, int64 (n,), from 0."""
+    """Rank by score of each prediction among those of its image and class, int64 (n,), from 0."""
     order = ranking(table.prediction_scores)
     group = (table.prediction_images * table.class_count + table.prediction_categories)[order]
     by_group = np.argsort(group, kind="stable")

@@ -1,4 +1,4 @@
-"""The JSON file in which an evaluation step leaves its figures."""
+"""The JSON file of figures that an evaluation step writes."""
 
 import json
 import math
@@ -25,10 +25,10 @@ def write_figures(
     counts: dict[str, Any] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> None:
-    """Writes metrics, a number or an array over classes of which the mean is taken, as JSON.
+    """Writes metrics, numbers or arrays over classes, which are also averaged, as JSON.
 
-    `scored` is what was evaluated: its supervision goes with the figures. `class_names` are those of the arrays where
-    `scored` knows no classes. NaN becomes null.
+    `scored` is the evaluated artifact, whose supervision is recorded with the figures. `class_names` name the arrays if
+    `scored` has no classes. NaN becomes null.
     """
     class_names = scored.class_names if class_names is None else class_names
     means = {name: class_mean(np.atleast_1d(np.asarray(v, np.float64))) for name, v in metrics.items()}
@@ -49,7 +49,7 @@ def write_figures(
 
 
 def read_figures(path: Path) -> dict[str, Any]:
-    """The document that `write_figures` wrote; InputError where there is none."""
+    """The document of `write_figures`; InputError if there is none."""
     found = _read_document(path, "figures")
     kinds = {"split": str, "supervision": list, "metrics": dict, "per_class": dict}
     if not all(isinstance(found.get(key), kind) for key, kind in kinds.items()):
@@ -58,7 +58,7 @@ def read_figures(path: Path) -> dict[str, Any]:
 
 
 def read_listing(path: Path) -> dict[str, Any]:
-    """The document of evaluation_list_results; InputError where there is none."""
+    """The document of evaluation_list_results; InputError if there is none."""
     found = _read_document(path, "list of results")
     parts = {"dataset", "figures", "results", "judged", "first", "trainings", "stages", "pairs", "published"}
     if not parts <= set(found):
@@ -67,7 +67,7 @@ def read_listing(path: Path) -> dict[str, Any]:
 
 
 def read_verdicts(path: Path) -> list[dict[str, Any]]:
-    """What is doubtful of `summary.json`, the worst first; InputError where there is no such file."""
+    """The verdicts of `summary.json`, worst first; InputError if there is no such file."""
     found = _read_document(path, "verdicts").get("verdicts")
     if not isinstance(found, list):
         raise InputError(f"{path} holds no verdicts; delete it and run again.")
@@ -75,12 +75,12 @@ def read_verdicts(path: Path) -> list[dict[str, Any]]:
 
 
 def published_figures(listing: dict[str, Any]) -> dict[tuple[str, str, str], dict[str, float]]:
-    """What papers print, fractions by metric, of a list of results: by run, stage and split."""
+    """The papers' figures in a list of results, fractions by metric: by run, stage and split."""
     return {(run, stage, split): values for run, stage, split, values, _ in listing["published"]}
 
 
 def published_classes(listing: dict[str, Any]) -> dict[tuple[str, str, str, str], dict[str | None, float]]:
-    """What papers print class by class (None: the background), fractions: by run, stage, split and metric."""
+    """The papers' figures class by class (None: the background), fractions: by run, stage, split and metric."""
     return {
         (run, stage, split, metric): dict(values)
         for run, stage, split, _, classes in listing["published"]
@@ -103,7 +103,7 @@ def _json(value: float) -> float | None:
 
 
 def check_same_images(truth: Instances, other: Artifact) -> None:
-    """Raises InputError where two artifacts are not of the same images in the same order, or of other classes."""
+    """Raises InputError unless two artifacts have the same images in the same order, and the same classes."""
     if truth.class_names != other.class_names:
         raise InputError(f"{other.path} and {truth.path} have different classes; delete the former and run again.")
     if truth.ids != other.ids:

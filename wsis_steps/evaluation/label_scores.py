@@ -1,4 +1,4 @@
-"""Quality of pseudo labels on training images, against truths that training never sees."""
+"""Quality of pseudo labels on training images, against ground truth that training never sees."""
 
 import numpy as np
 
@@ -13,17 +13,17 @@ def _share(part: int, whole: int) -> float:
 
 
 def label_scores(table: OverlapTable, matching: Matching) -> dict[str, float]:
-    """Figures of pseudo labels (the predictions of `table`); shares are 0 to 1, NaN where they are 0 / 0.
+    """Figures of pseudo labels (the predictions of `table`); shares are 0 to 1, NaN for 0 / 0.
 
-    - `instances`, `truths`: how many there are; crowds are not counted.
-    - `labelled`: share of truths that are the best-overlapping truth of some label of their class, however
-      loose: one label over two objects labels one of them.
-    - `recall50`, `recall75`, `precision50`, `precision75`: share of truths found and of labels that find one
-      at this mask IoU, over all classes together; `matching` as in `average_precision.match`.
-    - `matched_iou`: mean IoU with their best label of the truths that a label of their class covers by 0.5.
+    - `instances`, `truths`: their numbers, without crowds.
+    - `labelled`: share of truths that are the best-overlapping truth of some label of their class, however loosely: one
+      label over two objects labels one of them.
+    - `recall50`, `recall75`, `precision50`, `precision75`: share of truths found and of labels that find one at this
+      mask IoU, pooled over all classes; `matching` as in `average_precision.match`.
+    - `matched_iou`: mean IoU, with their best label, of the truths that a label of their class covers by 0.5.
     - `mask_ap25` ... `mask_ap75` and `abo`: means over classes, as for predictions.
 
-    With `argmax` only the AP depends on the labels' scores.
+    With `argmax`, only the AP depends on the labels' scores.
     """
     instances, truths = len(table.prediction_scores), len(table.truth_categories)
     best, _ = best_truths(table, "mask")

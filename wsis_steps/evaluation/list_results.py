@@ -1,12 +1,13 @@
-"""Lists which files hold the results of which runs, for the table and the report.
+"""Lists the files of the results of all runs, for the table and the report.
 
-in   configuration  the workflow's configuration as JSON; of many runs, the list itself is more than a command may hold
+in   configuration  the workflow's configuration as JSON; with many runs, the list itself could be too long for a
+                    command
 out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, file], ...] from the evaluation steps,
                     "results": [[run, stage, file], ...], the artifacts and metrics of each run in order,
-                    "judged": those of them that verdicts may be on, each once, and tag audits,
-                    "first": those that are there before anything but the classifier has been trained,
+                    "judged": those of them that can have verdicts, each once, and tag audits,
+                    "first": those that need no training but the classifier's,
                     "trainings": [[run, stage, step, settings], ...],
-                    "stages": [[stage, what it is, of which systems], ...],
+                    "stages": [[stage, description, systems], ...],
                     "pairs": [[run, the run it is compared with, stage, split], ...],
                     "published": [[run, stage, split, {metric: fraction},
                                    {metric: [[class or null, fraction], ...]}], ...]}

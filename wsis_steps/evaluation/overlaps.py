@@ -1,7 +1,7 @@
 """Overlaps of predicted and true instances, computed once and shared by every metric.
 
-Masks stay run-length coded: pycocotools finds their intersections in C, so an image costs what its contours
-cost, not its pixels.
+Masks stay run-length coded: pycocotools computes their intersections in C, so the cost of an image depends on its
+contours, not its pixels.
 """
 
 from collections.abc import Iterable
@@ -30,11 +30,11 @@ class MaskOverlaps:
 
 @dataclass(frozen=True)
 class OverlapTable:
-    """Overlaps of a whole list of images, flat, without its RLEs: what the metrics read.
+    """Overlaps of a whole list of images, flat, without RLEs: the input of the metrics.
 
-    Rows of predictions and truths follow the order of the images, then the order within an image. Crowd
-    truths are left out. Pairs are those of one image, of any class, whose masks or boxes overlap at all; they
-    are sorted by prediction, then truth. `pair_predictions` and `pair_truths` are row numbers.
+    Rows of predictions and truths follow the order of the images, then the order within an image. Crowd truths are left
+    out. Pairs are those of one image, of any class, whose masks or boxes overlap at all; they are sorted by prediction,
+    then truth. `pair_predictions` and `pair_truths` are row numbers.
     """
 
     class_count: int
@@ -55,7 +55,7 @@ class OverlapTable:
         return self.pair_masks if shape == "mask" else self.pair_boxes
 
     def same_class(self) -> np.ndarray:
-        """bool (p,): whether the two of a pair are of one class."""
+        """bool (p,): whether both of a pair have the same class."""
         return self.prediction_categories[self.pair_predictions] == self.truth_categories[self.pair_truths]
 
 
@@ -64,10 +64,10 @@ def _no_crowd(count: int) -> np.ndarray:
 
 
 def _intersections(rles: list[dict], areas: np.ndarray, others: list[dict]) -> np.ndarray:
-    """Pixels that masks share, float64 (n, m); `areas` (n,) are those of `rles`.
+    """Intersections of masks in pixels, float64 (n, m); `areas` (n,) are those of `rles`.
 
-    pycocotools divides the intersection with a crowd by the area of the first mask alone, so the product with
-    that area is the whole number of shared pixels.
+    pycocotools divides the intersection with a crowd by the area of the first mask alone, so the product with that area
+    is the exact number of shared pixels.
     """
     return np.rint(coco.iou(rles, others, _no_crowd(len(others)) + 1) * areas[:, None])
 
@@ -94,11 +94,11 @@ def _widths_and_heights(boxes: np.ndarray) -> np.ndarray:
 
 
 def image_overlaps(prediction: ImageInstances, truth: ImageInstances, void: Void) -> MaskOverlaps:
-    """IoU of every predicted with every true instance of one image, whatever their classes.
+    """IoU of every predicted with every true instance of one image, of any class.
 
-    void: `drop` takes the pixels of `truth.ignore` out of the masks before the IoU (the protocol of WISE and
-    BBTP), `keep` leaves them in (chainercv, used by IRN and BESTIE). Boxes know no void.
-    Raises InputError where the masks are not all of one size.
+    void: `drop` removes the pixels of `truth.ignore` from the masks before the IoU (the protocol of WISE and BBTP),
+    `keep` leaves them in (chainercv, used by IRN and BESTIE). Boxes ignore void. Raises InputError unless all masks are
+    of one size.
     """
     n, m = len(prediction.rles), len(truth.rles)
     if n == 0 or m == 0:
@@ -152,12 +152,11 @@ def overlap_table(
 ) -> OverlapTable:
     """Overlaps of the predictions with the truths of the same images, in the same order.
 
-    Both iterables are read once, image by image. Raises ValueError where one is longer than the other, and
-    InputError where masks of an image (numbered from 0) differ in size or a category is not below
-    `class_count`.
+    Both iterables are read once, image by image. Raises ValueError if one is longer than the other, and InputError if
+    masks of an image (numbered from 0) differ in size or a category is not below `class_count`.
     """
     dtypes = (np.int32, np.int64, np.float32, np.float64, np.int32, np.int64, *[np.int32] * 2, *[np.float64] * 3)
-    columns = [bytearray() for _ in dtypes]  # half of what arrays of each image would take
+    columns = [bytearray() for _ in dtypes]  # half the memory of one array per image
     first_prediction = first_truth = 0
     for number, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
         everything, truth = truth, _without_crowd(truth)

@@ -1,4 +1,4 @@
-"""The mean difference of two runs over seeds, and whether it is told from chance."""
+"""The mean difference of two runs over seeds, and its significance."""
 
 import math
 from dataclasses import dataclass
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.05  # a smaller p tells a difference from chance
+LEVEL = 0.05  # a difference with a smaller p is significant
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One run less another: `mean` and its standard error `error` over `count` seeds, `p` of a two-sided paired t-test.
+    """One run minus another: `mean` and its standard error `error` over `count` seeds, `p` of a two-sided paired
+    t-test.
 
-    All are NaN where no seed has both figures, the last two also where only one has.
+    All are NaN if no seed has both figures, the last two also if only one has.
     """
 
     mean: float
@@ -23,14 +24,14 @@ class Difference:
 
     @property
     def told(self) -> bool:
-        """Whether it is told from chance."""
+        """True if the difference is significant."""
         return self.p < LEVEL
 
 
 def paired_difference(values: np.ndarray, others: np.ndarray) -> Difference:
-    """values, others: float64 (seeds,), the figures of two runs by seed; a seed with a NaN in either is left out.
+    """values, others: float64 (seeds,), the figures of two runs by seed; seeds with a NaN in either are left out.
 
-    Where all seeds have the same difference the error is 0, and p is 0 (NaN where that difference is 0, too).
+    If all seeds have the same difference, the error is 0 and p is 0 (NaN if that difference is 0, too).
     """
     differences = np.asarray(values, np.float64) - np.asarray(others, np.float64)
     differences = differences[np.isfinite(differences)]

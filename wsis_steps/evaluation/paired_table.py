@@ -20,10 +20,10 @@ NOTE = (
 
 
 def paired_table(rows: pd.DataFrame, pairs: Sequence[Pair], headings: Mapping[str, str]) -> str:
-    """A line per pair of runs, stage and split, a column per metric of `headings`; empty without a figure of a pair.
+    """One line per pair of runs, stage and split, one column per metric of `headings`; empty if no pair has figures.
 
-    rows: run, stage, split, metric, value (fractions, NaN where there is none). Pairs of runs that differ in their seed
-    only become one line. A cell with fewer seeds than its line says how many.
+    rows: run, stage, split, metric, value (fractions, NaN if there is none). Pairs of runs that differ only in their
+    seed become one line. A cell with fewer seeds than its line gives their number.
     """
     values = rows.set_index(["run", "stage", "split", "metric"])["value"].astype(float)
     lines: dict[tuple[str, ...], list[Pair]] = {}
@@ -45,7 +45,7 @@ def paired_table(rows: pd.DataFrame, pairs: Sequence[Pair], headings: Mapping[st
 
 
 def _differences(values: pd.Series, pairs: Sequence[Pair], metrics: Mapping[str, str]) -> dict[str, Difference]:
-    """By metric the difference over the pairs, which are of one kind and several seeds."""
+    """The difference by metric over the pairs, which differ only in their seeds."""
     found = {}
     for metric in metrics:
         own = [values.get((run, stage, split, metric), float("nan")) for run, _, stage, split in pairs]

@@ -1,4 +1,4 @@
-"""Curves of how well proposals cover the true instances, as an SVG file of its own, readable on light and on dark."""
+"""Curves of how well proposals cover the true instances, as a standalone SVG file, readable on light and dark."""
 
 from collections.abc import Sequence
 from html import escape
@@ -30,9 +30,9 @@ STYLE = (
 
 
 def proposal_chart(title: str, own: ProposalCurve, published: Sequence[ProposalCurve]) -> str:
-    """A panel for each figure that `own` has: its curve solid, the published ones dashed.
+    """A panel for each figure in `own`: its curve solid, the published ones dashed.
 
-    Across: mean number of proposals an image, logarithmic, up: the figure, 0 to 1. Numbers below 1 are drawn as 1.
+    x: mean number of proposals per image, logarithmic; y: the figure, 0 to 1. Numbers below 1 are drawn as 1.
     """
     curves = [own, *(curve for curve in published if curve.values.keys() & own.values.keys())]
     panels = [name for name in PANELS if name in own.values]
@@ -54,7 +54,7 @@ def proposal_chart(title: str, own: ProposalCurve, published: Sequence[ProposalC
 
 
 def _look(place: int) -> str:
-    """Attributes of the line of the curve at `place`: ours is the first."""
+    """Attributes of the line of the curve at `place`; the first is our own."""
     if place == 0:
         return f'class="own" stroke="{OWN}"'
     return f'stroke="{OTHERS[(place - 1) % len(OTHERS)]}" stroke-dasharray="6 4"'

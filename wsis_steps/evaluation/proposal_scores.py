@@ -1,17 +1,17 @@
-"""How well proposals cover the true instances, by the number of proposals that are taken, best first.
+"""How well proposals cover the true instances, by number of proposals, best first.
 
 The figures are those of Pont-Tuset et al., "Multiscale Combinatorial Grouping for Image Segmentation and Object
 Proposal Generation", and of its benchmark:
 
-    j_instances   J_i: mean over true instances of the best mask IoU that a proposal reaches
-    j_classes     J_c: of each class, the pixels that its instances share with their best proposals, over the pixels
-                  of the unions of the two; large instances weigh more
+    j_instances   J_i: mean over true instances of the best mask IoU of a proposal
+    j_classes     J_c: for each class, the summed intersections of its instances with their best proposals, divided by
+                  the summed unions; large instances weigh more
     recall50, 70  share of true instances whose best mask IoU is above 0.5, 0.7
     box_abo       mean over true instances of the best box IoU
     box_recall50, 70
 
 More proposals never lower any of them but J_c: a proposal of higher IoU may be so large that the class loses. An
-instance that no proposal touches counts with nothing shared and itself as the union.
+instance that no proposal touches counts with an empty intersection and itself as the union.
 """
 
 from collections.abc import Sequence
@@ -28,10 +28,11 @@ THRESHOLDS = (50, 70)  # percent of IoU
 
 @dataclass(frozen=True)
 class Coverage:
-    """What the first proposals of an image reach on its m true instances; k columns, one a number of proposals.
+    """Best overlaps of the first proposals of an image with its m true instances; k columns, one per number of
+    proposals.
 
-    taken: int64 (k,), proposals that there were to take; categories: int64 (m,); boxes: float64 (m, k), best box IoU;
-    shared, covered: float64 (m, k), pixels of the intersection and of the union with the best mask, or None of boxes.
+    taken: int64 (k,), available proposals; categories: int64 (m,); boxes: float64 (m, k), best box IoU; shared,
+    covered: float64 (m, k), pixels of the intersection and of the union with the best mask, or None for boxes.
     """
 
     taken: np.ndarray
@@ -42,9 +43,9 @@ class Coverage:
 
 
 def best_rows(overlaps: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """Which of the first `taken` (k,) rows of overlaps (n, m) is the best of its column, int64 (m, k).
+    """For each column, the best of the first `taken` (k,) rows of overlaps (n, m), int64 (m, k).
 
-    The first of equal ones; -1 where none is above 0.
+    Ties go to the first; -1 if none is above 0.
     """
     best = np.maximum.accumulate(overlaps, axis=0)
     before = np.concatenate([np.zeros_like(best[:1]), best[:-1]])
@@ -66,10 +67,10 @@ def cover(
     counts: Sequence[int],
     drop_void: bool,
 ) -> Coverage | None:
-    """What proposals reach on the true instances of an image of (height, width) pixels; None where it has none.
+    """Coverage of the true instances of an image of (height, width) pixels; None if it has none.
 
     counts: the k - 1 numbers of proposals, ascending; the last column is all of them. Crowds are left out. drop_void:
-    the pixels that the truth ignores count neither way for masks; boxes know none.
+    pixels that the truth ignores do not count for masks; boxes ignore void.
     """
     kept = np.flatnonzero(~truth.crowd)
     if not len(kept):
@@ -92,13 +93,13 @@ def cover(
 
 
 def _at(table: np.ndarray, rows: np.ndarray, otherwise: np.ndarray | float) -> np.ndarray:
-    """Values of a table (n, m) in the rows (m, k) of each column; `otherwise` (m,) where the row is -1."""
-    table = np.concatenate([table, np.broadcast_to(otherwise, (1, table.shape[1]))])  # which -1 picks
+    """Values of a table (n, m) in the rows (m, k) of each column; `otherwise` (m,) for row -1."""
+    table = np.concatenate([table, np.broadcast_to(otherwise, (1, table.shape[1]))])  # selected by -1
     return table[rows, np.arange(table.shape[1])[:, None]]
 
 
 def labels(counts: Sequence[int]) -> list[str]:
-    """How the numbers of proposals are called in the names of figures."""
+    """The numbers of proposals as they appear in the names of figures."""
     return [*map(str, counts), "all"]
 
 
@@ -107,7 +108,7 @@ def proposal_scores(
 ) -> dict[str, float | np.ndarray]:
     """Figures `<name>_<number of proposals>` of a data set, 0 to 1; J_c as float64 (classes,), NaN without instances.
 
-    There must be at least one coverage. Boxes have no figures of masks.
+    There must be at least one coverage. Boxes have no mask figures.
     """
     boxes = np.concatenate([coverage.boxes for coverage in coverages])
     figures = {"box_abo": boxes.mean(0)}

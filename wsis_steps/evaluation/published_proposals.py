@@ -1,7 +1,7 @@
-"""Figures of published region proposals, to stand beside ours in a chart.
+"""Figures of published region proposals, for comparison in a chart.
 
-From the files that Pont-Tuset et al. publish with "Multiscale Combinatorial Grouping for Image Segmentation and
-Object Proposal Generation" (repository jponttuset/mcg, folder arxiv-paper; COCO: the second edition, whose truth may
+From the files that Pont-Tuset et al. published with "Multiscale Combinatorial Grouping for Image Segmentation and
+Object Proposal Generation" (repository jponttuset/mcg, folder arxiv-paper; COCO: the second edition, whose truths may
 overlap). MCG and SCG were trained on masks of VOC 2012's training images.
 """
 
@@ -24,7 +24,7 @@ class ProposalCurve:
 
 
 def _curve(name: str, *rows: tuple[float, ...]) -> ProposalCurve:
-    """rows: the number of proposals, then the figures of masks and, where they are known, of boxes."""
+    """rows: the number of proposals, then the figures of masks and, if known, of boxes."""
     numbers, *columns = np.array(rows, dtype=np.float64).T
     return ProposalCurve(name, numbers, dict(zip((*_MASKS, *_BOXES), columns, strict=False)))
 
@@ -90,6 +90,5 @@ _COCO = (
 
 
 def published_curves(dataset: str) -> tuple[ProposalCurve, ...]:
-    """The curves that belong beside ours on a data set, by its name under `results/`: of VOC 2012 or COCO, else
-    none."""
+    """The published curves for a data set, by its name under `results/`: VOC 2012 or COCO, otherwise none."""
     return _VOC if dataset.startswith("voc2012") else _COCO if dataset.startswith("coco20") else ()

@@ -1,10 +1,10 @@
-"""Scores predicted instances of the evaluation images against the true masks.
+"""Scores predicted instances of the evaluation images against ground-truth masks.
 
 in   truth        true instances
      predictions  predicted instances with scores
 out  figures      JSON: mean over classes and value per class of every metric
 
-Mask AP at 0.25, 0.5, 0.7, 0.75 as chainercv has it, average best overlap, COCO AP, box AP50.
+Mask AP at 0.25, 0.5, 0.7, 0.75 as defined by chainercv, average best overlap, COCO AP, box AP50.
 """
 
 from wsis_steps.engine.step import Job, Step

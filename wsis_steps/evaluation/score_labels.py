@@ -1,4 +1,4 @@
-"""Scores pseudo labels of the training images against the true masks, which training never sees.
+"""Scores pseudo labels of the training images against ground-truth masks, which training never sees.
 
 in   truth    true instances of the training images
      labels   pseudo labels of a round

@@ -1,13 +1,13 @@
-"""Scores proposals against the true instances: how well they cover them, by the number of proposals that are taken.
+"""Scores how well proposals cover the true instances, by number of proposals.
 
 in   truth      true instances of one or more splits; images without any are skipped
      proposals  proposals of any kind, of all images of the data set
-     split      the splits of the truth, in text
-     dataset    name of the data set; beside VOC and COCO stand the published curves
+     split      the splits of the truth, as text
+     dataset    name of the data set; VOC and COCO are shown with the published curves
 out  figures    JSON: J_i, J_c and recall of masks, best overlap and recall of boxes, each by number of proposals
      chart      SVG: the same as curves
 
-Figures of masks are made of regions and masks only; see `proposal_scores` for what each is.
+Mask figures exist only for regions and masks; `proposal_scores` defines them.
 """
 
 import numpy as np
@@ -36,14 +36,14 @@ STEP = Step(
 
 
 def cover_images(job: Job, truth: list[Instances], proposals: Proposals) -> list[Coverage]:
-    """What the proposals reach on each image that has a true instance."""
+    """Coverage of each image that has a true instance."""
     images = [(source, i, int(place)) for source in truth for i, place in enumerate(places(proposals, source).tolist())]
     counts, drop_void = job.settings.counts, job.settings.void == "drop"
 
     def cover_image(image: tuple[Instances, int, int]) -> Coverage | None:
         source, i, place = image
         instances = source.read(i)
-        if instances.crowd.all():  # nothing to find, so the proposals need not be read
+        if instances.crowd.all():  # no instances, so the proposals need not be read
             return None
         size = int(source.heights[i]), int(source.widths[i])
         return cover(proposals.read(place), instances, *size, counts, drop_void)
@@ -53,7 +53,7 @@ def cover_images(job: Job, truth: list[Instances], proposals: Proposals) -> list
 
 
 def curve(name: str, numbers: np.ndarray, metrics: dict[str, float | np.ndarray], columns: list[str]) -> ProposalCurve:
-    """The figures as curves; of classes, their mean."""
+    """The figures as curves; figures by class are averaged."""
     means = {metric: class_mean(np.atleast_1d(value)) for metric, value in metrics.items()}
     values = {
         panel: np.array([means[f"{panel}_{column}"] for column in columns])
@@ -77,7 +77,7 @@ def main(job: Job) -> None:
     counts = {
         "images": len(coverages),
         "truths": sum(len(coverage.categories) for coverage in coverages),
-        "proposals": dict(zip(columns, numbers.tolist(), strict=True)),  # mean of an image
+        "proposals": dict(zip(columns, numbers.tolist(), strict=True)),  # mean per image
     }
     split, dataset = job.values["split"], job.values["dataset"]
     write_figures(job.outputs["figures"], split, proposals, metrics, job.provenance(), counts, class_names)

@@ -1,7 +1,7 @@
-"""Scores semantic maps against the true masks.
+"""Scores semantic maps against ground-truth masks.
 
-in   truth     true instances; where they overlap, the smaller lies on top
-     semantic  semantic maps; pixels left open (255) count as missed
+in   truth     true instances; where they overlap, the smaller one is on top
+     semantic  semantic maps; unsure pixels (255) count as missed
 out  figures   JSON: mIoU with background, IoU and boundary F-measure per class
 """
 
@@ -31,7 +31,7 @@ def main(job: Job) -> None:
     check_same_images(truth, semantic)
     images, class_count = range(len(truth)), len(truth.class_names)
 
-    def pairs() -> tuple[Iterator, Iterator]:  # anew for each figure: the maps of a data set do not fit in memory
+    def pairs() -> tuple[Iterator, Iterator]:  # read again for each figure: the maps of a data set do not fit in memory
         sizes = zip(truth.heights.tolist(), truth.widths.tolist(), strict=True)
         return map(semantic.semantic, images), (true_labels(truth.read(i), *size) for i, size in enumerate(sizes))
 

@@ -20,11 +20,11 @@ def _check_labels(name: str, counts: np.ndarray, class_count: int) -> None:
 def confusion_matrix(predictions: Iterable[np.ndarray], truths: Iterable[np.ndarray], class_count: int) -> np.ndarray:
     """Pixel counts of all images, int64 (class_count + 1, class_count + 2): rows true, columns predicted.
 
-    Maps are uint8 (h, w): 0 background, 1 + category, 255 unsure. Unsure pixels of the truth are not counted; the
-    last column counts pixels that a prediction leaves unsure. Maps are read once, pair by pair.
-    Raises InputError for maps of different sizes or labels out of range, ValueError where one list is longer.
+    Maps are uint8 (h, w): 0 background, 1 + category, 255 unsure. Unsure pixels of the truth are not counted; the last
+    column counts pixels that the prediction leaves unsure. Maps are read once, pair by pair. Raises InputError for maps
+    of different sizes or labels out of range, ValueError if one list is longer.
     """
-    # Counting all 256 x 256 pairs of labels needs no mask of valid pixels and finds stray labels for nothing.
+    # Counting all 256 x 256 pairs of labels needs no mask of valid pixels and reveals invalid labels at no cost.
     counts = np.zeros(_LABELS * _LABELS, dtype=np.int64)
     for number, (predicted, true) in enumerate(zip(predictions, truths, strict=True)):
         if predicted.shape != true.shape:
@@ -39,9 +39,9 @@ def confusion_matrix(predictions: Iterable[np.ndarray], truths: Iterable[np.ndar
 
 
 def class_ious(confusion: np.ndarray) -> np.ndarray:
-    """IoU per label (background first), float64 (class_count + 1,), 0 to 1; NaN where a label never occurs.
+    """IoU per label (background first), float64 (class_count + 1,), 0 to 1; NaN for labels that never occur.
 
-    confusion: as `confusion_matrix` gives it; what a prediction leaves unsure is missed. VOC's definition:
+    confusion: from `confusion_matrix`; pixels that a prediction leaves unsure count as missed. VOC's definition:
     diagonal / (row + column - diagonal). `class_mean` gives the mIoU.
     """
     diagonal = np.diagonal(confusion)

@@ -1,10 +1,10 @@
-"""Puts the figures of all runs into one table and prints it.
+"""Collects the figures of all runs in one table and prints it.
 
 in   figures  JSON files of the evaluation steps
-     listing  which run, system and stage each of them is of, and the results that verdicts are on
-out  table    summary.csv: run,system,supervision,stage,split,metric,value; one row a figure
+     listing  the run, system and stage of each of them, and the results that can have verdicts
+out  table    summary.csv: run,system,supervision,stage,split,metric,value; one row per figure
      text     summary.md: the main figures in percent, beside the paper's, and paired differences between runs
-     verdicts  summary.json: what is doubtful, the worst first, with a setting to try; figures that need no true masks
+     verdicts  summary.json: verdicts, worst first, with a setting to try; figures that need no ground truth
 """
 
 import json

@@ -23,7 +23,7 @@ HEADINGS = {
     "miou": "mIoU",
     "boundary_f": "boundary F",
 }
-PROPOSALS = "proposals/"  # how stages of proposals begin
+PROPOSALS = "proposals/"  # prefix of proposal stages
 PROPOSAL_HEADINGS = {
     "j_instances": "mean mask IoU",
     "recall50": "mask recall 0.5",
@@ -35,7 +35,7 @@ _KEY = ["name", "seeded", "stage", "split"]
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    """Adds `name` (the run without its seed) and `seeded`; checks that no figure is given twice."""
+    """Adds `name` (the run without its seed) and `seeded`; checks that no figure occurs twice."""
     twice = rows[rows.duplicated(["run", "stage", "split", "metric"])]
     if len(twice):
         first = twice.iloc[0]
@@ -59,9 +59,9 @@ def _cell(values: pd.Series, paper: float | None) -> str:
 
 
 def _proposal_table(rows: pd.DataFrame) -> str:
-    """A line per file of proposals, split and figure, a column per number of proposals; empty without proposals.
+    """One line per file of proposals, split and figure, one column per number of proposals; empty without proposals.
 
-    Runs that use the same proposals have the same figures, which stand there once.
+    Runs that use the same proposals have the same figures, which are listed once.
     """
     found = rows["metric"].str.extract(rf"^({'|'.join(PROPOSAL_HEADINGS)})_(\d+|all)$")
     rows = rows.assign(figure=found[0], number=found[1])
@@ -83,13 +83,13 @@ def _proposal_table(rows: pd.DataFrame) -> str:
 def summary_table(
     rows: pd.DataFrame, published: Mapping[tuple[str, str, str], Mapping[str, float]], pairs: Sequence[Pair] = ()
 ) -> str:
-    """Markdown text: a line per run, stage and split, the main metrics in percent, and foot notes.
+    """Markdown text: one line per run, stage and split, the main metrics in percent, and footnotes.
 
-    rows: `COLUMNS`, value a fraction from 0 to 1 or NaN. published: what papers print, fractions by metric, by run,
-    stage and split; stands in brackets. pairs: which runs are compared at which stage. Runs `<name>_seed<k>` become
-    one line with mean and sample standard deviation. A dagger marks lines whose supervision names masks (`masks`,
-    `masks_seen`). Metrics that `HEADINGS` does not list are left out. Paired differences stand in a second table, those
-    of proposals in a last one, by the number of proposals. Raises InputError where a figure is given twice.
+    rows: `COLUMNS`, value a fraction from 0 to 1 or NaN. published: the papers' figures, fractions by metric, by run,
+    stage and split; shown in brackets. pairs: which runs are compared at which stage. Runs `<name>_seed<k>` become one
+    line with mean and sample standard deviation. A dagger marks lines whose supervision includes masks (`masks`,
+    `masks_seen`). Metrics not in `HEADINGS` are left out. Paired differences form a second table, proposals a last one,
+    by number of proposals. Raises InputError if a figure occurs twice.
     """
     proposals, of_proposals = _proposal_table(rows), rows["stage"].str.startswith(PROPOSALS)
     any_masks = rows["supervision"].str.contains("masks") & (rows["metric"].isin(HEADINGS) | of_proposals)

@@ -1,4 +1,4 @@
-"""Tables that are Markdown and read well in a terminal, and names of runs in them."""
+"""Tables in Markdown that also read well in a terminal, and names of runs in them."""
 
 import re
 
@@ -12,7 +12,7 @@ def base_name(run: str) -> str:
 
 
 def aligned(header: list[str], lines: list[list[str]], text_columns: int) -> str:
-    """Markdown with padded cells: the first columns are text, the others numbers, to the right."""
+    """Markdown with padded cells: the first columns are text, the others right-aligned numbers."""
     widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
     rules = ["-" * width if k < text_columns else "-" * (width - 1) + ":" for k, width in enumerate(widths)]
 

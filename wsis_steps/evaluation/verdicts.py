@@ -10,9 +10,9 @@ Row = Sequence[str]  # run, stage, file
 
 
 def worst_first(rows: Iterable[Row]) -> list[tuple[Row, Verdict]]:
-    """What is doubtful about results: rows and verdicts on them; equals in the order of the rows.
+    """Rows and verdicts on them, worst first; ties in the order of the rows.
 
-    Raises InputError where a file is missing or cannot be read.
+    Raises InputError if a file is missing or cannot be read.
     """
     found = [(row, verdict) for row in rows for verdict in verdicts_of(Path(row[2]))]
     return sorted(found, key=lambda pair: -pair[1].beyond)
@@ -26,9 +26,9 @@ def verdict_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def document(rows: Sequence[Row]) -> dict[str, Any]:
-    """`summary.json`: what is doubtful, the worst first, and all figures that need no true masks, as JSON values.
+    """`summary.json`: verdicts, worst first, and all figures that need no ground truth, as JSON values.
 
-    File and figure are the key of a row: a stage of a run may have a file of each split.
+    A row is identified by file and figure, since a stage of a run may have one file per split.
     """
     return {
         "verdicts": verdict_rows(rows),

@@ -1,4 +1,4 @@
-"""Semantic maps from activation maps, for systems whose runs choose them by `semantic: activation_crf` or `regions`."""
+"""Semantic maps from activation maps, for runs with `semantic: activation_crf` or `semantic: regions`."""
 
 from wsis_steps.engine.chain import Read, Show, Stage, class_maps
 

@@ -1,7 +1,7 @@
-"""Joins what jobs made that shared the images of a step into one file: the one that a single job would have written.
+"""Merges the results of jobs that shared the images of a step into the file that a single job would have written.
 
-in   shards  maps, instances, label sets or proposals of neighbouring ranges of images, in order
-out  merged  those of all of them
+in   shards  maps, instances, label sets or proposals of consecutive ranges of images, in order
+out  merged  those of all images
 """
 
 from wsis_steps.engine.step import Job, Step

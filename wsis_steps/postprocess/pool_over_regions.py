@@ -1,12 +1,12 @@
-"""Makes semantic maps from maps of classes that follow the outlines of regions.
+"""Makes semantic maps that follow the outlines of regions from class maps.
 
-in   maps       of classes: activation maps of classifier_infer, or probabilities of classifier_learn_pixels
+in   maps       class maps: activation maps of classifier_infer, or probabilities of classifier_learn_pixels
      proposals  regions of all images of the data set
 out  semantic   semantic maps, uint8: 0 background, 1 + category
 
-Probabilities are averaged over all regions that hold a superpixel (`region_votes.vote`); a class then gets the
-superpixels with which its expected overlap is largest (`region_votes.most_likely_extent`), so that every class of every
-image has a threshold of its own. Not of a paper; measured in docs/experiments/photographs.md.
+Probabilities are averaged over all regions that contain a superpixel (`region_votes.vote`). Each class then gets the
+superpixels of largest expected overlap (`region_votes.most_likely_extent`), so every class of every image has its own
+threshold. Not from a paper; measured in docs/experiments/photographs.md.
 """
 
 from collections import Counter
@@ -43,7 +43,8 @@ def label(
     background: float,
     settings: PostprocessPoolOverRegions,
 ) -> np.ndarray:
-    """Semantic map uint8 (h, w) from maps (k, any size), 0 to 1, of an image's classes, and the background's least."""
+    """Semantic map uint8 (h, w) from maps (k, any size), 0 to 1, of an image's classes, and the minimum background
+    value."""
     if not len(maps):
         return np.zeros(regions.superpixels.shape, dtype=np.uint8)
     probabilities = with_background(maps, background)

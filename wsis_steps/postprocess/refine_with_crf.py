@@ -1,12 +1,12 @@
-"""Makes semantic maps from activation maps: two dense CRFs, and 255 where they leave a pixel open.
+"""Makes semantic maps from activation maps with two dense CRFs; 255 where they disagree.
 
 in   images    images.h5
      maps      activation maps of classifier_infer
 out  semantic  semantic maps, uint8: 0 background, 1 + category, 255 unsure
 
-IRN (CVPR 2019), step cam_to_ir_label: argmax of the maps against a constant, once with a high one (surely object)
-and once with a low one (surely background), each refined by a CRF; object where the first says so, background
-where both say background, else unsure.
+IRN (CVPR 2019), step cam_to_ir_label: argmax of the maps against a constant, once a high one (certain objects) and once
+a low one (certain background), each refined by a CRF. A pixel is object where the first says so, background where both
+say so, otherwise unsure.
 """
 
 from collections import Counter

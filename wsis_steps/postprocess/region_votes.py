@@ -1,4 +1,4 @@
-"""Class probabilities that follow the outlines of regions, and the superpixels that a class most likely covers."""
+"""Class probabilities that follow the outlines of regions, and the most likely superpixels of a class."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ from wsis_steps.vision.regions import RegionProposals
 
 
 def vote(sums: np.ndarray, regions: RegionProposals, confidence: float) -> np.ndarray:
-    """Class probabilities of superpixels from those of all regions that hold them, float32 (k, superpixels).
+    """Class probabilities of superpixels from those of all regions that contain them, float32 (k, superpixels).
 
-    A region's probabilities are the means of its pixels'; a superpixel's are the means of its regions', each weighted
-    by exp(confidence x its highest probability): regions that cross an outline are unsure, and count little. A
-    superpixel that no region holds keeps its own.
+    A region's probabilities are the means over its pixels; a superpixel's are the means over its regions, each weighted
+    by exp(confidence x its highest probability), so regions that cross an outline, which are uncertain, have little
+    weight. A superpixel in no region keeps its own.
 
-    sums: float32 (k, superpixels), over each superpixel of probabilities that add up to 1.
+    sums: float32 (k, superpixels), of probabilities that sum to 1, over each superpixel.
     """
     if not len(regions):
         return sums / regions.sizes
@@ -33,7 +33,7 @@ def most_likely_extent(probabilities: np.ndarray, sizes: np.ndarray, missed: flo
 
         sum of p s in S / (sum of s in S + missed x sum of p s outside S),
 
-    for missed = 1 intersection over union with each sum replaced by what is expected of it. Such a set holds all
+    which for missed = 1 is intersection over union with each sum replaced by its expectation. Such a set contains all
     superpixels above some probability, so it is found by sorting. A small, faint object gets a low threshold, a large
     and certain one a high one.
     """
@@ -49,7 +49,7 @@ def most_likely_extent(probabilities: np.ndarray, sizes: np.ndarray, missed: flo
 def label_superpixels(probabilities: np.ndarray, sizes: np.ndarray, power: float, missed: float) -> np.ndarray:
     """The class of each superpixel, int64 (n,): 0 background, k the k-th class.
 
-    probabilities: float (1 + k, n), background first. Of the classes whose extent holds a superpixel, the most
+    probabilities: float (1 + k, n), background first. Of the classes whose extent contains a superpixel, the most
     probable one gets it; `power` sharpens probabilities before extents are found.
     """
     if len(probabilities) < 2:

@@ -1,11 +1,11 @@
-"""Replaces each predicted mask by the proposal that overlaps it most.
+"""Replaces each predicted mask with the proposal that overlaps it most.
 
 in   predictions  instances with scores
      proposals    proposals of any kind, of all images of the data set; boxes count as filled
 out  replaced     the same instances with the outlines of the proposals
 
-Deep Community Learning (WACV 2021), section 3.4: superpixels know where objects end. Scores and categories stay;
-boxes are those of the new masks. The result has seen what the proposals have seen.
+Deep Community Learning (WACV 2021), section 3.4: superpixels follow object outlines. Scores and categories are kept;
+boxes are those of the new masks. The result has the supervision of the proposals, too.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def replace_masks(
 ) -> ImageInstances:
     """The instances of an image of (height, width) pixels, each with the mask of the proposal of highest IoU.
 
-    Of equal proposals the first is taken. A mask stays where that IoU is 0 or below `min_overlap` (0 to 1).
+    Ties go to the first proposal. A mask is kept if that IoU is 0 or below `min_overlap` (0 to 1).
     """
     if not len(instances) or not len(proposals):
         return instances

@@ -1,4 +1,4 @@
-"""Figures class by class for the page of the report, beside the paper's where it prints them."""
+"""Figures class by class for the report, beside the paper's if published."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ METRICS = {  # stages to their metric and its name
     "predictions": ("mask_ap50", "Mask AP50"),
     "semantic": ("iou", "IoU"),
 }
-FEW_CLASSES = 10  # a table of up to so many is unfolded at first
+FEW_CLASSES = 10  # tables of up to this many classes start unfolded
 
 
 def class_figures_html(
@@ -19,10 +19,10 @@ def class_figures_html(
     class_names: Sequence[str],
     published: Mapping[tuple[str, str, str, str], Mapping[str | None, float]],
 ) -> str:
-    """Tables of the evaluation images: a row a class, a column a run.
+    """Tables of the evaluation images: one row per class, one column per run.
 
-    rows: run, stage, file of an evaluation step. published: what papers print by class, by run (without a seed), stage,
-    split and metric.
+    rows: run, stage, file of an evaluation step. published: the papers' figures by class, by run (without a seed),
+    stage, split and metric.
     """
     text = ""
     for kind, (metric, name) in METRICS.items():

@@ -1,4 +1,4 @@
-"""Turns the results of runs into columns of a gallery; what a file shows follows from its contract, not its name."""
+"""Turns the results of runs into columns of a gallery; what a file shows depends on its contract, not its name."""
 
 import os
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ Part = tuple[str, Artifact]
 
 
 def open_artifact(path: Path) -> Artifact:
-    """Opens a file with the reader of its contract; InputError where it is missing, locked, forbidden, broken or of no
-    known one."""
+    """Opens a file with the reader of its contract; InputError if it is missing, locked, forbidden, broken or of no
+    known contract."""
     if os.path.exists(path) and path.suffix != ".h5":
         raise InputError(f"{path} is no .h5 file of a result.")
     with open_hdf5(path) as file:
@@ -39,13 +39,13 @@ def open_artifact(path: Path) -> Artifact:
 
 
 def read_truth(paths: Sequence[Path], images: Images) -> dict[str, Instances]:
-    """The true instances by the split of their images; a split without truth is left out."""
+    """The true instances by the split of their images; splits without ground truth are left out."""
     opened = [truth for truth in map(Instances, paths) if len(truth)]
     return {split_of(truth, images): truth for truth in opened}
 
 
 def split_of(artifact: Artifact, images: Images) -> str:
-    """The split of the images of an artifact; InputError where they or its classes are not those of `images`."""
+    """The split of an artifact's images; InputError unless they and the classes are those of `images`."""
     check_same_classes(images, artifact)
     return str(images.splits[places(images, artifact)[0]])
 
@@ -57,7 +57,7 @@ class Drawing:
         self.parts, self.images, self.colors, self.scored = [part for _, part in parts], images, colors, scored
 
     def __call__(self, identity: str, picture: np.ndarray) -> Overlay | None:
-        """The overlay for an image; None where no part holds it."""
+        """The overlay for an image; None if no part contains it."""
         drawn = [self._draw(part, identity, picture) for part in self.parts if identity in part.index]
         if not drawn:
             return None
@@ -86,7 +86,7 @@ def _is_semantic(part: Artifact) -> bool:
 
 
 def _together(rows: Sequence[tuple[str, Path]], artifacts: dict[Path, Artifact]) -> list[tuple[tuple[str, Path], ...]]:
-    """The rows of one run, in order; its cues and points are drawn on its activation maps, where it has some."""
+    """The rows of one run, in order; its cues and points are drawn on its activation maps, if any."""
     cues = [row for row in rows if isinstance(artifacts[row[1]], Images | Points)]
     found: list[tuple[tuple[str, Path], ...]] = []
     for row in rows:
@@ -110,12 +110,12 @@ def columns_by_split(
     """Columns for the training and for the evaluation images.
 
     Args:
-        rows: run, stage and file, those of a run together and in the order in which they were made. A file that
-            several runs name is one column, which belongs to all of them.
-        runs: all runs; a run's place among them decides its color.
+        rows: run, stage and file, those of a run together and in the order in which they were made. A file named by
+            several runs is one column, which belongs to all of them.
+        runs: all runs; a run's place among them determines its color.
         artifacts: the opened files of `rows`.
-        truth: true instances by split; a column comes first wherever there are some.
-        colors: one a class.
+        truth: true instances by split; if there are any, their column comes first.
+        colors: one per class.
 
     Returns:
         `train` and `val` to columns. Only instances of the evaluation images are scored.
@@ -131,7 +131,7 @@ def columns_by_split(
     for key, owners in found.items():
         parts = [(stage, artifacts[path]) for stage, path in key]
         first = parts[0][1]
-        # Points of the data set are cues of the training images, though its file holds all images.
+        # Points of the data set are cues of the training images, though their file holds all images.
         split = "train" if isinstance(first, Images) else split_of(first, images)
         caption = " with ".join(stage for stage, _ in parts)
         scored = split == "val" and isinstance(first, Instances)

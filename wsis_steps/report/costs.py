@@ -1,4 +1,4 @@
-"""What the runs cost, as HTML."""
+"""The costs of the runs, as HTML."""
 
 from html import escape
 from pathlib import Path

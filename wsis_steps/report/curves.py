@@ -1,4 +1,4 @@
-"""Loss curves as SVG: drawn in the colors of the page, so they are readable on light and on dark."""
+"""Loss curves as SVG, drawn in the colors of the page, so they are readable on light and dark."""
 
 import json
 import math
@@ -15,14 +15,14 @@ from wsis_steps.evaluation.axes import Axis, log_ticks, ticks
 WIDTH, HEIGHT = 320, 170
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 22  # margins of the plotted area
 RUN_COLORS = ("#3b82f6", "#f07b16", "#1fa36a", "#d946a6", "#b08f00", "#8b5cf6", "#12a3b8", "#ef4444")
-DASHES = ("", "6 3", "2 3", "8 3 2 3")  # runs beyond the colors
-DOTTED = 12  # points of a line up to which each has a dot
+DASHES = ("", "6 3", "2 3", "8 3 2 3")  # for runs beyond the number of colors
+DOTTED = 12  # lines of up to this many points have a dot at each
 WIDE = 30.0  # ratio of the largest to the smallest value from which the scale is logarithmic
 
 
 @dataclass(frozen=True)
 class Series:
-    """The metrics of one training: who trained, and per term the values at `iterations` (n,)."""
+    """The metrics of one training: its run, and per loss term the values at `iterations` (n,)."""
 
     name: str
     place: int
@@ -33,8 +33,8 @@ class Series:
 def read_series(path: Path, name: str, place: int) -> Series:
     """Reads a file of JSON lines, each with `iteration` and the means of the loss terms; keeps the losses.
 
-    `place` is the run's place among all runs and decides its color. Raises InputError where the file is missing or
-    a line is broken.
+    `place` is the run's place among all runs, which determines its color. Raises InputError if the file is missing or a
+    line is broken.
     """
     try:
         lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -64,7 +64,7 @@ def swatch(place: int) -> str:
 
 
 def value_scale(values: np.ndarray) -> Axis:
-    """Vertical scale of all values of a chart: from zero, or logarithmic where they differ `WIDE`ly."""
+    """Vertical scale of all values of a chart: from zero, or logarithmic if they differ `WIDE`ly."""
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if low > 0 and high / low > WIDE:
@@ -73,7 +73,7 @@ def value_scale(values: np.ndarray) -> Axis:
 
 
 def line_chart(term: str, all_series: Sequence[Series]) -> str:
-    """A chart of one loss term over the iterations, one line a run: an SVG element with text for screen readers."""
+    """A chart of one loss term over the iterations, one line per run: an SVG element with text for screen readers."""
     series = [s for s in all_series if term in s.terms and len(s.iterations)]
     across = Axis(0, max((float(s.iterations.max()) for s in series), default=1.0), LEFT, WIDTH - RIGHT)
     up = value_scale(np.concatenate([s.terms[term] for s in series]) if series else np.zeros(0))

@@ -1,4 +1,4 @@
-"""Rows of pictures: what each run makes of an image, side by side."""
+"""Rows of pictures: the results of each run on an image, side by side."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,17 +11,17 @@ from wsis_steps.report.curves import swatch
 from wsis_steps.report.pictures import Overlay, jpeg_address
 
 SIDE = 480  # longer side in pixels of an embedded picture
-BACKGROUND_SIDE = 240  # and of one that lies under one overlay only
-NAMED = 8  # things that the text for screen readers names
+BACKGROUND_SIDE = 240  # and of one used as background of a single overlay
+NAMED = 8  # number of things listed for screen readers
 
 
 @dataclass(frozen=True)
 class Column:
     """One picture per image.
 
-    runs: (place, name) of those whose result it is, none where it belongs to the data; caption: what it shows;
-    draw: the overlay for the image of this id and its picture, None where there is nothing of this image;
-    scored: whether scores decide what is seen.
+    runs: (place, name) of those whose result it is, empty if it belongs to the data; caption: what it shows; draw: the
+    overlay for the image of this id and its picture, None if there is nothing for this image; scored: whether a score
+    threshold hides parts of it.
     """
 
     runs: tuple[tuple[int, str], ...]
@@ -41,7 +41,7 @@ class Subject:
 
 
 def class_chips(class_names: Sequence[str], colors: Sequence[str]) -> str:
-    """Buttons that choose a class, in the color in which it is drawn."""
+    """Buttons to choose a class, in the color in which it is drawn."""
     chips = ['<button class="chip" data-class="" aria-pressed="true">all classes</button>']
     for category, (name, color) in enumerate(zip(class_names, colors, strict=True)):
         chips.append(
@@ -52,7 +52,7 @@ def class_chips(class_names: Sequence[str], colors: Sequence[str]) -> str:
 
 
 def run_chips(runs: Sequence[str]) -> str:
-    """Buttons that show or hide a run, in the color of its curves."""
+    """Buttons to show or hide a run, in the color of its curves."""
     return "".join(
         f'<button class="chip" data-run="{place}" aria-pressed="true">{swatch(place)}{escape(name)}</button>'
         for place, name in enumerate(runs)
@@ -64,8 +64,8 @@ def card(
 ) -> tuple[str, list[int]]:
     """All pictures of one image as HTML, and the classes on them.
 
-    Those of the data come first, then a group for each run, in the order of `columns`. What several runs share is drawn
-    with the first of them; the others say so. Predictions of a score below `threshold` are hidden at first.
+    Those of the data come first, then one group per run, in the order of `columns`. Results shared by several runs are
+    drawn with the first of them; the others say so. Predictions of a score below `threshold` are initially hidden.
     """
     data, groups, seen = [_plain(subject)], {}, set(subject.tags)
     for column in columns:
@@ -90,7 +90,7 @@ def card(
 
 
 def card_file(key: str, text: str) -> str:
-    """The script that hands a card to the page: a file that a browser loads from a disk too, when it is wanted."""
+    """The script that passes a card to the page: a file that a browser can load on demand, also from a disk."""
     return f"addCard({json.dumps(key)}, {json.dumps(text)});\n"
 
 

@@ -1,4 +1,4 @@
-"""Which images a gallery shows, in which orders, and the files of their cards."""
+"""Images of a gallery, their possible orders, and the files of their cards."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,12 +18,12 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.images import Pictures
 
-CARDS = 12  # on a page
+CARDS = 12  # cards per page
 
 
 def starting_threshold(predictions: list[Instances]) -> float:
-    """The score below which predictions are hidden at first: 0.3, or less where a run would show nothing on half of the
-    images for which it has any."""
+    """The score below which predictions are initially hidden: 0.3, or less if a run would show nothing on half of the
+    images on which it has any."""
     best = [[instances.scores.max() for instances in run if len(instances)] for run in predictions]
     return min(0.3, math.floor(20 * min((float(np.median(scores)) for scores in best if scores), default=1)) / 20)
 
@@ -37,7 +37,7 @@ def choose(images: Images, split: str, count: int) -> np.ndarray:
 def write_cards(
     folder: Path, images: Images, members: np.ndarray, columns: list[Column], threshold: float, threads: int
 ) -> Iterator[list[int]]:
-    """Writes the card of each image into the folder; gives the classes on it."""
+    """Writes the card of each image into the folder; returns the classes on it."""
     pictures = Pictures(images)
 
     def write(i: int) -> list[int]:
@@ -57,10 +57,10 @@ def orders(
     truth: Instances | None,
     threshold: float,
 ) -> tuple[list[tuple[str, str, str]], list[list[float | None]]]:
-    """The orders that the gallery of a split can have, and of each image the values behind them.
+    """The orders in which the gallery of a split can be sorted, and the values of each image.
 
     results: the last labels or predictions of each run. An order is a run with the words for most and least: how well
-    it agrees with the truth or, where there is none, how sure it is.
+    it agrees with the ground truth or, without any, how confident it is.
     """
     words = ("best", "worst") if truth else ("surest", "least sure")
     columns = []
@@ -83,7 +83,7 @@ def orders(
 def last_instances(
     rows: Sequence[tuple[str, str, Path]], artifacts: dict[Path, Artifact], images: Images
 ) -> dict[str, dict[str, Instances]]:
-    """By split and run the last file of instances that the run made."""
+    """The last file of instances of each run, by split and run."""
     found: dict[str, dict[str, Instances]] = {"train": {}, "val": {}}
     for run, _, path in rows:
         artifact = artifacts[path]
@@ -105,10 +105,10 @@ def gallery_html(
     threads: int,
     progress: Callable[[Iterator, int], Iterable],
 ) -> tuple[str, dict]:
-    """The tools over the gallery (HTML) and what the script knows of its images; writes the cards into a new folder.
+    """The tools above the gallery (HTML) and the script's data on its images; writes the cards into a new folder.
 
-    address: of the folder, for the page. columns: by split; a split that is not there is not shown. count: images of a
-    split at most. progress: passes on so many things, as `Job.progress` does.
+    address: of the folder, for the page. columns: by split; missing splits are not shown. count: maximum number of
+    images per split. progress: yields each item and reports progress, like `Job.progress`.
     """
     threshold = starting_threshold(list(results["val"].values()))
     folder.mkdir()

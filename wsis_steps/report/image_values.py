@@ -1,4 +1,4 @@
-"""One number an image that says how good, or how sure, the result of a run is there: the order of a gallery."""
+"""One number per image for the quality, or confidence, of a run's result on it, by which galleries are sorted."""
 
 import numpy as np
 from pycocotools import mask as coco
@@ -9,8 +9,8 @@ from wsis_steps.vision.contracts.instances import ImageInstances
 def agreement(found: ImageInstances, truth: ImageInstances, threshold: float) -> float | None:
     """Mean over the true and the found instances of an image of the best overlap with one of the other side, 0 to 1.
 
-    Overlaps are of masks of one class; what is found with a score below `threshold` is left out, as are crowds and what
-    lies in them or in ignored regions by half and more. None where neither side has anything.
+    Overlaps are of masks of one class; found instances with a score below `threshold` are left out, as are crowds and
+    instances at least half inside a crowd or ignored region. None if neither side has any.
     """
     true = truth.at(np.flatnonzero(~truth.crowd))
     open_regions = [truth.rles[k] for k in np.flatnonzero(truth.crowd)] + ([truth.ignore] if truth.ignore else [])
@@ -28,5 +28,5 @@ def agreement(found: ImageInstances, truth: ImageInstances, threshold: float) ->
 
 
 def sureness(found: ImageInstances) -> float | None:
-    """Mean score of what is found on an image; None where nothing is."""
+    """Mean score of the instances found on an image; None if there are none."""
     return float(found.scores.mean()) if len(found) else None

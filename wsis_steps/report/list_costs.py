@@ -1,12 +1,12 @@
-"""Lists what each step of each run cost: the jobs' own benchmark files and logs as one table.
+"""Lists the costs of each step of each run: the jobs' benchmark files and logs as one table.
 
 in   benchmarks  folder of Snakemake's benchmark files, <run>/<job>.tsv
      logs        folder of the logs, of the same names
-     listing     names the runs; what others left behind does not count
+     listing     names the runs; files of other runs are ignored
 out  costs       cost.csv: run, step, jobs, minutes, cpu_minutes, memory_mb, gpu_memory_mb, written_mb
 
-Minutes and written megabytes are sums over a step's jobs; memory is the largest of a job. Only what ended well counts.
-Results that runs share are with the run in whose folder they lie.
+Minutes and written megabytes are sums over a step's jobs; memory is the maximum of a job. Only successful jobs count.
+Results shared by several runs are listed with the run that owns them.
 """
 
 import re
@@ -25,22 +25,22 @@ WROTE = re.compile(r"wrote .* \(([\d.]+) MB\) in [^,]*(?:, at most (\d+) MB of G
 
 
 def step_of(job: str) -> str | None:
-    """The step whose name a job's begins with: `maskrcnn_train_round00` is of `maskrcnn_train`."""
+    """The step that a job's name begins with: `maskrcnn_train_round00` belongs to `maskrcnn_train`."""
     return max((step for step in STEPS if job == step or job.startswith(f"{step}_")), key=len, default=None)
 
 
 def last_words(log: Path) -> tuple[float, float]:
-    """Megabytes that a job wrote and its GPU memory, as the log says at its end; NaN where it does not."""
+    """Megabytes that a job wrote and its GPU memory, from the last line of its log; NaN if missing."""
     written, gpu = "nan", "nan"
     if log.is_file():
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-            if found := WROTE.search(line):  # the processes of a job say it too, as does at last the job
+            if found := WROTE.search(line):  # the processes of a job log it too, the job last
                 written, gpu = found[1], found[2] or gpu
     return float(written), float(gpu)
 
 
 def latest_split(paths: list[Path]) -> list[Path]:
-    """Without the jobs of earlier runs that shared a step's images otherwise: in ..._1_of_4, ..._2_of_4, not in two."""
+    """Leaves out jobs of earlier runs with other shards: ..._1_of_4 counts, ..._1_of_2 does not."""
     splits: dict[Path, dict[str, list[Path]]] = {}
     for path in paths:
         step, of = re.fullmatch(r"(.*?)(?:_\d+_of_(\d+))?", path.stem).groups()
@@ -52,7 +52,7 @@ def latest_split(paths: list[Path]) -> list[Path]:
 
 
 def read_jobs(benchmarks: Path, logs: Path) -> Iterator[dict]:
-    """A row for each job that has a benchmark file of a step."""
+    """One row for each job that has a benchmark file of a step."""
     for path in latest_split(sorted(benchmarks.rglob("*.tsv"))):
         step, folder = step_of(path.stem), path.parent.relative_to(benchmarks)
         measured = pd.read_csv(path, sep="\t", na_values="-")
@@ -76,7 +76,7 @@ COLUMNS = {"jobs": "sum", "minutes": "sum", "cpu_minutes": "sum", "memory_mb": "
 
 
 def list_costs(benchmarks: Path, logs: Path, runs: list[str]) -> pd.DataFrame:
-    """The table: what all runs share, then the runs in their order, then `all`; steps in the order of the pipeline."""
+    """The table: shared steps, then the runs in their order, then `all`; steps in the order of the pipeline."""
     jobs = pd.DataFrame(read_jobs(benchmarks, logs), columns=["run", "step", *COLUMNS])
     runs = ["shared", *runs, "all"]
     table = jobs[jobs["run"].isin(runs)].groupby(["run", "step"], as_index=False).agg(COLUMNS)

@@ -1,7 +1,7 @@
 """The frame of a page that opens from a disk, without a server or a network: its style, its script, its tools.
 
-Cards of images are files beside the page, which the script loads as they are wanted: a page of 1,500 images opens as
-fast as one of ten.
+Cards of images are files beside the page, which the script loads on demand: a page of 1,500 images opens as fast as one
+of ten.
 """
 
 import json
@@ -19,9 +19,9 @@ _ZOOM = (
 
 
 def page(title: str, lead: str, sections: Sequence[tuple[str, str, str]], index: dict | None = None) -> str:
-    """The whole page: a title, what it is about (HTML), and sections of anchor, heading and content (HTML).
+    """The whole page: a title, an introduction (HTML), and sections of anchor, heading and content (HTML).
 
-    index: what the script knows of the images of a gallery (JSON values), or None for a page that stands still.
+    index: the script's data on the images of a gallery (JSON values), or None for a static page.
     """
     links = "".join(f'<a href="#{anchor}">{escape(heading)}</a>' for anchor, heading, _ in sections)
     body = "".join(
@@ -36,12 +36,12 @@ def page(title: str, lead: str, sections: Sequence[tuple[str, str, str]], index:
 
 
 def _script(index: dict) -> str:
-    values = json.dumps(index, separators=(",", ":")).replace("</", "<\\/")  # which would end the script
+    values = json.dumps(index, separators=(",", ":")).replace("</", "<\\/")  # otherwise it would end the script
     return f"{_ZOOM}<script>const INDEX = {values};\n{SCRIPT}</script>"
 
 
 def tools(rows: Sequence[tuple[str, str]], threshold: float) -> str:
-    """The bar over the gallery: rows of a word and its buttons (HTML), the slider for the smallest score, the order of
+    """The bar above the gallery: rows of a word and its buttons (HTML), the slider for the minimum score, the order of
     the images, and buttons that turn the pages."""
     lines = "".join(f'<div class="chips"><b>{escape(word)}</b>{chips}</div>' for word, chips in rows)
     return (

@@ -1,8 +1,7 @@
-"""Pictures and what is drawn over them, for a page without external files.
+"""Pictures and overlays, for a page without external files.
 
 A picture is embedded once, as a JPEG; masks, label maps and cues are SVG paths in the picture's pixels, so they stay
-sharp however far the picture is enlarged. An SVG's x runs from the left edge of pixel 0: the middle of the first
-pixel is (0.5, 0.5).
+sharp at any magnification. An SVG's x starts at the left edge of pixel 0: the center of the first pixel is (0.5, 0.5).
 """
 
 import base64
@@ -18,16 +17,16 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import UNSURE, decode
 
-MOST = 30  # instances drawn on one picture; the strongest, where there are more
-LETTERS = 0.065  # height of a name over the picture's width, as in the style of the page
+MOST = 30  # maximum number of instances drawn on one picture, highest scores first
+LETTERS = 0.065  # height of a name relative to the picture's width, as in the style of the page
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """What lies over a picture.
+    """The overlay of a picture.
 
-    svg: elements in the picture's pixels; found: (category, score) of each thing drawn, in order; background: the
-    picture to put below instead of the plain one, uint8 RGB, or None.
+    svg: elements in the picture's pixels; found: (category, score) of each thing drawn, in order; background: a picture
+    to show instead of the plain one, uint8 RGB, or None.
     """
 
     svg: str
@@ -36,9 +35,9 @@ class Overlay:
 
 
 def jpeg_address(picture: np.ndarray, side: int, quality: int = 80) -> str:
-    """`data:` address of a uint8 RGB picture (h, w, 3) as JPEG, shrunk where its longer side exceeds `side` pixels.
+    """`data:` address of a uint8 RGB picture (h, w, 3) as JPEG, downscaled if its longer side exceeds `side` pixels.
 
-    Raises InputError where the picture cannot be encoded.
+    Raises InputError if the picture cannot be encoded.
     """
     height, width = picture.shape[:2]
     scale = side / max(height, width)
@@ -54,7 +53,7 @@ def jpeg_address(picture: np.ndarray, side: int, quality: int = 80) -> str:
 def outline(mask: np.ndarray) -> str:
     """SVG path data along the border pixels of a binary mask (h, w), with holes; to be filled by the even-odd rule.
 
-    Vertices are whole pixels, so the path wants a shift of half a pixel. Corners that stand out by less than half a
+    Vertices are whole pixels, so the path needs a shift of half a pixel. Corners that protrude by less than half a
     pixel of a picture of 480 are left out.
     """
     contours, _ = cv2.findContours(np.ascontiguousarray(mask, np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
@@ -68,8 +67,8 @@ def instances_overlay(
 ) -> Overlay:
     """Masks in the colors of their classes, each with its outline and name; small ones on top.
 
-    With `scored` the name is followed by the score, and the element carries it as `data-s`. Ignored regions are
-    gray. Of more than `MOST` instances the strongest are drawn.
+    With `scored` the name is followed by the score, and the element carries it as `data-s`. Ignored regions are gray.
+    Only the `MOST` instances of highest score are drawn.
     """
     parts = []
     if instances.ignore:
@@ -99,7 +98,7 @@ def _path(mask: np.ndarray, kind: str, title: str, color: str = "") -> str:
 
 
 def _label(name: str, box: np.ndarray, height: int, width: int) -> str:
-    """A name at the top of a box; near a side of the picture it runs away from that side, whatever its size."""
+    """A name at the top of a box; near a side of the picture it extends away from that side."""
     left, top, right, _ = box.tolist()
     place = int(3 * (left + right) / 2 / (width + 1))  # which third of the picture
     x, anchor = ((left, "start"), ((left + right) / 2, "middle"), (right, "end"))[place]
@@ -108,7 +107,7 @@ def _label(name: str, box: np.ndarray, height: int, width: int) -> str:
 
 
 def semantic_overlay(labels: np.ndarray, class_names: Sequence[str], colors: Sequence[str]) -> Overlay:
-    """A label map (h, w; 0 background, 1 + category, 255 unsure) as one region a class; unsure is gray."""
+    """A label map (h, w; 0 background, 1 + category, 255 unsure) as one region per class; unsure is gray."""
     parts, found = [], []
     for value in np.unique(labels[labels > 0]).tolist():
         if value == UNSURE:
@@ -124,7 +123,7 @@ def semantic_overlay(labels: np.ndarray, class_names: Sequence[str], colors: Seq
 def points_overlay(
     points: np.ndarray, height: int, width: int, class_names: Sequence[str], colors: Sequence[str]
 ) -> Overlay:
-    """Cues as discs: points (n, 3+) of x, y, category and, where there is a fourth column, confidence."""
+    """Cues as discs: points (n, 3+) of x, y, category and, in an optional fourth column, confidence."""
     parts, found = [], []
     radius = 0.025 * max(height, width)
     for x, y, category, *more in np.asarray(points, np.float64).tolist():

@@ -1,10 +1,10 @@
-"""Renders the page to look at before anything but the classifier is trained: maps, cues and first labels.
+"""Renders the page of first results, which needs only the classifier's training: maps, cues and first labels.
 
 in   images   images.h5
-     truth    true instances of the training images; empty where there are none
+     truth    true instances of the training images; empty if there are none
      listing  names the results, and the tag audits
-out  page     an HTML file: what is doubtful, and what each run makes of training images
-     cards    a folder beside it: a file an image, which the page loads when it is looked at
+out  page     an HTML file: verdicts, and each run's results on training images
+     cards    a folder beside it: one file per image, which the page loads on demand
 """
 
 import os
@@ -30,7 +30,7 @@ STEP = Step(
     inputs=("images", "truth", "listing"),
     outputs=("page", "cards"),
 )
-FOLDER = "first_look_images"  # of the cards, beside the page
+FOLDER = "first_look_images"  # folder of the cards, beside the page
 WHAT = (
     "<p>Before the long trainings start: do the activation maps lie on the objects, do the cues mark one object each, "
     "do the semantic maps end where the objects end, and has nearly every picture labels? What is wrong here stays "
@@ -39,7 +39,7 @@ WHAT = (
 
 
 def audit_links(audits: list[Path], folder: Path) -> str:
-    """HTML that leads to the pages of tag audits from a page in `folder`."""
+    """HTML links to the pages of tag audits from a page in `folder`."""
     links = (os.path.relpath(path.with_suffix(".html"), folder) for path in audits)
     pages = ", ".join(f'<a href="{escape(link)}">{escape(link)}</a>' for link in links)
     return f"<p>Tags that the classifier doubts, and how well it recognises each class: {pages}.</p>" if pages else ""

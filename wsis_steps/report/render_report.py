@@ -1,14 +1,14 @@
-"""Renders the page a person opens: figures, curves, and what each run makes of every image.
+"""Renders the report: figures, curves, and each run's results on every image.
 
 in   images   images.h5
-     truth    true instances of the training and of the evaluation images; empty where there are none
+     truth    true instances of the training and of the evaluation images; empty if there are none
      summary  summary.csv: every figure
      text     summary.md: the main figures in percent, beside the paper's
      listing  names all other files
-     costs    cost.csv: what each step took
-     verdicts summary.json: what is doubtful
+     costs    cost.csv: the costs of each step
+     verdicts summary.json: verdicts
 out  page     an HTML file
-     cards    a folder beside it: a file an image, which the page loads when it is looked at
+     cards    a folder beside it: one file per image, which the page loads on demand
 """
 
 import json
@@ -43,7 +43,7 @@ STEP = Step(
     outputs=("page", "cards"),
 )
 Row = tuple[str, str, Path]  # run, stage, file
-FOLDER = "report_images"  # of the cards, beside the page
+FOLDER = "report_images"  # folder of the cards, beside the page
 
 
 def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], listing: dict) -> str:
@@ -57,7 +57,7 @@ def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], listin
     text += class_figures_html(rows, class_names, published_classes(listing))
     of_proposals = table["stage"].str.startswith(PROPOSALS)
     every = all_figures_html(table[~of_proposals], "every figure as a fraction")
-    if of_proposals.any():  # a table of their own: they have many figures that nothing else has
+    if of_proposals.any():  # a separate table: they have many figures of their own
         every += all_figures_html(table[of_proposals], "every figure of proposals as a fraction")
     return f"{text}<details><summary>Every figure, as in summary.csv</summary>{every}</details>"
 
@@ -83,7 +83,7 @@ def settings_cell(settings: str) -> str:
 
 
 def origins_html(rows: list[Row], artifacts: dict[Path, Artifact], trainings: list[list[str]]) -> str:
-    """Which step made each result of a run, with which settings and supervision; then the trainings of each run."""
+    """The step behind each result of a run, with its settings and supervision; then the trainings of each run."""
     lines, told = [], set()
     for run, stage, path in rows:
         if path in told or isinstance(artifacts[path], Images):

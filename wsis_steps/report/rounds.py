@@ -1,4 +1,4 @@
-"""What becomes of the labels from round to round: their figures against the truth, and how many there are."""
+"""The labels from round to round: their figures against ground truth, and their number."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ Row = tuple[str, str, Path]  # run, stage, file
 
 
 def _round(stage: str) -> int | None:
-    """The round of a stage of labels; None of other stages, and of corrected labels."""
+    """The round of a stage of labels; None for other stages, and for corrected labels."""
     number = stage.removeprefix(_LABELS)
     return int(number) if stage.startswith(_LABELS) and number.isdecimal() else None
 
@@ -24,7 +24,7 @@ def _round(stage: str) -> int | None:
 def rounds_html(
     made: Sequence[Row], scores: Sequence[Row], artifacts: dict[Path, Artifact], runs: Sequence[str]
 ) -> str:
-    """Charts over the rounds of the runs that have labels: figures on the training images and instances an image."""
+    """Charts over the rounds of the runs that have labels: figures on the training images, and instances per image."""
     found: dict[str, dict[int, dict[str, float]]] = {}
     for run, stage, path in made:
         number, labels = _round(stage), artifacts[path]

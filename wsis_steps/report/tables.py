@@ -12,7 +12,7 @@ Row = Sequence[str]
 
 
 def html_table(header: Row, rows: Sequence[Row], text_columns: int, caption: str) -> str:
-    """A table that scrolls sideways where it is too wide; cells are HTML, the first columns text, the rest numbers."""
+    """A table that scrolls sideways if it is too wide; cells are HTML, the first columns text, the rest numbers."""
 
     def line(row: Row, tag: str) -> str:
         cells = [f"<{tag}>{cell}</{tag}>" for cell in row[:text_columns]]
@@ -29,8 +29,8 @@ def html_table(header: Row, rows: Sequence[Row], text_columns: int, caption: str
 def summary_html(markdown: str, caption: str) -> str:
     """The tables of `summary.md` and the notes under them.
 
-    markdown: lines that begin with `|` and follow each other are a table whose second line rules the columns (`---:`
-    for numbers); the other lines are notes. A table without rows is left out.
+    markdown: consecutive lines that begin with `|` are a table whose second line aligns the columns (`---:` for
+    numbers); the other lines are notes. A table without rows is left out.
     """
     lines = markdown.splitlines()
     blocks = [(table, list(block)) for table, block in groupby(lines, lambda line: line.startswith("|"))]
@@ -50,9 +50,9 @@ def _summary_table(lines: list[str], caption: str) -> str:
 
 
 def all_figures_html(rows: pd.DataFrame, caption: str) -> str:
-    """Every figure of `summary.csv` as a fraction with four decimals: a line per run, stage and split.
+    """Every figure of `summary.csv` as a fraction with four decimals: one line per run, stage and split.
 
-    rows: columns run, stage, split, metric (text) and value (float, NaN where there is none).
+    rows: columns run, stage, split, metric (text) and value (float, NaN if there is none).
     """
     key = ["run", "stage", "split"]
     metrics = list(dict.fromkeys(rows["metric"]))
@@ -70,8 +70,8 @@ def _number(value: float) -> str:
 def class_table(
     columns: dict[tuple[str, str], dict[str | None, float | None]], class_names: Sequence[str | None], caption: str
 ) -> str:
-    """One metric class by class: run and stage to fractions by class name (None: the background); a bar lies under
-    each number."""
+    """One metric class by class: run and stage to fractions by class name (None: the background); a bar lies under each
+    number."""
     rows = []
     for name in class_names:
         cells = []

@@ -1,4 +1,4 @@
-"""What the page of the report says in words."""
+"""The texts of the report page."""
 
 from collections.abc import Container, Sequence
 from html import escape
@@ -27,7 +27,7 @@ PAIRS = (
 
 
 def lead(images: Images, runs: Sequence[str], truth: Container[str]) -> str:
-    """What the page is about, in a few sentences of HTML."""
+    """The introduction of the page, in a few sentences of HTML."""
     counts = " and ".join(f"{len(images.members(split)):,} {word}" for split, word in SPLITS.items())
     names = ", ".join(map(escape, images.class_names))
     text = f"<p>{counts} images of {len(images.class_names)} classes: {names}.</p>"
@@ -36,10 +36,10 @@ def lead(images: Images, runs: Sequence[str], truth: Container[str]) -> str:
 
 
 def legend(stages: Sequence[tuple[str, str, str]], pairs: Sequence[Sequence[str]] = ()) -> str:
-    """HTML of what the stages of the tables are, one after another; where it is not the same for all, of which systems.
+    """HTML that describes the stages of the tables, one after another, with the systems if they differ.
 
-    stages: stage, what it is, and the systems of which it is that. pairs: what is compared; where there is any, it
-    says how differences are to be read.
+    stages: stage, description, and the systems it applies to. pairs: the comparisons; if there are any, it explains how
+    to read differences.
     """
     meanings: dict[str, list[tuple[str, str]]] = {}
     for stage, about, systems in stages:

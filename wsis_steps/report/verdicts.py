@@ -1,4 +1,4 @@
-"""What is doubtful, as HTML."""
+"""Verdicts, as HTML."""
 
 import json
 import os
@@ -14,9 +14,9 @@ NOTE = (
 
 
 def verdicts_html(rows: Sequence[Mapping[str, Any]], folder: Path) -> str:
-    """A list of the verdicts of `summary.json`, with links to the pictures; empty where nothing is doubtful.
+    """A list of the verdicts of `summary.json`, with links to the images; empty if there are none.
 
-    folder: where the page lies.
+    folder: the folder of the page.
     """
     if not rows:
         return ""
