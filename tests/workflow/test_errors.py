@@ -194,7 +194,7 @@ BELONGING = {
     ),
     "a configuration that is none": (
         lambda p: call("evaluation.list_results", configuration='{"dataset"', listing=p.out / "listing.json"),
-        "the configuration is no JSON",
+        "the configuration is not valid JSON",
     ),
     "figures that are missing": (lambda p: summarise(p, p.tmp / "no.json"), "no.json does not exist"),
     "a drawn tree that is not said": (

@@ -133,11 +133,11 @@ CASES = {
     ),
     "JSON of another kind": (
         lambda p: take(p, write_json(p.tree / "masks.json", {"annotations": []}), "coco_rle"),
-        "masks.json holds no list of masks.",
+        "masks.json does not hold a list of masks.",
     ),
     "a mask of another size": (
         lambda p: masks(p, entry("image1", np.ones((3, 5), np.uint8), 1)),
-        f"masks.json: entry 9 is no mask of its image, which is {SIZE}x{SIZE}: its mask is 5x3, the picture",
+        f"masks.json: entry 9 is not a mask of its image, which is {SIZE}x{SIZE}: its mask is 5x3, the picture",
     ),
     "a mask without a score": (
         lambda p: masks(p, {"image_id": 1, "segmentation": {}}),

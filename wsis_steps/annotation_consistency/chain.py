@@ -46,7 +46,7 @@ _CHAIN = (
         writes={"samples": f"{_ROUND}/samples.h5", "labels": "labels/round{round}.h5"},
         rounds=each_round,
         divides=True,
-        shows=(show_labels("what the conditional network of the round makes of the training images"),),
+        shows=(show_labels("the round's conditional network on the training images"),),
     ),
     Stage(
         "annotation_consistency_train_prediction",

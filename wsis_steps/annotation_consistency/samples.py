@@ -28,7 +28,7 @@ class GraphReader:
 
     def __init__(self, images: Images, proposals: Proposals, edges: Maps | None) -> None:
         if proposals.kind == "boxes":
-            raise InputError(f"{proposals.path} holds boxes, which have no outline; take regions or masks (mcg).")
+            raise InputError(f"{proposals.path} holds boxes, which have no outline; use regions or masks (mcg).")
         self.images, self.proposals, self.edges = images, proposals, edges
         self.places = places(proposals, images)
         self.edge_places = None if edges is None else places(edges, images)

@@ -57,7 +57,7 @@ _CHAIN = (
         rounds=after_each_round,
         divides=True,
         shows=(
-            show_labels("what the network of the round before makes of the training images"),
+            show_labels("the previous round's network on the training images"),
             Show(
                 "predictions",
                 "predictions_direct",

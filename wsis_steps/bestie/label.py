@@ -120,7 +120,7 @@ def by_components(job: Job, images: Images, semantic: Maps) -> Way:
 def by_regions(job: Job, images: Images, semantic: Maps) -> Way:
     """Labels images by the region proposals that fit the maps of their classes."""
     if None in (job.inputs["maps"], job.inputs["proposals"]):
-        raise InputError("bestie_label needs --maps and --proposals where instances is 'regions'.")
+        raise InputError("bestie_label needs --maps and --proposals if instances is 'regions'.")
     maps, proposals = Maps(job.inputs["maps"]), Proposals(job.inputs["proposals"])
     check_same_classes(images, semantic, maps)
     if proposals.kind != "regions":

@@ -93,10 +93,10 @@ def precision_html(scores: dict[str, Any]) -> str:
         rows.append([escape(name), str(count), *percent])
     header = ["class", "images with the tag", "average precision", "by chance", "to exceed"]
     note = (
-        f"By chance: mean of {ORDERS} random orders of these images, in percent. A class is doubted where its "
-        f"precision does not exceed the {PERCENTILE}th percentile of theirs."
+        f"By chance: mean of {ORDERS} random orders of these images, in percent. A class is doubtful if its precision "
+        f"does not exceed their {PERCENTILE}th percentile."
     )
-    title = f"how well the classifier recognises each class on {scores['images']:,} evaluation images"
+    title = f"how well the classifier recognizes each class on {scores['images']:,} evaluation images"
     return html_table(header, rows, 1, title) + f'<p class="note">{note}</p>'
 
 
@@ -107,7 +107,7 @@ def render(images: Images, rows: np.ndarray, probabilities: np.ndarray, shown: i
     for i, category in rows[:shown].tolist():
         name, share = escape(images.class_names[category]), f"{100 * probabilities[i, category]:.0f} %"
         tagged = images.tags[i, category]
-        said = f"tagged <b>{name}</b>, which it sees with {share} only" if tagged else f"<b>{name}</b>? {share}, no tag"
+        said = f"tagged <b>{name}</b>, probability only {share}" if tagged else f"<b>{name}</b>? {share}, not tagged"
         tags = ", ".join(escape(images.class_names[k]) for k in images.tags[i].nonzero()[0]) or "none"
         label = f"image {images.ids[i]}"
         cards.append(
@@ -116,9 +116,9 @@ def render(images: Images, rows: np.ndarray, probabilities: np.ndarray, shown: i
             f"({images.splits[i]}); its tags: {tags}</p></figure>"
         )
     lead = (
-        f"<p>{len(rows):,} of {images.tags.size:,} answers of the classifier are not what the tags say; the surest "
-        f"{len(cards)} are below, all of them in tag_audit.csv. Training images were learned with their tags, so their "
-        "wrong ones are doubted less.</p>"
+        f"<p>{len(rows):,} of {images.tags.size:,} answers of the classifier disagree with the tags; the "
+        f"{len(cards)} most confident are below, all of them are in tag_audit.csv. The classifier was trained on the "
+        "tags of the training images, so it doubts wrong ones among them less.</p>"
     )
     sections = [("classes", "Classes", classes), ("images", "Images", f'<div class="charts">{"".join(cards)}</div>')]
     return page("Tags to look at", lead, sections)

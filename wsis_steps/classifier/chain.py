@@ -24,13 +24,13 @@ STAGES = (
         reads=(Read("classifier", name="model"), _FEATURES),
         writes={"maps": "classifier/train.h5"},
         divides=True,
-        shows=(Show("maps", "activation maps", about="how strongly the classifier sees each tag where"),),
+        shows=(Show("maps", "activation maps", about="where and how strongly the classifier sees each tag"),),
     ),
     Stage(
         "classifier_learn_pixels",
         reads=(Read("features"), Read("maps")),
         writes={"probabilities": "classifier/probabilities.h5"},
-        shows=(Show("probabilities", "learned maps", about="how probably each pixel is of each tag"),),
+        shows=(Show("probabilities", "learned maps", about="probability of each tag at each pixel"),),
     ),
     Stage(
         "classifier_find_peaks",

@@ -28,17 +28,19 @@ def check_features(features: Features, images: Images, settings: ClassifierTrain
     """InputError unless the features are those of the training images by the backbone that `settings` describe."""
     check_same_classes(images, features)
     if not np.array_equal(places(images, features), images.members("train")):
-        raise InputError(f"{features.path} is not of the training images of {images.path}; delete it and run again.")
+        raise InputError(
+            f"{features.path} does not belong to the training images of {images.path}; delete it and run again."
+        )
     made = json.loads(features.provenance.settings)
     for key in ClassifierExtract.model_fields:
         wanted = settings.model_dump(mode="json")[key]
         if made[key] != wanted:
             raise InputError(f"{features.path} was made with {key} {made[key]}, but {key} is {wanted} here.")
     if features.provenance.inputs.get("images") != digest(images.path):
-        raise InputError(f"{features.path} was not made of {images.path} as it is now; delete it and run again.")
+        raise InputError(f"{features.path} was not made from the current {images.path}; delete it and run again.")
     if settings.weights != "none" and made["weights_digest"] != state_digest(backbone):
         raise InputError(
-            f"{features.path} was made of other weights than '{settings.weights}'; delete it and run again."
+            f"{features.path} was made with other weights than '{settings.weights}'; delete it and run again."
         )
 
 

@@ -113,8 +113,8 @@ def learn(samples: Samples, settings: ClassifierLearnPixels) -> PixelClassifier:
     first, count = first_labels(samples, settings), samples.allowed.shape[1]
     if len(first[first != OPEN].unique()) < 2:
         raise InputError(
-            "The activation maps are the same nearly everywhere, so that no pixels can be told from the background; "
-            "look at classifier_train first."
+            "The activation maps are nearly constant, so no pixels can be separated from the background; check "
+            "classifier_train first."
         )
     labels = first
     for number in range(settings.rounds):

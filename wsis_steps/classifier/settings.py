@@ -11,7 +11,7 @@ from wsis_steps.vision.settings import Backbone, Normalization, Training, Window
 
 def _no_classifier(weights: str) -> str:
     if weights == "classifier":
-        raise ValueError("the classifier cannot start from itself; take imagenet, none or a path")
+        raise ValueError("the classifier cannot start from itself; use imagenet, none or a path")
     return weights
 
 

@@ -41,7 +41,10 @@ _CHAIN = (
         writes={"replaced": "predictions/direct_mcg.h5"},
         shows=(
             Show(
-                "replaced", "predictions_mcg", scored="val", about="these with the region proposals they overlap most"
+                "replaced",
+                "predictions_mcg",
+                scored="val",
+                about="these, replaced by region proposals",
             ),
         ),
     ),

@@ -66,7 +66,7 @@ class Features(nn.Module):
         features = self.backbone.run_level(len(self.backbone.levels) - 1, cropped)
         if features.shape[2:] != cropped.shape[2:]:
             raise InputError(
-                f"Deep Community Learning cannot take the stride from the last level of backbone {self.backbone.name}."
+                f"Deep Community Learning cannot remove the stride of the last level of backbone {self.backbone.name}."
             )
         return features
 
@@ -112,13 +112,13 @@ def _tell_norm(name: str, weights: str, norm: str) -> None:
     """
     path, state = read_weights(name, weights)
     if not any(key.endswith("running_mean") for key in state):
-        log.info("%s has no batch normalization; what it was trained with stays", path)
+        log.info("%s has no batch normalization; its normalization is kept", path)
     elif norm == "frozen":
         log.info("%s was trained with batch normalization, which keeps its statistics (norm: frozen)", path)
     else:
         raise InputError(
             f"{path} was trained with batch normalization, whose statistics would be lost with norm: group; "
-            "take norm: frozen, which keeps them, or weights trained with group normalization (backbone resnet50_gn)."
+            "use norm: frozen, which keeps them, or weights trained with group normalization (backbone resnet50_gn)."
         )
 
 

@@ -132,7 +132,7 @@ class CommunityLearningTrain(Training):
     def _check(self) -> "CommunityLearningTrain":
         if self.norm == "group" and self.weights in ("imagenet", "classifier") and has_batch_norm(self.backbone):
             raise ValueError(
-                f"{self.backbone} is trained with batch normalization, whose statistics norm: group would lose; take "
+                f"{self.backbone} is trained with batch normalization, whose statistics norm: group would lose; use "
                 "norm: frozen, or backbone: resnet50_gn"
             )
         if self.segmentation and not self.mask_generation:

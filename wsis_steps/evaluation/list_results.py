@@ -29,7 +29,7 @@ def main(job: Job) -> None:
     try:
         values = json.loads(job.values["configuration"])
     except ValueError as error:
-        raise InputError(f"the configuration is no JSON: {error}") from error
+        raise InputError(f"the configuration is not valid JSON: {error}") from error
     document = listing(Runs(load(values)))
     job.outputs["listing"].write_text(json.dumps(document, indent=1) + "\n")
 

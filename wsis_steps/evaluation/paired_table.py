@@ -10,12 +10,12 @@ from wsis_steps.evaluation.text_table import aligned, base_name
 Pair = Sequence[str]  # run, the run that it is compared with, stage, split
 TITLE = "paired differences"
 NOTE = (
-    "Paired differences: in percent points, a run less the run it is compared with, of the same seed; the mean over "
+    "Paired differences in percentage points: a run minus the run it is compared with, of the same seed; the mean over "
     "seeds, ± its standard error.\n"
-    "A pair has the same initial weights, order of images and random numbers wherever its settings do not differ, so "
-    "what both have by chance cancels.\n"
-    f"? not told from chance: one seed, or a two-sided paired t-test has p of {LEVEL:g} or more. Of twenty differences "
-    "that are nothing, one has no ? by chance."
+    "Wherever their settings do not differ, both runs of a pair have the same initial weights, order of images and "
+    "random numbers, so chance effects common to both cancel.\n"
+    f"? not significant: one seed, or a two-sided paired t-test has p of {LEVEL:g} or more. By chance, one in twenty "
+    "differences without any effect has no ?."
 )
 
 

@@ -70,7 +70,7 @@ def main(job: Job) -> None:
         check_same_classes(*truth)
         coverages = cover_images(job, truth, proposals)
     if not coverages:
-        raise InputError(f"no image has a true instance to score {proposals.path} against; give --truth that has some.")
+        raise InputError(f"no image has a true instance to score {proposals.path} against; pass one in --truth.")
     class_names, columns = truth[0].class_names, labels(job.settings.counts)
     metrics = proposal_scores(coverages, job.settings.counts, len(class_names))
     numbers = np.mean([coverage.taken for coverage in coverages], axis=0)
@@ -83,7 +83,7 @@ def main(job: Job) -> None:
     write_figures(job.outputs["figures"], split, proposals, metrics, job.provenance(), counts, class_names)
     name = proposals.path.stem
     own = curve(f"{name}, {dataset} {split}", numbers, metrics, columns)
-    title = f"Proposals {name}: how well so many an image cover the true instances"
+    title = f"Proposals {name}: coverage of true instances by number per image"
     chart = proposal_chart(title, own, published_curves(dataset))
     job.outputs["chart"].write_text(chart, encoding="utf-8")
 

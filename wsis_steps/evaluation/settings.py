@@ -27,7 +27,7 @@ class EvaluationScoreSemantics(Settings):
 
 def _ascending(values: tuple[int, ...]) -> tuple[int, ...]:
     if any(a >= b for a, b in zip(values, values[1:], strict=False)):
-        raise ValueError(f"the numbers {', '.join(map(str, values))} do not ascend")
+        raise ValueError(f"the numbers {', '.join(map(str, values))} are not in ascending order")
     return values
 
 

@@ -111,12 +111,12 @@ def summary_table(
     table = aligned(header + [HEADINGS[metric] for metric in metrics], lines, len(header))
     notes = ["In percent; ± is the standard deviation over seeds." if rows["seeded"].any() else "In percent."]
     if any_paper:
-        notes.append("In brackets: the figure that the paper prints.")
+        notes.append("In brackets: the paper's figure.")
     if paired := paired_table(rows, pairs, HEADINGS):
         notes.append(NOTE)
     if proposals:
-        notes.append("Proposals: of the best so many of each image, and of all.")
+        notes.append("Proposals: for the best N of each image, and for all.")
     if any_masks.any():
-        notes.append("† masks went in, as supervision or through a part trained elsewhere on masks or contours.")
+        notes.append("† masks were used, as supervision or through a part trained elsewhere on masks or contours.")
     tables = [text for text in (table, paired, proposals) if text]
     return "\n\n".join([*tables, "\n".join(notes)]) + "\n"

@@ -59,7 +59,7 @@ CHAINS = (
     ),
     Chain(
         BOUND,
-        about="the same network on the true masks, an upper bound",
+        about="the same network trained on ground-truth masks, an upper bound",
         ends="learning_to_segment_infer",
         ends_in="semantic maps",
         stages=NETWORK,

@@ -185,7 +185,7 @@ class Neighbourhood:
     def __init__(self, pictures: Tensor, valid: Tensor | None, settings: LearningToSegmentTrain) -> None:
         self.weights = settings.appearance_weight, settings.smoothness_weight
         if not sum(self.weights):
-            raise InputError("appearance_weight and smoothness_weight are both 0, so that a pixel has no neighbours.")
+            raise InputError("appearance_weight and smoothness_weight are both 0, so pixels have no neighbors.")
         position, color = appearance_scales(settings)
         self.kernels = (
             AppearanceKernel(pictures, color=color, position=position, exclude_self=settings.exclude_self),

@@ -99,7 +99,7 @@ def main(job: Job) -> None:
     images = Images(job.inputs["images"])
     truth = Instances(job.inputs["truth"]) if job.inputs["truth"] else None
     if (truth is not None) != (settings.supervision == "masks"):
-        raise InputError("learning_to_segment_train takes --truth where supervision is 'masks', and only there.")
+        raise InputError("learning_to_segment_train takes --truth if and only if supervision is 'masks'.")
     if truth is not None:
         check_same_classes(images, truth)
     dataset = TaggedSamples(images, truth, settings)

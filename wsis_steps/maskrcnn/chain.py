@@ -20,7 +20,7 @@ STAGES = (
                 "predictions",
                 "predictions",
                 scored="val",
-                about="what a Mask R-CNN sees that learned from the last labels",
+                about="detections of a Mask R-CNN trained on the last labels",
             ),
         ),
     ),
@@ -29,9 +29,9 @@ STAGES = (
 CHAINS = (
     Chain(
         "supervised",
-        about="Mask R-CNN on the true masks, an upper bound",
+        about="Mask R-CNN trained on ground-truth masks, an upper bound",
         ends="maskrcnn_infer",
-        ends_in="a Mask R-CNN on the true masks",
+        ends_in="a Mask R-CNN trained on ground-truth masks",
         supervision=(),
         files={"labels": "data/instances_train.h5"},
         published=read_published(__file__),

@@ -90,7 +90,7 @@ def _read_picture(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except _NO_PICTURE as error:
-        raise InputError(f"{path} is damaged or no picture: {error}.") from None
+        raise InputError(f"{path} is damaged or not an image: {error}.") from None
 
 
 def _read_drawings(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -103,9 +103,9 @@ def _read_drawings(path: Path) -> tuple[np.ndarray, np.ndarray]:
         segmentations = np.stack([np.asarray(one.Segmentation, dtype=np.uint16) for one in drawn])
         boundaries = np.stack([np.asarray(one.Boundaries) > 0 for one in drawn]).astype(np.uint8)
     except DAMAGE as error:
-        raise InputError(f"{path} is damaged or no ground truth of BSDS500: {error}.") from None
+        raise InputError(f"{path} is damaged or not a ground-truth file of BSDS500: {error}.") from None
     if segmentations.ndim != 3 or segmentations.shape != boundaries.shape:
-        raise InputError(f"{path}: Segmentation and Boundaries are no maps of one size.")
+        raise InputError(f"{path}: Segmentation and Boundaries are not maps of equal size.")
     return segmentations, boundaries
 
 

@@ -153,7 +153,9 @@ class ProposalsTrainEdges(Training):
     def _crop_has_whole_cells(self) -> "ProposalsTrainEdges":
         cell = 2 ** len(self.widths)
         if self.crop % cell:
-            raise ValueError(f"crop is {self.crop}, which is no multiple of {cell}, the coarsest cell of these widths")
+            raise ValueError(
+                f"crop is {self.crop}, which is not a multiple of {cell}, the coarsest stride of these widths"
+            )
         if self.scale[0] > self.scale[1]:
-            raise ValueError(f"the range of scale is {list(self.scale)}; it goes from the smaller to the larger")
+            raise ValueError(f"the range of scale is {list(self.scale)}; write the smaller number first")
         return self

@@ -28,7 +28,7 @@ def load_forest(path: Path) -> cv2.ximgproc.StructuredEdgeDetection:
             return cv2.ximgproc.createStructuredEdgeDetection(str(path))
     except (cv2.error, SystemError):  # OpenCV raises the second for truncated files
         pass
-    raise InputError(f"{path} is damaged or no structured forest of OpenCV (model.yml.gz).") from None
+    raise InputError(f"{path} is damaged or not an OpenCV structured forest (model.yml.gz).") from None
 
 
 def forest_edges(forest: cv2.ximgproc.StructuredEdgeDetection, picture: np.ndarray) -> np.ndarray:

@@ -30,11 +30,11 @@ def open_artifact(path: Path) -> Artifact:
     """Opens a file with the reader of its contract; InputError if it is missing, locked, forbidden, broken or of no
     known contract."""
     if os.path.exists(path) and path.suffix != ".h5":
-        raise InputError(f"{path} is no .h5 file of a result.")
+        raise InputError(f"{path} is not an .h5 result file.")
     with open_hdf5(path) as file:
         schema = str(file.attrs.get("schema", ""))
     if schema and schema not in READERS:
-        raise InputError(f"{path} holds '{schema}', of which there is no view; there is one of {', '.join(READERS)}.")
+        raise InputError(f"{path} holds '{schema}', which cannot be shown; only these can: {', '.join(READERS)}.")
     return READERS.get(schema, Instances)(path)
 
 

@@ -8,10 +8,10 @@ import pandas as pd
 from wsis_steps.report.tables import html_table
 
 NOTE = (
-    "Minutes are sums over a step's jobs, of the clock and of all processors; memory is the most that a job had at a "
-    "time. Results that runs share are with the run in whose folder they lie."
+    "Minutes are sums over a step's jobs, wall-clock and CPU; memory is the peak of a job. Results that several runs "
+    "share are listed with the run that owns them."
 )
-HEADER = ["run", "step", "jobs", "minutes", "processor minutes", "memory, MB", "GPU memory, MB", "written, MB"]
+HEADER = ["run", "step", "jobs", "minutes", "CPU minutes", "memory, MB", "GPU memory, MB", "written, MB"]
 
 
 def costs_html(path: Path) -> str:

@@ -42,7 +42,7 @@ def read_series(path: Path, name: str, place: int) -> Series:
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; the step that makes it has not run.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no file of metrics; delete it and run again.") from error
+        raise InputError(f"{path} is not a metrics file; delete it and run again.") from error
     names = dict.fromkeys(term for line in lines for term in line if term != "learning_rate")
     terms = {term: np.array([line.get(term, math.nan) for line in lines], dtype=np.float64) for term in names}
     return Series(name, place, iterations, terms)

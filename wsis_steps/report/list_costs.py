@@ -40,7 +40,7 @@ def last_words(log: Path) -> tuple[float, float]:
 
 
 def latest_split(paths: list[Path]) -> list[Path]:
-    """Leaves out jobs of earlier runs with other shards: ..._1_of_4 counts, ..._1_of_2 does not."""
+    """Keeps only the latest number of shards of each step: the jobs ..._1_of_4 or ..._1_of_2, not both."""
     splits: dict[Path, dict[str, list[Path]]] = {}
     for path in paths:
         step, of = re.fullmatch(r"(.*?)(?:_\d+_of_(\d+))?", path.stem).groups()

@@ -33,8 +33,8 @@ STEP = Step(
 FOLDER = "first_look_images"  # folder of the cards, beside the page
 WHAT = (
     "<p>Before the long trainings start: do the activation maps lie on the objects, do the cues mark one object each, "
-    "do the semantic maps end where the objects end, and has nearly every picture labels? What is wrong here stays "
-    "wrong.</p>"
+    "do the semantic maps end where the objects end, and does nearly every image have labels? Errors here persist in "
+    "all later stages.</p>"
 )
 
 
@@ -42,7 +42,7 @@ def audit_links(audits: list[Path], folder: Path) -> str:
     """HTML links to the pages of tag audits from a page in `folder`."""
     links = (os.path.relpath(path.with_suffix(".html"), folder) for path in audits)
     pages = ", ".join(f'<a href="{escape(link)}">{escape(link)}</a>' for link in links)
-    return f"<p>Tags that the classifier doubts, and how well it recognises each class: {pages}.</p>" if pages else ""
+    return f"<p>Tags that the classifier doubts, and how well it recognizes each class: {pages}.</p>" if pages else ""
 
 
 def main(job: Job) -> None:

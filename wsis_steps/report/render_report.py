@@ -50,7 +50,7 @@ def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], listin
     """The summary, the main figures class by class and, folded away, every figure."""
     table = pd.read_csv(job.inputs["summary"], dtype=str, keep_default_na=False)
     if not len(table):
-        return "<p>None: figures need true masks to compare with.</p>"
+        return "<p>None: without ground-truth masks there are no scores.</p>"
     table["value"] = pd.to_numeric(table["value"], errors="coerce")
     text = summary_html(job.inputs["text"].read_text(encoding="utf-8"), "main figures in percent")
     text += f'<p class="note">{legend(listing["stages"], listing["pairs"])}</p>'
@@ -72,7 +72,7 @@ def curves_html(rows: list[Row], runs: list[str]) -> str:
     stages: dict[str, list] = {}
     for (stage, path), names in owners.items():
         stages.setdefault(stage, []).append(read_series(path, ", ".join(names), runs.index(names[0])))
-    note = '<p class="note">Each point is the mean since the point before; across, iterations.</p>'
+    note = '<p class="note">Each point is the mean since the previous point; x axis: iterations.</p>'
     return note + "".join(training_charts(stage, series) for stage, series in stages.items())
 
 
@@ -95,7 +95,7 @@ def origins_html(rows: list[Row], artifacts: dict[Path, Artifact], trainings: li
         lines.append([*map(escape, cells), settings_cell(attributes["settings"])])
     for *cells, settings in trainings:
         lines.append([*map(escape, cells), "", settings_cell(settings)])
-    table = html_table(["run", "stage", "step", "supervision", "settings"], lines, 5, "how each result was made")
+    table = html_table(["run", "stage", "step", "supervision", "settings"], lines, 5, "origin of each result")
     return f"<details><summary>Steps, supervision and settings</summary>{table}</details>"
 
 

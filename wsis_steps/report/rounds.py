@@ -39,7 +39,7 @@ def rounds_html(
     if not found:
         return "<p>No run makes labels.</p>"
     series = [_series(run, runs.index(run), rounds) for run, rounds in found.items()]
-    note = '<p class="note">Pseudo labels of the training images; across, the round that made them.</p>'
+    note = '<p class="note">Pseudo labels of the training images; x axis: the round that made them.</p>'
     return note + training_charts("labels", series)
 
 

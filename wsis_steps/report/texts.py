@@ -7,22 +7,22 @@ from wsis_steps.vision.contracts.images import Images
 
 SPLITS = {"val": "evaluation", "train": "training"}
 UNKNOWN = {
-    "val": "There are no true masks of the evaluation images: how good the predictions are cannot be known, only seen.",
-    "train": "There are no true masks of the training images: how good the pseudo labels are cannot be known.",
+    "val": "The evaluation images have no ground-truth masks: predictions cannot be scored, only inspected.",
+    "train": "The training images have no ground-truth masks: pseudo labels cannot be scored, only inspected.",
 }
 MARKS = (
-    "Marks: the color of a class fills its activation maps (the brighter the stronger), its regions of a semantic map "
-    "and its instances; a disc is a cue or a point; gray with a dashed border is unsure or ignored. Names carry the "
-    "score where predictions are scored. Click a picture to see it large."
+    "Marks: the color of a class fills its activation maps (brighter is stronger), its regions of a semantic map and "
+    "its instances; a disc is a cue or a point; gray with a dashed border is unsure or ignored. Predictions are "
+    "labeled with their class and score. Click a picture to enlarge it."
 )
 KEYS = (
-    "Keys: left and right walk from image to image or, in a large picture, from picture to picture; up and down stay "
-    "with one kind of picture; n and p turn the page."
+    "Keys: left and right move between images or, in an enlarged picture, between the pictures of an image; up and "
+    "down move to the same stage of another image; n and p turn the page."
 )
 
 PAIRS = (
-    "Paired differences: above zero the first run has the higher figure; what lies below zero where it lacks a part of "
-    "the other is what that part brings. A stage that both share has no line."
+    "Paired differences: above zero the first run has the higher figure. If it lacks a part of the other run, a value "
+    "below zero is the gain from that part. Stages that both share are left out."
 )
 
 

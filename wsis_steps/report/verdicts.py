@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 NOTE = (
-    "Nothing here compares with true masks: these are signs that a stage has gone wrong, some with a setting to try. "
+    "None of this uses ground-truth masks: these are signs that a stage has gone wrong, some with a setting to try. "
     "The worst come first, but start with the earliest stage: a fault there spoils all that follows."
 )
 

@@ -38,9 +38,9 @@ def test_the_page_says_what_is_missing_and_what_is_too_much(tmp_path):
     probabilities[0] = 0.2, 0.97  # image 0 is tagged <cat>
     rows = disagreements(images.tags, probabilities)
     text = render(images, rows, probabilities, 1, "")
-    assert "<b>dog</b>? 97 %, no tag" in text and "&lt;cat&gt;" in text
-    assert text.count("<img") == 1 and "the surest 1 are below" in text
-    assert "<b>&lt;cat&gt;</b>, which it sees with 20 % only" in render(images, rows, probabilities, 2, "")
+    assert "<b>dog</b>? 97 %, not tagged" in text and "&lt;cat&gt;" in text
+    assert text.count("<img") == 1 and "the 1 most confident are below" in text
+    assert "<b>&lt;cat&gt;</b>, probability only 20 %" in render(images, rows, probabilities, 2, "")
 
 
 def precision_one_by_one(tags, probabilities):
@@ -132,5 +132,5 @@ def test_the_step_writes_the_precision_on_evaluation_images_alone(trained, tmp_p
     made, counts = read_counts(outputs["scores"])
     assert [step for step, _ in made] == ["classifier_audit_tags", "classifier_train"] and made[1][1]["epochs"] == 4
     assert counts["average_precision"] == document["average_precision"]
-    assert "how well the classifier recognises each class on 5 evaluation images" in outputs["page"].read_text()
+    assert "how well the classifier recognizes each class on 5 evaluation images" in outputs["page"].read_text()
     assert any("average precision on 5 evaluation images: cat 0." in line or "cat 1." in line for line in done.log)

@@ -245,11 +245,11 @@ def test_settings_of_a_frozen_classifier_need_one(values):
 def test_features_of_other_images_are_told(copy):
     assert extract(copy, shard="1/2").status == 0
     for outcome in (learn(copy), infer(copy)):
-        assert outcome.status == 2 and "features.h5 is not of the training images of" in outcome.errors[0]
+        assert outcome.status == 2 and "features.h5 does not belong to the training images of" in outcome.errors[0]
     assert extract(copy).status == learn(copy).status == infer(copy).status == 0
     write_pictures(copy / "images.h5", seed=1)  # of the same names, sizes and tags
     for outcome in (learn(copy), infer(copy)):
-        assert outcome.status == 2 and "images.h5 as it is now; delete it and run again." in outcome.errors[0]
+        assert outcome.status == 2 and "images.h5; delete it and run again." in outcome.errors[0]
 
 
 def test_features_of_random_weights_may_come_from_several_processors(copy, monkeypatch):
@@ -275,10 +275,10 @@ def test_weights_that_changed_behind_the_features_are_told(tmp_path):
     torch.manual_seed(2)
     torch.save(build_backbone("small", 8).state_dict(), path)
     outcome = learn(tmp_path, weights=str(path))
-    assert outcome.status == 2 and "was made of other weights than" in outcome.errors[0]
+    assert outcome.status == 2 and "was made with other weights than" in outcome.errors[0]
     assert extract(tmp_path, weights=str(path)).status == 0
     outcome = infer(tmp_path, stride=8)
-    assert outcome.status == 2 and "was made of other weights than" in outcome.errors[0]
+    assert outcome.status == 2 and "was made with other weights than" in outcome.errors[0]
 
 
 def test_features_that_are_no_numbers_leave_no_file(tmp_path):

@@ -142,7 +142,7 @@ def test_a_rare_class_does_not_vanish():
 def test_activation_that_is_the_same_everywhere_is_refused():
     samples, _ = planted(0)
     samples.activation.fill_(0.5)
-    with pytest.raises(InputError, match="no pixels can be told from the background; look at classifier_train first"):
+    with pytest.raises(InputError, match="be separated from the background; check classifier_train first"):
         learn(samples, ClassifierLearnPixels())
 
 

@@ -262,10 +262,10 @@ def test_files_of_others_are_told_from_broken_ones(tmp_path, capsys):
     (tmp_path / "cut.h5").write_bytes(b"no HDF5")
     for name, sentence in (
         ("foreign.h5", "holds no result of this program"),
-        ("other.h5", "holds 'puppets', of which there is no view"),
+        ("other.h5", "holds 'puppets', which cannot be shown"),
         ("plain.pth", "not of a model that this program trained"),
         ("cut.h5", "if the workflow made it, delete it"),
-        ("photo.jpg", "is no .h5 file of a result"),
+        ("photo.jpg", "is not an .h5 result file"),
         (".", "is a folder; name an .h5 file"),
         ("no.pt", "no.pt does not exist"),
     ):

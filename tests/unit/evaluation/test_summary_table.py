@@ -132,7 +132,7 @@ def test_proposals_stand_in_a_table_of_their_own_by_their_number():
         ["mcg †", "masks_seen", "train+val", "mask recall 0.5", "36.9", "-", "-"],
         ["selective_search", "none", "train+val", "mean box IoU", "31.8", "60.3", "-"],
     ]
-    assert "Proposals: of the best so many" in text and text.splitlines()[-1].startswith("† masks")
+    assert "Proposals: for the best N" in text and text.splitlines()[-1].startswith("† masks")
 
 
 def test_without_proposals_there_is_one_table_and_no_word_of_them():

@@ -103,6 +103,6 @@ def test_boxes_are_refused(given):
 def test_regions_need_maps(given):
     outcome = label(given, "regions.h5")
     assert outcome.status == 2 and outcome.errors == [
-        "bestie_label needs --maps and --proposals where instances is 'regions'."
+        "bestie_label needs --maps and --proposals if instances is 'regions'."
     ]
     assert not files(given / "out")

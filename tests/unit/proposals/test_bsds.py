@@ -102,7 +102,7 @@ def test_a_bad_drawing_is_one_sentence(tmp_path, damage, said):
 def test_a_bad_picture_is_one_sentence(tmp_path):
     path = write_tree(tmp_path) / "images/train/101.jpg"
     path.write_bytes(path.read_bytes()[:700])
-    with pytest.raises(InputError, match="101.jpg is damaged or no picture"):
+    with pytest.raises(InputError, match="101.jpg is damaged or not an image"):
         read_image(tmp_path, "train", "101")
 
 

@@ -70,7 +70,7 @@ def without(key: str) -> dict:
 
 
 WRONG = {
-    "no list": ({"annotations": []}, "holds no list of masks"),
+    "no list": ({"annotations": []}, "does not hold a list of masks"),
     "a number in place of an entry": ([PLAIN, 7], "entry 2 is no mask"),
     "no image": ([without("file_name")], "entry 1 needs an 'image_id' or a 'file_name'"),
     "an image that is no name": ([{**PLAIN, "image_id": [1]}], "entry 1 needs an 'image_id'"),
@@ -80,7 +80,10 @@ WRONG = {
     "a score that is a word": ([{**PLAIN, "score": "0.5"}], "entry 1 needs a number as its 'score'"),
     "a score that is NaN": ([{**PLAIN, "score": float("nan")}], "entry 1 needs a number as its 'score'"),
     "a score beyond all floats": ([{**PLAIN, "score": 10**400}], "entry 1 needs a number as its 'score'"),
-    "a mask of another size": ([entry("a", MASK.T, 1)], "entry 1 is no mask of its image, which is 8x6: .* 6x8"),
+    "a mask of another size": (
+        [entry("a", MASK.T, 1)],
+        "entry 1 is not a mask of its image, which is 8x6: .* 6x8",
+    ),
     "a mask that is cut": (
         [{**PLAIN, "segmentation": {"size": [6, 8], "counts": "12"}}],
         "entry 1 is no mask .* do not fit",
@@ -108,7 +111,7 @@ def test_what_is_no_json_is_refused(tmp_path, text):
 
 def test_unknown_lists_are_refused_or_ignored_as_told(tmp_path):
     path = write_json(tmp_path / "m.json", [{**PLAIN, "point_coords": [[1, 2]], "area": 3, "scores": [0.1, 0.2]}])
-    with pytest.raises(InputError, match="entry 1 has a list 'scores', which is not read"):
+    with pytest.raises(InputError, match="entry 1 has an unknown list 'scores'"):
         find_masks(path, NAMES)
     assert len(find_masks(path, NAMES, ["scores"])["a"]) == 1
 
@@ -126,7 +129,7 @@ def test_masks_whose_runs_go_along_rows_are_told_by_their_boxes(tmp_path):
     corners = [[x, y, x + w, y + h] for x, y, w, h in boxes]
     for said in (boxes, corners, [None] * 3):
         assert doubt_masks(*boxed(tmp_path, masks, said))[1] == []
-    with pytest.raises(InputError, match=r"m\.json: entry 1: its 'bbox' tells that its runs are counted along rows"):
+    with pytest.raises(InputError, match=r"m\.json: entry 1: its 'bbox' shows that its runs are counted along rows"):
         doubt_masks(*boxed(tmp_path, masks.transpose(0, 2, 1), boxes))
     doubts = doubt_masks(*boxed(tmp_path, masks, [boxes[0], [7, 0, 2, 2], [0, 8, 9, 1]]))[1]
-    assert len(doubts) == 1 and "67% of the masks that were looked at do not lie where their 'bbox' is" in doubts[0]
+    assert len(doubts) == 1 and "67% of the checked masks do not match their 'bbox'" in doubts[0]

@@ -91,10 +91,10 @@ def test_a_table_that_does_not_fit_together_is_refused(tmp_path, version):
     with pytest.raises(InputError, match="has boxes of 1 images but names of 2"):
         find_boxes(path, NAMES)
     path = write_mat(tmp_path / "b.mat", version, {"images": cell(["x", box]), "boxes": cell([box, box])})
-    with pytest.raises(InputError, match="element 2 of its 'images' is no name"):
+    with pytest.raises(InputError, match="element 2 of its 'images' is not a name"):
         find_boxes(path, NAMES)
     path = write_mat(tmp_path / "c.mat", version, {"images": cell(["x"]), "boxes": box})
-    with pytest.raises(InputError, match="its 'boxes' is no cell array"):
+    with pytest.raises(InputError, match="its 'boxes' is not a cell array"):
         find_boxes(path, NAMES)
 
 
@@ -119,7 +119,7 @@ def test_scores_beside_boxes_decide_which_are_best(tmp_path, version, name):
 def test_unknown_variables_are_refused_or_ignored_as_told(tmp_path, version):
     variables = {"images": cell(["2007_000001"]), "boxes": cell([np.array([[1, 1, 5, 5]])])}
     path = write_mat(tmp_path / "t.mat", version, {**variables, "gt": np.ones((1, 1))})
-    with pytest.raises(InputError, match="has a variable 'gt', which is not read; known are boxScores, boxes, images"):
+    with pytest.raises(InputError, match="has an unknown variable 'gt'; known are boxScores, boxes, images"):
         find_boxes(path, NAMES)
     assert list(find_boxes(path, NAMES, ["gt"])) == ["2007_000001"]
     both = {name: cell([np.ones((1, 1))]) for name in ("boxScores", "scores")}

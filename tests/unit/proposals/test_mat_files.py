@@ -100,7 +100,7 @@ def test_files_that_are_no_mat_files_are_one_sentence(tmp_path):
 
 def test_a_structure_is_no_array(tmp_path):
     savemat(tmp_path / "a.mat", {"square": {"superpixels": np.ones((2, 2))}})
-    with pytest.raises(InputError, match=r"a\.mat: its 'square' is no array of finite numbers"):
+    with pytest.raises(InputError, match=r"a\.mat: its 'square' is not an array of finite numbers"):
         as_numbers(tmp_path / "a.mat", "square", read_variables(tmp_path / "a.mat", ("square",))["square"])
     with h5py.File(tmp_path / "b.mat", "w") as file:
         file.create_group("square")
@@ -112,11 +112,11 @@ def test_a_structure_is_no_array(tmp_path):
     "value", ["text", [np.ones((1, 1))], np.array([[np.nan]]), np.array([[np.inf]]), np.array([1j])]
 )
 def test_what_is_no_array_of_finite_numbers_is_refused(tmp_path, value):
-    with pytest.raises(InputError, match="its 'scores' is no array of finite numbers"):
+    with pytest.raises(InputError, match="its 'scores' is not an array of finite numbers"):
         as_numbers(tmp_path, "scores", value)
 
 
 @pytest.mark.parametrize("value", ["text", np.ones((1, 1))])
 def test_what_is_no_cell_array_is_refused(tmp_path, value):
-    with pytest.raises(InputError, match="its 'labels' is no cell array"):
+    with pytest.raises(InputError, match="its 'labels' is not a cell array"):
         as_cells(tmp_path, "labels", value)

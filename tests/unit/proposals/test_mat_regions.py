@@ -69,7 +69,7 @@ WRONG = {
     "half a superpixel": ((MAP, [[1.5]], [1]), "'labels' holds numbers that are not whole"),
     "a region of nothing": ((MAP, [[1], []], [1, 1]), "holds no superpixel"),
     "a score too many": ((MAP, [[1]], [1, 2]), "has 1 labels but 2 scores"),
-    "a score that is none": ((MAP, [[1]], [np.nan]), "'scores' is no array of finite numbers"),
+    "a score that is none": ((MAP, [[1]], [np.nan]), "'scores' is not an array of finite numbers"),
     "another size": ((np.ones((3, 2)), [[1]], [1]), "its superpixels are 2x3 pixels, its image 2x2"),
 }
 
@@ -109,6 +109,6 @@ def test_unknown_variables_are_refused_or_ignored_as_told(tmp_path, version):
     for name, more in (("x/2007_000001", known), ("y/2007_000002", {**known, "boxScores": np.ones((1, 1))})):
         write_regions(tmp_path / f"{name}.mat", version, np.ones((3, 4)), [[1]], [1], **more)
     names = ImageNames(["2007_000001", "2007_000002"])
-    with pytest.raises(InputError, match=r"y/2007_000002\.mat has a variable 'boxScores', which is not read"):
+    with pytest.raises(InputError, match=r"y/2007_000002\.mat has an unknown variable 'boxScores'"):
         find_regions(tmp_path, names)
     assert len(find_regions(tmp_path, names, ["boxScores"])) == len(find_regions(tmp_path / "x", names)) + 1

@@ -80,13 +80,13 @@ BROKEN = {
 def test_what_is_no_forest_is_told_in_a_sentence(tmp_path, content):
     path = tmp_path / "model.yml.gz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=re.escape(f"{path} is damaged or no structured forest")):
+    with pytest.raises(InputError, match=re.escape(f"{path} is damaged or not an OpenCV structured forest")):
         load_forest(path)
 
 
 @pytest.mark.parametrize("change", [{"numberOfTrees": 2}, {"stride": 0}])
 def test_options_that_would_crash_opencv_are_refused(tmp_path, change):
-    with pytest.raises(InputError, match="no structured forest"):
+    with pytest.raises(InputError, match="not an OpenCV structured forest"):
         load_forest(write_stump(tmp_path / "model.yml", **change))
 
 
@@ -95,7 +95,7 @@ def test_a_forest_that_breaks_off_is_refused(tmp_path):
     whole = path.read_bytes()
     for share in (0.3, 0.6, 0.8):
         path.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(InputError, match="no structured forest"):
+        with pytest.raises(InputError, match="not an OpenCV structured forest"):
             load_forest(path)
 
 

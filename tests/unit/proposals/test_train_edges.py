@@ -143,8 +143,8 @@ def test_the_step_learns_outlines_and_keeps_no_path(tmp_path, capsys):
     [
         ({}, "proposals_train_edges.root is not set; name the folder of BSDS500."),
         ({"root": "nowhere"}, "images/train holds no .jpg files"),
-        ({"root": "nowhere", "crop": 100}, "crop is 100, which is no multiple of 16"),
-        ({"root": "nowhere", "scale": [2, 0.5]}, "the range of scale is [2.0, 0.5]; it goes from the smaller"),
+        ({"root": "nowhere", "crop": 100}, "crop is 100, which is not a multiple of 16"),
+        ({"root": "nowhere", "scale": [2, 0.5]}, "the range of scale is [2.0, 0.5]; write the smaller number first"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_leaves_nothing(tmp_path, capsys, values, said):

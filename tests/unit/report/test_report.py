@@ -325,7 +325,7 @@ def test_paired_differences_stand_on_the_page_and_are_explained(tmp_path):
     page = open_page(job)
     table = next(table for table in page.tables if table[0][0] == "paired differences")
     assert table[1] == ["less", "full", "predictions", "3", "-10.0 ± 0.6"]
-    assert "? not told from chance" in page.text and "A stage that both share has no line." in page.text
+    assert "? not significant" in page.text and "Stages that both share are left out." in page.text
     assert "A stage that both share" not in legend([])
 
 
@@ -383,7 +383,7 @@ def test_without_truth_the_page_says_what_cannot_be_known(tmp_path):
     page = open_page(job)
     assert page.text.count("cannot be known") == 2
     assert [table[0][0] for table in page.tables] == ["run", "run"]  # costs, and where results come from
-    assert "figures need true masks" in page.text
+    assert "without ground-truth masks there are no scores" in page.text
     assert not page.described("truth") and page.described("predictions of one")
 
 
@@ -404,7 +404,7 @@ def test_results_of_other_images_are_refused(tmp_path):
 
 
 BROKEN = [
-    ("metrics.jsonl", "no file of metrics"),
+    ("metrics.jsonl", "not a metrics file"),
     ("scores.json", "no figures"),
     ("listing.json", "no list of results"),
 ]

@@ -247,7 +247,7 @@ def test_metrics_are_read_as_written(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[1]\n", '{"total": 1}\n'])
 def test_broken_metrics_are_refused(tmp_path, text):
     (tmp_path / "m.jsonl").write_text(text)
-    with pytest.raises(InputError, match="no file of metrics"):
+    with pytest.raises(InputError, match="not a metrics file"):
         read_series(tmp_path / "m.jsonl", "run", 0)
 
 

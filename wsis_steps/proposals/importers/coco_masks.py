@@ -84,8 +84,8 @@ def doubt_masks(
     first, apart = known[0][0], 1 - near[:, 0].mean()
     if near[:, 1].mean() > 0.9:
         why = "COCO counts them along columns"
-        raise InputError(f"{first.where}: its 'bbox' tells that its runs are counted along rows; {why}.")
-    return found, [f"{first.file}: {apart:.0%} of the masks that were looked at do not lie where their 'bbox' is."]
+        raise InputError(f"{first.where}: its 'bbox' shows that its runs are counted along rows; {why}.")
+    return found, [f"{first.file}: {apart:.0%} of the checked masks do not match their 'bbox'."]
 
 
 def _overlaps(entry: Entry, height: int, width: int) -> tuple[float, float] | None:
@@ -108,7 +108,7 @@ def _load(file: Path) -> list:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} is not a JSON file: {error}.") from None
     if not isinstance(content, list):
-        raise InputError(f"{file} holds no list of masks.")
+        raise InputError(f"{file} does not hold a list of masks.")
     return content
 
 
@@ -116,14 +116,14 @@ def _entry(file: Path, place: int, row: Any, names: ImageNames, lists: set[str])
     """The id of the entry's image, or None if the data set does not have it, and the entry."""
     where = f"{file}: entry {place}"
     if not isinstance(row, dict):
-        raise InputError(f"{where} is no mask with its properties.")
+        raise InputError(f"{where} is not a mask entry.")
     spelled = [row[key] for key in ("file_name", "image_id") if key in row]
     if not spelled or any(isinstance(name, bool) or not isinstance(name, int | str) for name in spelled):
         raise InputError(f"{where} needs an 'image_id' or a 'file_name'.")
     unknown = [key for key, value in row.items() if isinstance(value, list) and key not in lists]
     if unknown:
         raise InputError(
-            f"{where} has a list '{unknown[0]}', which is not read. Where it does not matter, name it in "
+            f"{where} has an unknown list '{unknown[0]}'. If it does not matter, name it in "
             "proposals_import_proposals.ignored."
         )
     if "segmentation" not in row:
@@ -144,7 +144,7 @@ def _mask(entry: Entry, height: int, width: int) -> dict | None:
                 raise ValueError("its polygon has a corner far outside")
             [code] = encode_rings([code], height, width)
     except ValueError as error:
-        raise InputError(f"{entry.where} is no mask of its image, which is {width}x{height}: {error}.") from None
+        raise InputError(f"{entry.where} is not a mask of its image, which is {width}x{height}: {error}.") from None
     return code if code and coco.area(code) else None
 
 

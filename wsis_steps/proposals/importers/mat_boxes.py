@@ -52,10 +52,10 @@ def find_boxes(path: Path, names: ImageNames, ignored: Sequence[str] = ()) -> di
         scores = _scores(file, values, len(images))
         for place, (name, rows, own) in enumerate(zip(images, boxes, scores, strict=True), 1):
             if not isinstance(name, str):
-                raise InputError(f"{file}: element {place} of its 'images' is no name.")
+                raise InputError(f"{file}: element {place} of its 'images' is not a name.")
             identity = names.find(name)
             if identity in found:
-                raise InputError(f"{file} has boxes of image '{identity}', which {found[identity].file} has, too.")
+                raise InputError(f"{file} has boxes of image '{identity}', which {found[identity].file} also has.")
             if identity is not None:
                 found[identity] = PublishedBoxes(file, name, place, rows, own)
     return found

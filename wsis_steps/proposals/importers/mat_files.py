@@ -54,8 +54,8 @@ def check_known(path: Path, known: Collection[str]) -> None:
         return
     if unknown:
         raise InputError(
-            f"{path} has a variable '{unknown[0]}', which is not read; known are {', '.join(sorted(known))}. Where it "
-            "does not matter, name it in proposals_import_proposals.ignored."
+            f"{path} has an unknown variable '{unknown[0]}'; known are {', '.join(sorted(known))}. If it does not "
+            "matter, name it in proposals_import_proposals.ignored."
         )
 
 
@@ -70,14 +70,14 @@ def _names(path: Path) -> set[str]:
 def as_cells(path: Path, name: str, value: Value) -> list:
     """The elements of a cell array. Raises `InputError` if the variable is something else."""
     if not isinstance(value, list):
-        raise InputError(f"{path}: its '{name}' is no cell array.")
+        raise InputError(f"{path}: its '{name}' is not a cell array.")
     return value
 
 
 def as_numbers(path: Path, name: str, value: Value) -> np.ndarray:
     """An array of real numbers. Raises `InputError` if the variable is something else or holds NaN or infinity."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "uifb" or not np.isfinite(value).all():
-        raise InputError(f"{path}: its '{name}' is no array of finite numbers.")
+        raise InputError(f"{path}: its '{name}' is not an array of finite numbers.")
     return value
 
 

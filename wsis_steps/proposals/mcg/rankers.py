@@ -27,5 +27,5 @@ def load_ranker(ranker: str, model: Path | None, edges: str, mode: str) -> tuple
     try:
         found.load_state_dict(trained.state)
     except RuntimeError as error:
-        raise InputError(f"{path} is a ranker of other features; train it again.") from error
+        raise InputError(f"{path} was trained on other features; train it again.") from error
     return found.eval(), trained.supervision
