@@ -1,7 +1,7 @@
 """Mask R-CNN's proposal network and heads for pseudo labels: weighted instances and ignored regions.
 
-torchvision's classes with other training losses; where all weights are 1 and nothing is ignored, theirs exactly, but
-for where a mask lies in its box (`pasting`). What a target holds is said in `network`.
+torchvision's classes with other training losses. With all weights 1 and nothing ignored they are identical to
+torchvision's, except for the alignment of masks with their boxes (`pasting`). `network` describes the targets.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from torchvision.ops import box_iou
 from wsis_steps.maskrcnn.pasting import cut_masks
 from wsis_steps.vision.ranks import divisor
 
-IGNORED_SHARE = 0.5  # a box with more of its area than this in an ignored region is no background
+IGNORED_SHARE = 0.5  # a box with more than this share of its area in an ignored region is not background
 BOX_BETA = 1 / 9  # where the smooth L1 loss of boxes turns linear, as in torchvision
 
 
@@ -26,10 +26,10 @@ class WeightedProposalNetwork(RegionProposalNetwork):
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Per image the anchors' labels and boxes to regress to.
+        """Per image the anchors' labels and regression targets.
 
-        Labels are float32: 0 background, -1 not used, otherwise 1 + weight of the matched instance. The
-        sampler takes what is at least 1 for an object, so the weight reaches `compute_loss` by the usual way.
+        Labels are float32: 0 background, -1 not used, otherwise 1 + weight of the matched instance. The sampler treats
+        values of at least 1 as objects, so the weight reaches `compute_loss` without further changes.
         """
         labels, matched_boxes = [], []
         for boxes, target in zip(anchors, targets, strict=True):
@@ -39,7 +39,7 @@ class WeightedProposalNetwork(RegionProposalNetwork):
             if "ignore" in target:
                 label[(label == 0) & (ignored_share(boxes, target["ignore"]) > IGNORED_SHARE)] = -1
             labels.append(label)
-            # without an instance a row is needed all the same; no positive anchor will read it
+            # without an instance a row is still needed; no positive anchor will read it
             instances = target["boxes"] if len(target["boxes"]) else boxes[:1]
             matched_boxes.append(instances[matched.clamp(min=0)])
         return labels, matched_boxes
@@ -51,7 +51,7 @@ class WeightedProposalNetwork(RegionProposalNetwork):
         labels: list[Tensor],
         regression_targets: list[Tensor],
     ) -> tuple[Tensor, Tensor]:
-        """(objectness loss, box loss): sums of weighted losses over the number of sampled anchors."""
+        """(objectness loss, box loss): sums of weighted losses divided by the number of sampled anchors."""
         positive, negative = (torch.cat(chosen).bool() for chosen in self.fg_bg_sampler(labels))
         sampled = positive | negative
         label = torch.cat(labels)
@@ -75,8 +75,8 @@ class WeightedProposalNetwork(RegionProposalNetwork):
 class WeightedRoIHeads(RoIHeads):
     """torchvision's box and mask heads with weights of instances and with ignored regions.
 
-    `further_losses`, where set, makes named losses of the sampled regions' class logits (n, 1 + C) and weights (n,),
-    and of the positive ones' mask logits (m, 1 + C, M, M), labels (m,) and weights (m,).
+    `further_losses`, if set, computes named losses from the sampled regions' class logits (n, 1 + C) and weights (n,),
+    and from the positive ones' mask logits (m, 1 + C, M, M), labels (m,) and weights (m,).
     """
 
     further_losses: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], dict[str, Tensor]] | None = None
@@ -88,7 +88,7 @@ class WeightedRoIHeads(RoIHeads):
         image_shapes: list[tuple[int, int]],
         targets: list[dict[str, Tensor]] | None = None,
     ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        """Detections in evaluation, losses in training, as torchvision's."""
+        """Detections in evaluation, losses in training, like torchvision's."""
         if not self.training:
             return super().forward(features, proposals, image_shapes)
         proposals = [self._without_ignored(*pair) for pair in zip(proposals, targets, strict=True)]
@@ -133,14 +133,14 @@ class WeightedRoIHeads(RoIHeads):
 def box_losses(
     logits: Tensor, deltas: Tensor, labels: Tensor, regression_targets: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Weighted Fast R-CNN losses: sums over the RoIs, over their number.
+    """Weighted Fast R-CNN losses: sums over the RoIs, divided by their number.
 
     Args:
         logits: n x (1 + C), deltas: n x 4(1 + C).
         labels: n int64, 0 background; regression_targets: n x 4; weights: n.
 
     Returns:
-        (classification loss, box loss), equal to torchvision's where all weights are 1.
+        (classification loss, box loss), equal to torchvision's if all weights are 1.
     """
     count = divisor(len(labels))
     positive = (labels > 0).nonzero()[:, 0]
@@ -158,7 +158,7 @@ def box_losses(
 
 
 def mask_loss(logits: Tensor, targets: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Weighted binary cross entropy of the masks of the right class, mean over pixels and RoIs.
+    """Weighted binary cross entropy of the masks of the correct class, averaged over pixels and RoIs.
 
     Args:
         logits: n x (1 + C) x M x M; targets: n x M x M in 0..1; labels: n int64 >= 1; weights: n.
@@ -169,7 +169,7 @@ def mask_loss(logits: Tensor, targets: Tensor, labels: Tensor, weights: Tensor) 
 
 
 def ignored_share(boxes: Tensor, region: Tensor) -> Tensor:
-    """Share of each box, as far as it is inside the image, that lies in a region; by one integral image.
+    """Share of each box, clipped to the image, that lies in a region; computed with one integral image.
 
     Args:
         boxes: n x 4 float, x1 y1 x2 y2, rounded to whole pixels here.
@@ -195,7 +195,7 @@ def _match(matcher, boxes: Tensor, instances: Tensor) -> Tensor:
 
 
 def _instance_weights(target: dict[str, Tensor], matched: Tensor) -> Tensor:
-    """float32 weight of the instance that each box is matched to; 1 where the index is negative."""
+    """float32 weight of the instance that each box is matched to; 1 if the index is negative."""
     weights = target.get("weights")
     if weights is None:
         return torch.ones(len(matched), device=matched.device)

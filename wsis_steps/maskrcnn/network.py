@@ -1,8 +1,8 @@
-"""Mask R-CNN that learns from pseudo labels: instances carry weights, and regions may be left open.
+"""Mask R-CNN that learns from pseudo labels: instances carry weights, and regions may be ignored.
 
-The network and its inference are torchvision's; new are the backbones of this package below its feature
-pyramid, and (in `heads`) losses that take weights and ignored regions. The paper runs are set up as the author of
-IRN did it (512 px, 512 RoIs, 2000 and 1000 proposals); BESTIE names no recipe of its own.
+The network and its inference are torchvision's; new are the backbones of this package below its feature pyramid, and
+(in `heads`) losses that take weights and ignored regions. The runs of the papers use the IRN author's setup (512 px,
+512 RoIs, 2000 and 1000 proposals); BESTIE publishes no recipe.
 
 A target, one per image, is a dict of tensors:
     boxes    n x 4 float32, x1 y1 x2 y2 in pixels, x2 and y2 one past the last pixel; n may be 0
@@ -38,7 +38,7 @@ from wsis_steps.vision.models import TrainedModel, load_any_model
 from wsis_steps.vision.region_pooling import RegionPooling
 from wsis_steps.vision.weights import load_weights, read_state_dict
 
-OWN_SETTINGS = {"anchor_scale", "rois", "mask_layers"}  # by which a model of whatever step is known as such a network
+OWN_SETTINGS = {"anchor_scale", "rois", "mask_layers"}  # identify such a network, whichever step trained it
 
 
 def build_maskrcnn(
@@ -46,16 +46,16 @@ def build_maskrcnn(
 ) -> GeneralizedRCNN:
     """A Mask R-CNN with a feature pyramid on the backbone's levels of stride 4 and more.
 
-    It is called like torchvision's: model(images, targets) gives a dict of five losses in training, and
-    model(images) a list of dicts with boxes, labels (1 + category), scores and masks (n x 1 x H x W in 0..1)
-    in evaluation. Images are a list of 3 x H x W float RGB in 0..1; the network resizes and normalizes them.
-    Batch normalization is fixed with pretrained weights, and trained with none.
+    It is called like torchvision's: in training, model(images, targets) returns a dict of five losses; in evaluation,
+    model(images) returns a list of dicts with boxes, labels (1 + category), scores and masks (n x 1 x H x W in 0..1).
+    Images are a list of 3 x H x W float RGB in 0..1; the network resizes and normalizes them. Batch normalization is
+    frozen with pretrained weights, and trained with none.
 
     Args:
         settings: of the training.
         class_count: number of classes without background.
-        weights: what the backbone starts from (`load_weights`); `none` also to load a whole model afterwards.
-        inference: thresholds of evaluation, and its sizes where they are not those of training; None: there is none.
+        weights: initial weights of the backbone (`load_weights`); `none` also to load a whole model afterwards.
+        inference: thresholds of evaluation, and its sizes if they differ from training; None: no inference.
 
     Raises:
         InputError: as `build_backbone`, `load_weights` and `refuse_mask_weights`.
@@ -97,7 +97,7 @@ def _heads(
     strides = pyramid.strides[:-1]  # without the level that is pooled from another
     levels = [str(i) for i in range(len(strides))]
     width = settings.mask_width
-    # without inference settings it cannot detect: None fails where a default would decide unseen
+    # without inference settings it cannot detect: None fails instead of silently using a default
     thresholds = (inference.min_score, inference.nms, inference.detections) if inference else (None,) * 3
     min_score, nms, detections = thresholds
     return WeightedRoIHeads(
@@ -119,13 +119,13 @@ def _heads(
 
 
 def refuse_mask_weights(weights: str) -> None:
-    """Stops weights that have learned from masks from entering a weakly supervised run.
+    """Refuses weights trained on masks in a weakly supervised run.
 
     Args:
         weights: imagenet, none, the name of published weights, or a path.
 
     Raises:
-        InputError: the file's name speaks of COCO or Mask R-CNN, or it holds a mask head.
+        InputError: the file's name mentions COCO or Mask R-CNN, or it holds a mask head.
     """
     name = Path(weights).stem.lower().replace("-", "").replace("_", "")
     reason = next((word for word in ("coco", "maskrcnn") if word in name), None)
@@ -157,7 +157,7 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """B x 3 x H x W normalized float to maps '0', '1', ... and 'pool', each B x channels x h x w."""
-        with autocast(images.device):  # what follows is geometry of boxes, which bfloat16 would shift by pixels
+        with autocast(images.device):  # the rest is box geometry, which bfloat16 would shift by pixels
             maps = self.body(images)[self.first :]
             levels = self.fpn(OrderedDict((str(i), level) for i, level in enumerate(maps)))
         return OrderedDict((name, level.float()) for name, level in levels.items())
@@ -165,7 +165,7 @@ class FeaturePyramid(nn.Module):
 
 class Transform(GeneralizedRCNNTransform):
     """torchvision's resizing and normalization, which also resizes ignored regions and sets crowds aside. Pictures are
-    shrunk with antialiasing, which torchvision leaves out.
+    downscaled with antialiasing, which torchvision omits.
 
     Mean and standard deviation are the backbone's; as buffers they are saved and loaded with the model.
     """
@@ -177,12 +177,12 @@ class Transform(GeneralizedRCNNTransform):
         self.register_buffer("image_std", body.std.clone())
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """As torchvision's but antialiased, for one 3 x H x W image and its target."""
+        """Like torchvision's but antialiased, for one 3 x H x W image and its target."""
         if target is None and torch.jit.is_tracing():
             return _resize_traced(image, self.min_size[-1], self.max_size), None
         if target is not None and "iscrowd" in target:
             target = _set_crowds_aside(target)
-        resized, target = super().resize(image[:1], target)  # of a channel, for its size
+        resized, target = super().resize(image[:1], target)  # only one channel, for its size
         image = functional.interpolate(image[None], resized.shape[-2:], mode="bilinear", antialias=True)[0]
         if target is not None and "ignore" in target:
             region = target["ignore"][None, None].float()
@@ -195,7 +195,7 @@ class Transform(GeneralizedRCNNTransform):
         image_shapes: list[tuple[int, int]],
         original_sizes: list[tuple[int, int]],
     ) -> list[dict[str, Tensor]]:
-        """As torchvision's, boxes and masks at the images' own sizes, but with masks that fit their boxes."""
+        """Like torchvision's, boxes and masks at the images' own sizes, but with masks aligned with their boxes."""
         if self.training:
             return result
         for found, seen, size in zip(result, image_shapes, original_sizes, strict=True):
@@ -206,7 +206,7 @@ class Transform(GeneralizedRCNNTransform):
 
 def _resize_traced(image: Tensor, min_size: int, max_size: int) -> Tensor:
     """The same resizing of a 3 x H x W image, for export. There torchvision computes in float32 and rounds some sizes
-    to a pixel less than it does in Python; the exporter to ONNX does the same to double scalars, but not to vectors."""
+    to a pixel less than in Python; the exporter to ONNX does the same to double scalars, but not to vectors."""
     sides = torch._shape_as_tensor(image)[1:].double()
     least, most = (torch.tensor([float(limit)], dtype=torch.float64) for limit in (min_size, max_size))
     scale = torch.minimum(least / sides.amin(0, keepdim=True), most / sides.amax(0, keepdim=True))
@@ -216,8 +216,8 @@ def _resize_traced(image: Tensor, min_size: int, max_size: int) -> Tensor:
 
 
 def _antialiased(length: Tensor, new: Tensor) -> Tensor:
-    """Weights float32 (new, length) by which a side is resized: those of torch's antialiased bilinear filter, for which
-    ONNX has no operator that runtimes of the last years know."""
+    """Weights float32 (new, length) that resize a side: those of torch's antialiased bilinear filter, for which ONNX
+    has no operator that older runtimes support."""
     scale = length / new
     centers = (torch.arange(new, dtype=torch.float64) + 0.5) * scale
     distances = (torch.arange(length.long(), dtype=torch.float64) + 0.5 - centers[:, None]).abs()
@@ -233,7 +233,7 @@ def _set_crowds_aside(target: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_maskrcnn(path: Path) -> TrainedModel:
-    """A trained Mask R-CNN, whichever step trained it; InputError where the file holds none."""
+    """A trained Mask R-CNN, whichever step trained it; InputError if the file holds none."""
     trained, made = load_any_model(path)
     if not trained.settings.keys() >= OWN_SETTINGS:
         raise InputError(f"{path} was trained by {made.step}, but a Mask R-CNN is wanted here.")
@@ -241,7 +241,7 @@ def read_maskrcnn(path: Path) -> TrainedModel:
 
 
 def load_maskrcnn(trained: TrainedModel, inference: MaskrcnnInfer | None = None) -> GeneralizedRCNN:
-    """The network of `read_maskrcnn`, at the sizes and thresholds of `inference` where given."""
+    """The network of `read_maskrcnn`, with the sizes and thresholds of `inference` if given."""
     settings = {name: value for name, value in trained.settings.items() if name in MaskrcnnTrain.model_fields}
     network = build_maskrcnn(MaskrcnnTrain.model_validate(settings), len(trained.class_names), "none", inference)
     network.load_state_dict(trained.state)
