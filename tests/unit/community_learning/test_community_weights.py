@@ -73,10 +73,10 @@ def test_the_published_file_is_told_from_others(tmp_path, monkeypatch, caplog):
 def test_weights_for_batch_normalization_are_not_used_without_their_statistics(tmp_path):
     path = tmp_path / "file.pth"
     torch.save(build_backbone("small").state_dict(), path)
-    with pytest.raises(InputError, match=r"statistics would be lost with norm: group; take norm: frozen"):
+    with pytest.raises(InputError, match=r"statistics would be lost with norm: group; use norm: frozen"):
         Features("small", str(path), "imagenet", "group", "align")
     for weights in ("imagenet", "classifier"):
-        with pytest.raises(ValidationError, match="take norm: frozen, or backbone: resnet50_gn"):
+        with pytest.raises(ValidationError, match="use norm: frozen, or backbone: resnet50_gn"):
             CommunityLearningTrain(backbone="resnet50", weights=weights)
         CommunityLearningTrain(backbone="resnet50", norm="frozen", weights=weights)
 

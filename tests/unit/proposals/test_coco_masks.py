@@ -71,7 +71,7 @@ def without(key: str) -> dict:
 
 WRONG = {
     "no list": ({"annotations": []}, "does not hold a list of masks"),
-    "a number in place of an entry": ([PLAIN, 7], "entry 2 is no mask"),
+    "a number in place of an entry": ([PLAIN, 7], "entry 2 is not a mask"),
     "no image": ([without("file_name")], "entry 1 needs an 'image_id' or a 'file_name'"),
     "an image that is no name": ([{**PLAIN, "image_id": [1]}], "entry 1 needs an 'image_id'"),
     "an image that is true": ([{**without("file_name"), "image_id": True}], "entry 1 needs an 'image_id'"),
@@ -86,7 +86,7 @@ WRONG = {
     ),
     "a mask that is cut": (
         [{**PLAIN, "segmentation": {"size": [6, 8], "counts": "12"}}],
-        "entry 1 is no mask .* do not fit",
+        "entry 1 is not a mask .* do not fit",
     ),
     "a box that is none": ([{**PLAIN, "bbox": [1, 2, 3]}], "entry 1 has a 'bbox' that is not four numbers"),
     "a box outside": ([PLAIN, {**PLAIN, "bbox": [0, 0, 30, 2]}], r"entry 2: its 'bbox' \[0, 0, 30, 2\] lies outside"),

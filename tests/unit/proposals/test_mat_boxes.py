@@ -53,7 +53,7 @@ def test_a_folder_may_hold_several_splits(tmp_path):
         "2007_000003": "val.mat",
     }
     write_boxes(tmp_path / "test.mat", "5", {"2007_000002": one})
-    with pytest.raises(InputError, match=r"val\.mat has boxes of image '2007_000002', which .*test\.mat has, too"):
+    with pytest.raises(InputError, match=r"val\.mat has boxes of image '2007_000002', which .*test\.mat also has"):
         find_boxes(tmp_path, NAMES)
 
 

@@ -377,11 +377,11 @@ def test_the_same_inputs_give_the_same_bytes(job, tmp_path):
     assert {path.name: path.read_bytes() for path in (tmp_path / "cards").iterdir()} == files
 
 
-def test_without_truth_the_page_says_what_cannot_be_known(tmp_path):
+def test_without_truth_the_page_says_what_cannot_be_scored(tmp_path):
     job = build(tmp_path, truth=False)
     main(job)
     page = open_page(job)
-    assert page.text.count("cannot be known") == 2
+    assert page.text.count("cannot be scored, only inspected") == 2
     assert [table[0][0] for table in page.tables] == ["run", "run"]  # costs, and where results come from
     assert "without ground-truth masks there are no scores" in page.text
     assert not page.described("truth") and page.described("predictions of one")
