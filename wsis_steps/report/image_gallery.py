@@ -62,7 +62,7 @@ def orders(
     results: the last labels or predictions of each run. An order is a run with the words for most and least: how well
     it agrees with the ground truth or, without any, how confident it is.
     """
-    words = ("best", "worst") if truth else ("surest", "least sure")
+    words = ("best", "worst") if truth else ("most confident", "least confident")
     columns = []
     for found in results.values():
         values: list[float | None] = []

@@ -9,7 +9,7 @@ from typing import Any
 
 NOTE = (
     "None of this uses ground-truth masks: these are signs that a stage has gone wrong, some with a setting to try. "
-    "The worst come first, but start with the earliest stage: a fault there spoils all that follows."
+    "The worst come first, but start with the earliest stage, since an error there affects all later ones."
 )
 
 
