@@ -17,7 +17,7 @@ TAGS = {**ROW, "stage": "tags", "says": "It hardly recognises a & b.", "setting"
 def test_a_verdict_has_its_sentence_its_setting_and_a_link(tmp_path):
     text = verdicts_html([ROW, {**TAGS, "file": str(tmp_path / "one/classifier/tag_audit.json")}], tmp_path)
     note, first, second = text.split("<li>")
-    assert "start with the earliest stage: a fault there spoils all that follows." in note
+    assert "start with the earliest stage, since an error there affects all later ones." in note
     assert "83 of 120 &lt;tagged&gt; pictures have no label." in first and 'href="#images">labels/round00<' in first
     assert "Try <code>bestie_label: {min_area: 25}</code> (now 50)." in first
     assert 'href="one/classifier/tag_audit.html">tags<' in second and "a &amp; b." in second and "Try" not in second
