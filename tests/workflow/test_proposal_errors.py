@@ -100,11 +100,11 @@ CASES = {
     "no scores": (lambda p: without(p, "scores"), "mcg/image5.mat has no variable 'scores'."),
     "superpixels of another picture": (
         lambda p: regions(p, MAP[:-1], [[1]], [1]),
-        f"mcg/image2.mat: its superpixels are {SIZE}x{SIZE - 1} pixels, its image {SIZE}x{SIZE}.",
+        f"mcg/image2.mat: its superpixel map is {SIZE}x{SIZE - 1} pixels, but its image {SIZE}x{SIZE}.",
     ),
     "a superpixel out of range": (
         lambda p: regions(p, MAP, [[1], [SIZE + 1]], [1, 1], version="7.3"),
-        f"mcg/image2.mat: its labels name superpixel {SIZE + 1}, which its superpixels do not hold.",
+        f"mcg/image2.mat: its labels name superpixel {SIZE + 1}, which its superpixel map lacks.",
     ),
     "scores of other regions": (
         lambda p: regions(p, MAP, [[1], [2]], [1]),

@@ -81,7 +81,7 @@ def main(job: Job) -> None:
             shown.append(found.sum(axis=0).mean())
             writer.add(maps.ids[i], int(maps.heights[i]), int(maps.widths[i]), found, np.flatnonzero(tags))
         writer.close()
-    log.info("classes have %.0f %% of the pixels of their images", 100 * np.mean(shown))
+    log.info("classes cover %.0f %% of the pixels of their images", 100 * np.mean(shown))
 
 
 if __name__ == "__main__":

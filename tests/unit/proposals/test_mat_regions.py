@@ -66,11 +66,11 @@ WRONG = {
     "a superpixel beyond the map": ((MAP, [[1], [2, 4]], [1, 1]), "name superpixel 4, which"),
     "a superpixel 0": ((MAP, [[0, 1]], [1]), "name superpixel 0, which"),
     "a map from 0": ((MAP - 1, [[1]], [1]), "must be numbered from 1"),
-    "half a superpixel": ((MAP, [[1.5]], [1]), "'labels' holds numbers that are not whole"),
+    "half a superpixel": ((MAP, [[1.5]], [1]), "'labels' holds numbers that are not integers"),
     "a region of nothing": ((MAP, [[1], []], [1, 1]), "holds no superpixel"),
     "a score too many": ((MAP, [[1]], [1, 2]), "has 1 labels but 2 scores"),
     "a score that is none": ((MAP, [[1]], [np.nan]), "'scores' is not an array of finite numbers"),
-    "another size": ((np.ones((3, 2)), [[1]], [1]), "its superpixels are 2x3 pixels, its image 2x2"),
+    "another size": ((np.ones((3, 2)), [[1]], [1]), "its superpixel map is 2x3 pixels, but its image 2x2"),
 }
 
 

@@ -44,7 +44,7 @@ def read_regions(path: Path, height: int, width: int, cap: int) -> RegionProposa
     superpixels = _whole(path, "superpixels", as_numbers(path, "superpixels", values["superpixels"]))
     if superpixels.shape != (height, width):
         size = "x".join(map(str, superpixels.shape[::-1]))
-        raise InputError(f"{path}: its superpixels are {size} pixels, its image {width}x{height}.")
+        raise InputError(f"{path}: its superpixel map is {size} pixels, but its image {width}x{height}.")
     numbers, superpixels = np.unique(superpixels, return_inverse=True)
     superpixels = superpixels.reshape(height, width).astype(np.int32)
     if numbers[0] < 1 or len(numbers) > MOST:
@@ -68,7 +68,7 @@ def _regions(
     held = np.searchsorted(numbers, flat).clip(max=len(numbers) - 1)
     unknown = flat[numbers[held] != flat]
     if len(unknown):
-        raise InputError(f"{path}: its labels name superpixel {unknown[0]}, which its superpixels do not hold.")
+        raise InputError(f"{path}: its labels name superpixel {unknown[0]}, which its superpixel map lacks.")
     members = np.zeros((len(labels), len(numbers)), dtype=bool)
     members[np.repeat(np.arange(len(labels)), lengths), held] = True
     return RegionProposals(boxes_of(superpixels, members), scores.astype(np.float32), superpixels, members)
@@ -79,5 +79,5 @@ def _whole(path: Path, name: str, values: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # for numbers too large for an integer
         whole = values.astype(np.int64)
     if (whole != values).any():
-        raise InputError(f"{path}: its '{name}' holds numbers that are not whole.")
+        raise InputError(f"{path}: its '{name}' holds numbers that are not integers.")
     return whole
