@@ -80,13 +80,13 @@ def no_boundaries(path):
 
 BROKEN = {
     "missing": (Path.unlink, "100.mat does not exist"),
-    "empty": (lambda path: path.write_bytes(b""), "100.mat is damaged or not a ground-truth file"),
-    "cut short": (lambda path: path.write_bytes(path.read_bytes()[:500]), "100.mat is damaged or not a ground-truth file"),
-    "no MATLAB file": (lambda path: path.write_text("text " * 99), "100.mat is damaged or not a ground-truth file"),
-    "another variable": (lambda path: savemat(path, {"a": 1}), "100.mat is damaged or not a ground-truth file"),
-    "no cell of annotators": (no_cell, "100.mat is damaged or not a ground-truth file"),
-    "no boundaries": (no_boundaries, "100.mat is damaged or not a ground-truth file"),
-    "no annotator": (lambda path: write_drawings(path, []), "100.mat is damaged or not a ground-truth file"),
+    "empty": (lambda path: path.write_bytes(b""), "100.mat is damaged or not a ground-truth"),
+    "cut short": (lambda path: path.write_bytes(path.read_bytes()[:500]), "100.mat is damaged or not a ground-truth"),
+    "no MATLAB file": (lambda path: path.write_text("text " * 99), "100.mat is damaged or not a ground-truth"),
+    "another variable": (lambda path: savemat(path, {"a": 1}), "100.mat is damaged or not a ground-truth"),
+    "no cell of annotators": (no_cell, "100.mat is damaged or not a ground-truth"),
+    "no boundaries": (no_boundaries, "100.mat is damaged or not a ground-truth"),
+    "no annotator": (lambda path: write_drawings(path, []), "100.mat is damaged or not a ground-truth"),
     "another size": (lambda path: write_drawings(path, [disc(5, 5, 3, (20, 30))]), "100.mat is 30x20, but the picture"),
 }
 
