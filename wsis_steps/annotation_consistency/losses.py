@@ -28,8 +28,8 @@ def label_losses(labels: Tensor, count: int) -> Tensor:
 
 def task_losses(probabilities: Tensor, mask_losses: Tensor, mask_weight: float, missed_cost: float) -> Tensor:
     """Delta(y_p, y): expected loss of class and mask of each label, float (P, L): the class loss plus, where the
-    prediction has the right class, `mask_weight` times the mask loss. Label 0, the background, has no mask; predicted
-    as a class, it costs `missed_cost` times as much as other errors.
+    prediction has the right class, `mask_weight` times the mask loss. Label 0, the background, has no mask;
+    where the prediction is a class, it costs `missed_cost` times as much as other errors.
 
     probabilities, mask_losses: float (P, L), 0 to 1, of the L possible labels, so that their sum may be below 1.
     """

@@ -64,7 +64,7 @@ class ConditionalTraining(Training):
     long_side: Count = 500
     """Larger images are downscaled to this longer side in pixels; 0 keeps their size. Paper: not known."""
     rot90: bool = False
-    """Random rotations by 90 degrees and vertical flips; for images without a natural orientation."""
+    """Random 90-degree rotations and vertical flips; for images without a natural orientation."""
     max_proposals: Positive = 2000
     """Images with more proposals use a random subset of this many, resampled each time."""
 

@@ -84,7 +84,7 @@ class BestieTrain(Training, CenterFinding):
     photometric: bool = True
     """Random brightness, contrast and hue, each with probability 1/2."""
     rot90: bool = False
-    """Random rotations by 90 degrees and vertical flips; for images without a natural orientation."""
+    """Random 90-degree rotations and vertical flips; for images without a natural orientation."""
     class_wise_centers: bool = True
     """One center map per class; false is the class-agnostic ablation."""
     instance_aware_guidance: bool = True

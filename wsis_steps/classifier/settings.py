@@ -68,7 +68,7 @@ class ClassifierTrain(Training):
     color_jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1)
     """Brightness, contrast, saturation, hue."""
     rot90: bool = False
-    """Random rotations by 90 degrees and vertical flips; for images without a natural orientation."""
+    """Random 90-degree rotations and vertical flips; for images without a natural orientation."""
 
     @model_validator(mode="after")
     def _of_frozen(self) -> Self:

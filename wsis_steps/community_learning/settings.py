@@ -41,7 +41,7 @@ class CommunityLearningTrain(Training):
     long_side: Positive = 2000
     """Maximum longer side in pixels; takes precedence over the shorter side."""
     rot90: bool = False
-    """Random rotations by 90 degrees and vertical flips; for images without a natural orientation."""
+    """Random 90-degree rotations and vertical flips; for images without a natural orientation."""
     max_proposals: Positive = 4000
     """Images with more proposals use a random subset of this many, resampled each time; paper: all."""
     roi: Literal["align", "pool"] = "align"

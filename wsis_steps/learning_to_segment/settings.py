@@ -40,7 +40,7 @@ class LearningToSegmentTrain(Training):
     photometric: bool = False
     """Random brightness, contrast and hue, each with probability 1/2; not in the paper."""
     rot90: bool = False
-    """Random rotations by 90 degrees and vertical flips; for images without a natural orientation."""
+    """Random 90-degree rotations and vertical flips; for images without a natural orientation."""
     prior: Literal["bisection", "grid", "none"] = "bisection"
     """How to find the prior that meets the quotas: exactly, by the paper's grid search, or not at all."""
     background_quota: Fraction = 0.4

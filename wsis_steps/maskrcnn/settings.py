@@ -44,7 +44,7 @@ class MaskrcnnTrain(Training):
     frozen_levels: Count = 1
     """Levels of a pretrained backbone, from the finest, that are not trained."""
     rot90: bool = False
-    """Random rotations by 90 degrees and vertical flips; for images without a natural orientation."""
+    """Random 90-degree rotations and vertical flips; for images without a natural orientation."""
     use_scores: bool = True
     """Weight each instance by its label's weight and score; false weights all equally."""
     min_score: Fraction = 0.05
