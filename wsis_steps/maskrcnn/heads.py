@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import box_iou
@@ -21,7 +22,20 @@ BOX_BETA = 1 / 9  # where the smooth L1 loss of boxes turns linear, as in torchv
 
 
 class WeightedProposalNetwork(RegionProposalNetwork):
-    """torchvision's proposal network with weights of instances and with ignored regions."""
+    """torchvision's proposal network with weights of instances and with ignored regions, on some levels of a pyramid.
+
+    levels: names of the feature maps that it proposes boxes on.
+    """
+
+    def __init__(self, *arguments, levels: list[str], **options) -> None:
+        super().__init__(*arguments, **options)
+        self.levels = levels
+
+    def forward(
+        self, images: ImageList, features: dict[str, Tensor], targets: list[dict[str, Tensor]] | None = None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Boxes and losses, as torchvision's."""
+        return super().forward(images, {name: features[name] for name in self.levels}, targets)
 
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[dict[str, Tensor]]

@@ -38,6 +38,7 @@ from wsis_steps.vision.models import TrainedModel, load_any_model
 from wsis_steps.vision.region_pooling import RegionPooling
 from wsis_steps.vision.weights import load_weights, read_state_dict
 
+BOX_STRIDE = 4  # the finest level that boxes are proposed on and pooled from (FPN, section 4.1)
 OWN_SETTINGS = {"anchor_scale", "rois", "mask_layers"}  # identify such a network, whichever step trained it
 
 
@@ -67,7 +68,7 @@ def build_maskrcnn(
     if weights != "none":
         body.fix_norm()
         body.freeze(settings.frozen_levels)
-    pyramid = FeaturePyramid(body, settings.fpn_channels)
+    pyramid = FeaturePyramid(body, settings.fpn_channels, settings.mask_stride)
     proposer, heads = _proposer(pyramid, settings), _heads(pyramid, class_count, settings, inference)
     sizes = [(inference and getattr(inference, name)) or getattr(settings, name) for name in ("min_size", "max_size")]
     transform = Transform(*sizes, body)
@@ -75,7 +76,9 @@ def build_maskrcnn(
 
 
 def _proposer(pyramid: "FeaturePyramid", settings: MaskrcnnTrain) -> WeightedProposalNetwork:
-    sizes = tuple((settings.anchor_scale * stride,) for stride in pyramid.strides)
+    levels = [*pyramid.box_levels, "pool"]
+    strides = pyramid.strides[-len(levels) :]
+    sizes = tuple((settings.anchor_scale * stride,) for stride in strides)
     anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
     modes = ("training", "testing")
     return WeightedProposalNetwork(
@@ -88,20 +91,19 @@ def _proposer(pyramid: "FeaturePyramid", settings: MaskrcnnTrain) -> WeightedPro
         pre_nms_top_n=dict(zip(modes, settings.proposals_before_nms, strict=True)),
         post_nms_top_n=dict(zip(modes, settings.proposals_after_nms, strict=True)),
         nms_thresh=0.7,
+        levels=levels,
     )
 
 
 def _heads(
     pyramid: "FeaturePyramid", class_count: int, settings: MaskrcnnTrain, inference: MaskrcnnInfer | None
 ) -> WeightedRoIHeads:
-    strides = pyramid.strides[:-1]  # without the level that is pooled from another
-    levels = [str(i) for i in range(len(strides))]
     width = settings.mask_width
     # without inference settings it cannot detect: None fails instead of silently using a default
     thresholds = (inference.min_score, inference.nms, inference.detections) if inference else (None,) * 3
     min_score, nms, detections = thresholds
     return WeightedRoIHeads(
-        box_roi_pool=RegionPooling(levels, strides, 7),
+        box_roi_pool=_pooling(pyramid.box_levels, pyramid, 7),
         box_head=TwoMLPHead(settings.fpn_channels * 7 * 7, settings.box_width),
         box_predictor=FastRCNNPredictor(settings.box_width, class_count + 1),
         fg_iou_thresh=0.5,
@@ -112,10 +114,18 @@ def _heads(
         score_thresh=min_score,
         nms_thresh=nms,
         detections_per_img=detections,
-        mask_roi_pool=RegionPooling(levels, strides, 14),
+        mask_roi_pool=_pooling(pyramid.mask_levels, pyramid, settings.mask_size // 2),
         mask_head=MaskRCNNHeads(settings.fpn_channels, (width,) * settings.mask_layers, 1),
         mask_predictor=MaskRCNNPredictor(width, width, class_count + 1),
     )
+
+
+def _pooling(levels: list[str], pyramid: "FeaturePyramid", size: int) -> RegionPooling:
+    """Pooling from some levels; masks are pooled from as many levels finer as theirs begin before those of boxes."""
+    places = [pyramid.names.index(name) for name in levels]
+    strides, centers = ([values[i] for i in places] for values in (pyramid.strides, pyramid.centers))
+    finer = pyramid.names.index(pyramid.box_levels[0]) - places[0]
+    return RegionPooling(levels, tuple(strides), tuple(centers), size, finer=finer)
 
 
 def refuse_mask_weights(weights: str) -> None:
@@ -140,26 +150,39 @@ def refuse_mask_weights(weights: str) -> None:
 
 
 class FeaturePyramid(nn.Module):
-    """Feature pyramid on the backbone's levels of stride 4 and more, and a coarser one pooled from the last.
+    """Feature pyramid on the backbone's levels from stride 4 or the masks' stride on, and one pooled from the last.
 
     Attributes:
         out_channels: of every level.
-        strides: per level, fine to coarse.
+        names: of the levels, fine to coarse: their strides; the last one is `pool`.
+        strides, centers: per level, pixels a cell is wide, and from the picture's corner to the center of the first.
+        box_levels, mask_levels: names of the levels that boxes and masks are pooled from.
     """
 
-    def __init__(self, body: Backbone, channels: int):
+    def __init__(self, body: Backbone, channels: int, mask_stride: int):
         super().__init__()
         self.body = body
-        self.first = next(i for i, stride in enumerate(body.strides) if stride >= 4)
+        finest = min(mask_stride, BOX_STRIDE)
+        self.first = next(i for i, stride in enumerate(body.strides) if stride >= finest)
+        strides = body.strides[self.first :]
+        if mask_stride not in strides:
+            raise InputError(
+                f"mask_stride: backbone {body.name} has no level of stride {mask_stride}; "
+                f"valid: {', '.join(str(stride) for stride in body.strides if stride > 1)}"
+            )
         self.fpn = FeaturePyramidNetwork(list(body.channels[self.first :]), channels, LastLevelMaxPool())
         self.out_channels = channels
-        self.strides = (*body.strides[self.first :], 2 * body.strides[-1])
+        self.strides = (*strides, 2 * strides[-1])
+        self.centers = (*body.cell_centers[self.first :], body.cell_centers[-1])
+        self.names = [*map(str, strides), "pool"]
+        self.box_levels = [str(stride) for stride in strides if stride >= BOX_STRIDE]
+        self.mask_levels = [str(stride) for stride in strides if stride >= mask_stride]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """B x 3 x H x W normalized float to maps '0', '1', ... and 'pool', each B x channels x h x w."""
+        """B x 3 x H x W normalized float to maps by name, each B x channels x h x w."""
         with autocast(images.device):  # the rest is box geometry, which bfloat16 would shift by pixels
             maps = self.body(images)[self.first :]
-            levels = self.fpn(OrderedDict((str(i), level) for i, level in enumerate(maps)))
+            levels = self.fpn(OrderedDict(zip(self.names, maps, strict=False)))
         return OrderedDict((name, level.float()) for name, level in levels.items())
 
 
@@ -244,5 +267,7 @@ def load_maskrcnn(trained: TrainedModel, inference: MaskrcnnInfer | None = None)
     """The network of `read_maskrcnn`, with the sizes and thresholds of `inference` if given."""
     settings = {name: value for name, value in trained.settings.items() if name in MaskrcnnTrain.model_fields}
     network = build_maskrcnn(MaskrcnnTrain.model_validate(settings), len(trained.class_names), "none", inference)
-    network.load_state_dict(trained.state)
+    # Models trained before features were read where cells look took the corner for the first center.
+    before = {name: torch.zeros_like(value) for name, value in network.state_dict().items() if name.endswith("centers")}
+    network.load_state_dict({**before, **trained.state})
     return network

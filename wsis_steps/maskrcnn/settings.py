@@ -41,6 +41,11 @@ class MaskrcnnTrain(Training):
     """Channels of the mask head's convolutions."""
     mask_layers: Positive = 4
     """Convolutions of the mask head."""
+    mask_stride: Literal[2, 4] = 4
+    """Stride of the finest features that masks are predicted from. With 2 the masks of all objects are predicted from
+    features one level finer; the backbone must have such a level (small and mobilenet_v2 do)."""
+    mask_size: Annotated[int, Field(ge=4, multiple_of=2)] = 28
+    """Side of a predicted mask in its box, in cells (Mask R-CNN: 28)."""
     frozen_levels: Count = 1
     """Levels of a pretrained backbone, from the finest, that are not trained."""
     rot90: bool = False

@@ -136,6 +136,24 @@ class Backbone(nn.Module):
         return len(set(self.strides)) == 1
 
     @property
+    def cell_centers(self) -> tuple[float, ...]:
+        """Per level, how many pixels right of (and below) the picture's corner the center of its first cell lies.
+
+        Half a pixel where strided layers are padded on both sides alike (ResNet, MobileNetV2), half a cell where they
+        see as many pixels as they skip (VGG's pools, ConvNeXt), up to a whole cell with TensorFlow's padding. Taken
+        from the first strided layer, as networks pad all of them alike.
+        """
+        strided = (module for module in self.modules() if isinstance(module, _STRIDED) and _side(module.stride) > 1)
+        first = next((module for module in strided if _side(module.kernel_size) > 1), None)
+        if first is None:
+            return tuple(stride / 2 for stride in self.strides)
+        kernel, step, padding = _side(first.kernel_size), _side(first.stride), _side(first.padding)
+        if type(first).__name__.endswith("Same"):  # timm's of TensorFlow; what is odd goes to the right
+            padding = max(kernel - step, 0) // 2
+        shift = (kernel - 1) / 2 - padding  # of a cell, in the cells below it
+        return tuple(0.5 + shift * (stride - 1) / (step - 1) for stride in self.strides)
+
+    @property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """(mean, std) per RGB channel for pixel values in 0..1, as the loaded weights want them."""
         return tuple(self.mean.tolist()), tuple(self.std.tolist())
@@ -143,6 +161,13 @@ class Backbone(nn.Module):
     def normalize(self, images: Tensor) -> Tensor:
         """B x 3 x H x W RGB bytes, or float in 0..255, to the network's float32 input."""
         return (images.float() / 255 - self.mean[:, None, None]) / self.std[:, None, None]
+
+
+_STRIDED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+
+
+def _side(value: int | tuple[int, int]) -> int:
+    return value if isinstance(value, int) else value[0]
 
 
 def build_backbone(name: str, output_stride: int | None = None, normalization: str = "imagenet") -> Backbone:

@@ -11,6 +11,7 @@ from torchvision.ops import MultiScaleRoIAlign, roi_align
 from torchvision.ops.poolers import initLevelMapper
 
 SAMPLES = 2  # a side, in each cell
+CANONICAL_LEVEL = 4  # stride 16, from which boxes of 224 pixels are pooled (FPN, section 4.2)
 LARGEST = 64 * 64  # cells of a map up to which products are faster
 
 
@@ -44,29 +45,40 @@ def _weights(start: Tensor, extent: Tensor, size: int, length: int) -> Tensor:
 
 
 class RegionPooling(MultiScaleRoIAlign):
-    """Pools each box from the level of a feature pyramid that fits its size, as torchvision's, faster on CPUs.
+    """Pools each box from the level of a feature pyramid that fits its size, as torchvision's, where its cells look.
+
+    torchvision takes the middle of a pyramid's first cell for the corner of the picture. Here the center of each
+    level's first cell is stated.
 
     Args:
         levels: names of the maps, fine to coarse.
         strides: pixels a cell of each is wide, powers of two.
+        centers: pixels from the picture's corner to the center of each level's first cell.
         size: cells a side of what is pooled.
+        finer: by how many levels finer than usual the level of a box is.
     """
 
-    def __init__(self, levels: list[str], strides: tuple[int, ...], size: int) -> None:
-        super().__init__(levels, size, SAMPLES)
+    def __init__(
+        self, levels: list[str], strides: tuple[int, ...], centers: tuple[float, ...], size: int, finer: int = 0
+    ) -> None:
+        super().__init__(levels, size, SAMPLES, canonical_level=CANONICAL_LEVEL - finer)
+        self.strides = strides
         self.scales = [1 / stride for stride in strides]
-        self.map_levels = initLevelMapper(strides[0].bit_length() - 1, strides[-1].bit_length() - 1)
+        finest, coarsest = strides[0].bit_length() - 1, strides[-1].bit_length() - 1
+        self.map_levels = initLevelMapper(finest, coarsest, canonical_level=CANONICAL_LEVEL - finer)
+        self.register_buffer("centers", torch.tensor(centers))
 
     def forward(self, maps: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
         """(n, channels, size, size) of all boxes (n_b, 4) of all images; maps by name, (B, channels, h, w) each."""
-        if boxes[0].device.type != "cpu" or torch.jit.is_tracing():
-            return super().forward(maps, boxes, image_shapes)
-        images = torch.arange(len(boxes)).repeat_interleave(torch.tensor([len(one) for one in boxes]))
-        regions = torch.cat([images[:, None].to(boxes[0]), torch.cat(boxes)], dim=1)
+        images = torch.cat([torch.full_like(of_image[:, :1], image) for image, of_image in enumerate(boxes)])
         level = self.map_levels(boxes)
-        parts = [(level == number).nonzero()[:, 0] for number in range(len(self.scales))]
-        pooled = [
-            align_regions(maps[name], regions[part], self.output_size[0], scale, aligned=False)
-            for name, part, scale in zip(self.featmap_names, parts, self.scales, strict=True)
-        ]
-        return torch.cat(pooled)[torch.cat(parts).argsort()]
+        pooled, places = [], []
+        for number, (name, stride, center) in enumerate(
+            zip(self.featmap_names, self.strides, self.centers.unbind(), strict=True)
+        ):
+            here = (level == number).nonzero()[:, 0]
+            moved = torch.cat(boxes)[here] + (stride / 2 - center)  # to where the first cell would be a square
+            regions = torch.cat([images[here], moved], dim=1)
+            pooled.append(align_regions(maps[name], regions, self.output_size[0], 1 / stride, aligned=True))
+            places.append(here)
+        return torch.cat(pooled)[torch.cat(places).argsort()]

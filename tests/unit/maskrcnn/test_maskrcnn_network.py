@@ -6,15 +6,17 @@ import torch
 from torchvision.models.detection import roi_heads as reference_heads
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork
+from torchvision.ops import MultiScaleRoIAlign
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.maskrcnn import detections
 from wsis_steps.maskrcnn.heads import box_losses, ignored_share, mask_loss
-from wsis_steps.maskrcnn.network import build_maskrcnn, refuse_mask_weights
+from wsis_steps.maskrcnn.network import build_maskrcnn, load_maskrcnn, refuse_mask_weights
 from wsis_steps.maskrcnn.pasting import cut_masks
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.vision.backbones import build_backbone
 from wsis_steps.vision.masks import decode
+from wsis_steps.vision.models import TrainedModel
 from wsis_steps.vision.weights import load_weights
 
 SMALL = {
@@ -356,6 +358,54 @@ def test_pyramid_and_anchors_agree_for_every_backbone(name, strides):
     assert model.roi_heads.box_predictor.cls_score.out_features == 21
 
 
+def test_masks_of_finer_features_leave_boxes_as_they_are():
+    images, targets = images_and_targets()
+    usual, finer = small_maskrcnn(), small_maskrcnn(mask_stride=2, mask_size=32)
+    state = {name: value for name, value in finer.state_dict().items() if not name.startswith("roi_heads.mask")}
+    own = usual.state_dict()
+    shifted = {f"backbone.fpn.{part}_blocks.{i}": f"backbone.fpn.{part}_blocks.{i + 1}" for part in ("inner", "layer")
+               for i in range(3)}  # fmt: skip
+    for name in own:
+        block = next((old for old in shifted if name.startswith(old + ".")), None)
+        source = name.replace(block, shifted[block]) if block else name
+        if source in state and state[source].shape == own[name].shape:
+            own[name] = state[source]
+    usual.load_state_dict(own)
+    torch.manual_seed(0)
+    losses = usual(images, targets)
+    torch.manual_seed(0)
+    with_finer = finer(images, targets)
+    for name in LOSSES - {"loss_mask"}:
+        torch.testing.assert_close(losses[name], with_finer[name])
+    with_finer["loss_mask"].backward()
+    assert finer.backbone.fpn.inner_blocks[0][0].weight.grad.abs().sum() > 0  # the level of stride 2 learns
+
+
+def test_masks_have_the_size_that_is_set():
+    model = small_maskrcnn(MaskrcnnInfer(min_score=0), mask_size=36).eval()
+    sizes = []
+    model.roi_heads.mask_predictor.register_forward_hook(lambda module, given, made: sizes.append(made.shape[-2:]))
+    model([torch.rand(3, 96, 96)])
+    assert sizes == [(36, 36)]
+
+
+def test_a_stride_that_the_backbone_lacks_is_refused():
+    with pytest.raises(InputError, match="backbone resnet50 has no level of stride 2; valid: 4, 8, 16, 32"):
+        build_maskrcnn(MaskrcnnTrain(backbone="resnet50", mask_stride=2), 3)
+
+
+def test_models_of_before_read_their_features_as_they_were_trained(tmp_path):
+    model = small_maskrcnn()
+    state = {name: value for name, value in model.state_dict().items() if not name.endswith("centers")}
+    settings = MaskrcnnTrain(**SMALL).model_dump(mode="json", exclude={"mask_stride", "mask_size"})
+    old = load_maskrcnn(TrainedModel(tmp_path, state, settings, ("a", "b", "c"), ("tags",))).eval()
+    maps, boxes = {str(s): torch.rand(1, 32, 96 // s, 96 // s) for s in (4, 8, 16)}, [torch.tensor([[8.0, 12, 60, 40]])]
+    as_trained = MultiScaleRoIAlign(["4", "8", "16"], 7, 2)(maps, boxes, [(96, 96)])
+    torch.testing.assert_close(old.roi_heads.box_roi_pool(maps, boxes, [(96, 96)]), as_trained)
+    now = model.roi_heads.box_roi_pool(maps, boxes, [(96, 96)])
+    assert (now - as_trained).abs().max() > 0.01
+
+
 def test_weights_of_a_tag_classifier_enter_with_their_normalization(tmp_path):
     saved = build_backbone("small", 8, normalization="half")
     torch.save({f"backbone.{k}": v for k, v in saved.state_dict().items()}, tmp_path / "classifier.pt")
@@ -378,7 +428,7 @@ def test_a_saved_model_comes_back_whole_into_one_built_from_none(tmp_path):
     torch.testing.assert_close(again.transform(images)[0].tensors, model.transform(images)[0].tensors)
     with torch.no_grad():
         ours, theirs = again.backbone(images[0][None]), model.backbone(images[0][None])
-    torch.testing.assert_close(ours["0"], theirs["0"])
+    torch.testing.assert_close(ours["4"], theirs["4"])
 
 
 @pytest.mark.parametrize("name", ["maskrcnn_resnet50_fpn", "models/mask_rcnn_r50.pth", "COCO_V1", "yolo-coco.pt"])

@@ -191,6 +191,26 @@ def test_dilation_computes_what_the_strided_network_does_and_more(name):
     torch.testing.assert_close(fine[..., ::2, ::2], coarse, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["small", "mobilenet_v2", "resnet50", "vgg16", "timm/resnet18", "timm/convnext_atto"])
+def test_cell_centers_are_the_middles_of_what_a_cell_sees(name):
+    backbone = build_backbone(name).eval()
+    with torch.no_grad():
+        for module in backbone.modules():
+            if isinstance(module, nn.Conv2d):  # nothing cancels, and no ReLU cuts a part off
+                module.weight.abs_()
+    level = next(i for i, stride in enumerate(backbone.strides) if stride >= 4)
+    stride, cell = backbone.strides[level], 24
+    images = torch.rand(1, 3, 48 * stride, 48 * stride, requires_grad=True)
+    seen = torch.autograd.grad(backbone(images, level + 1)[level][0, :, cell, cell].sum(), images)[0][0].abs().amax(0)
+    columns = (seen.amax(0) > 0).nonzero()[:, 0]
+    middle = (columns[0] + columns[-1] + 1).item() / 2
+    assert backbone.cell_centers[level] == middle - cell * stride
+
+
+def test_cells_of_tensorflow_s_networks_look_at_the_last_pixel():
+    assert build_backbone("timm/tf_efficientnet_lite0").cell_centers == (1.5, 3.5, 7.5, 15.5, 31.5)
+
+
 def test_fixed_norm_keeps_its_statistics_in_training_and_names_in_the_state():
     backbone = build_backbone("small")
     names = list(backbone.state_dict())

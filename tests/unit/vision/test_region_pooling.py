@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from torchvision.ops import MultiScaleRoIAlign, roi_align
+from torchvision.ops import roi_align
+from torchvision.ops.poolers import initLevelMapper
 
 from wsis_steps.vision.region_pooling import LARGEST, RegionPooling, align_regions
 
@@ -47,6 +48,34 @@ def test_boxes_take_the_level_that_torchvision_takes(counts: tuple[int, ...]) ->
         name: torch.randn(3, 2, *(2 * [side // s]), generator=generator) for name, s in zip(names, strides, strict=True)
     }
     boxes = [draw_boxes(count, side, seed) for seed, count in enumerate(counts)]
-    ours = RegionPooling(names, strides, 7)(maps, boxes, [(side, side)] * 3)
-    theirs = MultiScaleRoIAlign(names, 7, 2)(maps, boxes, [(side, side)] * 3)
-    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+    ours = RegionPooling(names, strides, tuple(stride / 2 for stride in strides), 7)(maps, boxes, [(side, side)] * 3)
+    level = initLevelMapper(2, 5)(boxes)
+    images = torch.arange(3).repeat_interleave(torch.tensor(counts))[:, None].float()
+    regions = torch.cat([images, torch.cat(boxes)], dim=1)
+    for number, (name, stride) in enumerate(zip(names, strides, strict=True)):
+        theirs = roi_align(maps[name], regions[level == number], 7, 1 / stride, 2, aligned=True)
+        torch.testing.assert_close(ours[level == number], theirs, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("center", [0.5, 1.0, 4.0, 7.5])
+def test_features_are_read_where_cells_look(center: float) -> None:
+    stride, cells = 8, 12
+    looks_at = center + stride * torch.arange(cells)
+    maps = {"8": torch.stack(torch.meshgrid(looks_at, looks_at, indexing="ij"))[None]}
+    boxes = [torch.tensor([[20.0, 30, 60, 44], [9, 8, 12, 80]])]
+    y, x = RegionPooling(["8"], (stride,), (center,), 4)(maps, boxes, [(96, 96)]).unbind(1)
+    for box, rows, columns in zip(boxes[0], y, x, strict=True):
+        middles = (torch.arange(4) + 0.5) / 4
+        torch.testing.assert_close(columns, (box[0] + (box[2] - box[0]) * middles).expand(4, 4))
+        torch.testing.assert_close(rows, (box[1] + (box[3] - box[1]) * middles)[:, None].expand(4, 4))
+
+
+def test_finer_features_are_read_one_level_below() -> None:
+    strides, side = (2, 4, 8), 256
+    maps = {str(stride): torch.full((1, 1, side // stride, side // stride), float(stride)) for stride in strides}
+    boxes = [torch.tensor([[0.0, 0, 100, 100], [0, 0, 120, 120], [0, 0, 250, 250]])]
+    names, centers = list(maps), (0.5, 0.5, 0.5)
+    usual = RegionPooling(names[1:], strides[1:], centers[1:], 2)(maps, boxes, [(side, side)])
+    finer = RegionPooling(names, strides, centers, 2, finer=1)(maps, boxes, [(side, side)])
+    assert usual[:, 0, 0, 0].tolist() == [4, 8, 8]
+    assert finer[:, 0, 0, 0].tolist() == [2, 4, 8]
