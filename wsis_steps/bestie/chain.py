@@ -78,6 +78,7 @@ CHAINS = (
         stages=_CHAIN,
         supervision=("tags", "points"),
         rounds=True,
+        fewest_rounds=0,
         maskrcnn=True,
         published=read_published(__file__),
     ),

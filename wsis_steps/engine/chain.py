@@ -170,6 +170,8 @@ class Chain:
     """What it can learn from; empty: from the true masks of `files`."""
     rounds: bool = False
     """Whether it can have more than one round."""
+    fewest_rounds: int = 1
+    """0 where a Mask R-CNN can learn from its first labels."""
     maskrcnn: bool | None = None
     """Whether a run trains a Mask R-CNN on the last labels unless it says otherwise; None: there is no choice."""
     files: Mapping[str, str] = field(default_factory=dict)

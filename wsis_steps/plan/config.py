@@ -20,8 +20,9 @@ class Run(Settings):
 
     system: System
     """Which chain of steps."""
-    rounds: Positive = 1
-    """How often the system trains, each time on the labels that the last round refined; for systems with rounds."""
+    rounds: Count = 1
+    """How often the system trains, each time on the labels that the last round refined; for systems with rounds. With 0
+    (bestie only) its network is left out, and Mask R-CNN learns from the first labels."""
     semantic: Semantic = "activation_crf"
     """Where the semantic maps come from, for systems that read them."""
     class_maps: Literal["activation", "learned"] = "activation"
@@ -68,8 +69,11 @@ class Run(Settings):
             raise ValueError(f"{self.system} ends in {chain.ends_in}; leave maskrcnn out")
         if "semantic" in self.takes and "semantic" in self.model_fields_set:
             raise ValueError(f"it takes the semantic maps of run {self.takes['semantic']}; leave semantic out")
-        if self.rounds > 1 and not chain.rounds:
-            raise ValueError(f"{self.system} has one round, not {self.rounds}")
+        if (self.rounds > 1 and not chain.rounds) or self.rounds < chain.fewest_rounds:
+            fewest = "at least one round" if chain.rounds else "one round"
+            raise ValueError(f"{self.system} has {fewest}, not {self.rounds}")
+        if not self.rounds and not self.retrains:
+            raise ValueError("rounds: 0 leaves only a Mask R-CNN on the first labels; leave maskrcnn: false out")
         return self
 
 

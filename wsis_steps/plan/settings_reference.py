@@ -48,7 +48,7 @@ def _systems() -> str:
     ]
     for name, chain in CHAINS.items():
         retrains = "no choice" if chain.maskrcnn is None else f"default `{_value(chain.maskrcnn)}`"
-        rounds = "any number" if chain.rounds else "1"
+        rounds = f"{chain.fewest_rounds} or more" if chain.rounds else "1"
         supervision = " or ".join(f"`{one}`" for one in chain.supervision) or "the true masks"
         lines.append(f"| `{name}` | {chain.about} | {supervision} | {rounds} | {retrains} |")
     return "\n".join([*lines, ""])

@@ -40,7 +40,15 @@ WRONG = {
         "'runs.one.system': there is no system 'bestei', the nearest is 'bestie'",
     ),
     "an unknown key of a run": (with_run(sytem="bestie"), "there is no key 'runs.one.sytem', the nearest is 'system'"),
-    "rounds below one": (with_run(rounds=-1), "'runs.one.rounds' is -1 but should be greater than or equal to 1"),
+    "rounds below zero": (with_run(rounds=-1), "'runs.one.rounds' is -1 but should be greater than or equal to 0"),
+    "no round of a system that needs one": (
+        with_run(system="annotation_consistency", rounds=0),
+        "annotation_consistency has at least one round, not 0",
+    ),
+    "neither a round nor a Mask R-CNN": (
+        with_run(rounds=0, maskrcnn=False),
+        "rounds: 0 leaves only a Mask R-CNN on the first labels",
+    ),
     "a split that is no list": (
         plain(steps={"data_import_dataset": {"format": "yolo", "truth": "val"}}),
         "'truth' is 'val' but should be a list: [val]",

@@ -11,6 +11,7 @@ from wsis_steps.data.watched import LISTS, watched_files, watched_lists
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.config import load
 from wsis_steps.plan.faults import check
+from wsis_steps.plan.graph import Node, Product
 from wsis_steps.plan.listing import figures, first, proposals, shown, stages, trainings
 from wsis_steps.plan.runs import Runs
 
@@ -295,6 +296,15 @@ def test_rounds_are_shared_as_far_as_both_have_them():
     assert paths == ["a/labels/round00.h5", "a/labels/round01.h5", "b/labels/round02.h5", "b/labels/round03.h5"]
     # Mask R-CNN trains on the last labels, which are others
     assert found.owner("b", "maskrcnn_train") == "b" and found.owner("b", "bestie_label") == "a"
+
+
+def test_without_a_round_a_mask_rcnn_learns_from_the_first_labels():
+    found = runs(a=bestie(rounds=0), b=bestie())
+    steps = found.graphs["a"].steps
+    assert "bestie_label" in steps and not steps & {"bestie_train", "bestie_infer"}
+    node = Node("maskrcnn_train")
+    assert found.graphs["a"].reads(node)["labels"] == Product(Node("bestie_label", 0), "labels")
+    assert found.graphs["b"].reads(node)["labels"] == Product(Node("bestie_infer", 1), "labels")
 
 
 def test_more_rounds_come_from_the_first_run_that_has_them():

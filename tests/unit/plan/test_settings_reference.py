@@ -39,7 +39,7 @@ def test_every_system_is_there_with_what_its_runs_may_say():
     lines = [line for line in section.splitlines() if line.startswith("| `")]
     assert [line.split("`")[1] for line in lines] == list(CHAINS)
     (bestie,) = [line for line in lines if line.startswith("| `bestie`")]
-    assert bestie.endswith("| `tags` or `points` | any number | default `true` |")
+    assert bestie.endswith("| `tags` or `points` | 0 or more | default `true` |")
 
 
 def test_values_and_defaults_are_said_in_words():
