@@ -40,7 +40,7 @@ def main(job: Job) -> None:
         for _, pictures in job.progress(batches, len(members), size=lambda batch: len(batch[0])):
             if device.type == "cpu":  # the number of detections varies, and with it the memory needed here
                 release_memory()
-            yield from detect(model, [picture.to(device) for picture in pictures])
+            yield from detect(model, [picture.to(device) for picture in pictures], settings)
 
     provenance = job.provenance(trained.class_names, trained.supervision, [trained.provenance])
     ids = [images.ids[i] for i in members]

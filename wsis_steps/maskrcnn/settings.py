@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
-from wsis_steps.vision.settings import Backbone, Training
+from wsis_steps.engine.settings import Count, Fraction, Positive
+from wsis_steps.vision.settings import Backbone, DenseCrf, Training
 
 
 class MaskrcnnTrain(Training):
@@ -56,8 +56,8 @@ class MaskrcnnTrain(Training):
     """Labels with a lower score are ignored regions: neither object nor background."""
 
 
-class MaskrcnnInfer(Settings):
-    """Predictions of the evaluation images."""
+class MaskrcnnInfer(DenseCrf):
+    """Predictions on the evaluation images; a dense CRF can align their masks with the outlines of the image."""
 
     min_size: Positive | None = None
     """Shorter side in pixels; by default as in training."""
@@ -69,3 +69,5 @@ class MaskrcnnInfer(Settings):
     """Box overlap above which the weaker detection is suppressed."""
     detections: Positive = 100
     """Maximum number of detections per image."""
+    crf_iterations: Count = 0
+    """Iterations of a dense CRF around each mask, in pixels of the image; 0: none, as in the papers."""
