@@ -31,6 +31,7 @@ from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.masks import describe, encode
 from wsis_steps.vision.models import load_model
+from wsis_steps.vision.outlines import follow_outlines
 
 STEP = Step(
     "community_learning_infer",
@@ -67,6 +68,10 @@ def find_instances(
             if len(empty):
                 masks[empty] = paste(torch.ones_like(values[empty]), found.boxes[empty], height, width, 0)
             masks = masks.cpu().numpy()
+            if settings.crf_iterations:
+                likely = np.where(masks, settings.certainty, 1 - settings.certainty).astype(np.float32)
+                pixels, found_boxes = picture.permute(1, 2, 0).cpu().numpy(), found.boxes.cpu().numpy()
+                masks = follow_outlines(pixels, likely, found_boxes, settings)
         else:
             masks = np.zeros((0, height, width), dtype=bool)
     categories, scores, detected = (column.cpu().numpy() for column in (found.categories, found.scores, found.boxes))

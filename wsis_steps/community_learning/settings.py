@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from wsis_steps.engine.settings import Count, Fraction, Positive, Settings
+from wsis_steps.engine.settings import Count, Fraction, Positive
 from wsis_steps.vision.backbone_table import has_batch_norm
-from wsis_steps.vision.settings import Backbone, Training
+from wsis_steps.vision.settings import Backbone, DenseCrf, Training
 
 Sides = Annotated[tuple[Positive, ...], Field(min_length=1)]
 
@@ -144,7 +144,7 @@ class CommunityLearningTrain(Training):
         return self
 
 
-class CommunityLearningInfer(Settings):
+class CommunityLearningInfer(DenseCrf):
     """Detections with masks, averaged over scales and mirrored images (Deep Community Learning, section 3.4)."""
 
     short_sides: Sides = (480, 576, 688, 864, 1000)
@@ -162,5 +162,9 @@ class CommunityLearningInfer(Settings):
     """Detections with a lower score are left out; paper: not stated."""
     detections: Positive = 100
     """Maximum number of detections per image; paper: not stated."""
+    crf_iterations: Count = 0
+    """Iterations of a dense CRF around each mask, in pixels of the image; 0: none, as in the paper."""
+    certainty: Annotated[float, Field(gt=0.5, lt=1)] = 0.7
+    """Probability given to a mask that enters the CRF."""
     roi_chunk: Positive = 256
     """Proposals processed at once, fewer if they have more cells. Changes memory and time, not the result."""

@@ -8,11 +8,11 @@ from torch import Tensor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.transform import resize_boxes
 
-from wsis_steps.maskrcnn.outlines import follow_outlines
 from wsis_steps.maskrcnn.pasting import paste_masks
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import describe, encode
+from wsis_steps.vision.outlines import follow_outlines
 
 MASK_THRESHOLD = 0.5  # Mask R-CNN, section 3.1: masks are binarized at 0.5
 PIXELS = 1 << 25  # of masks at a time: all 100 of a VOC picture at once, few of a large one

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import torch
 
-from wsis_steps.maskrcnn import outlines
 from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import build_maskrcnn
-from wsis_steps.maskrcnn.outlines import follow_outlines
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
+from wsis_steps.vision import outlines
 from wsis_steps.vision.masks import decode
+from wsis_steps.vision.outlines import follow_outlines
 
 FIVE = MaskrcnnInfer(crf_iterations=5, bilateral_sxy=20, bilateral_srgb=10)
 
@@ -39,7 +39,9 @@ def test_a_mask_that_would_vanish_stays(monkeypatch) -> None:
     monkeypatch.setattr(outlines.DenseField, "refine_probabilities", lambda self, p: np.zeros_like(p))
     masks = np.zeros((1, 20, 20), np.float32)
     masks[0, 4:9, 5:9] = 0.9
-    assert (follow_outlines(np.zeros((20, 20, 3), np.uint8), masks, np.array([[5.0, 4, 9, 9]]), FIVE) == (masks > 0)).all()
+    assert (
+        follow_outlines(np.zeros((20, 20, 3), np.uint8), masks, np.array([[5.0, 4, 9, 9]]), FIVE) == (masks > 0)
+    ).all()
 
 
 def test_detections_keep_their_boxes_and_scores_and_get_other_masks() -> None:
