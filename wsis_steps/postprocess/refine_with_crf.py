@@ -6,7 +6,7 @@ out  semantic  semantic maps, uint8: 0 background, 1 + category, 255 unsure
 
 IRN (CVPR 2019), step cam_to_ir_label: argmax of the maps against a constant, once a high one (certain objects) and once
 a low one (certain background), each refined by a CRF. A pixel is object where the first says so, background where both
-say so, otherwise unsure.
+say so, otherwise unsure. With `expected`, each map has constants of its own, computed from its values.
 """
 
 from collections import Counter
@@ -26,6 +26,9 @@ from wsis_steps.vision.counts import count_map
 from wsis_steps.vision.dense_crf import DenseField
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.masks import UNSURE
+from wsis_steps.vision.thresholds import likely_thresholds
+
+POSSIBLE = 0.1  # times the expected threshold; chosen on the generated data (docs/experiments/photographs.md)
 
 STEP = Step(
     "postprocess_refine_with_crf",
@@ -46,12 +49,24 @@ def refine(
     full = np.stack([cv2.resize(m.astype(np.float32), (width, height)) for m in maps])
     field = DenseField(picture, len(maps) + 1, settings)
     found = []
-    for constant in (settings.foreground, settings.background):
-        labels = np.argmax(np.concatenate([np.full((1, height, width), constant, np.float32), full]), axis=0)
+    for thresholds in _thresholds(maps, settings):
+        own = np.where(full > thresholds[:, None, None], full, -1)
+        labels = np.argmax(np.concatenate([np.zeros((1, height, width), np.float32), own]), axis=0)
         found.append(field.refine_labels(labels, settings.certainty) if labels.any() else labels)
     sure, possible = found
     values = np.concatenate([[0], categories + 1]).astype(np.uint8)
     return np.where(sure > 0, values[sure], np.where(possible > 0, UNSURE, 0)).astype(np.uint8)
+
+
+def _thresholds(maps: np.ndarray, settings: PostprocessRefineWithCrf) -> list[np.ndarray]:
+    """What values of each map (k, h, w) must exceed to be surely, and to be possibly, an object; two float32 (k,)."""
+    both = settings.foreground, settings.background
+    expected = likely_thresholds(maps) if "expected" in both else 0
+    shares = 1, POSSIBLE
+    return [
+        share * expected if value == "expected" else np.full(len(maps), value, np.float32)
+        for value, share in zip(both, shares, strict=True)
+    ]
 
 
 def main(job: Job) -> None:

@@ -11,10 +11,12 @@ from wsis_steps.vision.settings import DenseCrf
 class PostprocessRefineWithCrf(DenseCrf):
     """Semantic maps from activation maps by two dense CRFs that must agree (after IRN's label step)."""
 
-    foreground: Fraction = 0.30
-    """Activation threshold of the CRF that finds certain objects: pixels above it start as objects."""
-    background: Fraction = 0.05
-    """Activation threshold of the CRF that finds certain background: pixels below it start as background."""
+    foreground: Fraction | Literal["expected"] = 0.30
+    """Activation threshold of the CRF that finds certain objects: pixels above it start as objects. expected: each map's
+    own, the one whose mask has the largest expected overlap with the class if activations are probabilities."""
+    background: Fraction | Literal["expected"] = 0.05
+    """Activation threshold of the CRF that finds certain background: pixels below it start as background. expected: a
+    tenth of the expected threshold for objects."""
     certainty: Annotated[float, Field(gt=0, lt=1)] = 0.7
     """Initial probability of each pixel's label in the CRF."""
 

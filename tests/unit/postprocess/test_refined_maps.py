@@ -1,0 +1,41 @@
+"""Semantic maps from activation maps: which pixels enter the CRF as what."""
+
+import numpy as np
+import pytest
+
+from wsis_steps.postprocess.refine_with_crf import POSSIBLE, refine
+from wsis_steps.postprocess.settings import PostprocessRefineWithCrf
+from wsis_steps.vision.dense_crf import DenseField
+from wsis_steps.vision.thresholds import likely_thresholds
+
+
+def refined(maps: np.ndarray, **settings) -> np.ndarray:
+    picture = np.zeros((*maps.shape[1:], 3), np.uint8)
+    return refine(picture, maps, np.array([4, 7]), PostprocessRefineWithCrf(**settings))
+
+
+@pytest.fixture(autouse=True)
+def crf_that_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DenseField, "refine_labels", lambda self, labels, certainty: labels)
+
+
+@pytest.fixture
+def maps() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.random((2, 12, 10)).astype(np.float32) ** np.array([2, 5])[:, None, None]
+
+
+def test_constants_are_compared_with_the_largest_activation(maps: np.ndarray) -> None:
+    largest, category = maps.max(axis=0), np.array([5, 8])[maps.argmax(axis=0)]
+    expected = np.where(largest > 0.4, category, np.where(largest > 0.1, 255, 0))
+    assert (refined(maps, foreground=0.4, background=0.1) == expected).all()
+
+
+def test_expected_thresholds_are_each_map_s_own(maps: np.ndarray) -> None:
+    own = likely_thresholds(maps)
+    assert own[1] < own[0]
+    labels = refined(maps, foreground="expected", background="expected")
+    over = maps > own[:, None, None]
+    assert (labels[over[0] & ~over[1]] == 5).all() and (labels[over[1] & ~over[0]] == 8).all()
+    assert (np.isin(labels, (5, 8)) == over.any(axis=0)).all()
+    assert ((labels == 0) == (maps <= POSSIBLE * own[:, None, None]).all(axis=0)).all()
