@@ -12,8 +12,8 @@ class PostprocessRefineWithCrf(DenseCrf):
     """Semantic maps from activation maps by two dense CRFs that must agree (after IRN's label step)."""
 
     foreground: Fraction | Literal["expected"] = 0.30
-    """Activation threshold of the CRF that finds certain objects: pixels above it start as objects. expected: each map's
-    own, the one whose mask has the largest expected overlap with the class if activations are probabilities."""
+    """Activation threshold of the CRF that finds certain objects: pixels above it start as objects. expected: for each
+    map the one whose mask has the largest expected overlap with the class if activations are probabilities."""
     background: Fraction | Literal["expected"] = 0.05
     """Activation threshold of the CRF that finds certain background: pixels below it start as background. expected: a
     tenth of the expected threshold for objects."""
