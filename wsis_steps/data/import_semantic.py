@@ -11,6 +11,7 @@ import numpy as np
 
 from wsis_steps.data.settings import DataImportSemantic
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.names import path_below
 from wsis_steps.engine.problems import Problems
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.formats.voc_masks import read_index_png
@@ -25,7 +26,7 @@ STEP = Step("data_import_semantic", DataImportSemantic, inputs=("images",), outp
 
 def read_map(images: Images, i: int, job: Job) -> np.ndarray:
     """The map of image i as uint8 (height, width); InputError where it is missing or does not fit."""
-    path = job.settings.folder / f"{images.ids[i]}.png"
+    path = path_below(job.settings.folder, f"{images.ids[i]}.png")
     labels = read_index_png(path)
     size = (int(images.heights[i]), int(images.widths[i]))
     if labels.shape != size:

@@ -82,6 +82,9 @@ class DataImportDataset(Settings):
     so."""
     untouched: Literal["keep", "leave_out"] = "keep"
     """Pictures that a file lists without any shape: images without objects, or left out and counted."""
+    links: Literal["refuse", "follow"] = "refuse"
+    """Symbolic links that lead out of `root`, as pictures or as folders: refuse them, since somebody else's data set
+    may so bring in any picture of the computer, or follow them, where the links are your own."""
     range: Literal["auto", "full", "used"] = "auto"
     """Samples of pictures of more than 8 bits that become black and white: all that 16 bits can hold (full), or the
     lowest and highest that occur in any of them (used), but for one of 10,000 in each. auto: used where that is less
