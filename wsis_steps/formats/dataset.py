@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.data.settings import DataImportDataset
-from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.errors import Hints, InputError
 from wsis_steps.engine.names import has_control, is_file_name
 from wsis_steps.formats.drawing import Drawing, Reading
 from wsis_steps.formats.fitted import Fitted
@@ -141,8 +141,9 @@ def _name_classes(root: Path, reading: Reading, first: dict[str, str], choices: 
     if not choices.class_names and not own:
         note_alike(first, notes)
     class_names = list(choices.class_names or own or sorted(first))
+    hints = Hints()
     for name in sorted(set(first) - set(class_names)):
-        notes.add(f"{first[name]}: there is no class '{name}'; {nearest(name, class_names)}")
+        notes.add(f"{first[name]}: there is no class '{name}'; {hints.nearest(name, class_names)}")
     if not notes.sentences and not first:
         notes.add(f"{root}: nothing is annotated, so there is nothing to learn{_why_nothing(notes)}.")
     return class_names
