@@ -9,6 +9,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.labels import numbered
 from wsis_steps.formats.pictures import picture_size
 from wsis_steps.formats.records import SPLITS, Dataset, ImageRecord
+from wsis_steps.vision.masks import MOST_CLASSES
 
 FEW_IMAGES = 20  # of a class, in training
 SMALL = 32  # pixels of the shorter side
@@ -23,6 +24,7 @@ def find_doubts(dataset: Dataset) -> list[str]:
     train = [record for record in dataset.records if record.split == "train"]
     return [
         *dataset.doubts,
+        *_more_than_labels(dataset.class_names),
         *_names_alike(dataset.class_names, dataset.records),
         *_names_that_count(dataset.class_names),
         *_names_of_names(dataset.class_names),
@@ -51,6 +53,15 @@ def _told(sentences: Sequence[str]) -> list[str]:
     """Sentences of one kind, of very many the first and how many there are."""
     more = [f"... and {len(sentences) - _MOST_TOLD} more of this kind."] if len(sentences) > _MOST_TOLD else []
     return [*sentences[:_MOST_TOLD], *more]
+
+
+def _more_than_labels(class_names: Sequence[str]) -> list[str]:
+    if len(class_names) <= MOST_CLASSES:
+        return []
+    return [
+        f"There are {len(class_names)} classes, but label maps are bytes and hold at most {MOST_CLASSES}: steps that "
+        "make or learn semantic maps stop with a sentence."
+    ]
 
 
 def _names_alike(class_names: Sequence[str], records: Sequence[ImageRecord]) -> list[str]:

@@ -19,7 +19,7 @@ from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.counts import count_map
-from wsis_steps.vision.masks import UNSURE
+from wsis_steps.vision.masks import UNSURE, check_class_count
 
 STEP = Step("data_import_semantic", DataImportSemantic, inputs=("images",), outputs=("semantic",))
 
@@ -40,6 +40,7 @@ def read_map(images: Images, i: int, job: Job) -> np.ndarray:
 
 def main(job: Job) -> None:
     images = Images(job.inputs["images"])
+    check_class_count(len(images.class_names), images.path)
     if job.settings.folder is None or not job.settings.folder.is_dir():
         raise InputError(f"data_import_semantic.folder is {job.settings.folder}, which is no folder of PNG maps.")
     members = images.members("train")

@@ -15,9 +15,8 @@ from wsis_steps.formats.pictures import SUFFIXES, encoded
 from wsis_steps.formats.records import Dataset, ImageRecord
 from wsis_steps.formats.table import FORMATS, find_format
 from wsis_steps.vision.contracts.instances import ImageInstances
-from wsis_steps.vision.masks import UNSURE, describe
+from wsis_steps.vision.masks import describe
 
-MOST_CLASSES = UNSURE - 1  # label maps are bytes: 0 is background, 255 unsure
 LINKS = "where that is meant, set `data_import_dataset.links: follow`"
 SLIMMEST = 100  # times as long as wide: of what is slimmer, networks that limit the longer side see no pixel
 
@@ -35,10 +34,7 @@ def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callabl
     source = Source(root, settings, mapper)
     notes = Notes()
     reading = FORMATS[format_of(source)].read(source, notes)
-    dataset = assemble(root, reading, Choices.of(settings), notes, mapper)
-    if (count := len(dataset.class_names)) > MOST_CLASSES:
-        raise InputError(f"{root} has {count} classes, but label maps are bytes and hold at most {MOST_CLASSES}.")
-    return dataset
+    return assemble(root, reading, Choices.of(settings), notes, mapper)
 
 
 def check_links(settings: DataImportDataset, root: Path) -> None:
