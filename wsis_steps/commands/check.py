@@ -48,6 +48,7 @@ log = logging.getLogger("wsis")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes."""
     parser.add_argument(
         "data", type=Path, nargs="+", metavar="FOLDER_OR_CONFIG",
         help="a folder of pictures, or .yaml files, each laid over those before it",
