@@ -24,6 +24,7 @@ from wsis_steps.classifier.network import load_classifier
 from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierTrain
 from wsis_steps.classifier.tag_precision import ORDERS, PERCENTILE, chance_precision, tag_precision
 from wsis_steps.classifier.views import views_of
+from wsis_steps.engine.names import as_cell
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.report.page import page
 from wsis_steps.report.pictures import jpeg_address
@@ -136,7 +137,8 @@ def main(job: Job) -> None:
         for i, category in rows.tolist():
             answer = ["no", "yes"][int(images.tags[i, category])]
             likely = f"{probabilities[i, category]:.3f}"
-            writer.writerow([images.ids[i], images.splits[i], images.class_names[category], answer, likely])
+            names = as_cell(images.ids[i]), images.splits[i], as_cell(images.class_names[category])
+            writer.writerow([*names, answer, likely])
     text = render(images, rows, probabilities, job.settings.shown, precision_html(scores))
     job.outputs["page"].write_text(text, encoding="utf-8")
     made = job.provenance(images.class_names, trained.supervision, [trained.provenance])

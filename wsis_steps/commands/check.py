@@ -32,12 +32,13 @@ from wsis_steps.commands.configuration import (
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.names import printable_lines
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.problems import attempt
 from wsis_steps.engine.progress import progress
 from wsis_steps.formats.drawing import Source
 from wsis_steps.formats.files import walk
-from wsis_steps.formats.loading import format_of, load_record, read_dataset
+from wsis_steps.formats.loading import check_links, format_of, load_record, read_dataset
 from wsis_steps.formats.pictures import SUFFIXES, encoded
 from wsis_steps.formats.records import SPLITS, Dataset
 from wsis_steps.formats.sample_range import find_range
@@ -47,16 +48,22 @@ log = logging.getLogger("wsis")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes."""
     parser.add_argument(
         "data", type=Path, nargs="+", metavar="FOLDER_OR_CONFIG",
         help="a folder of pictures, or .yaml files, each laid over those before it",
     )  # fmt: skip
     parser.add_argument("--annotations", type=Path, metavar="FILE", help="what another tool exported of the folder")
+    parser.add_argument(
+        "--follow_links",
+        action="store_true",
+        help="of a folder: take links that lead out of it, too",
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
 
 
-def find_settings(paths: list[Path], annotations: Path | None) -> DataImportDataset:
-    """What is to be read: as a configuration says, or a folder of whatever format. Raises InputError."""
+def find_settings(paths: list[Path], annotations: Path | None, links: str = "refuse") -> DataImportDataset:
+    """What is to be read: as a configuration says, or a folder of any format, with its `links`. Raises InputError."""
     folders, path = [path for path in paths if path.is_dir()], paths[0]
     if folders and len(paths) > 1:
         raise InputError(f"{folders[0]} is a folder; only configurations are laid over one another.")
@@ -65,7 +72,7 @@ def find_settings(paths: list[Path], annotations: Path | None) -> DataImportData
             raise InputError(
                 f"{path} is what the workflow made of a data set; give the data set itself, or a configuration."
             )
-        return DataImportDataset(format="drawn", root=path, annotations=annotations)
+        return DataImportDataset(format="drawn", root=path, annotations=annotations, links=links)
     if annotations:
         raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
     return settings_of_data(paths)
@@ -108,9 +115,10 @@ def read_all(settings: DataImportDataset, threads: int) -> tuple[Dataset | None,
 
 
 def main(options: argparse.Namespace) -> None:
-    settings = find_settings(options.data, options.annotations)
+    settings = find_settings(options.data, options.annotations, "follow" if options.follow_links else "refuse")
     name = " ".join(map(str, options.data))
     if settings.format != "shapes" and settings.root and settings.root.is_dir():
+        check_links(settings, settings.root)
         print(f"{name} is read as {FORMATS[format_of(Source(settings.root, settings))].title}.")
     dataset, wrong = read_all(settings, options.threads)
     wrong += faulty_runs(options.data)
@@ -118,7 +126,7 @@ def main(options: argparse.Namespace) -> None:
     wrong += faulty_backbones(options.data)
     missing = [one for one in missing_weights(options.data) if not any(told.endswith(one) for told in wrong)]
     if wrong:
-        print("\n".join([*wrong, *missing]))
+        print(printable_lines("\n".join([*wrong, *missing])))
         raise InputError(
             f"{name}: {len(wrong)} problem{'s' * (len(wrong) > 1)}; what makes learning harder is looked at "
             "once there is none."
@@ -126,12 +134,12 @@ def main(options: argparse.Namespace) -> None:
     doubts = []
     if dataset:
         tell(dataset)
-        print("\n".join(dataset.omissions), end="\n" * bool(dataset.omissions))
+        print(printable_lines("\n".join(dataset.omissions)), end="\n" * bool(dataset.omissions))
         mapper = partial(fork_map, processes=options.threads, chunk=16)
         _, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)
         doubts += find_doubts(dataset)
     more = [*doubts, *idle_settings(options.data), *missing]
-    print("\n".join(["", *more]) if more else "")
+    print(printable_lines("\n".join(["", *more])) if more else "")
     count = f"; {len(doubts)} doubt{'s' * (len(doubts) > 1)}, above" if doubts else ""
     what = "data" if dataset else "runs, and the data are generated"
     print(f"{name}: nothing is wrong with the {what}{count}.")

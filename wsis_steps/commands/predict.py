@@ -28,10 +28,12 @@ from wsis_steps.commands.pictures import write_picture
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.drawing.raster import draw_instances, enlarge
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.names import path_below
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.progress import progress
 from wsis_steps.formats.coco_writer import CocoFile
 from wsis_steps.formats.deep_samples import FULL, Range
+from wsis_steps.formats.files import refuse_links, walk
 from wsis_steps.formats.pictures import SUFFIXES, load_image
 from wsis_steps.formats.sample_range import unlike_training, used_range
 from wsis_steps.maskrcnn.detections import detect
@@ -54,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--short_side", type=int, metavar="PIXELS", help="size at which pictures are seen; as in training by default"
     )
+    parser.add_argument("--follow_links", action="store_true", help="take links that lead out of the folder, too")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
 
 
@@ -64,8 +67,7 @@ def find_pictures(path: Path, out: Path) -> tuple[Path, list[Path]]:
         return path.parent, [path]
     if not path.is_dir():
         raise InputError(f"{path} does not exist.")
-    inside = [one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()]
-    found = sorted(one for one in inside if out.resolve() not in one.resolve().parents)
+    found = [one for one in walk(path, SUFFIXES) if out.resolve() not in one.resolve().parents]
     if not found:
         raise InputError(f"{path} holds no picture ({', '.join(sorted(SUFFIXES))}).")
     return path, found
@@ -107,6 +109,8 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
     if options.threads < 1 or (options.short_side or 1) < 1:
         raise InputError("--threads and --short_side must be at least 1.")
+    if options.input.is_dir() and not options.follow_links:
+        refuse_links(options.input, SUFFIXES, "where that is meant, add --follow_links")
     folder, paths = find_pictures(options.input, options.out)
     if options.out.exists() and options.out.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(f"--out {options.out} holds the pictures themselves; give another folder.")
@@ -149,6 +153,6 @@ def write_masks(
     out: Path, name: Path, picture: np.ndarray, instances: ImageInstances, class_names: tuple[str, ...], colors: list
 ) -> None:
     """Writes masks/ and overlays/ of one picture, as `name` and a suffix."""
-    write_picture(out / "masks" / f"{name}.png", paint(instances, *picture.shape[:2]).astype(np.uint16))
+    write_picture(path_below(out / "masks", f"{name}.png"), paint(instances, *picture.shape[:2]).astype(np.uint16))
     drawn = draw_instances(enlarge(picture), instances, class_names, colors, scored=True)
-    write_picture(out / "overlays" / f"{name}.jpg", drawn)
+    write_picture(path_below(out / "overlays", f"{name}.jpg"), drawn)

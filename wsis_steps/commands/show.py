@@ -15,6 +15,7 @@ from wsis_steps.commands.contents import contents, doubts, made_by, of_image, ra
 from wsis_steps.commands.pictures import find_images, write_picture
 from wsis_steps.drawing.artifact import draw
 from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.names import printable
 from wsis_steps.report.columns import open_artifact
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.artifact import Artifact
@@ -52,11 +53,16 @@ def _some(wanted: str, artifact: Artifact) -> str:
     return text if text.startswith("the nearest") else f"it has {len(artifact)}, such as '{artifact.ids[0]}'"
 
 
+def _tell(lines: list[str]) -> None:
+    """Prints lines, of which names in the file may be parts."""
+    print("\n".join(map(printable, lines)))
+
+
 def show_model(path: Path) -> None:
     model, provenance = load_any_model(path)
     size = sum(value.numel() for value in model.state.values())
     seen = [range_line(model.picture_range)] if model.picture_range else []
-    print("\n".join([f"{path}: a trained model of {size:,} numbers", *seen, *made_by(provenance)]))
+    _tell([f"{path}: a trained model of {size:,} numbers", *seen, *made_by(provenance)])
 
 
 def main(options: argparse.Namespace) -> None:
@@ -74,10 +80,10 @@ def main(options: argparse.Namespace) -> None:
     artifact = open_artifact(options.file)
     title = f"{options.file}: {artifact.attributes['schema']}, version {artifact.attributes['schema_version']}"
     if options.image is None:
-        print("\n".join([title, *contents(artifact), *doubts(options.file), *made_by(artifact.provenance)]))
+        _tell([title, *contents(artifact), *doubts(options.file), *made_by(artifact.provenance)])
         return
     i = find_image(artifact, options.image)
-    print("\n".join([title, *of_image(artifact, i, options.score)]))
+    _tell([title, *of_image(artifact, i, options.score)])
     if options.picture:
         if isinstance(artifact, Features):
             raise InputError(f"{options.file} holds features, of which there is no drawing; leave --picture out.")

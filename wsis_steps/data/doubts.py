@@ -1,22 +1,22 @@
 """What is allowed in a data set but makes learning from it harder: told before anything is trained."""
 
-from collections.abc import Sequence
-from difflib import SequenceMatcher
-from itertools import combinations, permutations
+from collections import Counter
+from collections.abc import Collection, Sequence
+from itertools import islice
 
-import numpy as np
-
+from wsis_steps.data.names_alike import alike_names
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.labels import numbered
 from wsis_steps.formats.pictures import picture_size
 from wsis_steps.formats.records import SPLITS, Dataset, ImageRecord
+from wsis_steps.vision.masks import MOST_CLASSES
 
 FEW_IMAGES = 20  # of a class, in training
 SMALL = 32  # pixels of the shorter side
 UNEVEN = 20  # times as many images of one class as of another
-ALIKE = 0.85  # of two names, as difflib measures it
 _CHANCE = 2  # images that two classes may share without anything being wrong
 _NAMED = 3  # images that a sentence names
+_MOST_TOLD = 20  # names in a sentence, and sentences of a kind
 
 
 def find_doubts(dataset: Dataset) -> list[str]:
@@ -24,6 +24,7 @@ def find_doubts(dataset: Dataset) -> list[str]:
     train = [record for record in dataset.records if record.split == "train"]
     return [
         *dataset.doubts,
+        *_more_than_labels(dataset.class_names),
         *_names_alike(dataset.class_names, dataset.records),
         *_names_that_count(dataset.class_names),
         *_names_of_names(dataset.class_names),
@@ -35,41 +36,58 @@ def find_doubts(dataset: Dataset) -> list[str]:
     ]
 
 
-def _some(records: Sequence[ImageRecord]) -> str:
-    """'a.jpg, b.jpg, c.jpg and 4 more'."""
+def _some(records: Sequence[ImageRecord], count: int | None = None) -> str:
+    """'a.jpg, b.jpg, c.jpg and 4 more', of `count`, or all there are."""
+    count = len(records) if count is None else count
     names = ", ".join(str(record.path) for record in records[:_NAMED])
-    return names + (f" and {len(records) - _NAMED} more" if len(records) > _NAMED else "")
+    return names + (f" and {count - _NAMED} more" if count > _NAMED else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names one after another, of very many the first."""
+    more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
+    return ", ".join(names[:_MOST_TOLD]) + more
+
+
+def _told(sentences: Sequence[str]) -> list[str]:
+    """Sentences of one kind, of very many the first and how many there are."""
+    more = [f"... and {len(sentences) - _MOST_TOLD} more of this kind."] if len(sentences) > _MOST_TOLD else []
+    return [*sentences[:_MOST_TOLD], *more]
+
+
+def _more_than_labels(class_names: Sequence[str]) -> list[str]:
+    if len(class_names) <= MOST_CLASSES:
+        return []
+    return [
+        f"There are {len(class_names)} classes, but label maps are bytes and hold at most {MOST_CLASSES}: steps that "
+        "make or learn semantic maps stop with a sentence."
+    ]
 
 
 def _names_alike(class_names: Sequence[str], records: Sequence[ImageRecord]) -> list[str]:
-    def bare(name: str) -> str:
-        return "".join(sign for sign in name.casefold() if sign.isalnum())
-
-    found, counted = [], [set(names) for names in numbered(class_names).values()]
-    for one, other in combinations(class_names, 2):
-        if any({one, other} <= names for names in counted):
-            continue  # told as names that count
-        a, b = bare(one), bare(other)
-        if abs(len(a) - len(b)) > 2:
-            continue
-        longer, shorter = max(a, b, key=len), min(a, b, key=len)
-        plural = longer in (f"{shorter}s", f"{shorter}es")
-        long_enough = len(shorter) > 4 and not (shorter + longer).isdecimal()
-        alike = _swapped(a, b) or SequenceMatcher(None, a, b).ratio() >= ALIKE
-        if a == b or plural or (long_enough and alike):
-            users = [[r for r in records if class_names.index(name) in r.tags] for name in (one, other)]
-            fewer = min(zip((one, other), users, strict=True), key=lambda pair: len(pair[1]))
-            found.append(
-                f"The classes '{one}' and '{other}' are nearly alike; if they are one, write them alike ('{fewer[0]}': "
-                f"{_some(fewer[1]) or 'no image'})."
-            )
-    return found
+    pairs = list(islice(alike_names(class_names), _MOST_TOLD + 1))
+    counts, first = images_of({place for pair in pairs[:_MOST_TOLD] for place in pair}, records)
+    found = []
+    for pair in pairs[:_MOST_TOLD]:
+        fewer = min(pair, key=lambda place: counts[place])
+        one, other = (class_names[place] for place in pair)
+        images = _some(first[fewer], counts[fewer]) or "no image"
+        found.append(
+            f"The classes '{one}' and '{other}' are nearly alike; if they are one, write them alike "
+            f"('{class_names[fewer]}': {images})."
+        )
+    return found + ["More classes are nearly alike than are told here."] * (len(pairs) > _MOST_TOLD)
 
 
-def _swapped(one: str, other: str) -> bool:
-    """Whether two neighbouring letters have changed places: 'wahser' for 'washer'."""
-    places = [k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
-    return sorted(one) == sorted(other) and len(places) == 2 and places[1] - places[0] == 1
+def images_of(places: Collection[int], records: Sequence[ImageRecord]) -> tuple[Counter, dict[int, list[ImageRecord]]]:
+    """How many images have each of some classes, and the first few of them."""
+    counts, first = Counter(), {place: [] for place in places}
+    for record in records if places else ():
+        for tag in record.tags:
+            if tag in first:
+                counts[tag] += 1
+                first[tag] += [record] if counts[tag] <= _NAMED else []
+    return counts, first
 
 
 def _names_that_count(class_names: Sequence[str]) -> list[str]:
@@ -81,37 +99,30 @@ def _names_that_count(class_names: Sequence[str]) -> list[str]:
             f"The classes {shown} differ only at their ends; if they count instances of one class, name all of them "
             f"'{base.rstrip(' _-')}'."
         )
-    return found
+    return _told(found)
 
 
 def _names_of_names(class_names: Sequence[str]) -> list[str]:
     """Classes whose names are those of others side by side."""
-    found = [name for name in class_names if len(words := name.split()) > 1 and set(words) <= set(class_names)]
+    known = set(class_names)
+    found = [f"'{name}'" for name in class_names if len(words := name.split()) > 1 and known.issuperset(words)]
     if not found:
         return []
-    named = ", ".join(f"'{name}'" for name in found)
     return [
-        f"{named} is made of the names of other classes; tags with a semicolon or comma anywhere have no spaces "
-        "between them."
+        f"{_listed(found)} is made of the names of other classes; tags with a semicolon or comma anywhere have no "
+        "spaces between them."
     ]
 
 
-def _table(train: Sequence[ImageRecord], count: int) -> np.ndarray:
-    """bool (images, classes): the tags."""
-    tags = np.zeros((len(train), count), bool)
-    for row, record in zip(tags, train, strict=True):
-        row[list(record.tags)] = True
-    return tags
-
-
 def _few_images(train: Sequence[ImageRecord], class_names: Sequence[str]) -> list[str]:
-    images = _table(train, len(class_names)).sum(axis=0)
-    few = [f"{name} {count}" for name, count in zip(class_names, images.tolist(), strict=True) if count < FEW_IMAGES]
-    found = [f"Few training images of: {', '.join(few)}; some hundred a class are a good start."] if few else []
-    if len(images) and images.max() > UNEVEN * max(images.min(), 1):
-        most, least = class_names[images.argmax()], class_names[images.argmin()]
+    counts = Counter(tag for record in train for tag in record.tags)
+    images = [counts[k] for k in range(len(class_names))]
+    few = [f"{name} {count}" for name, count in zip(class_names, images, strict=True) if count < FEW_IMAGES]
+    found = [f"Few training images of: {_listed(few)}; some hundred a class are a good start."] if few else []
+    if images and max(images) > UNEVEN * max(min(images), 1):
+        most, least = (class_names[images.index(end(images))] for end in (max, min))
         found.append(
-            f"Classes are uneven: {images.max()} training images of '{most}', {images.min()} of '{least}', which will "
+            f"Classes are uneven: {max(images)} training images of '{most}', {min(images)} of '{least}', which will "
             "be found less."
         )
     return found
@@ -124,23 +135,36 @@ def _inseparable(train: Sequence[ImageRecord], class_names: Sequence[str]) -> li
         if not all(record.tags for record in train):
             return []
         return [f"'{name}' is the only class and on every training image; add images without it, with empty tags."]
-    tags = _table(train, len(class_names))
-    images = tags.sum(axis=0)
-    found = [
+    counts = Counter(tag for record in train for tag in record.tags)
+    everywhere = [
         f"Class '{name}' is on every training image, so tags cannot tell it from the background; add images without it."
-        for name, count in zip(class_names, images.tolist(), strict=True)
-        if count == len(train) > 0
+        for k, name in enumerate(class_names)
+        if counts[k] == len(train) > 0
     ]
-    together = tags.T.astype(int) @ tags.astype(int)
-    for a, b in combinations(range(len(class_names)), 2):
-        if _CHANCE < together[a, b] == images[a] == images[b] < len(train):
-            one, other = class_names[a], class_names[b]
-            found.append(f"'{one}' and '{other}' are always on the same images, so tags cannot tell them apart.")
-    for a, b in permutations(range(len(class_names)), 2):
-        if _CHANCE < together[a, b] == images[a] < images[b] < len(train):
-            one, other = class_names[a], class_names[b]
-            found.append(f"'{other}' is on every image of '{one}', so tags hardly tell what of these is '{one}'.")
-    return found
+    same, within = [], []
+    for one, others in sorted(companions(train).items()):
+        for other in others if _CHANCE < counts[one] < len(train) else ():
+            a, b = class_names[one], class_names[other]
+            if counts[one] == counts[other] and one < other:
+                same.append(f"'{a}' and '{b}' are always on the same images, so tags cannot tell them apart.")
+            elif counts[one] < counts[other] < len(train):
+                within.append(f"'{b}' is on every image of '{a}', so tags hardly tell what of these is '{a}'.")
+    return [*_told(everywhere), *_told(same), *_told(within)]
+
+
+def companions(train: Sequence[ImageRecord]) -> dict[int, list[int]]:
+    """Class -> the other classes that are on all of its images, where there is any.
+
+    Time grows with the tags, and where classes are never apart with the number of tags beside them."""
+    found: dict[int, set[int]] = {}
+    for record in train:
+        tags = set(record.tags)
+        for tag in record.tags:
+            if tag not in found:
+                found[tag] = tags - {tag}
+            elif found[tag]:
+                found[tag] = found[tag] & tags
+    return {tag: sorted(others) for tag, others in found.items() if others}
 
 
 def _untagged(train: Sequence[ImageRecord]) -> list[str]:
@@ -158,7 +182,7 @@ def _never_validated(dataset: Dataset) -> list[str]:
     missing = [dataset.class_names[tag] for tag in sorted(tags["train"] - tags["val"])]
     if not missing or not tags["val"]:
         return []
-    return [f"No val image of: {', '.join(missing)}; how well these classes are found can be neither scored nor seen."]
+    return [f"No val image of: {_listed(missing)}; how well these classes are found can be neither scored nor seen."]
 
 
 def _small(records: Sequence[ImageRecord]) -> list[str]:

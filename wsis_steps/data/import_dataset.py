@@ -15,6 +15,7 @@ import logging
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
 from wsis_steps.vision.contracts.instances import write_instances
 
+SHOWN = 100  # classes in a line of the log
 log = logging.getLogger("wsis")
 
 STEP = Step(
@@ -110,7 +112,9 @@ def main(job: Job) -> None:
     summary = {**summarise(dataset, truth), "picture_range": ends, "code": job.code}
     job.outputs["summary"].write_text(json.dumps(summary, indent=1) + "\n")
     for split in truth:
-        tags = ", ".join(f"{name} {count}" for name, count in summary[split]["images_per_tag"].items())
+        per_tag = summary[split]["images_per_tag"]
+        more = f", and {len(per_tag) - SHOWN} more classes" if len(per_tag) > SHOWN else ""
+        tags = ", ".join(f"{name} {count}" for name, count in islice(per_tag.items(), SHOWN)) + more
         images, bare = summary[split]["images"], summary[split]["images_without_tags"]
         log.info("%s: %d images, %d of them without tags; %s", split, images, bare, tags)
     for sentence in [*doubts, *([] if drawn_here else [*dataset.omissions, *find_doubts(dataset)])]:

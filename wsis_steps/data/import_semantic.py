@@ -11,6 +11,7 @@ import numpy as np
 
 from wsis_steps.data.settings import DataImportSemantic
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.names import path_below
 from wsis_steps.engine.problems import Problems
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.formats.voc_masks import read_index_png
@@ -18,14 +19,14 @@ from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.counts import count_map
-from wsis_steps.vision.masks import UNSURE
+from wsis_steps.vision.masks import UNSURE, check_class_count
 
 STEP = Step("data_import_semantic", DataImportSemantic, inputs=("images",), outputs=("semantic",))
 
 
 def read_map(images: Images, i: int, job: Job) -> np.ndarray:
     """The map of image i as uint8 (height, width); InputError where it is missing or does not fit."""
-    path = job.settings.folder / f"{images.ids[i]}.png"
+    path = path_below(job.settings.folder, f"{images.ids[i]}.png")
     labels = read_index_png(path)
     size = (int(images.heights[i]), int(images.widths[i]))
     if labels.shape != size:
@@ -39,6 +40,7 @@ def read_map(images: Images, i: int, job: Job) -> np.ndarray:
 
 def main(job: Job) -> None:
     images = Images(job.inputs["images"])
+    check_class_count(len(images.class_names), images.path)
     if job.settings.folder is None or not job.settings.folder.is_dir():
         raise InputError(f"data_import_semantic.folder is {job.settings.folder}, which is no folder of PNG maps.")
     members = images.members("train")

@@ -82,6 +82,9 @@ class DataImportDataset(Settings):
     untouched: Literal["keep", "leave_out"] = "keep"
     """Images that a file lists without any shape: keep them as images without objects, or leave them out and count
     them."""
+    links: Literal["refuse", "follow"] = "refuse"
+    """Symbolic links to images or folders outside `root`: refuse them, since someone else's data set could pull in any
+    image of this computer, or follow them, if they are your own."""
     range: Literal["auto", "full", "used"] = "auto"
     """Samples of images of more than 8 bits that become black and white. full: the whole 16-bit range; used: the lowest
     and highest samples of the data set, ignoring one in 10,000 of each image; auto: used if that is less than an eighth

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wsis_steps.data.settings import DataImportDataset
-from wsis_steps.formats.files import walk
+from wsis_steps.formats.files import links_out, walk
 from wsis_steps.formats.subsets import is_subset
 
 _MOST = 20  # files of a pattern; readers take more of them for files of pictures, or for something else
@@ -54,5 +54,7 @@ def watched_files(settings: DataImportDataset) -> list[str]:
     folder = settings.annotations or settings.root
     suffixes = _BESIDE.get(settings.format, ())
     if not suffixes or not folder or not folder.is_dir():
+        return []
+    if settings.links == "refuse" and links_out(folder, suffixes):  # to wherever; the import tells of them
         return []
     return [str(path) for path in walk(folder, suffixes)]

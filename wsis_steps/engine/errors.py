@@ -1,7 +1,7 @@
 """What a user can get wrong, said in one sentence."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 
 class InputError(Exception):
@@ -14,6 +14,20 @@ class InputError(Exception):
     def __init__(self, text: str, sentences: Sequence[str] = ()) -> None:
         super().__init__(text)
         self.sentences = tuple(sentences) or (text,)
+
+
+class Hints:
+    """`nearest` of the first few names that are wrong: each search goes through all valid ones, and a file may have a
+    million rows that are wrong."""
+
+    def __init__(self, most: int = 20) -> None:
+        self._most, self._told = most, {}
+
+    def nearest(self, name: str, valid: Collection[str]) -> str:
+        """A clause as `nearest` gives it; behind the first few names how many valid ones there are."""
+        if name not in self._told and len(self._told) >= self._most:
+            return f"there are {len(valid)} others"
+        return self._told[name] if name in self._told else self._told.setdefault(name, nearest(name, valid))
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

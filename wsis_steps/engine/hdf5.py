@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.links import elsewhere
 
 log = logging.getLogger("wsis")
 DAMAGED = "is truncated or no HDF5 file; if the workflow made it, delete it and run again"
@@ -17,8 +18,21 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 def open_hdf5(path: Path, damaged: str = DAMAGED) -> h5py.File:
     """The file opened for reading, without a lock where its file system has none: results are renamed when complete, so
-    nobody writes to them. Raises InputError where it is missing, locked or forbidden, or, with `damaged`, no HDF5 file.
+    nobody writes to them. Raises InputError where it is missing, locked or forbidden, where it leads to other files,
+    or, with `damaged`, where it is no HDF5 file.
     """
+    file = _open(path, damaged)
+    try:
+        fault = elsewhere(file)
+    except (RuntimeError, OSError, LookupError, ValueError):  # as libraries tell of damage
+        fault = None
+    if fault == "":
+        return file
+    file.close()
+    raise InputError(f"{path} {damaged}." if fault is None else f"{path} is refused: {fault}.")
+
+
+def _open(path: Path, damaged: str) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:

@@ -11,9 +11,19 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.names import printable_lines
 from wsis_steps.engine.shards import RANK_OF_SHARE, number_of_share
 
 log = logging.getLogger("wsis")
+
+
+class PrintableFormatter(logging.Formatter):
+    """Lines in which names from files of others move no cursor and turn no writing."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
+
+
 NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 NO_ACCESS = {errno.EROFS, errno.EACCES, errno.EPERM}
 CLOSED_PIPE = 141  # exit status of what SIGPIPE ends, as a shell tells it
@@ -115,12 +125,12 @@ def start_log(path: Path | None) -> None:
             if rank == 0 and RANK_OF_SHARE not in os.environ:  # else there is one that has begun it
                 path.write_text("")
             handlers.append(logging.FileHandler(path, mode="a"))
+    for handler in handlers:
+        handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(
         level=logging.ERROR if rank or number_of_share() else logging.INFO,  # the other ranks would say the same again
         handlers=handlers,
         force=True,
-        datefmt="%H:%M:%S",
-        format="%(asctime)s %(message)s",
     )
     logging.captureWarnings(True)
 

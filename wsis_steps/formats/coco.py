@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.errors import Hints, InputError
 from wsis_steps.formats.coco_annotations import count_keypoints, read_shape
 from wsis_steps.formats.coco_layouts import Part, find_parts, looks_like
 from wsis_steps.formats.drawing import Drawing, Reading, Source, tell_apart
@@ -211,7 +211,7 @@ def _add_annotations(
     rows: list, file: Path, images: dict[Id, Drawing | None], categories: dict[Id, _Category], notes: Notes
 ) -> set[Id]:
     """Gives each image its shapes, and returns the ids of the categories that occur."""
-    used, hints = set(), {}
+    used, hints, known = set(), Hints(), [str(key) for key in categories]
     for place in range(len(rows)):
         row, rows[place] = rows[place], None  # what a shape does not keep is free, which matters with a million
         try:
@@ -222,9 +222,8 @@ def _add_annotations(
             if image not in images:
                 raise ValueError(_unlisted(row, "image_id", image))
             if category not in categories:
-                if category not in hints:  # slow, and the same for thousands
-                    hints[category] = f"; {nearest(str(category), map(str, categories))}" * (category is not None)
-                raise ValueError(_unlisted(row, "category_id", category) + hints[category])
+                hint = f"; {hints.nearest(str(category), known)}" if category is not None else ""
+                raise ValueError(_unlisted(row, "category_id", category) + hint)
             shape = read_shape(row, _where(row, place), categories[category].name)
             notes.leave_out("keypoints_of_objects", f"{file}: {_where(row, place)}", count_keypoints(row))
             if drawing := images[image]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.data.settings import DataImportDataset
-from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.errors import Hints, InputError
+from wsis_steps.engine.names import has_control, is_file_name
 from wsis_steps.formats.drawing import Drawing, Reading
 from wsis_steps.formats.fitted import Fitted
 from wsis_steps.formats.fitting import Rules, fit
@@ -80,7 +81,10 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
             notes.omit(found.omitted)
         drawing.shapes = []  # of large files there is not room for both
     _check_readings(images, notes)
-    class_names = _name_classes(root, reading, dict(zip(numbers, first, strict=True)), choices, notes)
+    seen = dict(zip(numbers, first, strict=True))
+    class_names = _name_classes(root, reading, seen, choices, notes)
+    for name in filter(has_control, class_names):
+        notes.add(f"{seen.get(name, root)}: the class {name!r} holds a control character; write it without.")
     notes.raise_any(f"The data in {root}")
     doubts = _divide(root, images, pictures, choices, notes)
     _check_truth(images, choices, notes)
@@ -137,8 +141,9 @@ def _name_classes(root: Path, reading: Reading, first: dict[str, str], choices: 
     if not choices.class_names and not own:
         note_alike(first, notes)
     class_names = list(choices.class_names or own or sorted(first))
+    hints = Hints()
     for name in sorted(set(first) - set(class_names)):
-        notes.add(f"{first[name]}: there is no class '{name}'; {nearest(name, class_names)}")
+        notes.add(f"{first[name]}: there is no class '{name}'; {hints.nearest(name, class_names)}")
     if not notes.sentences and not first:
         notes.add(f"{root}: nothing is annotated, so there is nothing to learn{_why_nothing(notes)}.")
     return class_names
@@ -164,6 +169,8 @@ def _divide(root: Path, images: list[_Image], pictures: Pictures, choices: Choic
             )
     for image, identity, split in zip(images, identities(names), splits, strict=True):
         image.id, image.split = identity, split
+        if not is_file_name(identity):
+            notes.add(f"{str(image.path)!r}: its name has a control character, or is none of a file; rename it.")
     if images and "train" not in splits:
         notes.add(f"{root}: every image is in val, so there is none to train on.")
     return doubts

@@ -1,6 +1,9 @@
 """Finding and reading the files that a user names."""
 
 import json
+import os
+import stat
+from collections import Counter
 from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
@@ -8,10 +11,15 @@ from xml.etree import ElementTree
 
 from wsis_steps.engine.errors import InputError
 
+_MOST_WAYS = 16  # by which links may lead to a folder
+
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file; InputError where it is missing or cannot be read."""
+    """The content of a file; InputError where it is missing, cannot be read, or is a pipe or a device, which may never
+    end."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path} cannot be read: it is a folder, a pipe or a device.")
         return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
@@ -77,15 +85,68 @@ def walk(folder: Path, suffixes: Collection[str]) -> list[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder that are not hidden; InputError for a folder that cannot be read."""
+    """All files below a folder that are not hidden, links among them; pipes and devices are none.
+
+    Raises InputError for a folder that cannot be read, and where links lead to a folder again and again.
+    """
+    return _files_below(folder, Counter())
+
+
+def _files_below(folder: Path, ways: Counter) -> Iterator[Path]:
+    """`files_below`; ways: how often links led to each folder."""
+    for entry in _inside(folder):
+        path, is_link = folder / entry.name, entry.is_symlink()
+        if path.is_dir() if is_link else entry.is_dir():
+            if is_link:
+                _count_way(path, ways)
+            yield from _files_below(path, ways)
+        elif (path.is_file() or not path.exists()) if is_link else entry.is_file():  # of what is lost, reading tells
+            yield path
+
+
+def _count_way(link: Path, ways: Counter) -> None:
+    about = link.stat()
+    ways[about.st_dev, about.st_ino] += 1
+    if ways[about.st_dev, about.st_ino] > _MOST_WAYS:
+        raise InputError(f"{link}: links lead to this folder again and again, perhaps in a circle.")
+
+
+def _inside(folder: Path) -> list[os.DirEntry]:
+    """What lies in a folder and is not hidden; InputError where it cannot be read."""
     try:
-        inside = list(folder.iterdir())
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror}.") from None
-    for path in inside:
-        if path.name.startswith(".") or path.name == "__MACOSX":
-            continue
-        if path.is_dir():
-            yield from files_below(path)
-        else:
-            yield path
+
+
+def refuse_links(folder: Path, suffixes: Collection[str], remedy: str) -> None:
+    """Raises InputError where `links_out` finds any: somebody else's data set must not bring in what only its reader
+    may read. remedy: how to allow it."""
+    if found := links_out(folder, suffixes):
+        more = f", and {len(found) - 1} more do" if len(found) > 1 else ""
+        raise InputError(f"{found[0]} is a link that leads out of {folder}, to {_target(found[0])}{more}; {remedy}.")
+
+
+def links_out(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The symbolic links below a folder that lead out of it, to a folder or as a file of one of these suffixes."""
+    root, below, known, found = folder.resolve(), [folder], set(), []
+    while below:
+        for entry in _inside(below.pop()):
+            path = Path(entry.path)
+            is_folder = path.is_dir() if entry.is_symlink() else entry.is_dir()
+            target = _target(path) if entry.is_symlink() and (is_folder or path.suffix.lower() in suffixes) else None
+            if target and root not in (target, *target.parents):
+                found.append(path)
+            elif is_folder and target not in known:
+                known |= {target} - {None}
+                below.append(path)
+    return sorted(found)
+
+
+def _target(link: Path) -> Path:
+    """Where a link leads; where it leads nowhere, in a circle, to itself."""
+    try:
+        return link.resolve()
+    except (OSError, RuntimeError):
+        return link.parent.resolve() / link.name

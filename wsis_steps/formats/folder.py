@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
-from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.errors import Hints, InputError, nearest
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
 from wsis_steps.formats.labels import is_ignored, is_no_class
 from wsis_steps.formats.notes import Notes
@@ -26,6 +26,7 @@ from wsis_steps.formats.subsets import is_subset, split_of
 from wsis_steps.formats.tables import read_table
 
 TAGS = "tags.csv"
+_MOST_TOLD = 20  # images that no row has, of which the nearest is looked for, which takes a while
 MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks and their columns
 
 
@@ -33,7 +34,8 @@ MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks
 class _Tables:
     """What is known of the tables while they are read. rows: the images of tags.csv, by picture and as they are written
     there. refused: images of rows of tags.csv that something is wrong with. others: pictures of other subsets than
-    train and val. valid: all classes that may be marked."""
+    train and val. valid: all classes that may be marked. hints: of classes that are none of them. far: how many images
+    were not found in the rows."""
 
     pictures: Pictures
     notes: Notes
@@ -43,6 +45,8 @@ class _Tables:
     refused: set[str] = field(default_factory=set)
     others: set[Path] = field(default_factory=set)
     valid: set[str] = field(default_factory=set)
+    hints: Hints = field(default_factory=Hints)
+    far: int = 0
 
 
 def looks_like(path: Path) -> bool:
@@ -165,8 +169,10 @@ def _find(image: str, tables: _Tables) -> Path | None:
 
 
 def _near(image: str, tables: _Tables) -> str:
-    """The image of tags.csv whose name is nearest; where none is near, only how many there are."""
-    close, count = get_close_matches(image, tables.written, n=1, cutoff=0.8), len(tables.written)
+    """The image of tags.csv whose name is nearest; where none is near, or many were looked for, how many there are."""
+    tables.far += 1
+    close = get_close_matches(image, tables.written, n=1, cutoff=0.8) if tables.far <= _MOST_TOLD else []
+    count = len(tables.written)
     return f"the nearest is '{close[0]}'" if close else f"it has {count} other{'s' * (count != 1)}."
 
 
@@ -176,7 +182,7 @@ def _against_the_tags(row: Drawing, kind: str, label: str, tables: _Tables) -> s
     if label in tags or is_no_class(label, tables.chosen) or is_ignored(label, tables.chosen):
         return ""
     if label not in tables.valid:
-        return f"there is no class '{label}'; {nearest(label, tables.valid)}"
+        return f"there is no class '{label}'; {tables.hints.nearest(label, tables.valid)}"
     return f"image '{row.name}' has a {kind} of '{label}' but is not tagged with it."
 
 

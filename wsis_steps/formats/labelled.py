@@ -9,7 +9,10 @@ from typing import TextIO
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.names import is_file_name, path_below, printable
+from wsis_steps.formats.records import SPLITS
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances
 
@@ -48,13 +51,17 @@ class Labels:
 def read_labels(instances: Instances, images: Images, min_score: float = 0.0) -> Labels:
     """All images of a file of instances, read one by one; what scores less is left out.
 
-    Raises InputError where the two files are of other data, or the file holds no image.
+    Control characters in the names of classes are escaped. Raises InputError where the two files are of other data,
+    the file holds no image, or one whose id is no name of a file.
     """
     if not len(instances):
         raise InputError(f"{instances.path} holds no image.")
+    check_names(instances)
     check_same_classes(images, instances)
     where = places(images, instances)
     split = str(images.splits[where[0]])
+    if split not in SPLITS:
+        raise InputError(f"{images.path} has the split {split!r}, which is neither train nor val.")
     scored = any((found.scores != 1).any() for found in instances)
     made = instances.provenance.step
 
@@ -67,13 +74,30 @@ def read_labels(instances: Instances, images: Images, min_score: float = 0.0) ->
             suffix = ".png" if data.startswith(_PNG) else ".jpg"
             yield LabelledImage(instances.ids[i], data, suffix, height, width, found)
 
-    return Labels(read(), len(instances), instances.class_names, split, scored, made)
+    class_names = [printable(name) for name in instances.class_names]
+    return Labels(read(), len(instances), class_names, split, scored, made)
+
+
+def check_names(artifact: Artifact) -> None:
+    """Raises InputError where the id of an image would be a file elsewhere than in the folder of an export."""
+    for identity in artifact.ids:
+        if not is_file_name(identity):
+            raise InputError(
+                f"{artifact.path} holds an image {identity!r}, which cannot be the name of a file below a folder; "
+                "nothing of it is written."
+            )
 
 
 def write_data(folder: Path, image: LabelledImage) -> None:
     """Writes the picture of an image into a folder, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / image.file).write_bytes(image.data)
+    place_for(folder, image.file).write_bytes(image.data)
+
+
+def place_for(folder: Path, name: str) -> Path:
+    """`path_below`, whose folders are made."""
+    path = path_below(folder, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 @contextmanager

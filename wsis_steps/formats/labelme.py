@@ -21,14 +21,13 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_kind
 from wsis_steps.formats.files import head_of, read_json, walk
 from wsis_steps.formats.notes import Notes, usable
 from wsis_steps.formats.picture_names import bare, kind_of
-from wsis_steps.formats.pictures import BROKEN, SUFFIXES, picture_size
+from wsis_steps.formats.pictures import BROKEN, SUFFIXES, open_picture, picture_size
 from wsis_steps.formats.regions import paste_mask, read_png
 from wsis_steps.formats.rings import numbers, shown
 from wsis_steps.formats.subsets import folder_splits
@@ -151,7 +150,7 @@ def _size_within(data: object) -> tuple[int, int]:
     if not isinstance(data, str) or not data:
         return 0, 0
     try:
-        with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+        with open_picture(io.BytesIO(base64.b64decode(data))) as picture:
             return picture.height, picture.width
     except BROKEN:
         return 0, 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.engine.errors import InputError, nearest
+from wsis_steps.engine.errors import Hints, InputError
 from wsis_steps.engine.problems import Problems
 from wsis_steps.formats.files import read_bytes, read_text
 from wsis_steps.formats.picture_names import bare, parts_of
@@ -113,22 +113,18 @@ def read_labels(path: Path, class_names: list[str], problems: Problems) -> dict[
     if path.suffix == ".npy":
         labels = {name: (str(path), categories) for name, categories in _read_label_array(path).items()}
     else:
-        labels = {}
+        labels, hints, places = {}, Hints(), {name: k for k, name in enumerate(class_names)}
         for number, line in read_lines(path):
             token, *classes = line.split()
             name, where = _image_id(token), f"{path}:{number}"
             if name in labels:
                 problems.add(f"{where}: id '{name}' is also in {labels[name][0]}.")
                 continue
-            for unknown in (c for c in classes if not c.isdecimal() and c not in class_names):
-                problems.add(f"{where}: there is no class '{unknown}'; {nearest(unknown, class_names)}")
+            for unknown in (c for c in classes if not c.isdecimal() and c not in places):
+                problems.add(f"{where}: there is no class '{unknown}'; {hints.nearest(unknown, class_names)}")
             labels[name] = (
                 where,
-                [
-                    int(c) if c.isdecimal() else class_names.index(c)
-                    for c in classes
-                    if c.isdecimal() or c in class_names
-                ],
+                [int(c) if c.isdecimal() else places[c] for c in classes if c.isdecimal() or c in places],
             )
     for where, categories in labels.values():
         if categories and max(categories) >= len(class_names):

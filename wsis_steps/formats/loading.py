@@ -9,14 +9,15 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.dataset import Choices, assemble
 from wsis_steps.formats.deep_samples import FULL, Range
 from wsis_steps.formats.drawing import Source
+from wsis_steps.formats.files import refuse_links
 from wsis_steps.formats.notes import Notes
-from wsis_steps.formats.pictures import encoded
+from wsis_steps.formats.pictures import SUFFIXES, encoded
 from wsis_steps.formats.records import Dataset, ImageRecord
 from wsis_steps.formats.table import FORMATS, find_format
 from wsis_steps.vision.contracts.instances import ImageInstances
-from wsis_steps.vision.masks import UNSURE, describe
+from wsis_steps.vision.masks import describe
 
-MOST_CLASSES = UNSURE - 1  # label maps are bytes: 0 is background, 255 unsure
+LINKS = "where that is meant, set `data_import_dataset.links: follow`"
 SLIMMEST = 100  # times as long as wide: of what is slimmer, networks that limit the longer side see no pixel
 
 
@@ -29,13 +30,18 @@ def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callabl
         raise InputError(f"data_import_dataset.root is missing: format {settings.format} needs a folder.")
     if not root.is_dir():
         raise InputError(missing_message(settings.format, root))
+    check_links(settings, root)
     source = Source(root, settings, mapper)
     notes = Notes()
     reading = FORMATS[format_of(source)].read(source, notes)
-    dataset = assemble(root, reading, Choices.of(settings), notes, mapper)
-    if (count := len(dataset.class_names)) > MOST_CLASSES:
-        raise InputError(f"{root} has {count} classes, but label maps are bytes and hold at most {MOST_CLASSES}.")
-    return dataset
+    return assemble(root, reading, Choices.of(settings), notes, mapper)
+
+
+def check_links(settings: DataImportDataset, root: Path) -> None:
+    """Raises InputError where links lead out of the folders of a data set, unless they are to be followed."""
+    folders = {root, settings.val_root, settings.annotations} if settings.links == "refuse" else set()
+    for folder in sorted(one for one in folders if one and one.is_dir()):
+        refuse_links(folder, SUFFIXES, LINKS)
 
 
 def format_of(source: Source) -> str:

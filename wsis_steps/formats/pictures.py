@@ -29,7 +29,11 @@ from wsis_steps.formats.deep_samples import (
 from wsis_steps.formats.files import read_bytes
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+MOST_PIXELS = 120_000_000  # of a picture
+_PIXEL = 14  # bytes of memory that a pixel takes while it is decoded, measured with RGB
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which warns of what is read and does not tell the size
 _ORIENTATION = 0x0112  # the EXIF tag
+_STRIP = 256  # rows
 # How the picture must be turned for each EXIF orientation; 1 is upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,13 +56,31 @@ BROKEN = (
     OverflowError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
+
+
+class TooLarge(ValueError):
+    """A picture of more than MOST_PIXELS."""
+
+
+def open_picture(source: Path | io.BytesIO) -> Image.Image:
+    """`Image.open`, which reads the header; TooLarge where decoding would take too much memory."""
+    picture = Image.open(source)
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        picture.close()
+        raise TooLarge(
+            f"is {width}x{height} pixels; decoding them takes about {width * height * _PIXEL / 1e9:.1f} GB of memory, "
+            f"and at most {MOST_PIXELS / 1e6:.0f} million pixels are read: shrink it, or cut it into pieces"
+        )
+    return picture
 
 
 def _open(source: Path | io.BytesIO, path: Path) -> Image.Image:
     try:
-        return Image.open(source)
+        return open_picture(source)
+    except TooLarge as error:
+        raise InputError(f"{path} {error}.") from None
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except UnidentifiedImageError:
@@ -100,10 +122,13 @@ def _deep_to_eight(picture: Image.Image, content: bytes, path: Path, ends: Range
 def _to_rgb(picture: Image.Image) -> Image.Image:
     """The decoded picture as mode RGB."""
     if picture.has_transparency_data:
-        # Alpha on white, rounded to the nearest level.
-        layer = picture.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
+        # Alpha on white, rounded to the nearest level; in strips, since whole layers would take most of the memory.
+        canvas, (width, height) = Image.new("RGB", picture.size), picture.size
+        for top in range(0, height, _STRIP):
+            layer = picture.crop((0, top, width, min(top + _STRIP, height))).convert("RGBA")
+            white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+            canvas.paste(Image.alpha_composite(white, layer).convert("RGB"), (0, top))
+        return canvas
     return picture.convert("RGB")
 
 

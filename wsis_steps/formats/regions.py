@@ -10,7 +10,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from wsis_steps.formats import places
-from wsis_steps.formats.pictures import BROKEN, Header
+from wsis_steps.formats.pictures import BROKEN, Header, TooLarge, open_picture
 from wsis_steps.formats.rings import shown
 from wsis_steps.vision.masks import bounds_of_runs, encode, run_bounds
 
@@ -92,9 +92,11 @@ def paste_mask(piece: np.ndarray, left: int, top: int, height: int, width: int) 
 def read_png(text: object) -> Image.Image:
     """The picture that base64 holds, decoded to its end; ValueError where it is none."""
     try:
-        with Image.open(io.BytesIO(base64.b64decode(text if isinstance(text, str) else ""))) as picture:
+        with open_picture(io.BytesIO(base64.b64decode(text if isinstance(text, str) else ""))) as picture:
             picture.load()
             return picture
+    except TooLarge as error:
+        raise ValueError(f"its mask {error}") from None
     except BROKEN:
         raise ValueError(f"its mask is {shown(text)}, not a PNG in base64") from None
 

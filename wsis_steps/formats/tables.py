@@ -15,6 +15,8 @@ def read_table(
 ) -> list[tuple[str, dict[str, str]]]:
     """The rows of a CSV file as ('file:line', column -> text, empty where absent), less those with surplus cells, which
     are noted; the first `needed` of `columns` must exist."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} cannot be read: it is a folder, a pipe or a device.")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)

@@ -1,5 +1,6 @@
 """True masks in the layouts of PASCAL VOC (palette PNG) and of SBD (GTinst in .mat files)."""
 
+import io
 import struct
 import zlib
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from scipy.io.matlab import MatReadError
 from scipy.ndimage import find_objects
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.formats.pictures import BROKEN
+from wsis_steps.formats.files import read_bytes
+from wsis_steps.formats.pictures import BROKEN, TooLarge, open_picture
 from wsis_steps.formats.regions import paste_mask
 from wsis_steps.vision.masks import encode
 
@@ -65,12 +67,13 @@ def write_map(path: Path, values: np.ndarray) -> None:
 
 def open_map(path: Path) -> Image.Image:
     """A PNG decoded to its end; InputError where it is missing or damaged."""
+    content = read_bytes(path)
     try:
-        with Image.open(path) as picture:
+        with open_picture(io.BytesIO(content)) as picture:
             picture.load()
             return picture
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
+    except TooLarge as error:
+        raise InputError(f"{path} {error}.") from None
     except BROKEN:
         raise InputError(f"{path} is cut short or damaged.") from None
 

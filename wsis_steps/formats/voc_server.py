@@ -6,6 +6,7 @@ import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.progress import progress
+from wsis_steps.formats.labelled import check_names, place_for
 from wsis_steps.formats.voc import VOC_CLASSES
 from wsis_steps.formats.voc_masks import write_map
 from wsis_steps.vision.contracts.maps import Maps
@@ -25,11 +26,11 @@ def write_voc_server(out: Path, maps: Maps, competition: str) -> Path:
         raise InputError(f"{maps.path} is of {len(maps.class_names)} classes that are not VOC's 20 in their order.")
     if maps.file["maps"].dtype != np.uint8:
         raise InputError(f"{maps.path} holds activation maps; the server wants semantic maps, as semantic/val.h5.")
+    check_names(maps)
     folder = out / "results/VOC2012/Segmentation" / f"{competition}_test_cls"
-    folder.mkdir(parents=True, exist_ok=True)
     for i, identity in enumerate(progress(maps.ids, len(maps), "export")):
         labels = maps.semantic(i)
         if labels.shape != (maps.heights[i], maps.widths[i]):
             raise InputError(f"The map of image '{identity}' in {maps.path} has not the size of the image.")
-        write_map(folder / f"{identity}.png", np.where(labels == UNSURE, 0, labels).astype(np.uint8))
+        write_map(place_for(folder, f"{identity}.png"), np.where(labels == UNSURE, 0, labels).astype(np.uint8))
     return folder

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.formats.labelled import Labels, write_data
+from wsis_steps.formats.labelled import Labels, place_for, write_data
 from wsis_steps.formats.voc_annotations import write_annotation
 from wsis_steps.formats.voc_masks import VOID, write_map
 from wsis_steps.vision.contracts.instances import ImageInstances
@@ -48,8 +48,6 @@ def write_voc(out: Path, labels: Labels) -> Path:
     """
     if len(labels.class_names) > MOST:
         raise InputError(f"VOC's PNGs hold {MOST} classes, these labels have {len(labels.class_names)}.")
-    for folder in ("SegmentationObject", "SegmentationClass", "Annotations", "ImageSets/Segmentation"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
     ids = {}
     for image in labels.images:
         image = replace(image, id="_".join(image.id.split()))  # a line of a list ends at a space
@@ -57,12 +55,13 @@ def write_voc(out: Path, labels: Labels) -> Path:
             raise InputError(f"two images would have the name '{image.id}', since VOC's lists know no spaces.")
         write_data(out / "JPEGImages", image)
         objects = object_map(image.instances, image.height, image.width)
-        write_map(out / "SegmentationObject" / f"{image.id}.png", objects)
+        write_map(place_for(out / "SegmentationObject", f"{image.id}.png"), objects)
         classes = class_map(objects, image.instances)
-        write_map(out / "SegmentationClass" / f"{image.id}.png", classes)
-        write_annotation(out / "Annotations" / f"{image.id}.xml", image.file, objects, classes, labels.class_names)
+        write_map(place_for(out / "SegmentationClass", f"{image.id}.png"), classes)
+        xml = place_for(out / "Annotations", f"{image.id}.xml")
+        write_annotation(xml, image.file, objects, classes, labels.class_names)
         ids[image.id] = None
-    path = out / "ImageSets" / "Segmentation" / f"{labels.split}.txt"
+    path = place_for(out / "ImageSets/Segmentation", f"{labels.split}.txt")
     path.write_text("".join(f"{identity}\n" for identity in ids), encoding="utf-8")
     (out / "class_names.txt").write_text("".join(f"{name}\n" for name in labels.class_names), encoding="utf-8")
     return path

@@ -24,7 +24,7 @@ import numpy as np
 
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
 from wsis_steps.formats.files import read_text
-from wsis_steps.formats.labelled import Labels, write_data
+from wsis_steps.formats.labelled import Labels, place_for, write_data
 from wsis_steps.formats.notes import Notes, Omission
 from wsis_steps.formats.outlines import fill_outline, outline
 from wsis_steps.formats.pictures import picture_size
@@ -136,7 +136,6 @@ def _fill_borders(drawing: Drawing, height: int, width: int) -> None:
 def write_yolo(out: Path, labels: Labels) -> Path:
     """Writes images/<split>, labels/<split> and data.yaml; returns data.yaml. Crowds are left out."""
     folder = out / "labels" / labels.split
-    folder.mkdir(parents=True, exist_ok=True)
     for image in labels.images:
         write_data(out / "images" / labels.split, image)
         lines = []
@@ -147,7 +146,7 @@ def write_yolo(out: Path, labels: Labels) -> Path:
                 continue
             places = (outline(mask) + 0.25) / [image.width, image.height]
             lines.append(" ".join([str(category), *(f"{value:.6f}" for value in places.reshape(-1))]))
-        (folder / f"{image.id}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        place_for(folder, f"{image.id}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     names = "".join(f"  {k}: {json.dumps(name, ensure_ascii=False)}\n" for k, name in enumerate(labels.class_names))
     path = out / "data.yaml"
     splits = "".join(f"{split}: images/{split}\n" for split in ("train", "val") if (out / "images" / split).is_dir())

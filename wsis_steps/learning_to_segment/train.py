@@ -26,7 +26,7 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.loop import train
-from wsis_steps.vision.masks import UNSURE
+from wsis_steps.vision.masks import UNSURE, check_class_count
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.ranks import divisor
 from wsis_steps.vision.samples import check_tags
@@ -97,6 +97,7 @@ def main(job: Job) -> None:
     device = choose_device(job.threads, fixed_sizes=True)
     torch.manual_seed(settings.seed)
     images = Images(job.inputs["images"])
+    check_class_count(len(images.class_names), images.path)
     truth = Instances(job.inputs["truth"]) if job.inputs["truth"] else None
     if (truth is not None) != (settings.supervision == "masks"):
         raise InputError("learning_to_segment_train takes --truth if and only if supervision is 'masks'.")

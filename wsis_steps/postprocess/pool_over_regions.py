@@ -24,6 +24,7 @@ from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.counts import count_map
+from wsis_steps.vision.masks import check_class_count
 from wsis_steps.vision.region_means import least_background, superpixel_sums, with_background
 from wsis_steps.vision.regions import RegionProposals
 
@@ -56,6 +57,7 @@ def label(
 
 def main(job: Job) -> None:
     maps, proposals = Maps(job.inputs["maps"]), Proposals(job.inputs["proposals"])
+    check_class_count(len(maps.class_names), maps.path)
     if proposals.kind != "regions":
         raise InputError(f"{proposals.path} holds {proposals.kind}, but pooling needs regions over superpixels.")
     members, mine = places(proposals, maps), job.share(np.arange(len(maps)))

@@ -25,7 +25,7 @@ from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.counts import count_map
 from wsis_steps.vision.dense_crf import DenseField
 from wsis_steps.vision.images import Pictures
-from wsis_steps.vision.masks import UNSURE
+from wsis_steps.vision.masks import UNSURE, check_class_count
 from wsis_steps.vision.thresholds import likely_thresholds
 
 POSSIBLE = 0.1  # times the expected threshold; chosen on the generated data (docs/experiments/photographs.md)
@@ -72,6 +72,7 @@ def _thresholds(maps: np.ndarray, settings: PostprocessRefineWithCrf) -> list[np
 def main(job: Job) -> None:
     images, maps = Images(job.inputs["images"]), Maps(job.inputs["maps"])
     check_same_classes(images, maps)
+    check_class_count(len(maps.class_names), maps.path)
     places_of_maps = places(images, maps)
     largest = (int(maps.heights.max()), int(maps.widths.max()))
     pictures, mine = Pictures(images), job.share(np.arange(len(maps)))

@@ -36,7 +36,8 @@ def page(title: str, lead: str, sections: Sequence[tuple[str, str, str]], index:
 
 
 def _script(index: dict) -> str:
-    values = json.dumps(index, separators=(",", ":")).replace("</", "<\\/")  # otherwise it would end the script
+    # </script> would end the script, and <!-- would hide its end
+    values = json.dumps(index, separators=(",", ":")).replace("<", "\\u003c")
     return f"{_ZOOM}<script>const INDEX = {values};\n{SCRIPT}</script>"
 
 

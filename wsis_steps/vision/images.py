@@ -34,7 +34,10 @@ class Pictures:
         """uint8 RGB (h, w, 3) of image i; InputError where its bytes are damaged."""
         if self.cache is not None and i in self.cache:
             return self.cache[i]
-        picture = cv2.imdecode(self.images.encoded(i), cv2.IMREAD_COLOR_RGB)
+        try:
+            picture = cv2.imdecode(self.images.encoded(i), cv2.IMREAD_COLOR_RGB)
+        except cv2.error:  # of more pixels than OpenCV may decode
+            picture = None
         if picture is None:
             raise InputError(f"{self.images.path}: image '{self.images.ids[i]}' is damaged; import the data again.")
         if self.cache is not None:

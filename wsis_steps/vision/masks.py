@@ -1,13 +1,17 @@
 """Binary masks as COCO run-length codes."""
 
+from pathlib import Path
+
 import numpy as np
 from pycocotools import mask as coco
 
+from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.instances import ImageInstances
 
 _AT_ONCE = 255  # masks
 _LONGEST = 7  # digits of a number, which hold the difference of two lengths of 32 bits
 UNSURE = 255  # the label of pixels of which it is not known what they show
+MOST_CLASSES = UNSURE - 1  # of a label map: its labels are bytes, 0 is background
 
 
 def encode(masks: np.ndarray) -> list[dict]:
@@ -100,8 +104,21 @@ def paint(instances: ImageInstances, height: int, width: int) -> np.ndarray:
     return painted
 
 
+def check_class_count(count: int, owner: Path | str) -> None:
+    """Raises InputError where label maps cannot hold so many classes. owner: what has them."""
+    if count > MOST_CLASSES:
+        raise InputError(
+            f"{owner} has {count} classes, but label maps are bytes and hold at most {MOST_CLASSES}; take a run "
+            "without semantic maps."
+        )
+
+
 def true_labels(instances: ImageInstances, height: int, width: int) -> np.ndarray:
-    """Label map uint8 (height, width) of true instances: 0 background, 1 + category, 255 crowds and ignored pixels."""
+    """Label map uint8 (height, width) of true instances: 0 background, 1 + category, 255 crowds and ignored pixels.
+
+    Raises InputError for a category that no label stands for.
+    """
+    check_class_count(int(instances.categories.max(initial=-1)) + 1, "The truth")
     values = np.concatenate([[0], np.where(instances.crowd, UNSURE, instances.categories + 1)])
     labels = values[paint(instances, height, width)].astype(np.uint8)
     if instances.ignore:

@@ -1,5 +1,6 @@
 """The tag audit lists what the classifier answers otherwise than the tags, the surest first, and how well it does."""
 
+import csv
 import json
 from itertools import combinations
 
@@ -134,3 +135,12 @@ def test_the_step_writes_the_precision_on_evaluation_images_alone(trained, tmp_p
     assert counts["average_precision"] == document["average_precision"]
     assert "how well the classifier recognizes each class on 5 evaluation images" in outputs["page"].read_text()
     assert any("average precision on 5 evaluation images: cat 0." in line or "cat 1." in line for line in done.log)
+
+
+def test_the_table_holds_no_formula(tmp_path):
+    outputs = {"model": tmp_path / "model.pt", "metrics": tmp_path / "metrics"}
+    images = write_images(tmp_path / "images.h5", train=6, val=5, class_names=("=1+1", "@dog"), prefix="-image")
+    assert call("classifier.train", {**CLASSIFIER, "crop": 24}, images=images, **outputs).status == 0
+    with audit(tmp_path, tmp_path)[1]["table"].open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    assert rows and {row[2] for row in rows} <= {"'=1+1", "'@dog"} and all(row[0].startswith("'-image") for row in rows)

@@ -8,13 +8,14 @@ from authors import Picture
 from PIL import Image
 from test_odd_inputs import AUTHORS, mark
 
+from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
-from wsis_steps.formats.loading import MOST_CLASSES, load_record, read_dataset
+from wsis_steps.formats.loading import load_record, read_dataset
 from wsis_steps.formats.table import FORMATS, find_format
 from wsis_steps.postprocess.refine_with_crf import refine
 from wsis_steps.postprocess.settings import PostprocessRefineWithCrf
-from wsis_steps.vision.masks import UNSURE
+from wsis_steps.vision.masks import MOST_CLASSES, UNSURE
 
 
 def folder_of_classes(root, count: int):
@@ -27,11 +28,12 @@ def folder_of_classes(root, count: int):
     return DataImportDataset(format="folder", root=root)
 
 
-def test_more_classes_than_bytes_hold_are_refused(tmp_path):
-    assert len(read_dataset(folder_of_classes(tmp_path, MOST_CLASSES), tmp_path, map).class_names) == 254
-    for count in (255, 256, 1000):
-        with pytest.raises(InputError, match=f"{tmp_path} has {count} classes, .* at most 254"):
-            read_dataset(folder_of_classes(tmp_path, count), tmp_path, map)
+def test_more_classes_than_label_maps_hold_are_read_and_doubted(tmp_path):
+    for count in (MOST_CLASSES, 255, 256, 1000):
+        dataset = read_dataset(folder_of_classes(tmp_path, count), tmp_path, map)
+        assert len(dataset.class_names) == count and dataset.records[0].tags == tuple(range(count))
+        told = [doubt for doubt in find_doubts(dataset) if f"There are {count} classes, but label maps" in doubt]
+        assert len(told) == (count > MOST_CLASSES)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 100), (100, 1), (3, 2), (1, 101), (1000, 9)])

@@ -192,6 +192,19 @@ def test_names_that_count_instances_are_doubted(name, tmp_path):
 
 
 @formats()
+def test_a_class_whose_name_turns_the_writing_is_refused(name, tmp_path):
+    picture = Picture("a.jpg", (mark(name, "le\u202eaf"),), split="train")
+    told = said(write(name, tmp_path, picture, Picture("b.jpg", (mark(name, "stem"),), split="train")))
+    assert "the class 'le\\u202eaf' holds a control character" in told
+
+
+@formats()
+def test_a_picture_whose_name_holds_a_control_character_is_refused(name, tmp_path):
+    told = said(write(name, tmp_path, *two(name, name="a\x7f.jpg")))
+    assert "a\\x7f" in told and "its name has a control character" in told
+
+
+@formats()
 def test_what_is_hidden_is_no_data(name, tmp_path):
     read = write(name, tmp_path, *two(name))
     picture = find(tmp_path, "a.jpg")

@@ -9,7 +9,9 @@ from wsis_steps.engine.output import OutputFile
 from wsis_steps.vision.contracts.artifact import Artifact, write_image_table
 
 CHUNK = 512  # sides of the parts in which maps are stored: to write one map costs its own size, not the largest's
-SEMANTIC = 255  # the category of a row of `Maps` that is a whole label map, not one class; no label: see masks.UNSURE
+SEMANTIC = (
+    255  # written as the category of a whole label map or of edges, and read by nobody; no label: see masks.UNSURE
+)
 
 
 class Maps(Artifact):
@@ -86,4 +88,5 @@ class MapsWriter:
         ids, heights, widths, counts = zip(*self.table, strict=True) if self.table else ((), (), (), ())
         write_image_table(self.file, ids, heights, widths, counts)
         self.file.create_dataset("image/map_size", data=np.array(self.sizes, dtype=np.int32).reshape(-1, 2))
-        self.file.create_dataset("category", data=np.array(self.categories, dtype=np.uint8))
+        dtype = np.min_scalar_type(max(self.categories, default=0))  # a byte where that is enough
+        self.file.create_dataset("category", data=np.array(self.categories, dtype=dtype))
