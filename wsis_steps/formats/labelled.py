@@ -9,6 +9,7 @@ from typing import TextIO
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.writers import whole, write_whole
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances
@@ -72,18 +73,12 @@ def read_labels(instances: Instances, images: Images, min_score: float = 0.0) ->
 
 def write_data(folder: Path, image: LabelledImage) -> None:
     """Writes the picture of an image into a folder, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / image.file).write_bytes(image.data)
+    write_whole(folder / image.file, image.data)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[TextIO]:
     """A text file that grows in the block and is put in place when that ends without an error; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.partial")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(path) as part, part.open("w", encoding="utf-8") as file:
+        yield file

@@ -1,5 +1,6 @@
 """True masks in the layouts of PASCAL VOC (palette PNG) and of SBD (GTinst in .mat files)."""
 
+import io
 import struct
 import zlib
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from scipy.io.matlab import MatReadError
 from scipy.ndimage import find_objects
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.writers import write_whole
 from wsis_steps.formats.pictures import BROKEN
 from wsis_steps.formats.regions import paste_mask
 from wsis_steps.vision.masks import encode
@@ -60,7 +62,9 @@ def write_map(path: Path, values: np.ndarray) -> None:
     """Writes uint8 (h, w) as a PNG with VOC's palette."""
     picture = Image.fromarray(values)
     picture.putpalette(palette())
-    picture.save(path)
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG")
+    write_whole(path, encoded.getvalue())
 
 
 def open_map(path: Path) -> Image.Image:

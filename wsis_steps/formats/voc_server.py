@@ -26,7 +26,6 @@ def write_voc_server(out: Path, maps: Maps, competition: str) -> Path:
     if maps.file["maps"].dtype != np.uint8:
         raise InputError(f"{maps.path} holds activation maps; the server wants semantic maps, as semantic/val.h5.")
     folder = out / "results/VOC2012/Segmentation" / f"{competition}_test_cls"
-    folder.mkdir(parents=True, exist_ok=True)
     for i, identity in enumerate(progress(maps.ids, len(maps), "export")):
         labels = maps.semantic(i)
         if labels.shape != (maps.heights[i], maps.widths[i]):

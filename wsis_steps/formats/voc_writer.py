@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.writers import write_whole
 from wsis_steps.formats.labelled import Labels, write_data
 from wsis_steps.formats.voc_annotations import write_annotation
 from wsis_steps.formats.voc_masks import VOID, write_map
@@ -48,8 +49,6 @@ def write_voc(out: Path, labels: Labels) -> Path:
     """
     if len(labels.class_names) > MOST:
         raise InputError(f"VOC's PNGs hold {MOST} classes, these labels have {len(labels.class_names)}.")
-    for folder in ("SegmentationObject", "SegmentationClass", "Annotations", "ImageSets/Segmentation"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
     ids = {}
     for image in labels.images:
         image = replace(image, id="_".join(image.id.split()))  # a line of a list ends at a space
@@ -63,6 +62,6 @@ def write_voc(out: Path, labels: Labels) -> Path:
         write_annotation(out / "Annotations" / f"{image.id}.xml", image.file, objects, classes, labels.class_names)
         ids[image.id] = None
     path = out / "ImageSets" / "Segmentation" / f"{labels.split}.txt"
-    path.write_text("".join(f"{identity}\n" for identity in ids), encoding="utf-8")
-    (out / "class_names.txt").write_text("".join(f"{name}\n" for name in labels.class_names), encoding="utf-8")
+    write_whole(path, "".join(f"{identity}\n" for identity in ids))
+    write_whole(out / "class_names.txt", "".join(f"{name}\n" for name in labels.class_names))
     return path

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wsis_steps.engine.writers import write_whole
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
 from wsis_steps.formats.files import read_text
 from wsis_steps.formats.labelled import Labels, write_data
@@ -136,7 +137,6 @@ def _fill_borders(drawing: Drawing, height: int, width: int) -> None:
 def write_yolo(out: Path, labels: Labels) -> Path:
     """Writes images/<split>, labels/<split> and data.yaml; returns data.yaml. Crowds are left out."""
     folder = out / "labels" / labels.split
-    folder.mkdir(parents=True, exist_ok=True)
     for image in labels.images:
         write_data(out / "images" / labels.split, image)
         lines = []
@@ -147,9 +147,9 @@ def write_yolo(out: Path, labels: Labels) -> Path:
                 continue
             places = (outline(mask) + 0.25) / [image.width, image.height]
             lines.append(" ".join([str(category), *(f"{value:.6f}" for value in places.reshape(-1))]))
-        (folder / f"{image.id}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_whole(folder / f"{image.id}.txt", "".join(f"{line}\n" for line in lines))
     names = "".join(f"  {k}: {json.dumps(name, ensure_ascii=False)}\n" for k, name in enumerate(labels.class_names))
     path = out / "data.yaml"
     splits = "".join(f"{split}: images/{split}\n" for split in ("train", "val") if (out / "images" / split).is_dir())
-    path.write_text(f"{splits}corners: {BORDERS}\nnames:\n{names}", encoding="utf-8")
+    write_whole(path, f"{splits}corners: {BORDERS}\nnames:\n{names}")
     return path
