@@ -265,8 +265,8 @@ def test_work_is_kept_on_failure_and_removed_when_done(call, tmp_path):
 def test_sigterm_ends_a_step_without_checkpoints_at_once(call, tmp_path):
     def main(job):
         write_both(job)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("goes on")
 
     assert call(main) == 143 and files(tmp_path) == ["first"]
 
@@ -274,11 +274,10 @@ def test_sigterm_ends_a_step_without_checkpoints_at_once(call, tmp_path):
 def test_sigterm_lets_a_training_save_first_and_a_second_one_does_not(call, tmp_path):
     def main(job):
         write_both(job)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.01)
+        signal.raise_signal(signal.SIGTERM)
         assert job.terminated  # a loop would save and leave here
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("goes on")
 
     assert call(main, "--work", tmp_path / "work") == 143 and files(tmp_path) == ["first"]
 
