@@ -263,6 +263,10 @@ FULL = {
     "HDF5 that is written bit by bit": (3_000, lambda p: infer_classifier(p)),
     "features": (5_000, lambda p: extract_features(p)),
     "pictures": (1_000, lambda p: call("data.draw_shapes", {"image_size": 64, "train": 2, "val": 1}, tree=p.out / "t")),
+    "the last bytes of pictures": (
+        2_500,  # more than their masks have
+        lambda p: call("data.draw_shapes", {"image_size": 64, "train": 2, "val": 1}, tree=p.out / "t"),
+    ),
     "text": (700, lambda p: score(p, p.made.labels, p.made.labels)),
     "a model": (200_000, lambda p: train_classifier(p)),
     "a checkpoint": (300_000, lambda p: train_bestie(p)),

@@ -41,7 +41,7 @@ from wsis_steps.engine.provenance import Provenance, commit, digest, settings_be
 from wsis_steps.engine.settings import Settings, canonical, explain
 from wsis_steps.engine.shards import Join, members_of_shard, share_among_processes
 from wsis_steps.engine.verdicts import verdicts_of
-from wsis_steps.engine.writers import one_writer, partial_name, put_in_place, raise_full, remove
+from wsis_steps.engine.writers import WRITE_ERRORS, one_writer, partial_name, put_in_place, raise_full, remove
 
 log = logging.getLogger("wsis")
 Item = TypeVar("Item")
@@ -209,7 +209,7 @@ class Step:
             self._compute(main, job, options)
             for name, path in final.items():
                 put_in_place(job.outputs[name], path)
-        except Exception as error:
+        except WRITE_ERRORS as error:
             raise_full(error, *final.values())
             raise
         finally:

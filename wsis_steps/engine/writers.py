@@ -25,6 +25,7 @@ from wsis_steps.engine.errors import InputError
 log = logging.getLogger("wsis")
 WAIT = 10.0  # seconds for a writer that is about to end, as a training that saves its last checkpoint
 NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+WRITE_ERRORS = (OSError, RuntimeError, ValueError)  # what a write that fails raises, in torch and h5py too
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _LONGEST = 180  # bytes of a name that its partial repeats: file systems take 255 for the whole
 _OWNER = r"(?P<host>[\w-]*)-(?P<pid>\d+)-[0-9a-f]{8}"
@@ -52,7 +53,7 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield part
         put_in_place(part, path)
-    except Exception as error:
+    except WRITE_ERRORS as error:
         raise_full(error, path)
         raise
     finally:
