@@ -5,6 +5,7 @@ failed.
 """
 
 import argparse
+import itertools
 import random
 import re
 import shutil
@@ -21,13 +22,16 @@ from tests.faults.kills import kill_in_workflow, kill_step  # noqa: E402
 from tests.faults.outcomes import Outcome, table  # noqa: E402
 from tests.faults.two_writers import write_twice  # noqa: E402
 
+WHO = itertools.cycle(("job", "snakemake", "both"))  # the kinds in turn
 BEGIN, END = "<!-- figures of make faults -->", "<!-- end -->"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=8, help="of each case by itself (8)")
-    parser.add_argument("--workflows", type=int, default=1, help="of each step in a workflow, of each kind (1)")
+    parser.add_argument(
+        "--workflows", type=int, default=1, help="of each step in a workflow: the job, snakemake, both (1)"
+    )
     parser.add_argument("--disks", type=int, default=5, help="sizes of each kind, of each case (5)")
     parser.add_argument("--pairs", type=int, default=3, help="pairs of writers of each case (3)")
     parser.add_argument("--cases", default="", metavar="PATTERN", help="only those whose name it matches")
@@ -61,8 +65,8 @@ def disturb(case: Case, options: argparse.Namespace, chance: random.Random) -> I
         if times:
             yield fault(case, times, chance)
     if not case.name.startswith("wsis "):
-        for who in ("job", "snakemake", "both") * options.workflows:
-            yield kill_in_workflow(case, who, chance)
+        for _ in range(options.workflows):
+            yield kill_in_workflow(case, next(WHO), chance)
 
 
 def main() -> None:

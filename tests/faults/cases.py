@@ -23,6 +23,7 @@ from tiny_workflow import ROOT, Tiny, copy_code
 
 CONFIGURATIONS = (ROOT / "tests/tiny.yaml", ROOT / "tests/proposal_systems.yaml")
 OF_TIMES = ("report_list_costs",)  # what it reads changes whenever another step runs
+STAMP = ".snakemake_timestamp"  # which Snakemake adds to folders
 TAKEN = "is being written by"  # what the second of two writers is told
 FULL = "The disk is full: "
 
@@ -49,7 +50,7 @@ class Case:
         found = {}
         for place, path in enumerate(self.paths()):
             for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                if file.is_file() and not is_leftover(file):
+                if file.is_file() and not is_leftover(file) and file.name != STAMP:
                     found[f"{place}/{file.relative_to(path)}"] = hashlib.sha256(file.read_bytes()).hexdigest()
         return found
 
