@@ -5,7 +5,7 @@ UV_VERSION := 0.9.30
 CORES ?= all
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test test-tools test-cluster slurm lint bench rehearsal docs ablations voc2012 coco2017 lock setup
+.PHONY: demo test faults test-tools test-cluster slurm lint bench rehearsal docs ablations voc2012 coco2017 lock setup
 
 # Networks this small gain little from a second thread, so jobs run side by side.
 demo: setup
@@ -24,6 +24,12 @@ setup: .venv/installed
 
 test: setup
 	$(BIN)/python -m pytest -n 2 tests
+
+# Kills, full disks and pairs of writers for every step and command, then damaged files; most of an hour on two cores.
+# Writes the table of docs/reliability.md.
+faults: setup
+	PYTHONPATH=.:tests/helpers $(BIN)/python -m tests.faults --out docs/reliability.md
+	WSIS_FAULTS=1000 $(BIN)/python -m pytest tests/faults
 
 # Other tools reading our files: tests that skip elsewhere, in their own environment.
 test-tools: .venv-tools/installed

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import yaml
+from patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "tests/tiny.yaml"
@@ -56,7 +57,7 @@ class Tiny:
                 start_new_session=True,
             )
 
-    def call(self, *options: str, configuration: Path = CONFIGURATION, patience: float = 300) -> tuple[int, str]:
+    def call(self, *options: str, configuration: Path = CONFIGURATION, patience: float = PATIENCE) -> tuple[int, str]:
         """Exit status of snakemake and what it said; it is killed after so many seconds."""
         process = self.start(*options, configuration=configuration)
         try:

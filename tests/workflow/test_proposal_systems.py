@@ -9,7 +9,7 @@ CONFIGURATION = ROOT / "tests/proposal_systems.yaml"
 def test_runs_end_in_the_table_and_share_what_is_equal(tmp_path):
     tiny = Tiny(tmp_path)
     copy_code(tiny)
-    status, said = tiny.call(configuration=CONFIGURATION, patience=900)
+    status, said = tiny.call(configuration=CONFIGURATION)
     assert status == 0, said
     table = pd.read_csv(tiny.results / "summary.csv").set_index(["run", "stage", "metric"])["value"].sort_index()
     stages = {run: set(table[run].index.get_level_values(0)) for run in table.index.get_level_values(0).unique()}

@@ -4,12 +4,12 @@ import functools
 import json
 import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 import time
 import traceback
 from contextlib import suppress
+from multiprocessing import connection
 from pathlib import Path
 from unittest.mock import patch
 
@@ -20,8 +20,9 @@ import trainings
 from artifacts import write_images, write_labels, write_semantic
 from bsds_tree import write_tree
 from calls import call, files
+from patience import PATIENCE
 from tiny_workflow import ROOT
-from torch import nn
+from torch import distributed, nn
 from torch.nn import functional
 from trainings import STEPS, paths, settings_of
 
@@ -53,12 +54,6 @@ SLOW = {
 DOUBLE = ("classifier.train", "learning_to_segment.train", "proposals.train_edges")
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 def without_chance(double: bool) -> None:
     """Draws of the network become constants: ranks have random numbers of their own. `double` turns single precision
     into double."""
@@ -71,34 +66,45 @@ def without_chance(double: bool) -> None:
 
 
 def become(rank: int, count: int, port: int) -> None:
-    """What torchrun tells a process."""
+    """What torchrun tells a process, which meets the others at a store that is there already."""
     told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    os.environ.update({name: str(value) for name, value in told.items()})
+    agent = {"TORCHELASTIC_USE_AGENT_STORE": True, "TORCHELASTIC_RESTART_COUNT": 0}
+    os.environ.update({name: str(value) for name, value in {**told, **agent}.items()})
 
 
 def together(count: int, function, *arguments) -> list:
     """What function(*arguments) gives in each of `count` forked ranks; with 1 in a process without ranks."""
 
-    def child(rank: int, queue) -> None:
+    def child(rank: int, pipe) -> None:
         torch.set_num_threads(1)  # OpenMP's threads do not survive a fork: a child that waits for them waits for ever
         if count > 1:
-            become(rank, count, port)
+            become(rank, count, store.port)
         try:
-            queue.put((rank, function(*arguments)))
+            pipe.send(function(*arguments))
         except BaseException:
-            queue.put((rank, traceback.format_exc()))
+            pipe.send(traceback.format_exc())
             raise
 
-    port, queue = free_port(), context.Queue()
-    children = [context.Process(target=child, args=(rank, queue), daemon=True) for rank in range(count)]
-    for process in children:
-        process.start()
+    # the store takes whichever port is free: one that a rank took later might be gone by then
+    store = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    pipes, children = {}, []
+    for rank in range(count):
+        ours, theirs = context.Pipe(duplex=False)
+        pipes[ours] = rank
+        children.append(context.Process(target=child, args=(rank, theirs), daemon=True))
+        children[-1].start()
+        theirs.close()  # so that a child that dies is one that says no more
+    found = {}
     try:
-        found = dict(queue.get(timeout=300) for _ in children)
+        while pipes:
+            ready = connection.wait(pipes, PATIENCE)
+            assert ready, "they hang"
+            for pipe in ready:
+                found[pipes.pop(pipe)] = pipe.recv()
     finally:
         for process in children:
-            process.join(timeout=10)
             process.kill()
+            process.join()
     return [found[rank] for rank in range(count)]
 
 
@@ -203,7 +209,7 @@ def ranks_of_one(values: torch.Tensor, share: float) -> torch.Tensor:
 
 def sum_of_both(value: torch.Tensor) -> float:
     total = value.detach().clone()
-    torch.distributed.all_reduce(total)
+    distributed.all_reduce(total)
     return total.item()
 
 
@@ -249,7 +255,7 @@ def test_a_rank_that_dies_ends_the_job(inputs, tmp_path):
         assert process.poll() is None, (tmp_path / "said").read_text()
         ranks_started = psutil.Process(process.pid).children()
         ranks_started[1].kill()
-        assert process.wait(timeout=60) != 0
+        assert process.wait(timeout=PATIENCE) != 0
     finally:
         process.kill()
     assert len(ranks_started) == 2 and not any(map(psutil.Process.is_running, ranks_started))
@@ -343,8 +349,8 @@ def test_neither_a_rank_of_inference_nor_its_job_outlives_the_other(trained, tmp
             time.sleep(0.05)
         assert process.poll() is None, (tmp_path / "said").read_text()
         (started[1] if killed == "rank" else process).kill()
-        process.wait(timeout=60)
-        left = psutil.wait_procs(started, timeout=10)[1]
+        process.wait(timeout=PATIENCE)
+        left = psutil.wait_procs(started, timeout=PATIENCE)[1]
     finally:
         for one in (process, *started):
             with suppress(psutil.NoSuchProcess):

@@ -75,7 +75,7 @@ EDITS = {
     ),
     "what the engine says and does, messages, log lines, annotations and names": (
         [
-            ("engine/outcome.py", "No space left on the disk", "The disk is full"),
+            ("engine/writers.py", "The disk is full", "No space left on the disk"),
             (
                 "engine/step.py",
                 "        started = time.monotonic()\n",

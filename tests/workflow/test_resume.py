@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from calls import call, files
+from patience import PATIENCE
 from tiny_workflow import ROOT
 from trainings import STEPS, paths, settings_of
 
@@ -39,7 +40,7 @@ def send(process: subprocess.Popen, checkpoint: Path, after: int, which: signal.
         time.sleep(0.005)
     time.sleep(random.uniform(0, 0.2))
     os.killpg(process.pid, which)
-    return process.wait(timeout=60)
+    return process.wait(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -32,6 +32,7 @@ from pathlib import Path
 from wsis_steps.commands.pictures import find_images
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.progress import progress
+from wsis_steps.engine.writers import one_writer_of_folder
 from wsis_steps.formats.coco_writer import write_coco
 from wsis_steps.formats.cvat import write_cvat
 from wsis_steps.formats.label_studio_writer import write_label_studio
@@ -81,9 +82,13 @@ def main(options: argparse.Namespace) -> None:
         return
     if options.format == SERVER:
         maps = Maps(options.file)
-        log.info("wrote %s, %d maps", write_voc_server(options.out, maps, options.competition), len(maps))
+        with one_writer_of_folder(options.out):
+            written = write_voc_server(options.out, maps, options.competition)
+        log.info("wrote %s, %d maps", written, len(maps))
         return
     instances = Instances(options.file)
     labels = read_labels(instances, Images(options.images or find_images(options.file)), options.score)
     labels.images = progress(labels.images, labels.count, "export")
-    log.info("wrote %s and %d pictures", WRITERS[options.format](options.out, labels), labels.count)
+    with one_writer_of_folder(options.out):
+        written = WRITERS[options.format](options.out, labels)
+    log.info("wrote %s and %d pictures", written, labels.count)

@@ -1,5 +1,6 @@
 """A trained Mask R-CNN as one file for programs without this package: TorchScript or ONNX."""
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from wsis_steps.engine.writers import one_writer, write_whole
 from wsis_steps.formats.deep_samples import FULL
 from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
@@ -40,35 +42,31 @@ def export_model(path: Path, kind: str, out: Path) -> None:
     side = trained.settings["min_size"]
     # Square: torchvision derives the scales of the feature levels from the first image, padding included.
     example = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.partial")
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing warns wherever Python looks at a tensor, and that it is old
-            about = {CLASSES: json.dumps(trained.class_names), RANGE: json.dumps(trained.picture_range or FULL)}
-            {"torchscript": _write_torchscript, "onnx": _write_onnx}[kind](network, example, part, about)
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    about = {CLASSES: json.dumps(trained.class_names), RANGE: json.dumps(trained.picture_range or FULL)}
+    with one_writer(out), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns wherever Python looks at a tensor, and that it is old
+        write_whole(out, {"torchscript": _torchscript, "onnx": _onnx}[kind](network, example, about))
 
 
-def _write_torchscript(network: nn.Module, example: Tensor, path: Path, about: dict[str, str]) -> None:
+def _torchscript(network: nn.Module, example: Tensor, about: dict[str, str]) -> bytes:
+    """The file in memory: where torch itself writes it to a disk that is full, it ends the process."""
     traced = torch.jit.trace(network, example, check_trace=False)
-    traced.save(str(path), _extra_files=about)
+    return traced.save_to_buffer(_extra_files=about)
 
 
-def _write_onnx(network: nn.Module, example: Tensor, path: Path, about: dict[str, str]) -> None:
+def _onnx(network: nn.Module, example: Tensor, about: dict[str, str]) -> bytes:
     import onnx  # only this function needs it
 
     sides = {1: "height", 2: "width"}
     axes = {"image": sides, **{name: {0: "instances"} for name in OUTPUTS}}
     axes["masks"] |= {2: "height", 3: "width"}
     # torch's newer exporter refuses what torchvision's detector does with numbers of boxes that it cannot know
+    written = io.BytesIO()
     torch.onnx.export(
-        network, (example,), str(path), dynamo=False, opset_version=_OPSET,
+        network, (example,), written, dynamo=False, opset_version=_OPSET,
         input_names=["image"], output_names=list(OUTPUTS), dynamic_axes=axes,
     )  # fmt: skip
-    model = onnx.load(path)
+    model = onnx.load_from_string(written.getvalue())
     for key, value in about.items():
         model.metadata_props.add(key=key, value=value)
-    onnx.save(model, path)
+    return model.SerializeToString()

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.writers import write_whole
 
 
 def find_images(result: Path) -> Path:
@@ -19,10 +20,10 @@ def find_images(result: Path) -> Path:
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
     """Writes a gray (h, w) or RGB (h, w, 3) picture and makes its folder; InputError where that cannot be done."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        written = cv2.imwrite(str(path), picture if picture.ndim == 2 else picture[..., ::-1])
+        written, data = cv2.imencode(path.suffix, picture if picture.ndim == 2 else picture[..., ::-1])
     except cv2.error:
         raise InputError(f"{path} has no suffix of a picture; take .png or .jpg.") from None
     if not written:
-        raise InputError(f"{path} cannot be written.")
+        raise InputError(f"{path} cannot be written as {path.suffix}.")
+    write_whole(path, data.tobytes())

@@ -31,6 +31,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.names import path_below
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.progress import progress
+from wsis_steps.engine.writers import one_writer_of_folder
 from wsis_steps.formats.coco_writer import CocoFile
 from wsis_steps.formats.deep_samples import FULL, Range
 from wsis_steps.formats.files import refuse_links, walk
@@ -123,7 +124,7 @@ def main(options: argparse.Namespace) -> None:
     colors, problems, count = class_colors(len(trained.class_names)), Problems(), 0
     ends, deep = trained.picture_range or FULL, []
     pictures = ahead(lambda path: read_picture(path, ends), paths, max(options.threads - 1, 1))
-    with CocoFile(options.out / "instances.json", trained.class_names) as file:
+    with one_writer_of_folder(options.out), CocoFile(options.out / "instances.json", trained.class_names) as file:
         found = progress(zip(paths, pictures, strict=True), len(paths), "predict")
         for path, (picture, used) in found:
             if isinstance(picture, InputError):

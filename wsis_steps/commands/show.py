@@ -16,6 +16,7 @@ from wsis_steps.commands.pictures import find_images, write_picture
 from wsis_steps.drawing.artifact import draw
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.engine.names import printable
+from wsis_steps.engine.writers import one_writer
 from wsis_steps.report.columns import open_artifact
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.artifact import Artifact
@@ -91,5 +92,6 @@ def main(options: argparse.Namespace) -> None:
         if not isinstance(artifact, Proposals):  # which know no classes
             check_same_classes(images, artifact)
         picture = Pictures(images).read(int(places(images, artifact)[i]))
-        write_picture(options.picture, draw(artifact, i, picture, options.score))
+        with one_writer(options.picture):
+            write_picture(options.picture, draw(artifact, i, picture, options.score))
         log.info("drew %s", options.picture)

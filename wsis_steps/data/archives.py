@@ -6,7 +6,6 @@ public loaders verify.
 """
 
 import contextlib
-import errno
 import hashlib
 import http.client
 import os
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.writers import is_full
 
 _BLOCK = 1 << 20
 _TIMEOUT = 60  # seconds without a byte
@@ -115,10 +115,6 @@ def missing_message(kind: str, root: Path | str) -> str:
         f"{_TITLES[kind]} is not in {root}: download {files} and unpack it there, so that there is {places}; "
         f"`make {_TARGETS[kind]}` does that in data/."
     )
-
-
-def _full(error: OSError) -> bool:
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _check_room(folder: Path, needed: int) -> None:
@@ -267,6 +263,6 @@ def download(
             with contextlib.suppress(FileNotFoundError):
                 file.unlink()
     except OSError as error:
-        if _full(error):
-            raise InputError(f"The disk of {to} is full; make room and run again to go on.") from None
+        if is_full(error):
+            raise InputError(f"The disk is full: {to}; make room and run again to go on.") from None
         raise InputError(f"{error.filename or to} cannot be written: {error.strerror}.") from None

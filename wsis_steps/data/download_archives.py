@@ -26,6 +26,7 @@ from wsis_steps.data.settings import DataDownloadArchives
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.progress import Meter
 from wsis_steps.engine.step import Job, Step
+from wsis_steps.engine.writers import one_writer, write_whole
 from wsis_steps.formats.lists import augmented_ids
 
 STEP = Step("data_download_archives", DataDownloadArchives, values=("to",), outputs=("record",))
@@ -55,7 +56,7 @@ def fetch(archive: Archive, to: Path, mirror: str | None) -> None:
         return
     url = f"{mirror.rstrip('/')}/{archive.file}" if mirror else None
     log.info("%s: %.1f MB from %s", archive.file, archive.size / 1e6, url or archive.url)
-    with telling(archive) as report:
+    with one_writer(to / archive.file), telling(archive) as report:
         download(archive, to, url, report)
     log.info("%s: checked and unpacked", archive.file)
 
@@ -67,9 +68,7 @@ def write_augmented_list(to: Path) -> None:
     if path.exists():
         return
     ids = augmented_ids(lists, to / "benchmark_RELEASE/dataset")
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(f"{identity}\n" for identity in ids))
-    partial.replace(path)
+    write_whole(path, "".join(f"{identity}\n" for identity in ids))
     log.info("wrote %s with %d images", path, len(ids))
 
 

@@ -6,6 +6,7 @@ separates instance from semantic segmentation. Every picture depends on (seed, s
 number of workers draws the same.
 """
 
+import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -121,7 +122,9 @@ def _draw_files(job: tuple[str, int], root: Path, settings: DataDrawShapes) -> s
     name = f"{split}_{index:05d}"
     rng = np.random.default_rng([settings.seed, _SPLIT_CODES[split], index])
     image, instance_map, semantic_map = draw_image(rng, settings.image_size, settings.difficulty)
-    Image.fromarray(image).save(root / "JPEGImages" / f"{name}.jpg", quality=95)
+    encoded = io.BytesIO()  # to a disk without room for all of it Pillow writes a part, and takes no notice
+    Image.fromarray(image).save(encoded, "JPEG", quality=95)
+    (root / "JPEGImages" / f"{name}.jpg").write_bytes(encoded.getvalue())
     write_map(root / "SegmentationObject" / f"{name}.png", instance_map)
     write_map(root / "SegmentationClass" / f"{name}.png", semantic_map)
     write_annotation(root / "Annotations" / f"{name}.xml", f"{name}.jpg", instance_map, semantic_map, CLASS_NAMES)

@@ -13,21 +13,19 @@ from pathlib import Path
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.names import printable_lines
 from wsis_steps.engine.shards import RANK_OF_SHARE, number_of_share
+from wsis_steps.engine.writers import full_disk, is_full, plain
 
 log = logging.getLogger("wsis")
-
-
-class PrintableFormatter(logging.Formatter):
-    """Lines in which names from files of others move no cursor and turn no writing."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable_lines(super().format(record))
-
-
-NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 NO_ACCESS = {errno.EROFS, errno.EACCES, errno.EPERM}
 CLOSED_PIPE = 141  # exit status of what SIGPIPE ends, as a shell tells it
 WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+
+
+class PrintableFormatter(logging.Formatter):
+    """Escapes control characters: names from other people's files neither move the cursor nor turn the text around."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
 
 
 def guarded(call: Callable[[], None]) -> int:
@@ -60,23 +58,16 @@ def guarded(call: Callable[[], None]) -> int:
 
 
 def _environment_fault(error: BaseException) -> str | None:
-    """A sentence where the machine, not this program, is at fault: disk, permission, path or memory; else None.
-
-    A library may hide a full disk behind an error of its own, so all that led to the error counts there.
-    """
-    chain, link = [], error
-    while link is not None:
-        chain, link = [*chain, link], link.__context__
-    chain = [link for link in chain if isinstance(link, OSError)]
-    names = [str(link.filename) for link in chain if link.filename]
-    where = f" ({names[0]})" if names else ""
+    """A sentence where the machine, not this program, is at fault: disk, permission, path or memory; else None."""
+    name = plain(str(getattr(error, "filename", None) or ""))
+    where = f" ({name})" if name else ""
     text, number = str(error), getattr(error, "errno", None)
-    if any(link.errno in NO_ROOM for link in chain):
-        return f"No space left on the disk{where}; nothing was kept of the unfinished output."
+    if is_full(error):
+        return full_disk(error)
     if number in NO_ACCESS:
         return f"No permission to read or write{where}; nothing was kept of the unfinished output."
-    if number in WRONG_PATH and names:
-        return f"{names[0]} cannot be used: {error.strerror}."
+    if number in WRONG_PATH and name:
+        return f"{name} cannot be used: {error.strerror}."
     if "synchronously read data" in text and "errno = " in text:  # the system failed to read, not HDF5 to understand
         return f"An input cannot be read from its disk or network ({' '.join(text.split())}); run again once it can."
     if "synchronously read data" in text:
@@ -133,6 +124,7 @@ def start_log(path: Path | None) -> None:
         force=True,
     )
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # nor must one whose disk is full, with a traceback for every line
 
 
 def torchrun_rank() -> tuple[int, int]:

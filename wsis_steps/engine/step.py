@@ -41,6 +41,7 @@ from wsis_steps.engine.provenance import Provenance, commit, digest, settings_be
 from wsis_steps.engine.settings import Settings, canonical, explain
 from wsis_steps.engine.shards import Join, members_of_shard, share_among_processes
 from wsis_steps.engine.verdicts import verdicts_of
+from wsis_steps.engine.writers import WRITE_ERRORS, one_writer, partial_name, put_in_place, raise_full, remove
 
 log = logging.getLogger("wsis")
 Item = TypeVar("Item")
@@ -176,8 +177,7 @@ class Step:
                     raise InputError(f"{one} does not exist.")
         final = {name: getattr(options, name) for name in self.outputs}
         rank, ranks = torchrun_rank()
-        own = f"partial{rank}" if rank else "partial"
-        partial = {name: path.with_name(f".{path.name}.{own}") for name, path in final.items()}
+        partial = {name: partial_name(path) for name, path in final.items()}
         values = {name: getattr(options, name) for name in self.values}
         threads = max(options.threads // ranks, 1)
         shard = getattr(options, "shard", "1/1")
@@ -186,22 +186,15 @@ class Step:
         signal.signal(signal.SIGTERM, lambda *_: _terminate(job))
         started = time.monotonic()
         log.info("%s, settings %s", self.name, canonical(settings.model_dump(mode="json")))
-        for path in partial.values():
+        for path in final.values():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _remove(path)
-        try:
-            self._compute(main, job, options)
-            if rank:
-                return
-            for name, path in final.items():
-                if path.is_dir():
-                    shutil.rmtree(path)  # a folder cannot be renamed over another
-                partial[name].replace(path)
+        if rank:
+            self._make(main, job, options, {})  # rank 0 keeps what all have made together
+            return
+        with one_writer(*final.values(), *filter(None, [job.work])):
+            self._make(main, job, options, final)
             if job.work is not None:
                 shutil.rmtree(job.work, ignore_errors=True)  # checkpoints of a finished job
-        finally:
-            for path in partial.values():
-                _remove(path)
         if job.shard == "1/1":  # of a part nothing can be said
             for verdict in (verdict for path in final.values() for verdict in verdicts_of(path)):
                 log.warning("doubtful: %s", verdict.sentence())
@@ -209,6 +202,19 @@ class Step:
         made = ", ".join(map(str, final.values()))
         took = duration(time.monotonic() - started)
         log.info("wrote %s (%.1f MB) in %s%s", made, size / 1e6, took, _gpu_memory())
+
+    def _make(self, main: Callable[[Job], None], job: Job, options: argparse.Namespace, final: dict[str, Path]) -> None:
+        """Calls main and puts the outputs named in `final` in place."""
+        try:
+            self._compute(main, job, options)
+            for name, path in final.items():
+                put_in_place(job.outputs[name], path)
+        except WRITE_ERRORS as error:
+            raise_full(error, *final.values())
+            raise
+        finally:
+            for path in job.outputs.values():
+                remove(path)
 
     def _compute(self, main: Callable[[Job], None], job: Job, options: argparse.Namespace) -> None:
         """Calls main here, or in several processes of its own that share the images."""
@@ -253,13 +259,6 @@ def _terminate(job: Job) -> None:
     if job.terminated or job.work is None:
         sys.exit(143)
     job.terminated = True
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -53,11 +54,14 @@ class CocoFile:
             self.count += 1
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
+        if kind is not None:
+            self.whole.__exit__(kind, error, trace)
+            return
+        with ExitStack() as ending:
+            ending.push(self.whole)
             categories = [{"id": k + 1, "name": name} for k, name in enumerate(self.class_names)]
             rest = {"images": self.images, "categories": categories}
             self.file.write("\n], " + json.dumps(rest)[1:] + "\n")
-        self.whole.__exit__(kind, error, trace)
 
 
 def write_coco(out: Path, labels: Labels) -> Path:

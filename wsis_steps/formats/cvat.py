@@ -16,6 +16,7 @@ import numpy as np
 
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.writers import write_whole
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source, foreign_kind, tell_apart
 from wsis_steps.formats.files import few_files, head_of, read_xml
 from wsis_steps.formats.labelled import LabelledImage, Labels, write_data
@@ -260,7 +261,7 @@ def write_cvat(out: Path, labels: Labels) -> Path:
         _add_image(root, number, image, labels)
     ElementTree.indent(root, space=" ")
     path = out / f"cvat_{labels.split}.xml"
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    write_whole(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
     return path
 
 

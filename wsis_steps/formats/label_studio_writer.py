@@ -8,6 +8,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from wsis_steps.drawing.colors import class_colors
+from wsis_steps.engine.writers import write_whole
 from wsis_steps.formats.brush import encode_brush
 from wsis_steps.formats.labelled import LabelledImage, Labels, whole_file, write_data
 from wsis_steps.vision.masks import decode
@@ -42,7 +43,7 @@ def write_label_studio(out: Path, labels: Labels) -> Path:
             write_data(out / "images", image)
             file.write(("[" if number == 0 else ",\n") + json.dumps(_task(image, labels)))
         file.write("]\n")
-    (out / "label_studio_interface.xml").write_text(interface(labels), encoding="utf-8")
+    write_whole(out / "label_studio_interface.xml", interface(labels))
     return path
 
 

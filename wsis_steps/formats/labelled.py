@@ -10,6 +10,7 @@ import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.names import is_file_name, path_below, printable
+from wsis_steps.engine.writers import whole, write_whole
 from wsis_steps.formats.records import SPLITS
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.artifact import Artifact
@@ -90,24 +91,12 @@ def check_names(artifact: Artifact) -> None:
 
 def write_data(folder: Path, image: LabelledImage) -> None:
     """Writes the picture of an image into a folder, which is made."""
-    place_for(folder, image.file).write_bytes(image.data)
-
-
-def place_for(folder: Path, name: str) -> Path:
-    """`path_below`, whose folders are made."""
-    path = path_below(folder, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    write_whole(path_below(folder, image.file), image.data)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[TextIO]:
     """A text file that grows in the block and is put in place when that ends without an error; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.partial")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(path) as part, part.open("w", encoding="utf-8") as file:
+        yield file

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.writers import write_whole
 from wsis_steps.formats.drawing import Shape
 from wsis_steps.formats.files import read_xml
 from wsis_steps.formats.regions import turned_rectangle
@@ -155,4 +156,4 @@ def write_annotation(
         for tag, corner in zip(_BOX, (xs.min() + 1, ys.min() + 1, xs.max() + 1, ys.max() + 1), strict=True):
             ElementTree.SubElement(box, tag).text = str(corner)
     ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8")
+    write_whole(path, ElementTree.tostring(root, encoding="utf-8"))

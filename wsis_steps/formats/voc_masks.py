@@ -13,6 +13,7 @@ from scipy.io.matlab import MatReadError
 from scipy.ndimage import find_objects
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.writers import write_whole
 from wsis_steps.formats.files import read_bytes
 from wsis_steps.formats.pictures import BROKEN, TooLarge, open_picture
 from wsis_steps.formats.regions import paste_mask
@@ -62,7 +63,9 @@ def write_map(path: Path, values: np.ndarray) -> None:
     """Writes uint8 (h, w) as a PNG with VOC's palette."""
     picture = Image.fromarray(values)
     picture.putpalette(palette())
-    picture.save(path)
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG")
+    write_whole(path, encoded.getvalue())
 
 
 def open_map(path: Path) -> Image.Image:

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.names import path_below
 from wsis_steps.engine.progress import progress
-from wsis_steps.formats.labelled import check_names, place_for
+from wsis_steps.formats.labelled import check_names
 from wsis_steps.formats.voc import VOC_CLASSES
 from wsis_steps.formats.voc_masks import write_map
 from wsis_steps.vision.contracts.maps import Maps
@@ -32,5 +33,5 @@ def write_voc_server(out: Path, maps: Maps, competition: str) -> Path:
         labels = maps.semantic(i)
         if labels.shape != (maps.heights[i], maps.widths[i]):
             raise InputError(f"The map of image '{identity}' in {maps.path} has not the size of the image.")
-        write_map(place_for(folder, f"{identity}.png"), np.where(labels == UNSURE, 0, labels).astype(np.uint8))
+        write_map(path_below(folder, f"{identity}.png"), np.where(labels == UNSURE, 0, labels).astype(np.uint8))
     return folder

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.formats.labelled import Labels, place_for, write_data
+from wsis_steps.engine.names import path_below
+from wsis_steps.engine.writers import write_whole
+from wsis_steps.formats.labelled import Labels, write_data
 from wsis_steps.formats.voc_annotations import write_annotation
 from wsis_steps.formats.voc_masks import VOID, write_map
 from wsis_steps.vision.contracts.instances import ImageInstances
@@ -55,13 +57,13 @@ def write_voc(out: Path, labels: Labels) -> Path:
             raise InputError(f"two images would have the name '{image.id}', since VOC's lists know no spaces.")
         write_data(out / "JPEGImages", image)
         objects = object_map(image.instances, image.height, image.width)
-        write_map(place_for(out / "SegmentationObject", f"{image.id}.png"), objects)
+        write_map(path_below(out / "SegmentationObject", f"{image.id}.png"), objects)
         classes = class_map(objects, image.instances)
-        write_map(place_for(out / "SegmentationClass", f"{image.id}.png"), classes)
-        xml = place_for(out / "Annotations", f"{image.id}.xml")
+        write_map(path_below(out / "SegmentationClass", f"{image.id}.png"), classes)
+        xml = path_below(out / "Annotations", f"{image.id}.xml")
         write_annotation(xml, image.file, objects, classes, labels.class_names)
         ids[image.id] = None
-    path = place_for(out / "ImageSets/Segmentation", f"{labels.split}.txt")
-    path.write_text("".join(f"{identity}\n" for identity in ids), encoding="utf-8")
-    (out / "class_names.txt").write_text("".join(f"{name}\n" for name in labels.class_names), encoding="utf-8")
+    path = path_below(out / "ImageSets/Segmentation", f"{labels.split}.txt")
+    write_whole(path, "".join(f"{identity}\n" for identity in ids))
+    write_whole(out / "class_names.txt", "".join(f"{name}\n" for name in labels.class_names))
     return path

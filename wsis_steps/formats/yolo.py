@@ -22,9 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
+from wsis_steps.engine.names import path_below
+from wsis_steps.engine.writers import write_whole
 from wsis_steps.formats.drawing import Drawing, Reading, Shape, Source
 from wsis_steps.formats.files import read_text
-from wsis_steps.formats.labelled import Labels, place_for, write_data
+from wsis_steps.formats.labelled import Labels, write_data
 from wsis_steps.formats.notes import Notes, Omission
 from wsis_steps.formats.outlines import fill_outline, outline
 from wsis_steps.formats.pictures import picture_size
@@ -146,9 +148,9 @@ def write_yolo(out: Path, labels: Labels) -> Path:
                 continue
             places = (outline(mask) + 0.25) / [image.width, image.height]
             lines.append(" ".join([str(category), *(f"{value:.6f}" for value in places.reshape(-1))]))
-        place_for(folder, f"{image.id}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_whole(path_below(folder, f"{image.id}.txt"), "".join(f"{line}\n" for line in lines))
     names = "".join(f"  {k}: {json.dumps(name, ensure_ascii=False)}\n" for k, name in enumerate(labels.class_names))
     path = out / "data.yaml"
     splits = "".join(f"{split}: images/{split}\n" for split in ("train", "val") if (out / "images" / split).is_dir())
-    path.write_text(f"{splits}corners: {BORDERS}\nnames:\n{names}", encoding="utf-8")
+    write_whole(path, f"{splits}corners: {BORDERS}\nnames:\n{names}")
     return path

@@ -16,6 +16,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.provenance import digest
 from wsis_steps.engine.settings import canonical
 from wsis_steps.engine.step import Job
+from wsis_steps.engine.writers import whole
 from wsis_steps.vision import ranks
 from wsis_steps.vision.metrics import Sums
 
@@ -80,11 +81,6 @@ class Checkpoint:
             "terms": sums.terms,
             "count": sums.count,
         }
-        partial = self.path.with_suffix(".partial")
-        try:
-            with partial.open("wb") as file:  # a path would hide from torch's error that the disk is full
-                torch.save(state, file)
-            partial.replace(self.path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole(self.path) as part, part.open("wb") as file:  # of a path torch would not say that its disk is full
+            torch.save(state, file)
         self.saved = time.monotonic()

@@ -382,7 +382,7 @@ def test_memory_of_a_batch_is_told_from_two_smaller(tmp_path, monkeypatch):
 
 def test_a_process_is_watched_and_ended_where_it_takes_too_much(tmp_path):
     (tmp_path / "rehearsal").mkdir()
-    command = ["python", "-c", "import time; print('here'); x = bytearray(200_000_000); time.sleep(20)"]
+    command = ["python", "-c", "import signal; print('here'); x = bytearray(200_000_000); signal.pause()"]
     status, usage, _ = watch(command, tmp_path, limit=100)
     assert status != 0 and usage.ru_maxrss > 100_000
     status, _, said = watch([*command[:2], "print('here')"], tmp_path, limit=100)

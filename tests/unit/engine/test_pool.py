@@ -8,6 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import psutil
 import pytest
+from patience import PATIENCE
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
@@ -63,5 +64,5 @@ def test_workers_end_when_their_parent_is_killed():
         assert len(workers) == 2
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
     assert not alive

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from other_writer import OtherWriter
 
+from wsis_steps.engine import writers
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.progress import Meter, duration
 from wsis_steps.engine.provenance import digest
@@ -97,9 +99,9 @@ def caused_by(first: Exception, second: Exception) -> Exception:
     ("error", "status", "words"),
     [
         (InputError("image.jpg is damaged."), 2, "image.jpg is damaged."),
-        (OSError(errno.ENOSPC, "No space left", "/data/x"), 2, "No space left on the disk (/data/x)"),
-        (OSError(errno.EFBIG, "File too large"), 2, "No space left on the disk;"),
-        (caused_by(OSError(errno.ENOSPC, "No space left"), RuntimeError("unexpected pos")), 2, "No space left on the"),
+        (OSError(errno.ENOSPC, "No space left", "/data/x"), 2, "The disk is full: /data/x; nothing was kept"),
+        (OSError(errno.EFBIG, "File too large"), 2, "/out/two; nothing was kept of what was unfinished."),
+        (caused_by(OSError(errno.ENOSPC, "No space left"), RuntimeError("unexpected pos")), 2, "The disk is full: /"),
         (PermissionError(errno.EACCES, "Permission denied", "/data/x"), 2, "No permission to read or write (/data/x)"),
         (OSError(errno.EROFS, "Read-only file system", "/data/x"), 2, "No permission to read or write (/data/x)"),
         (
@@ -138,9 +140,45 @@ def test_old_outputs_stay_when_a_run_fails(call, tmp_path):
     assert (tmp_path / "out/one").read_text() == "aaa"
 
 
+@pytest.mark.parametrize("taken", ["out/two", "work"])
+def test_a_second_job_on_an_output_or_a_work_folder_is_told_so(call, tmp_path, capsys, monkeypatch, taken):
+    monkeypatch.setattr(writers, "WAIT", 0.0)
+    assert call(write_both) == 0
+    other = OtherWriter(tmp_path / taken).holds()
+    capsys.readouterr()
+    assert call(failing(AssertionError("is not called")), "--work", tmp_path / "work") == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"{tmp_path / taken} is being written by process {other.process.pid} on " in said
+    assert other.end() == 0 and files(tmp_path) == ["first", "one", "two"]
+    assert call(write_both, "--work", tmp_path / "work") == 0
+
+
+def test_two_jobs_that_the_file_system_cannot_keep_apart_make_a_whole_file(call, tmp_path, monkeypatch):
+    """The second begins and ends while the first writes."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    def first(job):
+        job.outputs["one"].write_text("first, ")
+        assert call(second) == 0 and (tmp_path / "out/one").read_text() == "second"
+        with job.outputs["one"].open("a") as file:
+            file.write("whole")
+        job.outputs["two"].touch()
+
+    def second(job):
+        job.outputs["one"].write_text("second")
+        job.outputs["two"].touch()
+
+    monkeypatch.setattr(writers.fcntl, "lockf", refuse)
+    monkeypatch.setattr(writers, "_is_dead", lambda pid: False)  # these are two jobs of one process
+    assert call(first) == 0 and (tmp_path / "out/one").read_text() == "first, whole"
+    assert files(tmp_path) == ["first", "one", "two"]
+
+
 def test_leftovers_of_a_killed_run_are_removed_first(call, tmp_path):
-    (tmp_path / "out/.one.partial").mkdir(parents=True)
-    (tmp_path / "out/.two.partial").write_text("half")
+    (tmp_path / "out/.one.host-1-0123abcd.partial").mkdir(parents=True)
+    (tmp_path / "out/.two.host-1-0123abcd.partial").write_text("half")
 
     def main(job):
         assert not job.outputs["one"].exists() and not job.outputs["two"].exists()
@@ -227,8 +265,8 @@ def test_work_is_kept_on_failure_and_removed_when_done(call, tmp_path):
 def test_sigterm_ends_a_step_without_checkpoints_at_once(call, tmp_path):
     def main(job):
         write_both(job)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("goes on")
 
     assert call(main) == 143 and files(tmp_path) == ["first"]
 
@@ -236,11 +274,10 @@ def test_sigterm_ends_a_step_without_checkpoints_at_once(call, tmp_path):
 def test_sigterm_lets_a_training_save_first_and_a_second_one_does_not(call, tmp_path):
     def main(job):
         write_both(job)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.01)
+        signal.raise_signal(signal.SIGTERM)
         assert job.terminated  # a loop would save and leave here
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("goes on")
 
     assert call(main, "--work", tmp_path / "work") == 143 and files(tmp_path) == ["first"]
 

@@ -1,6 +1,6 @@
 """From what a file says to annotations: sizes, places, labels, groups, and what is counted."""
 
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -254,13 +254,13 @@ def test_parts_of_a_group_without_area_are_counted_and_so_are_ignored_ones():
 def test_thousands_of_marks_and_of_parts_take_seconds_not_minutes():
     header, places = Header(4000, 4000, 1), [(k % 60 * 60, k // 60 * 60) for k in range(2000)]
     squares = [[[x, y, x + 50, y, x + 50, y + 50, x, y + 50]] for x, y in places]
-    start = perf_counter()
+    start = process_time()
     found = fitted(*(rings(one, group=1) for one in squares), height=4000, width=4000, header=header)
     assert len(found.rles) == 1 and found.kept == 2000 and found.joined == 1999
     shapes = [*map(rings, squares), *(box(x, y, x + 50, y + 50) for x, y in places)]
     found = fitted(*shapes, height=4000, width=4000, header=header)
     assert len(found.boxes) == 4000 and not found.without_mask
-    assert perf_counter() - start < 10
+    assert process_time() - start < 10
 
 
 def test_crowds_give_a_mask_only():

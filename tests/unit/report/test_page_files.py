@@ -7,6 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 REPORT = Path(__file__).parents[3] / "wsis_steps/report"
 CSS, JS = ((REPORT / f"page.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js"))
@@ -23,7 +24,7 @@ def found(pattern: str, text: str) -> set[str]:
 def test_the_script_parses():
     if shutil.which("node") is None:
         pytest.skip("no node on this machine")
-    done = subprocess.run(["node", "--check", REPORT / "page.js"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["node", "--check", REPORT / "page.js"], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
 

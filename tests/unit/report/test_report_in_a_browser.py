@@ -7,6 +7,7 @@ import subprocess
 from html import unescape
 
 import pytest
+from patience import PATIENCE
 from test_report import TRAIN, VAL, build
 
 from wsis_steps.report.render_report import main
@@ -61,7 +62,7 @@ def test_the_page_opens_and_filters_and_turns_and_enlarges(tmp_path):
     page.write_text(page.read_text(encoding="utf-8").replace("</script></body>", f"{VISIT}</script></body>"))
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=400,800", "--enable-logging=stderr"]
     command = [BROWSER, *options, f"--user-data-dir={tmp_path / 'user'}", "--virtual-time-budget=5000", "--dump-dom"]
-    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=PATIENCE)
     assert "CONSOLE" not in done.stderr
     said = json.loads(unescape(re.search('<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL).group(1)))
     training, evaluation = [f"image{k}" for k in range(TRAIN)], [f"image{TRAIN + k}" for k in range(VAL)]

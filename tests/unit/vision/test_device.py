@@ -1,12 +1,13 @@
 """Devices: leases that die with their process, and what a step is told."""
 
+import logging
 import multiprocessing
 import os
 import signal
-import time
 
 import pytest
 import torch
+from patience import PATIENCE
 
 from wsis_steps.engine import leases
 from wsis_steps.engine.leases import lease
@@ -14,6 +15,7 @@ from wsis_steps.vision import device as module
 from wsis_steps.vision.device import autocast, choose_device, precision
 
 context = multiprocessing.get_context("fork")
+WAITS = "waits"
 
 
 @pytest.fixture(autouse=True)
@@ -25,25 +27,41 @@ def _give_back(monkeypatch):
         file.close()
 
 
+class _Waits(logging.Handler):
+    """Puts WAITS into a queue when a process says that it waits."""
+
+    def __init__(self, queue):
+        super().__init__()
+        self.queue = queue
+
+    def emit(self, record):
+        if record.getMessage().startswith("waiting for one of"):
+            self.queue.put(WAITS)
+
+
+def _tell(queue):
+    log = logging.getLogger("wsis")
+    log.setLevel(logging.INFO)
+    log.addHandler(_Waits(queue))
+
+
 def _hold(slots, folder, queue):
+    _tell(queue)
     queue.put(lease(slots, folder, wait=0.02))
-    time.sleep(60)
+    signal.pause()
 
 
 @pytest.fixture
 def holder(tmp_path):
-    """Starts a process that leases one of `slots`, and gives it with its slot; None where it has to wait."""
+    """Starts a process that leases one of `slots`, and gives it with its slot, or WAITS."""
     started = []
 
-    def start(slots, patience=10.0):
+    def start(slots):
         queue = context.Queue()
         process = context.Process(target=_hold, args=(slots, tmp_path, queue), daemon=True)
         process.start()
         started.append(process)
-        ended = time.monotonic() + patience
-        while queue.empty() and time.monotonic() < ended:
-            time.sleep(0.01)
-        return process, None if queue.empty() else queue.get(), queue
+        return process, queue.get(timeout=PATIENCE), queue
 
     yield start
     for process in started:
@@ -55,46 +73,46 @@ def test_processes_lease_different_slots_and_the_next_one_waits(holder):
     _, first, _ = holder(2)
     _, second, _ = holder(2)
     assert {first, second} == {0, 1}
-    _, third, _ = holder(2, patience=0.3)
-    assert third is None
+    _, third, _ = holder(2)
+    assert third == WAITS
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_holder_frees_its_slot(holder, how):
     first, slot, _ = holder(1)
     assert slot == 0
-    _, waiting, queue = holder(1, patience=0.2)
-    assert waiting is None
+    _, waiting, queue = holder(1)
+    assert waiting == WAITS
     os.kill(first.pid, how)
-    assert queue.get(timeout=10) == 0
+    assert queue.get(timeout=PATIENCE) == 0
 
 
 def _hold_until_told(folder, queue, told):
+    _tell(queue)
     queue.put((os.getpid(), lease(4, folder, wait=0.01)))
     told.wait()
 
 
 def test_eight_processes_on_four_slots_never_share_one_however_their_holders_end(tmp_path):
-    queue, held, ways = context.Queue(), {}, [signal.SIGKILL, signal.SIGTERM, None, signal.SIGKILL]
+    queue, ways = context.Queue(), [signal.SIGKILL, signal.SIGTERM, None, signal.SIGKILL]
     started = {}
     for _ in range(8):
         told = context.Event()
         process = context.Process(target=_hold_until_told, args=(tmp_path, queue, told), daemon=True)
         process.start()
         started[process.pid] = process, told
-    for _ in range(4):
-        pid, slot = queue.get(timeout=30)
-        held[slot] = pid
+    said = [queue.get(timeout=PATIENCE) for _ in range(8)]
+    assert said.count(WAITS) == 4
+    held = {slot: pid for pid, slot in (one for one in said if one != WAITS)}
     assert sorted(held) == [0, 1, 2, 3]
     for how, freed in zip(ways, (2, 0, 3, 2), strict=True):
         process, told = started[held.pop(freed)]
-        time.sleep(0.05)
-        assert queue.empty()  # four wait
+        assert queue.empty()  # the others wait
         if how is None:
             told.set()
         else:
             os.kill(process.pid, how)
-        pid, slot = queue.get(timeout=30)
+        pid, slot = queue.get(timeout=PATIENCE)
         assert slot == freed and pid not in held.values()
         held[slot] = pid
     for process, _ in started.values():

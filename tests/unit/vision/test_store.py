@@ -9,6 +9,7 @@ import pytest
 from artifacts import CLASSES, SIZE, nothing, picture, png, provenance, squares, write_images, write_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.artifact import create
@@ -201,7 +202,7 @@ def test_an_artifact_crosses_a_fork_and_a_pickle_and_opens_its_own_file(tmp_path
     queue = context.Queue()
     child = context.Process(target=_read_in_child, args=(labels, labels.file, ids, queue))
     child.start()
-    assert queue.get(timeout=20) == (expected, False, False)
+    assert queue.get(timeout=PATIENCE) == (expected, False, False)
     child.join()
     assert pickle.loads(pickle.dumps(labels)).read(1).rles == expected
 

@@ -1,0 +1,6 @@
+"""How long a test may take is no part of what it tests: machines are busy."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
