@@ -10,8 +10,9 @@ from torch import nn
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.provenance import Provenance
-from wsis_steps.vision.contracts.artifact import SCHEMA_VERSION
 from wsis_steps.vision.weights import read_state_dict
+
+MODEL_VERSION = 1  # of the file's keys
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def save_model(
     """Writes {'model': state dict, 'schema': ..., 'provenance': JSON}, and 'picture_range' where it is known."""
     about = {
         "schema": "model",
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": MODEL_VERSION,
         "provenance": json.dumps(asdict(provenance)),
     }
     if picture_range is not None:
@@ -58,8 +59,8 @@ def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
     about = torch.load(path, map_location="cpu", weights_only=True)
     if about.get("schema") != "model":
         raise InputError(f"{path} holds weights, but not of a model that this program trained.")
-    if about.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{path} is no model of schema version {SCHEMA_VERSION}; delete the file and run again.")
+    if about.get("schema_version") != MODEL_VERSION:
+        raise InputError(f"{path} is no model of schema version {MODEL_VERSION}; delete the file and run again.")
     made = Provenance(**json.loads(about["provenance"]))
     names, supervision = tuple(made.class_names), tuple(made.supervision)
     ends = about.get("picture_range")

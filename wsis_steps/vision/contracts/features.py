@@ -36,7 +36,7 @@ class Features(Artifact):
     @cached_property
     def map_sizes(self) -> np.ndarray:
         """Height and width of each map, int32 (maps, 2)."""
-        return self.file["map_size"][:]
+        return self.dataset("map_size")[:]
 
 
 class FeaturesWriter:

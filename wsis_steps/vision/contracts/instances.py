@@ -71,19 +71,19 @@ class Instances(Artifact):
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
-        return {name: self.file[f"instance/{name}"][:] for name in _COLUMNS}
+        return {name: self.dataset(f"instance/{name}")[:] for name in _COLUMNS}
 
     @cached_property
     def _masks(self) -> np.ndarray:
-        return self.file["mask/bytes"][:]
+        return self.dataset("mask/bytes")[:]
 
     @cached_property
     def _offsets(self) -> np.ndarray:
-        return self.file["mask/offsets"][:]
+        return self.dataset("mask/offsets")[:]
 
     @cached_property
     def _ignore(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.file["ignore/bytes"][:], self.file["ignore/offsets"][:]
+        return self.dataset("ignore/bytes")[:], self.dataset("ignore/offsets")[:]
 
 
 _COLUMNS = {

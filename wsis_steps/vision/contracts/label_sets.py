@@ -19,7 +19,7 @@ class LabelSets(Instances):
     @cached_property
     def sets(self) -> np.ndarray:
         """bool (instances, K)."""
-        return self.file["instance/sets"][:]
+        return self.dataset("instance/sets")[:]
 
 
 def write_label_sets(

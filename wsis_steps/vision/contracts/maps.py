@@ -37,11 +37,11 @@ class Maps(Artifact):
 
     @cached_property
     def _categories(self) -> np.ndarray:
-        return self.file["category"][:].astype(np.int64)
+        return self.dataset("category")[:].astype(np.int64)
 
     @cached_property
     def _sizes(self) -> np.ndarray:
-        return self.file["image/map_size"][:]
+        return self.dataset("image/map_size")[:]
 
 
 class MapsWriter:

@@ -21,7 +21,7 @@ class Points(Artifact):
 
     @cached_property
     def _all(self) -> np.ndarray:
-        return self.file["points"][:].reshape(-1, 4)
+        return self.dataset("points")[:].reshape(-1, 4)
 
 
 def write_points(

@@ -14,6 +14,7 @@ import cv2
 import h5py
 import numpy as np
 
+from wsis_steps.engine.hdf5 import write_attribute
 from wsis_steps.engine.output import OutputFile
 from wsis_steps.engine.provenance import Provenance
 from wsis_steps.vision.contracts.artifact import Artifact, create, write_image_table
@@ -31,7 +32,7 @@ class Proposals(Artifact):
     @cached_property
     def kind(self) -> str:
         """`boxes`, `regions` or `masks`."""
-        return self.file.attrs["kind"]
+        return self.attributes["kind"]
 
     def read(self, i: int) -> ImageProposals:
         rows, height, width = self.rows(i), int(self.heights[i]), int(self.widths[i])
@@ -59,7 +60,7 @@ class Proposals(Artifact):
 
     @cached_property
     def _offsets(self) -> dict[str, np.ndarray]:
-        return {name: self.file[f"{name}/offsets"][:] for name in PARTS[self.kind]}
+        return {name: self.dataset(f"{name}/offsets")[:] for name in PARTS[self.kind]}
 
 
 PARTS = {"boxes": (), "regions": ("superpixels", "members"), "masks": ("masks",)}
@@ -90,7 +91,7 @@ class ProposalsWriter:
     """Appends the encoded proposals of one image after another; `close` writes the tables."""
 
     def __init__(self, file: OutputFile, kind: str) -> None:
-        file.attrs["kind"] = kind
+        write_attribute(file, "kind", kind)
         self.file, self.kind = file, kind
         self.columns = {
             name: _growing(file, f"proposal/{name}", dtype, (4,) if name == "boxes" else ())
