@@ -25,3 +25,9 @@ def check(path, read):
 @pytest.mark.parametrize("kind", WRITERS)
 def test_damage_to_an_artifact_is_noticed(tmp_path, kind):
     check(WRITERS[kind](tmp_path / f"{kind}.h5"), read_everything)
+
+
+def test_damage_to_a_model_is_noticed(tmp_path):
+    from small_model import read_model, write_model  # torch takes seconds to import, which the others do without
+
+    check(write_model(tmp_path / "model.pt"), read_model)

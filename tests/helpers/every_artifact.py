@@ -1,4 +1,4 @@
-"""One small artifact of every contract, and what its readers find in it."""
+"""One small artifact of every contract, and what their readers find in it."""
 
 from collections.abc import Callable
 from pathlib import Path

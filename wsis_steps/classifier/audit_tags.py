@@ -33,7 +33,7 @@ from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.images import Pictures
-from wsis_steps.vision.models import TrainedModel, load_model
+from wsis_steps.vision.models import TrainedModel, load_model, settings_of
 
 log = logging.getLogger("wsis")
 
@@ -46,7 +46,7 @@ SIDE = 240  # longer side in pixels of a picture on the page
 
 def predict(job: Job, images: Images, trained: TrainedModel) -> np.ndarray:
     """Probability of each class on each image, float32 (images, classes)."""
-    settings = ClassifierTrain.model_validate(trained.settings)
+    settings = settings_of(trained, ClassifierTrain)
     device = choose_device(job.threads, fixed_sizes=not settings.frozen)
     model = load_classifier(trained).to(device).eval()
     views = views_of(settings, model.backbone, job.settings.size or settings.crop)

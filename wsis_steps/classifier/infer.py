@@ -31,7 +31,7 @@ from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.device import autocast, choose_device, stay_on_cpu
 from wsis_steps.vision.images import Pictures
-from wsis_steps.vision.models import load_model
+from wsis_steps.vision.models import load_model, settings_of
 
 log = logging.getLogger("wsis")
 
@@ -82,7 +82,7 @@ def main(job: Job) -> None:
     images = Images(job.inputs["images"])
     trained = load_model(job.inputs["model"], "classifier_train")
     check_same_classes(images, trained)
-    training, features = ClassifierTrain.model_validate(trained.settings), job.inputs["features"]
+    training, features = settings_of(trained, ClassifierTrain), job.inputs["features"]
     if training.frozen and features is None:
         raise InputError(f"{trained.path} makes its maps from the features of classifier_extract: give --features.")
     if features is not None and not training.frozen:

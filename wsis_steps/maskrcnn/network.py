@@ -34,7 +34,7 @@ from wsis_steps.maskrcnn.pasting import paste_masks
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.vision.backbones import Backbone, build_backbone, refuse_single_level
 from wsis_steps.vision.device import autocast
-from wsis_steps.vision.models import TrainedModel, load_any_model
+from wsis_steps.vision.models import TrainedModel, fill, load_any_model, settings_of
 from wsis_steps.vision.region_pooling import RegionPooling
 from wsis_steps.vision.weights import load_weights, read_state_dict
 
@@ -243,6 +243,6 @@ def read_maskrcnn(path: Path) -> TrainedModel:
 def load_maskrcnn(trained: TrainedModel, inference: MaskrcnnInfer | None = None) -> GeneralizedRCNN:
     """The network of `read_maskrcnn`, with the sizes and thresholds of `inference` if given."""
     settings = {name: value for name, value in trained.settings.items() if name in MaskrcnnTrain.model_fields}
-    network = build_maskrcnn(MaskrcnnTrain.model_validate(settings), len(trained.class_names), "none", inference)
-    network.load_state_dict(trained.state)
+    network = build_maskrcnn(settings_of(trained, MaskrcnnTrain, settings), len(trained.class_names), "none", inference)
+    fill(network, trained)
     return network

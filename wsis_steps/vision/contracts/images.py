@@ -10,6 +10,8 @@ from wsis_steps.engine.hdf5 import write_attribute
 from wsis_steps.engine.output import OutputFile
 from wsis_steps.vision.contracts.artifact import Artifact, write_image_table, write_texts
 
+SPLITS = ("train", "val")
+
 
 @dataclass(frozen=True)
 class Annotation:
@@ -24,6 +26,20 @@ class Images(Artifact):
     """`images.h5`: encoded pictures with their weak annotations and the split of each (`train` or `val`)."""
 
     schema = "images"
+
+    def check(self) -> None:
+        super().check()
+        count = len(self)
+        self.require_places(self._offsets, count, len(self.dataset("picture/bytes")), "picture/offsets")
+        self.require(self.splits.shape == (count,) and np.isin(self.splits, SPLITS).all(), "a split of every image")
+        for name, width in (("tags", 1), ("points", 3), ("boxes", 5)):
+            owner = self.dataset(f"{name}/image")[:]
+            rows = self.dataset("tags/category" if name == "tags" else f"{name}/rows")[:]
+            known = owner.dtype == np.int64 and rows.dtype.kind in "if" and rows.size == owner.size * width
+            self.require(known and np.isfinite(rows).all(), f"an image for each of its {name}")
+            rising = (np.diff(owner) >= 0).all() and (not owner.size or 0 <= owner[0] <= owner[-1] < count)
+            self.require(rising, f"{name} in the order of the images")
+            self.require_categories(rows.reshape(-1, width)[:, -1])
 
     @cached_property
     def splits(self) -> np.ndarray:

@@ -16,6 +16,10 @@ class LabelSets(Instances):
 
     schema = "label_sets"
 
+    def check(self) -> None:
+        super().check()
+        self.require(self.sets.ndim == 2 and len(self.sets) == self.first[-1], "the sets of each instance")
+
     @cached_property
     def sets(self) -> np.ndarray:
         """bool (instances, K)."""
