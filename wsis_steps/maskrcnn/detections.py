@@ -10,6 +10,7 @@ from torchvision.models.detection.transform import resize_boxes
 
 from wsis_steps.maskrcnn.pasting import paste_masks
 from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.finite import check_outputs
 from wsis_steps.vision.masks import describe, encode
 
 MASK_THRESHOLD = 0.5  # Mask R-CNN, section 3.1: masks are binarized at 0.5
@@ -25,6 +26,7 @@ def detect(model: GeneralizedRCNN, pictures: Sequence[Tensor]) -> list[ImageInst
     """
     seen, _ = model.transform([picture.float() / 255 for picture in pictures])
     features = model.backbone(seen.tensors)
+    check_outputs(*features.values())
     proposals, _ = model.rpn(seen, features)
     detections, _ = model.roi_heads(features, proposals, seen.image_sizes)
     return [
