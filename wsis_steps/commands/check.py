@@ -4,11 +4,14 @@ Then it tells what is allowed but makes learning harder: names that are nearly a
 tags cannot tell apart. Of a configuration it also says what is wrong with its runs and their backbones, and which
 weights are still to be downloaded.
 
-Exit status: 0 where nothing is wrong or missing, 2 where something is.
+Of a folder of results it reads every file to the end, with its checksums, and lists those that are damaged.
+
+Exit status: 0 where nothing is wrong or missing, 2 where something is, 1 where results are damaged.
 
 examples:
   wsis check data/own_images                    a folder of any format that is read; says which it found
   wsis check data/own_images --annotations export.json
+  wsis check results                            whether what the workflow made is whole
   wsis check my.yaml                            the data that a configuration names, of any format
   wsis check my.yaml more.yaml                  more.yaml laid over it, as snakemake's --configfile does
 """
@@ -17,6 +20,7 @@ import argparse
 import logging
 import os
 import re
+import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -29,6 +33,7 @@ from wsis_steps.commands.configuration import (
     settings_of_data,
     unmarked_runs,
 )
+from wsis_steps.commands.results import are_results, find_damaged
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
@@ -61,10 +66,6 @@ def find_settings(paths: list[Path], annotations: Path | None) -> DataImportData
     if folders and len(paths) > 1:
         raise InputError(f"{folders[0]} is a folder; only configurations are laid over one another.")
     if folders:
-        if (path / "shared/data/images.h5").exists():
-            raise InputError(
-                f"{path} is what the workflow made of a data set; give the data set itself, or a configuration."
-            )
         return DataImportDataset(format="drawn", root=path, annotations=annotations)
     if annotations:
         raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
@@ -107,7 +108,18 @@ def read_all(settings: DataImportDataset, threads: int) -> tuple[Dataset | None,
     return dataset, wrong + [sentence for sentence in damaged if sentence not in wrong]
 
 
+def check_results(folder: Path, threads: int) -> None:
+    """Prints what is damaged of a folder of results; ends with status 1 where something is."""
+    count, damaged = find_damaged(folder, threads)
+    print("\n".join([*damaged, f"{folder}: {len(damaged)} of {count} files are damaged."]))
+    if damaged:
+        sys.exit(1)
+
+
 def main(options: argparse.Namespace) -> None:
+    if len(options.data) == 1 and are_results(options.data[0]):
+        check_results(options.data[0], options.threads)
+        return
     settings = find_settings(options.data, options.annotations)
     name = " ".join(map(str, options.data))
     if settings.format != "shapes" and settings.root and settings.root.is_dir():

@@ -16,6 +16,7 @@ from wsis_steps.engine.shards import RANK_OF_SHARE, number_of_share
 log = logging.getLogger("wsis")
 NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 NO_ACCESS = {errno.EROFS, errno.EACCES, errno.EPERM}
+OWN_FAULT = "This is a fault of the program: please report it with the command, the log and what follows."
 CLOSED_PIPE = 141  # exit status of what SIGPIPE ends, as a shell tells it
 WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
@@ -42,7 +43,7 @@ def guarded(call: Callable[[], None]) -> int:
     ) as error:  # fmt: skip
         sentence = _environment_fault(error)
         if sentence is None:
-            log.exception("%s", error)
+            log.exception("%s: %s. %s", type(error).__name__, error, OWN_FAULT)
             return 1
         log.error("%s", sentence)
         return 2
@@ -74,6 +75,11 @@ def _environment_fault(error: BaseException) -> str | None:
     memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if memory or "can't allocate memory" in text:
         return "Out of memory; use a smaller batch or image size."
+    if "DataLoader worker" in text and ("killed by signal" in text or "exited unexpectedly" in text):
+        return (
+            "A process that loads pictures died. Either the system killed it for lack of memory (use fewer threads), "
+            "or /dev/shm is too small (docker run --shm-size)."
+        )
     if isinstance(error, BrokenExecutor):
         return (
             "A worker process died. Either the system killed it for lack of memory (use fewer threads), or a library "

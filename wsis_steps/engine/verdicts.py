@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsis_steps.engine.documents import read_document
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.hdf5 import open_hdf5, read_attributes
 from wsis_steps.engine.remedies import Made, Trial, find_trial
@@ -106,10 +107,7 @@ def read_counts(path: Path) -> tuple[Made, Counts]:
             return _parse(read_attributes(file))
     if path.suffix != ".json":
         return (), {}
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); run the workflow again.") from error
+    document = read_document(path)
     if not (isinstance(document, dict) and {"average_precision", "provenance"} <= document.keys()):
         return (), {}
     made = document.pop("provenance")

