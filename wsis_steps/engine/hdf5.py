@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from wsis_steps.engine.errors import InputError
 
@@ -98,7 +99,14 @@ def find_dataset(file: h5py.File, name: str) -> CheckedDataset:
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
-    return {name: value.decode() if isinstance(value, bytes) else value for name, value in file.attrs.items()}
+    return {name: _plain(value) for name, value in file.attrs.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Text and whole numbers as they are, anything else, which is not of this program, as text."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return value if isinstance(value, str | np.integer) else str(value)
 
 
 def _digest(attributes: dict[str, Any]) -> str:

@@ -57,3 +57,24 @@ def test_a_dataset_that_is_gone_is_named(tmp_path):
         del file["mask/offsets"]
     with pytest.raises(InputError, match=r"l\.h5 has no 'mask/offsets'; delete it and run again"):
         Instances(path).read(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("schema_version", np.array([1, 2]), "has schema version"),
+        ("schema", np.array([1, 2]), "of which there is no view"),
+        ("class_names", 7, "'root attributes' in it"),
+        ("class_names", "5", "'root attributes' in it"),
+        ("supervision", "{", "'root attributes' in it"),
+        ("settings", "[1", "'root attributes' in it"),
+        ("before", "7", "'root attributes' in it"),
+    ],
+)
+def test_odd_attributes_are_a_sentence(tmp_path, name, value, words):
+    path = write_labels(tmp_path / "l.h5")
+    with edited(path) as file:
+        file.attrs[name] = value
+    with pytest.raises(InputError) as caught:
+        assert open_artifact(path).provenance
+    assert str(path) in str(caught.value) and words in str(caught.value)
