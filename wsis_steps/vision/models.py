@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.provenance import Provenance
-from wsis_steps.engine.settings import Settings
+from wsis_steps.engine.settings import Settings, known_settings
 from wsis_steps.vision.tensor_file import read_tensor_file
 from wsis_steps.vision.weights import check_finite_weights, state_dict_of
 
@@ -79,13 +78,7 @@ def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
 
 def settings_of(trained: TrainedModel, kind: type[Trained], values: Mapping[str, Any] | None = None) -> Trained:
     """The settings of a training as its step has them, of `values` where given; InputError where it knows them not."""
-    try:
-        return kind.model_validate(trained.settings if values is None else values)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise InputError(
-            f"{trained.path} was trained with settings that this program does not have ('{where}'); train it again."
-        ) from error
+    return known_settings(kind, trained.settings if values is None else values, trained.path)
 
 
 def fill(network: nn.Module, trained: TrainedModel) -> None:
