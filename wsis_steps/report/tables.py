@@ -22,7 +22,7 @@ def read_table(path: Path, what: str, texts: Sequence[str], numbers: Sequence[st
         if missing := [name for name in (*texts, *numbers) if name not in table]:
             raise ValueError(f"it has no column '{missing[0]}'")
         for name in numbers:
-            table[name] = pd.to_numeric(table[name].replace("", "nan"))
+            table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} holds no table of {what} ({' '.join(str(error).split())}); run again.") from error
     return table
