@@ -21,6 +21,7 @@ import torch
 
 from bench import (
     annotation_consistency,
+    checksums,
     community_learning,
     dataset_import,
     dense_crf,
@@ -54,6 +55,7 @@ PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
     "replacement": lambda folder, device: replacement.measure(folder),
     "proposals": lambda folder, device: proposals.measure(),
     "memory": lambda folder, device: memory.measure(folder),
+    "checksums": lambda folder, device: checksums.measure(folder),
     "workflow": lambda folder, device: workflow.measure(folder),
     "loading": loading.measure,
     "throughput": throughput.measure,

@@ -1,10 +1,14 @@
 """Small artifacts with known content, for tests of the core and of the steps."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 
+from wsis_steps.engine.hdf5 import sign
 from wsis_steps.engine.provenance import Provenance
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
@@ -18,6 +22,15 @@ SIZE = 32
 
 def provenance(class_names=CLASSES, supervision=("tags",), step="test") -> Provenance:
     return Provenance(step, "{}", "0123", "abcd", {}, tuple(class_names), tuple(supervision))
+
+
+@contextmanager
+def edited(path: Path) -> Iterator[h5py.File]:
+    """An artifact open for changes, with checksums and a digest that fit what they come to."""
+    with h5py.File(path, "r+") as file:
+        yield file
+        file.attrs.pop("digest", None)
+        sign(file)
 
 
 def square_mask(number: int, size: int = SIZE) -> np.ndarray:

@@ -123,7 +123,7 @@ BELONGING = {
         lambda p: call(
             "classifier.find_peaks", maps=flip_bytes(p.made.maps, p.tmp / "bad.h5"), peaks=p.out / "peaks.h5"
         ),
-        "An input is damaged",
+        "bad.h5 is damaged: 'maps' in it",
     ),
     "an artifact of another version": (
         lambda p: infer_classifier(p, images=version_99(p.made.images, p.tmp / "old.h5")),

@@ -28,6 +28,7 @@ from trainings import STEPS, paths, settings_of
 
 from wsis_steps.classifier.settings import ClassifierInfer
 from wsis_steps.engine import shards
+from wsis_steps.engine.documents import read_lines
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision import ranks
@@ -132,7 +133,7 @@ def test_two_ranks_train_the_network_of_one_process(inputs, tmp_path, step):
     for name, one in states[0].items():
         near = 1e-5 if "running_" in name else 1e-6  # statistics are no parameters; they are of the pictures' size
         torch.testing.assert_close(states[1][name], one, rtol=near, atol=near)
-    lines = [[json.loads(line) for line in paths["metrics"].read_text().splitlines()] for paths in given.values()]
+    lines = [read_lines(paths["metrics"]) for paths in given.values()]
     assert len(lines[0]) >= ITERATIONS
     assert not [path for path in files(tmp_path / "two") if path.name not in ("model.pt", "metrics")]
     if step.endswith("train_conditional"):  # its surrogate is a small difference over a smaller number

@@ -115,7 +115,7 @@ def test_jobs_that_share_the_images_make_the_bytes_of_one(trained, tmp_path, ste
         with h5py.File(merged) as file:  # what is judged of all images
             assert ("counts" in file.attrs) == (name in JUDGED)
             compared = name == "labels" and "before" in STEPS[step][1]
-            assert ('"before": 20' in file.attrs.get("counts", "")) == compared  # a square in each picture
+            assert ('"before": 20' in file.attrs.get("counts", b"").decode()) == compared  # a square in each picture
 
 
 def test_a_part_that_is_none_is_told(trained, tmp_path):

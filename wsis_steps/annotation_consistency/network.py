@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise
 from wsis_steps.vision.backbones import build_backbone, parameter_groups, refuse_single_level
-from wsis_steps.vision.models import TrainedModel
+from wsis_steps.vision.models import TrainedModel, fill, settings_of
 from wsis_steps.vision.weights import load_weights
 
 CONDITIONAL_STEPS = ("annotation_consistency_initialise", "annotation_consistency_train_conditional")
@@ -187,14 +187,16 @@ class BackboneTrunk(nn.Module):
 
 def network_settings(trained: TrainedModel) -> AnnotationConsistencyInitialise:
     """Settings of the first training of a conditional network, which later trainings pass on."""
-    return AnnotationConsistencyInitialise.model_validate(trained.settings.get("network_settings", trained.settings))
+    return settings_of(
+        trained, AnnotationConsistencyInitialise, trained.settings.get("network_settings", trained.settings)
+    )
 
 
 def load_conditional(trained: TrainedModel) -> ConditionalNetwork:
     """Loads the conditional network from a file of one of CONDITIONAL_STEPS."""
     settings = network_settings(trained)
     model = ConditionalNetwork(settings, len(trained.class_names))
-    model.load_state_dict(trained.state)
+    fill(model, trained)
     if settings.weights != "none":
         model.backbone.fix_norm()  # as in the first training
     return model

@@ -39,6 +39,7 @@ from wsis_steps.vision.contracts.label_sets import write_label_sets
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.counts import compare_rounds, count_instances
 from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.finite import check_outputs
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.loop import to_device
 from wsis_steps.vision.masks import describe
@@ -146,7 +147,9 @@ class Sampler:
         generator = torch.Generator().manual_seed(int(drawn))
         noise = self.model.draw_noise(self.settings.samples, *pixels.shape[1:], generator)
         labels = torch.from_numpy(claims.labels).to(device)
-        return self.model.score(features, noise, tensors, labels), tensors
+        scores = self.model.score(features, noise, tensors, labels)
+        check_outputs(scores)
+        return scores, tensors
 
 
 def main(job: Job) -> None:

@@ -22,7 +22,7 @@ from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.label_sets import LabelSets
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.models import load_model, save_model
+from wsis_steps.vision.models import fill, load_model, save_model
 from wsis_steps.vision.samples import check_instances
 
 STEP = Step(
@@ -48,7 +48,7 @@ def main(job: Job) -> None:
     if previous is not None:
         before = load_model(previous, STEP.name)
         check_same_classes(images, before)
-        model.load_state_dict(before.state)
+        fill(model, before)
     if settings.self_diversity:
         model.roi_heads.further_losses = diversity_reward(settings.gamma)
     model.to(device)

@@ -31,6 +31,7 @@ from wsis_steps.vision.contracts.instances import ImageInstances, Instances, wri
 from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.counts import compare_rounds, count_instances, expect_labels
 from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.finite import check_outputs
 from wsis_steps.vision.images import Pictures, fit
 from wsis_steps.vision.masks import describe, encode, split
 from wsis_steps.vision.models import load_model
@@ -105,6 +106,7 @@ def compute_outputs(
     for indices, batch in read_ahead(pictures, job.share(images.members(split_name)), resized, job.threads, BATCH):
         with torch.inference_mode(), autocast(device):
             outputs = predict(model, batch.to(device), settings.flip)
+            check_outputs(*outputs)
         for k, i in enumerate(indices):
             size = int(images.heights[i]), int(images.widths[i])
             probability, centers, offsets = resize_outputs(tuple(part[k] for part in outputs), *size)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wsis_steps.bestie.settings import BestieTrain
 from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups, refuse_single_level
-from wsis_steps.vision.models import TrainedModel
+from wsis_steps.vision.models import TrainedModel, fill, settings_of
 
 OUTPUTS = ("semantic", "centers", "offsets")
 OFFSET_UNIT = 16  # pixels per unit of output in the two networks trained for few iterations
@@ -186,8 +186,8 @@ class InstanceNetwork(nn.Module):
 
 def load_network(trained: TrainedModel) -> InstanceNetwork:
     """Loads the network from a file of `bestie_train`."""
-    model = build_network(BestieTrain.model_validate(trained.settings), len(trained.class_names))
-    model.load_state_dict(trained.state)
+    model = build_network(settings_of(trained, BestieTrain), len(trained.class_names))
+    fill(model, trained)
     return model
 
 

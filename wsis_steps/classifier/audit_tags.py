@@ -11,7 +11,6 @@ evaluation images, which it has not seen.
 """
 
 import csv
-import json
 import logging
 from dataclasses import asdict
 from html import escape
@@ -24,6 +23,7 @@ from wsis_steps.classifier.network import load_classifier
 from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierTrain
 from wsis_steps.classifier.tag_precision import ORDERS, PERCENTILE, chance_precision, tag_precision
 from wsis_steps.classifier.views import views_of
+from wsis_steps.engine.documents import write_document
 from wsis_steps.engine.names import as_cell
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.report.page import page
@@ -33,8 +33,9 @@ from wsis_steps.vision.batches import read_ahead
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.finite import check_outputs
 from wsis_steps.vision.images import Pictures
-from wsis_steps.vision.models import TrainedModel, load_model
+from wsis_steps.vision.models import TrainedModel, load_model, settings_of
 
 log = logging.getLogger("wsis")
 
@@ -47,7 +48,7 @@ SIDE = 240  # longer side in pixels of a picture on the page
 
 def predict(job: Job, images: Images, trained: TrainedModel) -> np.ndarray:
     """Probability of each class on each image, float32 (images, classes)."""
-    settings = ClassifierTrain.model_validate(trained.settings)
+    settings = settings_of(trained, ClassifierTrain)
     device = choose_device(job.threads, fixed_sizes=not settings.frozen)
     model = load_classifier(trained).to(device).eval()
     views = views_of(settings, model.backbone, job.settings.size or settings.crop)
@@ -59,6 +60,7 @@ def predict(job: Job, images: Images, trained: TrainedModel) -> np.ndarray:
             with torch.inference_mode(), autocast(device):
                 both = model(normalized)[0] + model(normalized.flip(-1))[0]
             logits[indices] += both.float().cpu() / (2 * len(views))
+    check_outputs(logits)
     return logits.sigmoid().numpy()
 
 
@@ -142,8 +144,7 @@ def main(job: Job) -> None:
     text = render(images, rows, probabilities, job.settings.shown, precision_html(scores))
     job.outputs["page"].write_text(text, encoding="utf-8")
     made = job.provenance(images.class_names, trained.supervision, [trained.provenance])
-    document = json.dumps({**scores, "provenance": asdict(made)}, indent=1)
-    job.outputs["scores"].write_text(f"{document}\n", encoding="utf-8")
+    write_document(job.outputs["scores"], {**scores, "provenance": asdict(made)})
     log.info("%d disagreements on %d images", len(rows), len(np.unique(rows[:, 0])))
     known = [(name, value) for name, value in scores["average_precision"].items() if value is not None]
     said = ", ".join(f"{name} {value:.2f}" for name, value in known)

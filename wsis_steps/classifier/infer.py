@@ -30,8 +30,9 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.device import autocast, choose_device, stay_on_cpu
+from wsis_steps.vision.finite import check_outputs
 from wsis_steps.vision.images import Pictures
-from wsis_steps.vision.models import load_model
+from wsis_steps.vision.models import load_model, settings_of
 
 log = logging.getLogger("wsis")
 
@@ -82,7 +83,7 @@ def main(job: Job) -> None:
     images = Images(job.inputs["images"])
     trained = load_model(job.inputs["model"], "classifier_train")
     check_same_classes(images, trained)
-    training, features = ClassifierTrain.model_validate(trained.settings), job.inputs["features"]
+    training, features = settings_of(trained, ClassifierTrain), job.inputs["features"]
     if training.frozen and features is None:
         raise InputError(f"{trained.path} makes its maps from the features of classifier_extract: give --features.")
     if features is not None and not training.frozen:
@@ -100,6 +101,7 @@ def main(job: Job) -> None:
     with create(job.outputs["maps"], Maps.schema, provenance) as file:
         writer = MapsWriter(file, tuple(map_sizes[everyone].max(axis=0).tolist()), np.float16)
         for i, maps in found:
+            check_outputs(maps)
             writer.add(images.ids[i], *sizes[i], maps.half().numpy(), np.flatnonzero(images.tags[i]))
         writer.close()
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from wsis_steps.classifier.settings import ClassifierExtract, ClassifierFindPeaks, ClassifierTrain
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
-from wsis_steps.vision.models import TrainedModel
+from wsis_steps.vision.models import TrainedModel, fill, settings_of
 from wsis_steps.vision.weights import load_weights
 
 
@@ -227,8 +227,8 @@ def _window_maximum(maps: Tensor, kernel: int) -> Tensor:
 
 def load_classifier(trained: TrainedModel) -> Classifier:
     """Loads the classifier from a file of `classifier_train`."""
-    model = build_classifier(ClassifierTrain.model_validate(trained.settings), len(trained.class_names))
-    model.load_state_dict(trained.state)
+    model = build_classifier(settings_of(trained, ClassifierTrain), len(trained.class_names))
+    fill(model, trained)
     return model
 
 

@@ -20,6 +20,7 @@ from torch.nn import functional
 from wsis_steps.classifier.linear import check_features, fit
 from wsis_steps.classifier.network import Classifier, build_classifier, frozen_backbone
 from wsis_steps.classifier.settings import ClassifierTrain
+from wsis_steps.engine.documents import write_lines
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.batches import to_tensor
@@ -28,7 +29,6 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.device import choose_device, stay_on_cpu
 from wsis_steps.vision.images import jitter, random_crop
 from wsis_steps.vision.loop import train
-from wsis_steps.vision.metrics import write_lines
 from wsis_steps.vision.models import save_model
 from wsis_steps.vision.samples import Samples, check_tags
 from wsis_steps.vision.schedule import build_optimizer, ramp

@@ -4,11 +4,14 @@ Then it tells what is allowed but makes learning harder: names that are nearly a
 tags cannot tell apart. Of a configuration it also says what is wrong with its runs and their backbones, and which
 weights are still to be downloaded.
 
-Exit status: 0 where nothing is wrong or missing, 2 where something is.
+Of a folder of results it reads every file to the end, with its checksums, and lists those that are damaged.
+
+Exit status: 0 if nothing is wrong, missing or damaged, 2 otherwise.
 
 examples:
   wsis check data/own_images                    a folder of any format that is read; says which it found
   wsis check data/own_images --annotations export.json
+  wsis check results                            whether what the workflow made is whole
   wsis check my.yaml                            the data that a configuration names, of any format
   wsis check my.yaml more.yaml                  more.yaml laid over it, as snakemake's --configfile does
 """
@@ -29,6 +32,7 @@ from wsis_steps.commands.configuration import (
     settings_of_data,
     unmarked_runs,
 )
+from wsis_steps.commands.results import are_results, find_damaged
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
@@ -68,10 +72,6 @@ def find_settings(paths: list[Path], annotations: Path | None, links: str = "ref
     if folders and len(paths) > 1:
         raise InputError(f"{folders[0]} is a folder; only configurations are laid over one another.")
     if folders:
-        if (path / "shared/data/images.h5").exists():
-            raise InputError(
-                f"{path} is what the workflow made of a data set; give the data set itself, or a configuration."
-            )
         return DataImportDataset(format="drawn", root=path, annotations=annotations, links=links)
     if annotations:
         raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
@@ -114,7 +114,21 @@ def read_all(settings: DataImportDataset, threads: int) -> tuple[Dataset | None,
     return dataset, wrong + [sentence for sentence in damaged if sentence not in wrong]
 
 
+def check_results(folder: Path, threads: int) -> None:
+    """Prints a line for each damaged file of a folder of results, and raises InputError if there is any."""
+    count, damaged = find_damaged(folder, threads)
+    if damaged:
+        print(printable_lines("\n".join(damaged)))
+        raise InputError(
+            f"{folder}: {len(damaged)} of {count} files are damaged; delete them and run the workflow again."
+        )
+    print(f"{folder}: all {count} files are whole.")
+
+
 def main(options: argparse.Namespace) -> None:
+    if len(options.data) == 1 and are_results(options.data[0]):
+        check_results(options.data[0], options.threads)
+        return
     settings = find_settings(options.data, options.annotations, "follow" if options.follow_links else "refuse")
     name = " ".join(map(str, options.data))
     if settings.format != "shapes" and settings.root and settings.root.is_dir():

@@ -1,5 +1,6 @@
 """What a user should know of a configuration before it runs: what is wrong with it, and which weights are missing."""
 
+import math
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from wsis_steps.vision.backbone_table import fault_of, stride_of_patches
 from wsis_steps.vision.backbones import build_backbone
 from wsis_steps.vision.weights import weights_path
 
+MOST_VALUES = 100_000  # of a configuration
+
 
 def read_configuration(paths: list[Path]) -> Configuration:
     """What YAML files configure, each laid over those before it; InputError where one is none."""
@@ -32,11 +35,26 @@ def read_yaml(path: Path) -> dict:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply for a configuration.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path} is neither a folder nor a configuration: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} is neither a folder nor a configuration.")
+    if _count(content, {}) > MOST_VALUES:
+        raise InputError(f"{path} holds itself, or far too many values, through its aliases (*name).")
     return content
+
+
+def _count(value: object, known: dict[int, float]) -> float:
+    """How many values YAML's content comes to with all aliases written out; infinite where one is inside itself."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = math.inf  # until all that is inside has been counted
+        inside = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_count(one, known) for one in inside)
+    return known[id(value)]
 
 
 def settings_of_data(paths: list[Path]) -> DataImportDataset:

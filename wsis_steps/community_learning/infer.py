@@ -28,6 +28,7 @@ from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.counts import count_instances
 from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.finite import check_outputs
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.masks import describe, encode
 from wsis_steps.vision.models import load_model
@@ -60,8 +61,10 @@ def find_instances(
         proposals = torch.from_numpy(boxes).to(device).float()
         tagged = None if tags is None else torch.from_numpy(tags).to(device)
         found = detect(model, views, proposals, tagged, settings)
+        check_outputs(found.scores, found.boxes)
         found = keep_best(found, height, width, settings)
         values = mean_masks(model, views, found, settings.roi_chunk)
+        check_outputs(values)
         if len(values):
             masks = paste(values, found.boxes, height, width, model.settings.mask_threshold)
             empty = (~masks.any(dim=(1, 2))).nonzero()[:, 0]

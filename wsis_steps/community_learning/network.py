@@ -13,7 +13,7 @@ from wsis_steps.community_learning.features import Features, in_chunks
 from wsis_steps.community_learning.mask_generation import ActivationBranch, Segmentation, upsample
 from wsis_steps.community_learning.settings import CommunityLearningTrain
 from wsis_steps.vision.backbones import parameter_groups
-from wsis_steps.vision.models import TrainedModel
+from wsis_steps.vision.models import TrainedModel, fill, settings_of
 
 LAST = 3  # index of res5 among the four levels
 LEVELS = range(LAST + 1)
@@ -110,8 +110,8 @@ class CommunityNetwork(nn.Module):
 
 def load_community_network(trained: TrainedModel) -> CommunityNetwork:
     """Loads the network from a file of `community_learning_train`."""
-    model = CommunityNetwork(CommunityLearningTrain.model_validate(trained.settings), len(trained.class_names))
-    model.load_state_dict(trained.state)
+    model = CommunityNetwork(settings_of(trained, CommunityLearningTrain), len(trained.class_names))
+    fill(model, trained)
     return model
 
 

@@ -6,10 +6,13 @@ public loaders verify.
 """
 
 import contextlib
+import gzip
 import hashlib
 import http.client
+import lzma
 import os
 import shutil
+import struct
 import tarfile
 import urllib.error
 import urllib.request
@@ -23,6 +26,10 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.writers import is_full
 
 _BLOCK = 1 << 20
+_UNREADABLE = (
+    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error, struct.error, EOFError,
+    RuntimeError,
+)  # fmt: skip
 _TIMEOUT = 60  # seconds without a byte
 
 
@@ -218,7 +225,7 @@ def _unpack(archive: Path, makes: tuple[str, ...], to: Path) -> None:
         for path in (p for p in makes if not (to / p).exists()):
             (to / path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(staging / path, to / path)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except _UNREADABLE as error:  # RuntimeError: it is encrypted, or packed by a method that Python does not know
         raise InputError(f"{archive} cannot be unpacked: {error}.") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)

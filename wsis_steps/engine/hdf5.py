@@ -1,18 +1,27 @@
-"""Opening HDF5 files for reading: what keeps a good file from being read is told from a file that is damaged."""
+"""Reading HDF5 files: what keeps a good file from being read is told from a file that is damaged.
+
+Checksums in a result cover its data and structure (`OutputFile`); a digest covers the root attributes, which have none.
+"""
 
 import errno
 import functools
+import hashlib
+import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.links import elsewhere
 
 log = logging.getLogger("wsis")
 DAMAGED = "is truncated or no HDF5 file; if the workflow made it, delete it and run again"
+SIGNED = 2  # the schema version of results with checksums; those of version 1 have none
+_DAMAGE = (OSError, RuntimeError, ValueError, LookupError, TypeError)  # what h5py raises on it
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -24,7 +33,7 @@ def open_hdf5(path: Path, damaged: str = DAMAGED) -> h5py.File:
     file = _open(path, damaged)
     try:
         fault = elsewhere(file)
-    except (RuntimeError, OSError, LookupError, ValueError):  # as libraries tell of damage
+    except _DAMAGE:
         fault = None
     if fault == "":
         return file
@@ -44,6 +53,79 @@ def _open(path: Path, damaged: str) -> h5py.File:
         except OSError as error:
             failure = error
     raise InputError(f"{path} {_reason(failure, damaged)}.") from failure
+
+
+def write_attribute(file: h5py.File, name: str, text: str) -> None:
+    """Adds a root attribute, of fixed length: HDF5 keeps others where, once damaged, it may read for ever."""
+    data = text.encode()
+    file.attrs.create(name, data, dtype=h5py.string_dtype("utf-8", max(len(data), 1)))
+
+
+def sign(file: h5py.File) -> None:
+    """Adds the digest of the root attributes, the last of them."""
+    write_attribute(file, "digest", _digest(_attributes(file)))
+
+
+def read_attributes(file: h5py.File) -> dict[str, Any]:
+    """The root attributes of an open file, texts as str; InputError where they are not those that were signed."""
+    try:
+        found = _attributes(file)
+    except _DAMAGE as error:
+        raise InputError(damage(file.filename)) from error
+    digest = found.pop("digest", "")
+    if "schema" in found and found.get("schema_version") == SIGNED and digest != _digest(found):
+        raise InputError(damage(file.filename, "root attributes"))
+    return found
+
+
+def damage(path: Path | str, part: str = "") -> str:
+    """The sentence on a file whose bytes are not those that were written."""
+    what = f"'{part}' in it cannot be read, or its checksum is wrong" if part else "it cannot be read"
+    return f"{path} is damaged: {what}; if the workflow made it, delete it and run again."
+
+
+class CheckedDataset(h5py.Dataset):
+    """A dataset whose damage is told with the name of its file."""
+
+    def __getitem__(self, args, new_dtype=None):
+        try:
+            return super().__getitem__(args, new_dtype)
+        except OSError as error:
+            if "errno = " in str(error):  # the system failed to read, not HDF5 to understand
+                text = " ".join(str(error).split())
+                raise InputError(f"{self.file.filename} cannot be read from its disk or network ({text}).") from error
+            raise InputError(damage(self.file.filename, self.name.strip("/"))) from error
+
+
+def find_dataset(file: h5py.File, name: str) -> CheckedDataset:
+    """A dataset of an open file; InputError where it is damaged or not there."""
+    try:
+        found = file[name]
+    except KeyError as error:
+        if "doesn't exist" in str(error):
+            raise InputError(f"{file.filename} has no '{name}'; delete it and run again.") from error
+        raise InputError(damage(file.filename, name)) from error
+    except _DAMAGE as error:
+        raise InputError(damage(file.filename, name)) from error
+    if not isinstance(found, h5py.Dataset):
+        raise InputError(f"{file.filename} has no '{name}'; delete it and run again.")
+    return CheckedDataset(found.id)
+
+
+def _attributes(file: h5py.File) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in file.attrs.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Text and whole numbers as they are, anything else, which is not of this program, as text."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return value if isinstance(value, str | np.integer) else str(value)
+
+
+def _digest(attributes: dict[str, Any]) -> str:
+    values = json.dumps(sorted((name, str(value)) for name, value in attributes.items()))
+    return hashlib.blake2b(values.encode(), digest_size=16).hexdigest()
 
 
 def _lacks_locks(error: OSError) -> bool:

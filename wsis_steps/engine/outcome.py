@@ -17,6 +17,7 @@ from wsis_steps.engine.writers import full_disk, is_full, plain
 
 log = logging.getLogger("wsis")
 NO_ACCESS = {errno.EROFS, errno.EACCES, errno.EPERM}
+OWN_FAULT = "This is a fault of the program: please report it with the command, the log and what follows."
 CLOSED_PIPE = 141  # exit status of what SIGPIPE ends, as a shell tells it
 WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
@@ -50,7 +51,7 @@ def guarded(call: Callable[[], None]) -> int:
     ) as error:  # fmt: skip
         sentence = _environment_fault(error)
         if sentence is None:
-            log.exception("%s", error)
+            log.exception("%s: %s. %s", type(error).__name__, error, OWN_FAULT)
             return 1
         log.error("%s", sentence)
         return 2
@@ -75,6 +76,11 @@ def _environment_fault(error: BaseException) -> str | None:
     memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if memory or "can't allocate memory" in text:
         return "Out of memory; use a smaller batch or image size."
+    if "DataLoader worker" in text and ("killed by signal" in text or "exited unexpectedly" in text):
+        return (
+            "A process that loads pictures died. Either the system killed it for lack of memory (use fewer threads), "
+            "or /dev/shm is too small (docker run --shm-size)."
+        )
     if isinstance(error, BrokenExecutor):
         return (
             "A worker process died. Either the system killed it for lack of memory (use fewer threads), or a library "

@@ -1,6 +1,7 @@
-"""Writing HDF5 so that a full disk is an ordinary error."""
+"""Writing HDF5 so that a full disk is an ordinary error, and so that a flipped bit is noticed by whoever reads."""
 
 import io
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
+import numpy as np
+
+FORMAT = "v110"  # the first in which all that is no data carries checksums: superblock, headers, indices of chunks
+CHUNK_BYTES = 1 << 18
 
 
 class OutputFile(h5py.File):
@@ -21,7 +26,24 @@ class OutputFile(h5py.File):
 
     def __init__(self, path: Path) -> None:
         self.medium = Medium(path, "w+")
-        super().__init__(self.medium, "w")
+        super().__init__(self.medium, "w", libver=(FORMAT, FORMAT))
+
+    def create_dataset(self, name: str, shape=None, dtype=None, data=None, **options) -> h5py.Dataset:
+        """As h5py does, with a checksum a chunk; chunks are of 256 KB where `options` do not say.
+
+        Raises TypeError for texts of variable length, which HDF5 keeps where no checksum is.
+        """
+        data = None if data is None else np.asarray(data, dtype)
+        shape = shape if data is None else data.shape
+        dtype = np.dtype(dtype if data is None else data.dtype)
+        if dtype.hasobject:
+            raise TypeError(f"'{name}' would have no checksum: give its texts a fixed length")
+        if folder := name.rpartition("/")[0]:
+            self.require_group(folder)  # one that h5py makes on the way holds the time
+        if math.prod(shape) and "chunks" not in options:
+            rows = CHUNK_BYTES // (dtype.itemsize * math.prod(shape[1:]))
+            options["chunks"] = (min(max(rows, 1), shape[0]), *shape[1:])
+        return super().create_dataset(name, shape, dtype, data, fletcher32="chunks" in options, **options)
 
     def check(self) -> None:
         """Raises the OSError of the first write that failed."""

@@ -1,11 +1,13 @@
 """What the settings of every step are made of: a section of the configuration, checked; imports no torch."""
 
 import json
-from typing import Annotated, Any, ClassVar, get_args
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wsis_steps.engine.errors import nearest
+from wsis_steps.engine.errors import InputError, nearest
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -40,6 +42,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
     shares_batches: ClassVar[bool] = False  # whether several processes can compute each of its batches together
+
+
+Known = TypeVar("Known", bound=Settings)
 
 
 def canonical(settings: dict[str, Any]) -> str:
@@ -91,3 +96,14 @@ def _model_at(model: type[BaseModel], path: tuple) -> type[BaseModel] | None:
         else:
             inside = (get_args(inside) or (None,))[-1]  # what a dictionary holds
     return inside if isinstance(inside, type) and issubclass(inside, BaseModel) else None
+
+
+def known_settings(kind: type[Known], values: Mapping[str, Any], trained: Path) -> Known:
+    """Settings of a step, as the file of a training has them; InputError where the step has others today."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise InputError(
+            f"{trained} was trained with settings that this program does not have ('{where}'); train it again."
+        ) from error

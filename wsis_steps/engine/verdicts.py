@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsis_steps.engine.documents import read_document
 from wsis_steps.engine.errors import InputError
-from wsis_steps.engine.hdf5 import open_hdf5
+from wsis_steps.engine.hdf5 import open_hdf5, read_attributes
 from wsis_steps.engine.remedies import Made, Trial, find_trial
 
 Counts = Mapping[str, Any]
@@ -103,13 +104,10 @@ def read_counts(path: Path) -> tuple[Made, Counts]:
     """What made a result, with its settings, and what was counted of it; nothing where there is none."""
     if path.suffix == ".h5":
         with open_hdf5(path) as file:
-            return _parse(dict(file.attrs))
+            return _parse(read_attributes(file))
     if path.suffix != ".json":
         return (), {}
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); run the workflow again.") from error
+    document = read_document(path)
     if not (isinstance(document, dict) and {"average_precision", "provenance"} <= document.keys()):
         return (), {}
     made = document.pop("provenance")

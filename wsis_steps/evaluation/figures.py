@@ -1,6 +1,5 @@
 """The JSON file of figures that an evaluation step writes."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wsis_steps.engine.documents import digest_of_file, read_document, write_document
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.provenance import Provenance
 from wsis_steps.evaluation.class_means import class_mean
@@ -45,7 +45,7 @@ def write_figures(
         "counts": counts or {},
         "provenance": asdict(provenance),
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    write_document(path, document)
 
 
 def read_figures(path: Path) -> dict[str, Any]:
@@ -74,6 +74,13 @@ def read_verdicts(path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def check_table(table: Path, document: Path) -> None:
+    """InputError where `summary.csv` is not the one that its `summary.json` was made with, as far as that says."""
+    digest = _read_document(document, "verdicts").get("table")
+    if digest is not None and digest != digest_of_file(table):
+        raise InputError(f"{table} is damaged, or not of {document}: delete both and run again.")
+
+
 def published_figures(listing: dict[str, Any]) -> dict[tuple[str, str, str], dict[str, float]]:
     """The papers' figures in a list of results, fractions by metric: by run, stage and split."""
     return {(run, stage, split): values for run, stage, split, values, _ in listing["published"]}
@@ -89,12 +96,7 @@ def published_classes(listing: dict[str, Any]) -> dict[tuple[str, str, str, str]
 
 
 def _read_document(path: Path, what: str) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; the step that makes it has not run.") from None
-    except ValueError as error:
-        raise InputError(f"{path} holds no {what} ({error}); delete it and run again.") from None
+    found = read_document(path, what)
     return found if isinstance(found, dict) else {}
 
 

@@ -15,6 +15,7 @@ out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, fil
 
 import json
 
+from wsis_steps.engine.documents import write_document
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.settings import EvaluationListResults
@@ -31,7 +32,7 @@ def main(job: Job) -> None:
     except ValueError as error:
         raise InputError(f"the configuration is not valid JSON: {error}") from error
     document = listing(Runs(load(values)))
-    job.outputs["listing"].write_text(json.dumps(document, indent=1) + "\n")
+    write_document(job.outputs["listing"], document)
 
 
 if __name__ == "__main__":

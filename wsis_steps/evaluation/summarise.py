@@ -7,11 +7,11 @@ out  table    summary.csv: run,system,supervision,stage,split,metric,value; one 
      verdicts  summary.json: verdicts, worst first, with a setting to try; figures that need no ground truth
 """
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
+from wsis_steps.engine.documents import digest_of_file, write_document
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.figures import published_figures, read_figures, read_listing
 from wsis_steps.evaluation.settings import EvaluationSummarise
@@ -38,7 +38,8 @@ def main(job: Job) -> None:
     table.to_csv(job.outputs["table"], index=False, float_format="%.6g")
     text = summary_table(table, published_figures(wanted), wanted["pairs"])
     job.outputs["text"].write_text(text)
-    job.outputs["verdicts"].write_text(json.dumps(document(wanted["judged"]), indent=1) + "\n", encoding="utf-8")
+    digest = digest_of_file(job.outputs["table"])  # a table has no place for one
+    write_document(job.outputs["verdicts"], {**document(wanted["judged"]), "table": digest})
     print(text)
 
 

@@ -12,7 +12,8 @@ from pycocotools import mask as coco
 from wsis_steps.formats import places
 from wsis_steps.formats.pictures import BROKEN, Header, TooLarge, open_picture
 from wsis_steps.formats.rings import shown
-from wsis_steps.vision.masks import bounds_of_runs, encode, run_bounds
+from wsis_steps.vision.masks import encode
+from wsis_steps.vision.run_lengths import bounds_of_runs, run_bounds
 
 _MOST_PIXELS = (1 << 32) - 1  # of a picture; the lengths of runs have 32 bits
 

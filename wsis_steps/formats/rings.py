@@ -12,7 +12,7 @@ from reprlib import Repr
 import numpy as np
 from pycocotools import mask as coco
 
-from wsis_steps.vision.masks import run_bounds
+from wsis_steps.vision.run_lengths import run_bounds
 
 EXPECTED = "expected is a list of polygons, each x1, y1, x2, y2, ... with at least three corners, or a run-length code"
 _DEEPEST = 5  # lists within lists

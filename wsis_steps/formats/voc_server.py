@@ -25,7 +25,7 @@ def write_voc_server(out: Path, maps: Maps, competition: str) -> Path:
     """
     if list(maps.class_names) != VOC_CLASSES:
         raise InputError(f"{maps.path} is of {len(maps.class_names)} classes that are not VOC's 20 in their order.")
-    if maps.file["maps"].dtype != np.uint8:
+    if maps.dataset("maps").dtype != np.uint8:
         raise InputError(f"{maps.path} holds activation maps; the server wants semantic maps, as semantic/val.h5.")
     check_names(maps)
     folder = out / "results/VOC2012/Segmentation" / f"{competition}_test_cls"

@@ -26,8 +26,9 @@ from wsis_steps.vision.contracts.joining import join_shards
 from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.counts import count_map
 from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.finite import check_outputs
 from wsis_steps.vision.images import Pictures, fit
-from wsis_steps.vision.models import TrainedModel, load_model
+from wsis_steps.vision.models import TrainedModel, load_model, settings_of
 from wsis_steps.vision.probabilities import limit_to_tags, refine_ahead
 
 STEP = Step(
@@ -43,7 +44,7 @@ BATCH, PIXELS = 8, 2**22  # images at once, and pixels of all of them; change on
 
 def as_trained(settings: LearningToSegmentInfer, trained: TrainedModel) -> LearningToSegmentInfer:
     """The settings, with the short side of the training if none is given."""
-    resize = LearningToSegmentTrain.model_validate(trained.settings).resize
+    resize = settings_of(trained, LearningToSegmentTrain).resize
     return settings if settings.short_side is not None else settings.model_copy(update={"short_side": resize})
 
 
@@ -85,6 +86,7 @@ def compute_probabilities(
     for indices, batch in read_ahead(pictures, members, prepare(settings), job.threads, BATCH, PIXELS):
         with torch.inference_mode(), autocast(device):
             coarse = predict(model, batch.to(device), settings.flip)
+            check_outputs(coarse)
         for i, own in zip(indices, coarse, strict=True):
             size = int(images.heights[i]), int(images.widths[i])
             probability = functional.interpolate(own[None], size, mode="bilinear")[0]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wsis_steps.engine.errors import InputError
 from wsis_steps.learning_to_segment.settings import LearningToSegmentTrain
 from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups, refuse_single_level
-from wsis_steps.vision.models import TrainedModel
+from wsis_steps.vision.models import TrainedModel, fill, settings_of
 from wsis_steps.vision.weights import load_weights
 
 OUTPUT_STRIDE = 4  # pixels between cells of the output; paper section 6: a quarter of the input
@@ -109,9 +109,9 @@ def _block(before: int, after: int, kernel: int) -> nn.Sequential:
 
 def load_semantic_network(trained: TrainedModel) -> SemanticNetwork:
     """Loads the network from a file of `learning_to_segment_train`."""
-    settings = LearningToSegmentTrain.model_validate(trained.settings)
+    settings = settings_of(trained, LearningToSegmentTrain)
     model = build_semantic_network(settings, len(trained.class_names))
-    model.load_state_dict(trained.state)
+    fill(model, trained)
     return model
 
 

@@ -11,6 +11,7 @@ from torchvision.models.detection.transform import resize_boxes
 from wsis_steps.maskrcnn.pasting import paste_masks
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 from wsis_steps.vision.contracts.instances import ImageInstances
+from wsis_steps.vision.finite import check_outputs
 from wsis_steps.vision.masks import describe, encode
 from wsis_steps.vision.outlines import follow_outlines
 
@@ -29,6 +30,7 @@ def detect(
     """
     seen, _ = model.transform([picture.float() / 255 for picture in pictures])
     features = model.backbone(seen.tensors)
+    check_outputs(*features.values())
     proposals, _ = model.rpn(seen, features)
     detections, _ = model.roi_heads(features, proposals, seen.image_sizes)
     return [

@@ -14,6 +14,7 @@ A target, one per image, is a dict of tensors:
 """
 
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ from wsis_steps.maskrcnn.pasting import paste_masks
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer, MaskrcnnTrain
 from wsis_steps.vision.backbones import Backbone, build_backbone, refuse_single_level
 from wsis_steps.vision.device import autocast
-from wsis_steps.vision.models import TrainedModel, load_any_model
+from wsis_steps.vision.models import TrainedModel, fill, load_any_model, settings_of
 from wsis_steps.vision.region_pooling import RegionPooling
 from wsis_steps.vision.weights import load_weights, read_state_dict
 
@@ -266,8 +267,8 @@ def read_maskrcnn(path: Path) -> TrainedModel:
 def load_maskrcnn(trained: TrainedModel, inference: MaskrcnnInfer | None = None) -> GeneralizedRCNN:
     """The network of `read_maskrcnn`, with the sizes and thresholds of `inference` if given."""
     settings = {name: value for name, value in trained.settings.items() if name in MaskrcnnTrain.model_fields}
-    network = build_maskrcnn(MaskrcnnTrain.model_validate(settings), len(trained.class_names), "none", inference)
+    network = build_maskrcnn(settings_of(trained, MaskrcnnTrain, settings), len(trained.class_names), "none", inference)
     # Models trained before features were read where cells look took the corner for the first center.
     before = {name: torch.zeros_like(value) for name, value in network.state_dict().items() if name.endswith("centers")}
-    network.load_state_dict({**before, **trained.state})
+    fill(network, replace(trained, state={**before, **trained.state}))
     return network

@@ -9,7 +9,7 @@ import numpy as np
 
 from wsis_steps.drawing.raster import heatmap
 from wsis_steps.engine.errors import InputError
-from wsis_steps.engine.hdf5 import open_hdf5
+from wsis_steps.engine.hdf5 import open_hdf5, read_attributes
 from wsis_steps.report.gallery import Column
 from wsis_steps.report.pictures import Overlay, instances_overlay, points_overlay, semantic_overlay
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
@@ -32,7 +32,7 @@ def open_artifact(path: Path) -> Artifact:
     if os.path.exists(path) and path.suffix != ".h5":
         raise InputError(f"{path} is not an .h5 result file.")
     with open_hdf5(path) as file:
-        schema = str(file.attrs.get("schema", ""))
+        schema = str(read_attributes(file).get("schema", ""))
     if schema and schema not in READERS:
         raise InputError(f"{path} holds '{schema}', which cannot be shown; only these can: {', '.join(READERS)}.")
     return READERS.get(schema, Instances)(path)
@@ -82,7 +82,7 @@ class Drawing:
 
 
 def _is_semantic(part: Artifact) -> bool:
-    return isinstance(part, Maps) and part.file["maps"].dtype == np.uint8
+    return isinstance(part, Maps) and part.dataset("maps").dtype == np.uint8
 
 
 def _together(rows: Sequence[tuple[str, Path]], artifacts: dict[Path, Artifact]) -> list[tuple[tuple[str, Path], ...]]:

@@ -1,6 +1,5 @@
 """Loss curves as SVG, drawn in the colors of the page, so they are readable on light and dark."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wsis_steps.engine.documents import read_lines
 from wsis_steps.engine.errors import InputError
 from wsis_steps.evaluation.axes import Axis, log_ticks, ticks
 
@@ -36,15 +36,16 @@ def read_series(path: Path, name: str, place: int) -> Series:
     `place` is the run's place among all runs, which determines its color. Raises InputError if the file is missing or a
     line is broken.
     """
+    lines = read_lines(path, "metrics")
     try:
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
         iterations = np.array([line.pop("iteration") for line in lines], dtype=np.int64)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; the step that makes it has not run.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a metrics file; delete it and run again.") from error
     names = dict.fromkeys(term for line in lines for term in line if term != "learning_rate")
-    terms = {term: np.array([line.get(term, math.nan) for line in lines], dtype=np.float64) for term in names}
+    try:
+        terms = {term: np.array([line.get(term, math.nan) for line in lines], dtype=np.float64) for term in names}
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} is no file of metrics; delete it and run again.") from error
     return Series(name, place, iterations, terms)
 
 

@@ -15,12 +15,10 @@ import json
 from html import escape
 from pathlib import Path
 
-import pandas as pd
-
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.evaluation.figures import published_classes, read_listing, read_verdicts
-from wsis_steps.evaluation.summary_table import PROPOSALS
+from wsis_steps.evaluation.figures import check_table, published_classes, read_listing, read_verdicts
+from wsis_steps.evaluation.summary_table import COLUMNS, PROPOSALS
 from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, read_truth
 from wsis_steps.report.costs import costs_html
@@ -29,7 +27,7 @@ from wsis_steps.report.image_gallery import gallery_html, last_instances
 from wsis_steps.report.page import page
 from wsis_steps.report.rounds import rounds_html
 from wsis_steps.report.settings import ReportRenderReport
-from wsis_steps.report.tables import all_figures_html, html_table, summary_html
+from wsis_steps.report.tables import all_figures_html, html_table, read_table, summary_html
 from wsis_steps.report.texts import KEYS, MARKS, lead, legend
 from wsis_steps.report.verdicts import verdicts_html
 from wsis_steps.vision.contracts.artifact import Artifact
@@ -48,10 +46,10 @@ FOLDER = "report_images"  # folder of the cards, beside the page
 
 def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], listing: dict) -> str:
     """The summary, the main figures class by class and, folded away, every figure."""
-    table = pd.read_csv(job.inputs["summary"], dtype=str, keep_default_na=False)
+    check_table(job.inputs["summary"], job.inputs["verdicts"])
+    table = read_table(job.inputs["summary"], "figures", COLUMNS[:-1], COLUMNS[-1:])
     if not len(table):
         return "<p>None: without ground-truth masks there are no scores.</p>"
-    table["value"] = pd.to_numeric(table["value"], errors="coerce")
     text = summary_html(job.inputs["text"].read_text(encoding="utf-8"), "main figures in percent")
     text += f'<p class="note">{legend(listing["stages"], listing["pairs"])}</p>'
     text += class_figures_html(rows, class_names, published_classes(listing))

@@ -5,10 +5,27 @@ import re
 from collections.abc import Sequence
 from html import escape
 from itertools import groupby
+from pathlib import Path
 
 import pandas as pd
 
+from wsis_steps.engine.errors import InputError
+
 Row = Sequence[str]
+
+
+def read_table(path: Path, what: str, texts: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
+    """A CSV file with columns of text and of numbers, NaN where there is none; InputError, which calls it `what`, where
+    it is no such file."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if missing := [name for name in (*texts, *numbers) if name not in table]:
+            raise ValueError(f"it has no column '{missing[0]}'")
+        for name in numbers:
+            table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} holds no table of {what} ({' '.join(str(error).split())}); run again.") from error
+    return table
 
 
 def html_table(header: Row, rows: Sequence[Row], text_columns: int, caption: str) -> str:

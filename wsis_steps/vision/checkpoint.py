@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import time
-from pickle import UnpicklingError
 
 import torch
 from torch import nn
@@ -19,6 +18,7 @@ from wsis_steps.engine.step import Job
 from wsis_steps.engine.writers import whole
 from wsis_steps.vision import ranks
 from wsis_steps.vision.metrics import Sums
+from wsis_steps.vision.tensor_file import read_tensor_file
 
 log = logging.getLogger("wsis")
 
@@ -49,11 +49,11 @@ class Checkpoint:
         if self.path is None or not self.path.exists():
             return 0, [], {}, 0
         try:
-            state = torch.load(self.path, map_location=device, weights_only=True)
-        except (UnpicklingError, RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError) as error:
-            log.warning("checkpoint %s cannot be read (%s); starting anew", self.path, error)
+            state = read_tensor_file(self.path, device)
+        except InputError as error:
+            log.warning("the checkpoint cannot be used: %s Starting anew.", error)
             return 0, [], {}, 0
-        if state["fingerprint"] != self.fingerprint:
+        if not isinstance(state, dict) or state.get("fingerprint") != self.fingerprint:
             aside = self.path.with_suffix(".other.pt")
             if ranks.number() == 0:
                 self.path.replace(aside)

@@ -17,13 +17,14 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from wsis_steps.engine.documents import write_lines
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.progress import Meter
 from wsis_steps.engine.step import Job
 from wsis_steps.vision import ranks
 from wsis_steps.vision.checkpoint import Checkpoint
 from wsis_steps.vision.device import autocast
-from wsis_steps.vision.metrics import Speed, Sums, write_lines
+from wsis_steps.vision.metrics import Speed, Sums
 from wsis_steps.vision.schedule import rate
 from wsis_steps.vision.settings import Training
 
@@ -102,7 +103,7 @@ def train(
     meter = Meter(iterations, "it", start)
     model.train()
     speed = Speed(settings.batch_size)
-    for done, batch in enumerate(speed.watch(loader), start=start + 1):
+    for done, batch in enumerate(speed.watch(watch_workers(loader)), start=start + 1):
         number = (settings.seed * SEED_STRIDE + done) * ranks.count() + ranks.number()
         torch.manual_seed(number % 2**32)  # on a CPU torch heeds no more than 32 bits
         for group, base in zip(optimizer.param_groups, bases, strict=True):
@@ -163,6 +164,19 @@ def build_loader(
         prefetch_factor=4 if workers else None,
         worker_init_fn=_start_worker,
     )
+
+
+def watch_workers(loader: DataLoader) -> Iterator[Any]:
+    """The batches of a loader; InputError where its processes cannot start, or find no shared memory."""
+    advice = "see that /dev/shm is writable and large enough (docker run --shm-size), or give fewer --threads"
+    try:
+        yield from loader
+    except (RuntimeError, OSError) as error:
+        starting = isinstance(error, OSError) and error.filename is None and "Caught" not in str(error)
+        if loader.num_workers and (starting or "shared memory" in str(error)):
+            reason = getattr(error, "strerror", None) or "no shared memory"
+            raise InputError(f"The processes that load pictures cannot work ({reason}); {advice}.") from error
+        raise
 
 
 def _start_worker(_: int) -> None:

@@ -9,7 +9,6 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.instances import ImageInstances
 
 _AT_ONCE = 255  # masks
-_LONGEST = 7  # digits of a number, which hold the difference of two lengths of 32 bits
 UNSURE = 255  # the label of pixels of which it is not known what they show
 MOST_CLASSES = UNSURE - 1  # of a label map: its labels are bytes, 0 is background
 
@@ -32,63 +31,6 @@ def count_pixels(rles: list[dict]) -> np.ndarray:
     """The areas of masks, float64 (n,). pycocotools itself counts at most 255 masks at once under NumPy 2."""
     parts = [coco.area(rles[first : first + _AT_ONCE]) for first in range(0, len(rles), _AT_ONCE)]
     return np.concatenate([np.zeros(0), *parts])
-
-
-def run_bounds(rle: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Where the runs of ones of a compressed COCO RLE begin and end: int64 (n,) each, in column-major pixels. Raises
-    `ValueError` for bytes that are no runs of a mask of that size."""
-    starts, ends, _ = bounds_of_runs([rle])
-    return starts, ends
-
-
-def bounds_of_runs(rles: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`run_bounds` of several masks (n >= 1) at once: starts, ends, and the place of the mask of each run.
-
-    From the fourth number of a code on each is the difference to the one before the last (the format of cocoapi's
-    maskApi). Decoding only the runs spares COCO's 860,000 masks 300 kB of pixels each.
-    """
-    numbers, first, owner = _numbers([rle["counts"] for rle in rles])
-    place = np.arange(len(numbers)) - first[owner]
-    odd, head = (place & 1).astype(bool), numbers[first]
-    numbers[first] = 0  # no sum holds it
-    runs = np.where(odd, _sums(np.where(odd, numbers, 0), first, owner), _sums(np.where(odd, 0, numbers), first, owner))
-    runs[first] = head
-    bounds = _sums(runs, first, owner)
-    pixels = np.array([rle["size"][0] * rle["size"][1] for rle in rles])
-    last = np.append(first[1:], len(numbers)) - 1
-    if runs.min() < 0 or (bounds[last] != pixels).any():  # fewer would leave pixels unset
-        raise ValueError("its runs do not fit its size")
-    ends = np.flatnonzero(odd)
-    return bounds[ends - 1], bounds[ends], owner[ends]
-
-
-def _numbers(codes: list[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The numbers of several codes, one after the other, the place of the first of each, and the code of each number.
-
-    The bytes are base-32 digits, least first, offset by 48; bit 5 says that the number goes on and bit 4 of its last
-    digit is its sign.
-    """
-    lengths = np.array([len(code) for code in codes])
-    digits = np.frombuffer(b"".join(codes), np.uint8).astype(np.int64) - 48
-    stops = np.flatnonzero((digits & 32) == 0)  # the last digit of each number
-    code_ends = np.cumsum(lengths)
-    if lengths.min() == 0 or digits.min() < 0 or digits.max() > 63 or (digits[code_ends - 1] & 32).any():
-        raise ValueError("its counts are not a compressed RLE")
-    starts = np.append(0, stops[:-1] + 1)
-    sizes = stops - starts + 1
-    if sizes.max() > _LONGEST:
-        raise ValueError("its counts are not a compressed RLE")
-    place = np.arange(len(digits)) - np.repeat(starts, sizes)
-    numbers = np.add.reduceat((digits & 31) << (5 * place), starts)
-    numbers -= np.where(digits[stops] & 16, 1 << (5 * sizes), 0)
-    first = np.searchsorted(starts, code_ends - lengths)
-    return numbers, first, np.repeat(np.arange(len(codes)), np.diff(first, append=len(numbers)))
-
-
-def _sums(values: np.ndarray, first: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """The sum of the values up to each, of its own code; `first`: the place of the first of each code."""
-    total = np.cumsum(values)
-    return total - (total[first] - values[first])[owner]
 
 
 def split(instance_map: np.ndarray, count: int) -> np.ndarray:

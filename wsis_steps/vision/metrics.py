@@ -1,11 +1,9 @@
 """What a training tells of itself: the means of its loss terms, and how fast it is."""
 
-import json
 import logging
 import math
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -76,8 +74,3 @@ class Sums:
                 "lower the learning rate or look at the data."
             )
         return means
-
-
-def write_lines(path: Path, lines: list[dict]) -> None:
-    """Writes metrics as JSON lines."""
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -1,17 +1,22 @@
 """Trained networks as files: the state dict with what made it; nothing in them is code."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.provenance import Provenance
-from wsis_steps.vision.contracts.artifact import SCHEMA_VERSION
-from wsis_steps.vision.weights import read_state_dict
+from wsis_steps.engine.settings import Settings, known_settings
+from wsis_steps.vision.tensor_file import read_tensor_file
+from wsis_steps.vision.weights import check_finite_weights, state_dict_of
+
+Trained = TypeVar("Trained", bound=Settings)
+MODEL_VERSION = 1  # of the file's keys
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ def save_model(
     """Writes {'model': state dict, 'schema': ..., 'provenance': JSON}, and 'picture_range' where it is known."""
     about = {
         "schema": "model",
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": MODEL_VERSION,
         "provenance": json.dumps(asdict(provenance)),
     }
     if picture_range is not None:
@@ -53,15 +58,35 @@ def load_model(path: Path, *steps: str) -> TrainedModel:
 
 
 def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
-    """Reads a trained model and what made it; InputError where the file is none."""
-    state = read_state_dict(path)
-    about = torch.load(path, map_location="cpu", weights_only=True)
-    if about.get("schema") != "model":
+    """Reads a trained model and what made it; InputError where the file is none, or a weight no finite number."""
+    content = read_tensor_file(path)
+    state = state_dict_of(content, path)
+    if content.get("schema") != "model":
         raise InputError(f"{path} holds weights, but not of a model that this program trained.")
-    if about.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{path} is no model of schema version {SCHEMA_VERSION}; delete the file and run again.")
-    made = Provenance(**json.loads(about["provenance"]))
-    names, supervision = tuple(made.class_names), tuple(made.supervision)
-    ends = about.get("picture_range")
-    seen = tuple(map(int, ends)) if ends else None
-    return TrainedModel(path, state, json.loads(made.settings), names, supervision, seen, made), made
+    if content.get("schema_version") != MODEL_VERSION:
+        raise InputError(f"{path} is no model of schema version {MODEL_VERSION}; delete the file and run again.")
+    check_finite_weights(state, path)
+    try:
+        made = Provenance(**json.loads(content["provenance"]))
+        settings, ends = json.loads(made.settings), content.get("picture_range")
+        seen = tuple(map(int, ends)) if ends else None
+        names, supervision = tuple(made.class_names), tuple(made.supervision)
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError(f"{path} does not say what trained it; delete the file and run again.") from error
+    return TrainedModel(path, state, settings, names, supervision, seen, made), made
+
+
+def settings_of(trained: TrainedModel, kind: type[Trained], values: Mapping[str, Any] | None = None) -> Trained:
+    """The settings of a training as its step has them, of `values` where given; InputError where it knows them not."""
+    return known_settings(kind, trained.settings if values is None else values, trained.path)
+
+
+def fill(network: nn.Module, trained: TrainedModel) -> None:
+    """Gives a network the weights of a file; InputError where they are those of another one."""
+    try:
+        network.load_state_dict(trained.state)
+    except RuntimeError as error:
+        what = " ".join(str(error).split(":", 1)[-1].split())[:200]
+        raise InputError(
+            f"{trained.path} does not fit the network that its settings describe ({what}); train it again."
+        ) from error

@@ -4,34 +4,21 @@ import hashlib
 import logging
 import os
 import re
-import struct
+from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.vision.backbone_table import Entry, entry_of
 from wsis_steps.vision.backbones import Backbone
 from wsis_steps.vision.efficientnet_lite import file_of, package_of, version_of
+from wsis_steps.vision.tensor_file import read_tensor_file
 
 log = logging.getLogger(__name__)
 _DIGITS = re.compile(r"-([0-9a-f]{8,})\.pth\b")  # how names of published files tell the beginning of their SHA-256
 _IMAGENET = re.compile(r"in\d+k")  # in timm's names of weights: in1k, a1_in1k, augreg_in21k_ft_in1k
-
-# what torch.load raises on damaged or foreign files (found by cutting files short and changing their bytes)
-_UNREADABLE = (
-    UnpicklingError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    AssertionError,
-    TypeError,
-    struct.error,
-)
 
 
 def load_weights(backbone: Backbone, weights: str) -> None:
@@ -70,6 +57,7 @@ def load_weights(backbone: Backbone, weights: str) -> None:
             f"{path} does not fit backbone {backbone.name}: it {kind} '{(missing or wrong)[0]}' "
             f"({len(missing)} entries missing, {len(wrong)} unknown or of another shape)"
         )
+    check_finite_weights({key: state[key] for key in names}, path)
     backbone.load_state_dict(own | {name: state[key] for key, name in names.items()})
     origin = _origin(backbone.name, path, weights)
     log.info("backbone %s starts from %s%s", backbone.name, path, origin)
@@ -93,21 +81,13 @@ def read_weights(name: str, weights: str) -> tuple[Path, dict[str, Tensor]]:
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a file written by torch.save: a state dict, or one under 'model' or 'state_dict'.
+    """`state_dict_of` what a file holds; raises as `read_tensor_file` too."""
+    return state_dict_of(read_tensor_file(path), path)
 
-    Raises:
-        InputError: missing, forbidden, not such a file, truncated, or holding anything but tensors.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except PermissionError:
-        raise InputError(f"{path} may not be read: permission denied; ask its owner for access.") from None
-    except _UNREADABLE as error:
-        raise InputError(
-            f"{path} cannot be read as a file of weights ({type(error).__name__}); is it complete?"
-        ) from error
+
+def state_dict_of(content: Any, path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a state dict, or of one under 'model' or 'state_dict'; InputError where there is none."""
+    state = content
     if isinstance(state, dict):
         for key in ("model", "state_dict"):
             if isinstance(state.get(key), dict):
@@ -119,6 +99,13 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     ):
         raise InputError(f"{path} holds no state dict (names with tensors)")
     return dict(state)
+
+
+def check_finite_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Raises InputError where a weight is NaN or infinite: networks with such find nothing, without a word."""
+    for name, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise InputError(f"{path} holds weights that are no finite numbers ('{name}'); nothing comes of them.")
 
 
 def _origin(name: str, path: Path, weights: str) -> str:

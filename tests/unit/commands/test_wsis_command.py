@@ -150,8 +150,8 @@ def test_names_of_masks_lose_their_suffix_where_no_other_picture_has_that_name()
 
 
 def test_results_are_told_from_a_data_set(result, capsys):
-    assert call("check", result.parents[2]) == 2
-    assert "is what the workflow made of a data set" in capsys.readouterr().err
+    assert call("check", result.parents[2]) == 0
+    assert "all 2 files are whole" in capsys.readouterr().out
 
 
 def test_a_second_call_leaves_its_own_pictures_out_and_a_hair_stops_nothing(model, tmp_path, capsys):
@@ -278,7 +278,7 @@ def test_show_tells_of_features_and_draws_none(tmp_path, capsys):
     assert extract(tmp_path, long_sides=[64, 32]).status == 0
     assert call("show", tmp_path / "features.h5") == 0
     said = capsys.readouterr().out
-    assert "features.h5: features, version 1" in said and "features     14; an image has 2" in said
+    assert "features.h5: features, version 2" in said and "features     14; an image has 2" in said
     assert "cells        2 to 8, median 4 wide, 1 to 8, median 4 high" in said
     assert "channels     160" in said and "made by      classifier_extract" in said
     assert call("show", tmp_path / "features.h5", "--image", "image4") == 0  # of 101x17 pixels

@@ -217,6 +217,25 @@ def test_damaged_or_other_content_is_a_sentence(server, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def _patched(content: bytes, **fields: int) -> bytes:
+    """A zip with other flags or another method in the headers of its members, which nothing else is changed for."""
+    data = bytearray(content)
+    for mark, places in ((b"PK\3\4", {"flags": 6, "method": 8}), (b"PK\1\2", {"flags": 8, "method": 10})):
+        start = data.find(mark)
+        while start >= 0:
+            for name, value in fields.items():
+                data[start + places[name]] = value
+            start = data.find(mark, start + 4)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("fields", "words"), [({"flags": 1}, "encrypted"), ({"method": 99}, "not supported")])
+def test_encrypted_members_and_unknown_methods_are_a_sentence(server, tmp_path, fields, words):
+    with pytest.raises(InputError, match=f"a.zip cannot be unpacked: .*{words}"):
+        download(_archive(server, _patched(_zip(PICTURES), **fields), "a.zip"), tmp_path)
+    assert not (tmp_path / "data").exists()
+
+
 def test_the_message_for_missing_data_says_what_how_large_and_where(tmp_path):
     sentence = missing_message("coco", tmp_path)
     for archive in ARCHIVES["coco"]:

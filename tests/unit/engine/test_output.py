@@ -37,8 +37,8 @@ def write_much(path: Path) -> None:
         noise = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
         for k in range(CHUNKS):
             maps[k, : SIDE // 2] = noise[: SIDE // 2]
-            names = np.array([f"image {k} {i}" for i in range(50)], dtype=object)
-            file.create_dataset(f"names{k}", data=names, dtype=h5py.string_dtype())
+            names = np.array([f"image {k} {i}" for i in range(50)], "S12")
+            file.create_dataset(f"names{k}", data=names, dtype=h5py.string_dtype("utf-8", 12))
         for k in range(CHUNKS):  # HDF5 reads back what it no longer has
             maps[k, SIDE // 2 :] = noise[SIDE // 2 :]
             assert np.array_equal(maps[k], noise)

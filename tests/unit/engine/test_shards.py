@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
-from artifacts import provenance, write_images
+from artifacts import edited, provenance, write_images
 from hypothesis import given
 from hypothesis import strategies as st
 from proposal_sets import random_proposals
@@ -64,7 +63,7 @@ def test_joined_shards_are_the_bytes_of_one_job(tmp_path, single, kind, count):
 
 def test_a_commit_between_two_jobs_changes_nothing(tmp_path, single):
     first, second = write_shards(tmp_path, "boxes", 2)
-    with h5py.File(second, "r+") as file:
+    with edited(second) as file:
         file.attrs["commit"] = "another"
     main(Job("merge", PostprocessMergeShards(), {"shards": [first, second]}, {"merged": tmp_path / "merged.h5"}))
     assert len(Proposals(tmp_path / "merged.h5")) == 8

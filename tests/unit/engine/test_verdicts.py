@@ -2,9 +2,8 @@
 
 import json
 
-import h5py
 import pytest
-from artifacts import nothing, provenance, squares, write_images
+from artifacts import edited, nothing, provenance, squares, write_images
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -273,13 +272,13 @@ def test_counts_are_read_from_results_and_other_files_have_none(tmp_path):
     (tmp_path / "page.html").write_text("")
     for name in ("images.h5", "figures.json", "list.json", "page.html"):
         assert verdicts_of(tmp_path / name) == []
-    with pytest.raises(InputError, match="broken.json cannot be read"):
+    with pytest.raises(InputError, match="broken.json holds no document"):
         (tmp_path / "broken.json").write_text("{")
         verdicts_of(tmp_path / "broken.json")
 
 
 def test_results_of_before_there_were_counts_are_read(tmp_path):
     write_instances(tmp_path / "old.h5", provenance(), ["image0"], [32], [32], [squares(0)])
-    with h5py.File(tmp_path / "old.h5", "r+") as file:
+    with edited(tmp_path / "old.h5") as file:
         del file.attrs["before"]
     assert verdicts_of(tmp_path / "old.h5") == [] and Instances(tmp_path / "old.h5").provenance.before == {}

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from wsis_steps.formats.regions import encode_rings
 from wsis_steps.formats.rings import is_nothing, number, numbers, read_segmentation, shown
-from wsis_steps.vision.masks import decode, encode, run_bounds
+from wsis_steps.vision.masks import decode, encode
+from wsis_steps.vision.run_lengths import run_bounds
 
 H, W = 80, 120
 HEXAGON = [(10, 10), (25, 8), (40, 10), (40, 40), (25, 42), (10, 40)]

@@ -1,7 +1,7 @@
 """A trained Mask R-CNN knows which samples of pictures of more than 8 bits its training saw as black and white."""
 
-import h5py
 import pytest
+from artifacts import edited
 from calls import call
 from trainings import make_inputs, paths, settings_of
 
@@ -16,7 +16,7 @@ def inputs(tmp_path_factory):
 @pytest.mark.parametrize("step", ["maskrcnn.train", "annotation_consistency.train_prediction"])
 def test_the_range_of_the_pictures_comes_into_the_model(inputs, step, tmp_path):
     for ends in (None, (100, 4095)):
-        with h5py.File(inputs["images"], "a") as file:
+        with edited(inputs["images"]) as file:
             file.attrs.pop("picture_range", None)
             if ends:
                 file.attrs["picture_range"] = str(list(ends))

@@ -5,6 +5,7 @@ import json
 import pytest
 from calls import call
 
+from wsis_steps.engine.documents import read_document, write_document
 from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.config import load
 from wsis_steps.plan.faults import check
@@ -94,7 +95,7 @@ def test_the_summary_of_a_workflow_has_the_paired_differences(tmp_path):
     }
     path = tmp_path / "listing.json"
     assert call("evaluation.list_results", configuration=json.dumps(values), listing=path).status == 0
-    document = json.loads(path.read_text())
+    document = read_document(path)
     for k, (run, _, stage, _) in enumerate(rows := document["figures"]):
         value = {"less": 0.4, "full": 0.5}[run.split("_")[0]] + (0.01 * int(run[-1]) if run.startswith("less") else 0)
         split = "val" if stage.startswith("predictions") else "train"
@@ -103,7 +104,7 @@ def test_the_summary_of_a_workflow_has_the_paired_differences(tmp_path):
             json.dumps({"split": split, "supervision": ["tags"], "metrics": {"mask_ap50": value}, "per_class": {}})
         )
         rows[k][3] = str(file)
-    path.write_text(json.dumps({**document, "judged": []}))
+    write_document(path, {**document, "judged": []})
     names = {"table": "summary.csv", "text": "summary.md", "verdicts": "summary.json"}
     outputs = {name: tmp_path / file for name, file in names.items()}
     files = [tmp_path / f"{k}.json" for k in range(len(rows))]

@@ -15,9 +15,10 @@ from torch.utils.data import Dataset
 
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyInitialise
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.outcome import guarded
 from wsis_steps.engine.step import Job
 from wsis_steps.vision import loop, metrics
-from wsis_steps.vision.loop import Batches, build_loader, train
+from wsis_steps.vision.loop import Batches, build_loader, train, watch_workers
 from wsis_steps.vision.schedule import build_optimizer, rate
 from wsis_steps.vision.settings import Training
 
@@ -341,3 +342,38 @@ def test_an_interval_that_is_no_number_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("WSIS_CHECKPOINT_SECONDS", "often")
     with pytest.raises(InputError, match="WSIS_CHECKPOINT_SECONDS is 'often'"):
         run(job(tmp_path))
+
+
+class Loader:
+    """Stands for a loader whose processes fail in one way."""
+
+    def __init__(self, error: Exception, num_workers: int = 1) -> None:
+        self.error, self.num_workers = error, num_workers
+
+    def __iter__(self):
+        yield 1
+        raise self.error
+
+
+def test_shared_memory_that_is_missing_is_a_sentence_and_other_errors_stay():
+    told = [OSError(30, "Read-only file system"), RuntimeError("unable to open shared memory object </torch_1_2>")]
+    for error in told:
+        with pytest.raises(InputError, match="processes that load pictures cannot work .*; see that /dev/shm"):
+            list(watch_workers(Loader(error)))
+    others = [
+        (RuntimeError("Caught RuntimeError in DataLoader worker process 0."), 1),
+        (FileNotFoundError(2, "No such file", "images.h5"), 1),
+        (OSError(28, "No space left on device"), 0),
+    ]
+    for error, workers in others:
+        with pytest.raises(type(error)) as caught:
+            list(watch_workers(Loader(error, workers)))
+        assert caught.value is error
+
+
+def test_a_process_that_was_killed_while_it_loaded_is_a_sentence(caplog):
+    def die():
+        raise RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. ")
+
+    assert guarded(die) == 2
+    assert "A process that loads pictures died." in caplog.text and "Traceback" not in caplog.text

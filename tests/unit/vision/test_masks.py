@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from wsis_steps.vision.masks import bounds_of_runs, count_pixels, decode, describe, encode, paint, run_bounds, split
+from wsis_steps.vision.masks import count_pixels, decode, describe, encode, paint, split
+from wsis_steps.vision.run_lengths import bounds_of_runs, run_bounds
 
 stacks = arrays(np.uint8, array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=7), elements=st.integers(0, 1))
 

@@ -81,9 +81,9 @@ def test_a_file_crosses_a_pickle(tmp_path):
 
 def test_the_root_says_the_kind_and_what_was_seen(tmp_path):
     write(tmp_path / "p.h5", "boxes", [])
-    assert Proposals(tmp_path / "p.h5").supervision == ("masks_seen",)
-    with h5py.File(tmp_path / "p.h5") as file:
-        assert file.attrs["schema"] == "proposals" and file.attrs["kind"] == "boxes"
+    found = Proposals(tmp_path / "p.h5")
+    assert found.supervision == ("masks_seen",) and found.kind == "boxes"
+    assert found.attributes["schema"] == "proposals" and found.attributes["kind"] == "boxes"
 
 
 def test_another_artifact_and_another_version_are_refused(tmp_path):
@@ -94,8 +94,8 @@ def test_another_artifact_and_another_version_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"p\.h5 holds 'proposals', but 'instances' is wanted here"):
         Instances(path)
     with h5py.File(path, "a") as file:
-        file.attrs["schema_version"] = 2
-    with pytest.raises(InputError, match=r"p\.h5 has schema version 2 of 'proposals'"):
+        file.attrs["schema_version"] = 3
+    with pytest.raises(InputError, match=r"p\.h5 has schema version 3 of 'proposals'"):
         Proposals(path)
 
 

@@ -101,6 +101,7 @@ def test_a_file_of_somebody_else_is_forbidden_not_damaged(tmp_path, monkeypatch)
     def fail(*_, **__):
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "weights.pth").write_bytes(b"")
     monkeypatch.setattr(torch, "load", fail)
     with pytest.raises(InputError, match=r"weights\.pth may not be read: permission denied"):
         read_state_dict(tmp_path / "weights.pth")

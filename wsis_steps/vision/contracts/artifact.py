@@ -15,11 +15,21 @@ import h5py
 import numpy as np
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.engine.hdf5 import open_hdf5
+from wsis_steps.engine.hdf5 import (
+    SIGNED,
+    CheckedDataset,
+    damage,
+    find_dataset,
+    open_hdf5,
+    read_attributes,
+    sign,
+    write_attribute,
+)
 from wsis_steps.engine.output import OutputFile
 from wsis_steps.engine.provenance import Provenance
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = SIGNED
+READ = (1, SCHEMA_VERSION)
 
 
 @contextmanager
@@ -33,13 +43,14 @@ def create(
     file = OutputFile(path)
     try:
         with file:
-            file.attrs["schema"] = schema
+            write_attribute(file, "schema", schema)
             file.attrs["schema_version"] = SCHEMA_VERSION
             for key, value in asdict(provenance).items():
-                file.attrs[key] = value if isinstance(value, str) else json.dumps(value)
+                write_attribute(file, key, value if isinstance(value, str) else json.dumps(value))
             yield file
             if counts:
-                file.attrs["counts"] = json.dumps(counts, sort_keys=True)
+                write_attribute(file, "counts", json.dumps(counts, sort_keys=True))
+            sign(file)
     finally:
         file.check()
 
@@ -56,16 +67,51 @@ class Artifact:
         self.path = Path(path)
         self._file: h5py.File | None = None
         self._process = -1
-        self._datasets: dict[str, h5py.Dataset] = {}
-        self.attributes = dict(self.file.attrs)
-        self.class_names: tuple[str, ...] = tuple(json.loads(self.attributes["class_names"]))
-        self.supervision: tuple[str, ...] = tuple(json.loads(self.attributes["supervision"]))
+        self._datasets: dict[str, CheckedDataset] = {}
+        self.attributes = read_attributes(self.file)
+        self._check_schema()
+        try:
+            self.class_names: tuple[str, ...] = tuple(json.loads(self.attributes["class_names"]))
+            self.supervision: tuple[str, ...] = tuple(json.loads(self.attributes["supervision"]))
+        except (LookupError, ValueError, TypeError) as error:
+            raise InputError(damage(self.path, "root attributes")) from error
+        self.check()
+
+    def check(self) -> None:
+        """Raises InputError where the tables do not fit together: readers take them as they are from then on."""
+        count = len(self.ids)
+        sized = self.heights.shape == self.widths.shape == (count,)
+        self.require(sized and self.heights.dtype == self.widths.dtype == np.int32, "as many sizes as images")
+        self.require(len(self.index) == count, "every image once")
+        self.require((self.heights > 0).all() and (self.widths > 0).all(), "sizes above 0")
+        self.require_places(self.first, count, None, "image/first")
+
+    def require(self, found: bool | np.bool_, what: str) -> None:
+        """InputError where `found` is false; `what` says what the file should hold."""
+        if not found:
+            raise InputError(f"{self.path} does not hold {what}; it is damaged or not of this program, delete it.")
+
+    def require_places(self, places: np.ndarray, count: int, rows: int | None, name: str) -> None:
+        """InputError where places, int64 (count + 1,), do not rise from 0 to the number of rows, if that is known."""
+        known = places.dtype == np.int64 and places.shape == (count + 1,)
+        rising = known and places[0] == 0 and (np.diff(places) >= 0).all()
+        self.require(rising and rows in (None, places[-1]), f"rows of '{name}' that follow one another")
+
+    def require_categories(self, categories: np.ndarray, *others: int) -> None:
+        """InputError where a category is neither of the classes, which may be unknown, nor one of `others`."""
+        own = (categories >= 0) & (categories < len(self.class_names)) & (categories % 1 == 0)
+        known = own | np.isin(categories, others)
+        self.require(not self.class_names or known.all(), f"categories of its {len(self.class_names)} classes alone")
 
     @cached_property
     def provenance(self) -> Provenance:
-        """What made the file."""
-        text = {name: self.attributes[name] for name in ("step", "settings", "code", "commit")}
-        more = {name: json.loads(self.attributes.get(name, "{}")) for name in ("inputs", "before")}
+        """What made the file; InputError where it does not say."""
+        try:
+            text = {name: str(self.attributes[name]) for name in ("step", "settings", "code", "commit")}
+            more = {name: dict(json.loads(self.attributes.get(name, "{}"))) for name in ("inputs", "before")}
+            dict(json.loads(text["settings"]))
+        except (LookupError, ValueError, TypeError) as error:
+            raise InputError(damage(self.path, "root attributes")) from error
         return Provenance(**text, **more, class_names=self.class_names, supervision=self.supervision)
 
     @property
@@ -77,29 +123,34 @@ class Artifact:
     def file(self) -> h5py.File:
         """The open file of this process."""
         if self._process != os.getpid():
-            self._file, self._datasets = self._open(), {}
+            self._file, self._datasets = open_hdf5(self.path), {}
             self._process = os.getpid()
         return self._file
 
-    def dataset(self, name: str) -> h5py.Dataset:
+    def dataset(self, name: str) -> CheckedDataset:
         """A dataset of the file, looked up once a process: that costs as much as reading a small map."""
         file = self.file
         if name not in self._datasets:
-            self._datasets[name] = file[name]
+            self._datasets[name] = find_dataset(file, name)
         return self._datasets[name]
 
-    def _open(self) -> h5py.File:
-        file = open_hdf5(self.path)
-        found, version = file.attrs.get("schema"), file.attrs.get("schema_version")
+    def texts(self, name: str) -> np.ndarray:
+        """A dataset of texts, str (n,)."""
+        try:
+            return self.dataset(name).asstr()[:]
+        except (TypeError, UnicodeDecodeError) as error:
+            raise InputError(damage(self.path, name)) from error
+
+    def _check_schema(self) -> None:
+        found, version = self.attributes.get("schema"), self.attributes.get("schema_version")
         if found != self.schema:
             there = f"'{found}'" if found else "no result of this program"
             raise InputError(f"{self.path} holds {there}, but '{self.schema}' is wanted here.")
-        if version != SCHEMA_VERSION:
+        if version not in READ:
             raise InputError(
                 f"{self.path} has schema version {version} of '{found}', this program reads version "
                 f"{SCHEMA_VERSION}; delete the file and run again."
             )
-        return file
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_file": None, "_datasets": {}, "_process": -1}
@@ -109,7 +160,7 @@ class Artifact:
 
     @cached_property
     def ids(self) -> list[str]:
-        return list(self.file["image/id"].asstr()[:])
+        return list(self.texts("image/id"))
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -117,16 +168,16 @@ class Artifact:
 
     @cached_property
     def heights(self) -> np.ndarray:
-        return self.file["image/height"][:]
+        return self.dataset("image/height")[:]
 
     @cached_property
     def widths(self) -> np.ndarray:
-        return self.file["image/width"][:]
+        return self.dataset("image/width")[:]
 
     @cached_property
     def first(self) -> np.ndarray:
         """Row numbers, int64 (images + 1,): image i owns rows first[i] to first[i + 1]."""
-        return self.file["image/first"][:]
+        return self.dataset("image/first")[:]
 
     def rows(self, i: int) -> slice:
         return slice(int(self.first[i]), int(self.first[i + 1]))
@@ -136,10 +187,18 @@ def write_image_table(
     file: h5py.File, ids: Sequence[str], heights: Sequence[int], widths: Sequence[int], counts: Sequence[int]
 ) -> None:
     """Writes `image/{id,height,width,first}`; counts are rows per image."""
-    file.create_dataset("image/id", data=np.array(ids, dtype=object), dtype=h5py.string_dtype())
+    write_texts(file, "image/id", ids)
     file.create_dataset("image/height", data=np.asarray(heights, dtype=np.int32))
     file.create_dataset("image/width", data=np.asarray(widths, dtype=np.int32))
     file.create_dataset("image/first", data=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+
+def write_texts(file: h5py.File, name: str, texts: Sequence[str]) -> None:
+    """Writes texts, padded to the longest, as `Artifact.texts` reads them."""
+    encoded = [text.encode() for text in texts]
+    longest = max(map(len, encoded), default=0)
+    kind = h5py.string_dtype("utf-8", max(longest, 1))
+    file.create_dataset(name, data=np.array(encoded, dtype=kind), compression="gzip", compression_opts=1)
 
 
 def write_bytes(file: h5py.File, name: str, data: bytes | bytearray, lengths: Sequence[int]) -> None:

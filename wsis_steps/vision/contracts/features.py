@@ -17,6 +17,13 @@ class Features(Artifact):
 
     schema = "features"
 
+    def check(self) -> None:
+        super().check()
+        stored, sizes = self.dataset("features"), self.map_sizes
+        self.require_places(self.first, len(self), len(stored), "features")
+        within = stored.ndim == 4 and stored.dtype == np.float16 and sizes.shape == (len(stored), 2)
+        self.require(within and (sizes > 0).all() and (sizes <= self.largest).all(), "the size of each map")
+
     def read(self, i: int) -> list[np.ndarray]:
         """The maps (channels, h, w) of image i, one for each size at which the backbone saw it."""
         rows = self.rows(i)
@@ -36,7 +43,7 @@ class Features(Artifact):
     @cached_property
     def map_sizes(self) -> np.ndarray:
         """Height and width of each map, int32 (maps, 2)."""
-        return self.file["map_size"][:]
+        return self.dataset("map_size")[:]
 
 
 class FeaturesWriter:

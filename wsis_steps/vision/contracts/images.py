@@ -4,11 +4,13 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
-import h5py
 import numpy as np
 
+from wsis_steps.engine.hdf5 import write_attribute
 from wsis_steps.engine.output import OutputFile
-from wsis_steps.vision.contracts.artifact import Artifact, write_image_table
+from wsis_steps.vision.contracts.artifact import Artifact, write_image_table, write_texts
+
+SPLITS = ("train", "val")
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,23 @@ class Images(Artifact):
 
     schema = "images"
 
+    def check(self) -> None:
+        super().check()
+        count = len(self)
+        self.require_places(self._offsets, count, len(self.dataset("picture/bytes")), "picture/offsets")
+        self.require(self.splits.shape == (count,) and np.isin(self.splits, SPLITS).all(), "a split of every image")
+        for name, width in (("tags", 1), ("points", 3), ("boxes", 5)):
+            owner = self.dataset(f"{name}/image")[:]
+            rows = self.dataset("tags/category" if name == "tags" else f"{name}/rows")[:]
+            known = owner.dtype == np.int64 and rows.dtype.kind in "if" and rows.size == owner.size * width
+            self.require(known and np.isfinite(rows).all(), f"an image for each of its {name}")
+            rising = (np.diff(owner) >= 0).all() and (not owner.size or 0 <= owner[0] <= owner[-1] < count)
+            self.require(rising, f"{name} in the order of the images")
+            self.require_categories(rows.reshape(-1, width)[:, -1])
+
     @cached_property
     def splits(self) -> np.ndarray:
-        return self.file["image/split"].asstr()[:]
+        return self.texts("image/split")
 
     @cached_property
     def picture_range(self) -> tuple[int, int] | None:
@@ -41,7 +57,7 @@ class Images(Artifact):
 
     @cached_property
     def _offsets(self) -> np.ndarray:
-        return self.file["picture/offsets"][:]
+        return self.dataset("picture/offsets")[:]
 
     def encoded(self, i: int) -> np.ndarray:
         """The JPEG or PNG bytes of image i as uint8."""
@@ -51,7 +67,7 @@ class Images(Artifact):
     def tags(self) -> np.ndarray:
         """bool (images, classes)."""
         tags = np.zeros((len(self), len(self.class_names)), dtype=bool)
-        tags[self.file["tags/image"][:], self.file["tags/category"][:]] = True
+        tags[self.dataset("tags/image")[:], self.dataset("tags/category")[:]] = True
         return tags
 
     @cached_property
@@ -65,7 +81,7 @@ class Images(Artifact):
         return self._per_image("boxes", 5)
 
     def _per_image(self, name: str, width: int) -> list[np.ndarray]:
-        owner, rows = self.file[f"{name}/image"][:], self.file[f"{name}/rows"][:].reshape(-1, width)
+        owner, rows = self.dataset(f"{name}/image")[:], self.dataset(f"{name}/rows")[:].reshape(-1, width)
         return np.split(rows, np.searchsorted(owner, np.arange(1, len(self))))
 
 
@@ -75,7 +91,7 @@ class ImagesWriter:
     def __init__(self, file: OutputFile, picture_range: tuple[int, int] | None = None) -> None:
         self.file = file
         if picture_range is not None:
-            file.attrs["picture_range"] = json.dumps(picture_range)
+            write_attribute(file, "picture_range", json.dumps(picture_range))
         self.bytes = file.create_dataset(
             "picture/bytes", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(1 << 18,)
         )
@@ -93,7 +109,7 @@ class ImagesWriter:
     def close(self) -> None:
         ids, splits, heights, widths = zip(*self.table, strict=True)
         write_image_table(self.file, ids, heights, widths, [1] * len(ids))
-        self.file.create_dataset("image/split", data=np.array(splits, dtype=object), dtype=h5py.string_dtype())
+        write_texts(self.file, "image/split", splits)
         self.file.create_dataset("picture/offsets", data=np.array(self.offsets, dtype=np.int64))
         for name, width in (("tags", 1), ("points", 3), ("boxes", 5)):
             parts = [np.asarray(getattr(a, name), np.float32).reshape(-1, width) for a in self.annotations]

@@ -13,6 +13,9 @@ import numpy as np
 from wsis_steps.engine.output import OutputFile
 from wsis_steps.engine.provenance import Provenance
 from wsis_steps.vision.contracts.artifact import Artifact, create, write_bytes, write_image_table
+from wsis_steps.vision.run_lengths import find_bad_code
+
+AT_ONCE = 1 << 18  # bytes of run-length codes that are looked at together
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,37 @@ class Instances(Artifact):
 
     schema = "instances"
 
+    def check(self) -> None:
+        super().check()
+        count, columns = int(self.first[-1]), self._columns
+        for name, column in columns.items():
+            shape = (count, 4) if name == "boxes" else (count,)
+            known = column.shape == shape and column.dtype == _COLUMNS[name]
+            self.require(known, f"'{name}' of its {count} instances")
+            self.require(np.isfinite(column).all(), f"'{name}' that are finite numbers")
+        self.require_categories(columns["categories"])
+        for name in ("areas", "weights"):
+            self.require((columns[name] >= 0).all(), f"'{name}' from 0 on")
+        self.require_places(self._offsets, count, len(self.dataset("mask/bytes")), "mask/offsets")
+        self.require_places(self._ignore[1], len(self), len(self._ignore[0]), "ignore/offsets")
+        pixels = self.heights.astype(np.int64) * self.widths
+        owner = np.repeat(np.arange(len(self)), np.diff(self.first))
+        self._check_masks(self.dataset("mask/bytes"), self._offsets, owner, pixels)
+        given = np.flatnonzero(np.diff(self._ignore[1]))
+        self._check_masks(self._ignore[0], np.append(self._ignore[1][given], self._ignore[1][-1]), given, pixels)
+
+    def _check_masks(
+        self, data: np.ndarray | h5py.Dataset, offsets: np.ndarray, owner: np.ndarray, pixels: np.ndarray
+    ) -> None:
+        """Raises InputError where a code between offsets is no mask of its image, as `owner` and `pixels` say."""
+        self.require(data.dtype == np.uint8, "masks as bytes")
+        blocks = np.searchsorted(offsets, np.arange(AT_ONCE, offsets[-1], AT_ONCE))
+        for start, end in pairwise(np.unique([0, *blocks, len(owner)]).tolist()):
+            some, places = data[offsets[start] : offsets[end]], offsets[start : end + 1] - offsets[start]
+            k = find_bad_code(some, places, pixels[owner[start:end]])
+            name = None if k is None else self.ids[owner[start + k]]
+            self.require(k is None, f"a mask of the size of image '{name}', but other bytes")
+
     def read(self, i: int) -> ImageInstances:
         """The instances of image i; all masks of the file stay in memory, for what reads them in any order."""
         return self._build(i, self._masks)
@@ -71,19 +105,19 @@ class Instances(Artifact):
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
-        return {name: self.file[f"instance/{name}"][:] for name in _COLUMNS}
+        return {name: self.dataset(f"instance/{name}")[:] for name in _COLUMNS}
 
     @cached_property
     def _masks(self) -> np.ndarray:
-        return self.file["mask/bytes"][:]
+        return self.dataset("mask/bytes")[:]
 
     @cached_property
     def _offsets(self) -> np.ndarray:
-        return self.file["mask/offsets"][:]
+        return self.dataset("mask/offsets")[:]
 
     @cached_property
     def _ignore(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.file["ignore/bytes"][:], self.file["ignore/offsets"][:]
+        return self.dataset("ignore/bytes")[:], self.dataset("ignore/offsets")[:]
 
 
 _COLUMNS = {

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.engine.hdf5 import open_hdf5
+from wsis_steps.engine.hdf5 import open_hdf5, read_attributes
 from wsis_steps.vision.contracts.artifact import Artifact, create
 from wsis_steps.vision.contracts.features import Features, FeaturesWriter
 from wsis_steps.vision.contracts.instances import Instances, write_instances
@@ -25,7 +25,7 @@ def open_shards(paths: Sequence[Path]) -> list[Artifact]:
         InputError: they are of other contracts, of different jobs, or of the same job with other settings or inputs.
     """
     with open_hdf5(paths[0]) as file:
-        schema = file.attrs.get("schema")
+        schema = read_attributes(file).get("schema")
     if schema not in CONTRACTS:
         raise InputError(f"{paths[0]} holds '{schema}'; what can be joined is {', '.join(sorted(CONTRACTS))}.")
     first, *others = shards = [CONTRACTS[schema](path) for path in paths]

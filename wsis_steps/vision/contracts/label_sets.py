@@ -16,10 +16,14 @@ class LabelSets(Instances):
 
     schema = "label_sets"
 
+    def check(self) -> None:
+        super().check()
+        self.require(self.sets.ndim == 2 and len(self.sets) == self.first[-1], "the sets of each instance")
+
     @cached_property
     def sets(self) -> np.ndarray:
         """bool (instances, K)."""
-        return self.file["instance/sets"][:]
+        return self.dataset("instance/sets")[:]
 
 
 def write_label_sets(

@@ -23,6 +23,15 @@ class Maps(Artifact):
 
     schema = "maps"
 
+    def check(self) -> None:
+        super().check()
+        maps, sizes = self.dataset("maps"), self._sizes
+        self.require_places(self.first, len(self), len(maps), "maps")
+        self.require(maps.ndim == 3 and self._categories.shape == (len(maps),), "a category for each map")
+        self.require_categories(self._categories, SEMANTIC)
+        within = sizes.shape == (len(self), 2) and (sizes >= 0).all() and (sizes <= maps.shape[1:]).all()
+        self.require(within, "the size of the maps of each image")
+
     def read(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Maps (k, h, w) as stored and their categories int64 (k,) of image i."""
         rows = self.rows(i)
@@ -39,11 +48,11 @@ class Maps(Artifact):
 
     @cached_property
     def _categories(self) -> np.ndarray:
-        return self.file["category"][:].astype(np.int64)
+        return self.dataset("category")[:].astype(np.int64)
 
     @cached_property
     def _sizes(self) -> np.ndarray:
-        return self.file["image/map_size"][:]
+        return self.dataset("image/map_size")[:]
 
 
 class MapsWriter:

@@ -15,13 +15,20 @@ class Points(Artifact):
 
     schema = "points"
 
+    def check(self) -> None:
+        super().check()
+        self.require_places(self.first, len(self), len(self._all), "points")
+        known = self._all.dtype == np.float32 and np.isfinite(self._all).all()
+        self.require(known, "points that are finite numbers")
+        self.require_categories(self._all[:, 2])
+
     def read(self, i: int) -> np.ndarray:
         """float32 (n, 4) of image i."""
         return self._all[self.rows(i)]
 
     @cached_property
     def _all(self) -> np.ndarray:
-        return self.file["points"][:].reshape(-1, 4)
+        return self.dataset("points")[:].reshape(-1, 4)
 
 
 def write_points(

@@ -14,11 +14,13 @@ import cv2
 import h5py
 import numpy as np
 
+from wsis_steps.engine.hdf5 import write_attribute
 from wsis_steps.engine.output import OutputFile
 from wsis_steps.engine.provenance import Provenance
 from wsis_steps.vision.contracts.artifact import Artifact, create, write_image_table
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.regions import BoxProposals, ImageProposals, MaskProposals, RegionProposals
+from wsis_steps.vision.run_lengths import find_bad_code
 
 BLOCK = 1 << 18  # bytes of a chunk of the file
 
@@ -31,7 +33,16 @@ class Proposals(Artifact):
     @cached_property
     def kind(self) -> str:
         """`boxes`, `regions` or `masks`."""
-        return self.file.attrs["kind"]
+        return self.attributes["kind"]
+
+    def check(self) -> None:
+        super().check()
+        self.require(self.kind in PARTS, f"proposals of a kind ({', '.join(PARTS)})")
+        count = int(self.first[-1])
+        for name in COLUMNS[self.kind]:
+            self.require(len(self.dataset(f"proposal/{name}")) == count, f"'{name}' of its {count} proposals")
+        for name, offsets in self._offsets.items():
+            self.require_places(offsets, len(self), len(self.dataset(f"{name}/bytes")), f"{name}/offsets")
 
     def read(self, i: int) -> ImageProposals:
         rows, height, width = self.rows(i), int(self.heights[i]), int(self.widths[i])
@@ -39,18 +50,32 @@ class Proposals(Artifact):
         scores = self.dataset("proposal/scores")[rows]
         if self.kind == "boxes":
             return BoxProposals(boxes, scores, height, width)
+        self.require(np.isfinite(scores).all(), "scores that are finite numbers")
         if self.kind == "regions":
-            superpixels = cv2.imdecode(np.frombuffer(self.part("superpixels", i), np.uint8), cv2.IMREAD_UNCHANGED)
-            superpixels = superpixels.astype(np.int32)
-            packed = np.frombuffer(zlib.decompress(self.part("members", i)), np.uint8)
-            packed = packed.reshape(len(boxes), len(packed) // max(len(boxes), 1))  # an image may have none
+            superpixels, packed = self._decode_regions(i, len(boxes))
             members = np.unpackbits(packed, axis=1, count=int(superpixels.max()) + 1).astype(bool)
             return RegionProposals(boxes, scores, superpixels, members)
         data, lengths = self.part("masks", i), self.dataset("proposal/length")[rows]
-        ends = np.cumsum(lengths)
+        ends = np.cumsum(lengths, dtype=np.int64)
+        fits = ends[-1] == len(data) if len(ends) else not data
+        bad = find_bad_code(np.frombuffer(data, np.uint8), np.append(0, ends), np.full(len(ends), height * width))
+        self.require(fits and bad is None, f"masks of the size of image '{self.ids[i]}', but other bytes")
         counts = [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
         rles = [{"size": [height, width], "counts": count} for count in counts]
         return MaskProposals(boxes, scores, rles, height, width)
+
+    def _decode_regions(self, i: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Superpixels int32 (h, w) of image i, and the packed members of its `count` regions."""
+        size = int(self.heights[i]), int(self.widths[i])
+        superpixels = cv2.imdecode(np.frombuffer(self.part("superpixels", i), np.uint8), cv2.IMREAD_UNCHANGED)
+        fits = superpixels is not None and superpixels.shape == size
+        try:
+            packed = np.frombuffer(zlib.decompress(self.part("members", i)), np.uint8)
+        except zlib.error:
+            fits = False
+        fits = fits and len(packed) % max(count, 1) == 0 and len(packed) >= count * ((int(superpixels.max()) + 8) // 8)
+        self.require(fits, f"regions of the size of image '{self.ids[i]}', but other bytes")
+        return superpixels.astype(np.int32), packed.reshape(count, len(packed) // max(count, 1))  # there may be none
 
     def part(self, name: str, i: int) -> bytes:
         """The encoded `superpixels`, `members` or `masks` of image i."""
@@ -59,7 +84,7 @@ class Proposals(Artifact):
 
     @cached_property
     def _offsets(self) -> dict[str, np.ndarray]:
-        return {name: self.file[f"{name}/offsets"][:] for name in PARTS[self.kind]}
+        return {name: self.dataset(f"{name}/offsets")[:] for name in PARTS[self.kind]}
 
 
 PARTS = {"boxes": (), "regions": ("superpixels", "members"), "masks": ("masks",)}
@@ -90,7 +115,7 @@ class ProposalsWriter:
     """Appends the encoded proposals of one image after another; `close` writes the tables."""
 
     def __init__(self, file: OutputFile, kind: str) -> None:
-        file.attrs["kind"] = kind
+        write_attribute(file, "kind", kind)
         self.file, self.kind = file, kind
         self.columns = {
             name: _growing(file, f"proposal/{name}", dtype, (4,) if name == "boxes" else ())

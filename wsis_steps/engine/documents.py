@@ -1,0 +1,70 @@
+"""JSON documents and JSON lines whose readers notice damage: a digest of the rest is among them.
+
+Those without a digest, made by hand or by an earlier version, are read as they are.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wsis_steps.engine.errors import InputError
+
+
+def write_document(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON object with its digest."""
+    document = {"digest": _digest(content), **content}
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def read_document(path: Path, what: str = "document") -> Any:
+    """JSON without its digest; InputError, which calls it `what`, where it is missing, none or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; the step that makes it has not run.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} holds no {what} ({error}); delete it and run again.") from None
+    if isinstance(content, dict):
+        _check(path, content, content)
+    return content
+
+
+def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Writes JSON lines; the digest of all is in the first, so that it notices where the last are missing."""
+    first = [{**line, "digest": _digest(lines)} for line in lines[:1]]
+    path.write_text("".join(json.dumps(line) + "\n" for line in [*first, *lines[1:]]), encoding="utf-8")
+
+
+def read_lines(path: Path, what: str = "lines") -> list[dict[str, Any]]:
+    """What `write_lines` wrote; InputError, which calls it `what`, where it is missing, none or damaged."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; the step that makes it has not run.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no file of {what} ({error}); delete it and run again.") from None
+    if not lines or not all(isinstance(line, dict) for line in lines):
+        raise InputError(f"{path} is no file of {what}; delete it and run again.")
+    _check(path, lines[0], lines)
+    return lines
+
+
+def digest_of_file(path: Path) -> str:
+    """BLAKE2 of a whole file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _check(path: Path, owner: dict[str, Any], content: Any) -> None:
+    """Takes the digest out of `owner`, which is the content or a part of it; InputError where it is another's."""
+    digest = owner.pop("digest", None)
+    if digest is not None and digest != _digest(content):
+        raise InputError(f"{path} is damaged: its digest is wrong; delete it and run again.")
+
+
+def _digest(content: Any) -> str:
+    """BLAKE2 of JSON values as they are read back."""
+    text = json.dumps(json.loads(json.dumps(content)), sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

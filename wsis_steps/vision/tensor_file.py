@@ -1,0 +1,53 @@
+"""Reading what torch.save wrote: nothing in it is code, and its checksums, which torch does not look at, are right."""
+
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from wsis_steps.engine.errors import InputError
+
+# what zipfile and torch.load raise on damaged or foreign files (found by cutting files short and changing their bytes)
+_UNREADABLE = (
+    UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, OSError, ValueError,
+    LookupError, AssertionError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError,
+)  # fmt: skip
+_ZIP = b"PK\3\4"
+_FOLDER = 0x10  # of the attributes of a part: torch reads nothing then, and takes what was in memory
+
+
+def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> Any:
+    """The content of a file written by torch.save, its tensors on `device`.
+
+    Raises:
+        InputError: missing, forbidden, no such file, truncated, damaged, or holding anything but tensors and plain
+            values. Files from before torch 1.6 have no checksums.
+    """
+    try:
+        _verify(path)
+        return torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except PermissionError:
+        raise InputError(f"{path} may not be read: permission denied; ask its owner for access.") from None
+    except _UNREADABLE as error:
+        raise InputError(
+            f"{path} cannot be read as a file of weights ({type(error).__name__}); is it whole?"
+        ) from error
+
+
+def _verify(path: str | Path) -> None:
+    """Raises one of _UNREADABLE where the file begins as a zip and its parts are not what their checksums say."""
+    with open(path, "rb") as file:
+        if file.read(len(_ZIP)) != _ZIP:  # as torch tells them
+            return
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                if member.compress_type != zipfile.ZIP_STORED or member.external_attr & _FOLDER:
+                    raise ValueError(f"torch.save writes no {member.filename} like this")
+            if wrong := archive.testzip():
+                raise ValueError(f"the checksum of {wrong} is wrong")
