@@ -16,7 +16,7 @@ from wsis_steps.engine.errors import nearest
 from wsis_steps.engine.outcome import CLOSED_PIPE, guarded, reader_gone, start_log
 
 COMMANDS = {
-    "check": "list all that is wrong with a data set, before anything is trained, or with results",
+    "check": "list what is wrong with a data set, before anything is trained, or with results",
     "predict": "draw the masks of pictures with a trained Mask R-CNN",
     "show": "tell what is in a result, how it was made, and draw an image of it",
     "export": "write labels, predictions or a model in the formats of other tools",

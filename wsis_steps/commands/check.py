@@ -58,11 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder of pictures, or .yaml files, each laid over those before it",
     )  # fmt: skip
     parser.add_argument("--annotations", type=Path, metavar="FILE", help="what another tool exported of the folder")
-    parser.add_argument(
-        "--follow_links",
-        action="store_true",
-        help="of a folder: take links that lead out of it, too",
-    )
+    parser.add_argument("--follow_links", action="store_true", help="follow links that lead out of the folder")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
 
 

@@ -42,7 +42,7 @@ def read_yaml(path: Path) -> dict:
     if not isinstance(content, dict):
         raise InputError(f"{path} is neither a folder nor a configuration.")
     if _count(content, {}) > MOST_VALUES:
-        raise InputError(f"{path} holds itself, or far too many values, through its aliases (*name).")
+        raise InputError(f"{path} contains itself or far too many values through its aliases (*name).")
     return content
 
 

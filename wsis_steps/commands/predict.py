@@ -28,7 +28,7 @@ from wsis_steps.commands.pictures import write_picture
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.drawing.raster import draw_instances, enlarge
 from wsis_steps.engine.errors import InputError
-from wsis_steps.engine.names import path_below
+from wsis_steps.engine.names import is_file_name, path_below
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.progress import progress
 from wsis_steps.engine.writers import one_writer_of_folder
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--short_side", type=int, metavar="PIXELS", help="size at which pictures are seen; as in training by default"
     )
-    parser.add_argument("--follow_links", action="store_true", help="take links that lead out of the folder, too")
+    parser.add_argument("--follow_links", action="store_true", help="follow links that lead out of the folder")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
 
 
@@ -111,7 +111,7 @@ def main(options: argparse.Namespace) -> None:
     if options.threads < 1 or (options.short_side or 1) < 1:
         raise InputError("--threads and --short_side must be at least 1.")
     if options.input.is_dir() and not options.follow_links:
-        refuse_links(options.input, SUFFIXES, "where that is meant, add --follow_links")
+        refuse_links(options.input, SUFFIXES, "if you want that, add --follow_links")
     folder, paths = find_pictures(options.input, options.out)
     if options.out.exists() and options.out.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(f"--out {options.out} holds the pictures themselves; give another folder.")
@@ -135,8 +135,11 @@ def main(options: argparse.Namespace) -> None:
             if min(height, width) * longest < max(height, width):
                 problems.add(f"{path} is {width}x{height} pixels, too narrow to be shrunk to {longest}.")
                 continue
-            [instances] = detect(model, [to_tensor(picture).to(device)])
             name = path.relative_to(folder)
+            if not is_file_name(name.as_posix()):
+                problems.add(f"{str(path)!r}: its name has a control character or a backslash; rename it.")
+                continue
+            [instances] = detect(model, [to_tensor(picture).to(device)])
             file.add(name.as_posix(), height, width, instances, scored=True)
             write_masks(options.out, shown_as[name], picture, instances, trained.class_names, colors)
             count += len(instances)

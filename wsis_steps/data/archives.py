@@ -271,5 +271,5 @@ def download(
                 file.unlink()
     except OSError as error:
         if is_full(error):
-            raise InputError(f"The disk is full: {to}; make room and run again to go on.") from None
+            raise InputError(f"The disk is full: {to}; free some space and run again to continue.") from None
         raise InputError(f"{error.filename or to} cannot be written: {error.strerror}.") from None

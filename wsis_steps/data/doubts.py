@@ -60,7 +60,7 @@ def _more_than_labels(class_names: Sequence[str]) -> list[str]:
         return []
     return [
         f"There are {len(class_names)} classes, but label maps are bytes and hold at most {MOST_CLASSES}: steps that "
-        "make or learn semantic maps stop with a sentence."
+        "make or learn semantic maps will stop."
     ]
 
 
@@ -76,7 +76,8 @@ def _names_alike(class_names: Sequence[str], records: Sequence[ImageRecord]) -> 
             f"The classes '{one}' and '{other}' are nearly alike; if they are one, write them alike "
             f"('{class_names[fewer]}': {images})."
         )
-    return found + ["More classes are nearly alike than are told here."] * (len(pairs) > _MOST_TOLD)
+    more = [f"More classes are nearly alike; the first {_MOST_TOLD} pairs are listed."]
+    return found + more * (len(pairs) > _MOST_TOLD)
 
 
 def images_of(places: Collection[int], records: Sequence[ImageRecord]) -> tuple[Counter, dict[int, list[ImageRecord]]]:

@@ -17,12 +17,12 @@ import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.links import elsewhere
+from wsis_steps.engine.writers import NO_LOCKS
 
 log = logging.getLogger("wsis")
 DAMAGED = "is truncated or no HDF5 file; if the workflow made it, delete it and run again"
 SIGNED = 2  # the schema version of results with checksums; those of version 1 have none
 _DAMAGE = (OSError, RuntimeError, ValueError, LookupError, TypeError)  # what h5py raises on it
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 def open_hdf5(path: Path, damaged: str = DAMAGED) -> h5py.File:
@@ -131,7 +131,7 @@ def _digest(attributes: dict[str, Any]) -> str:
 def _lacks_locks(error: OSError) -> bool:
     """Whether a file system refused a lock that nobody else holds."""
     refused = "unable to lock file" in str(error) and error.errno != errno.EAGAIN
-    return refused or error.errno in _NO_LOCKS
+    return refused or error.errno in NO_LOCKS
 
 
 @functools.cache  # a folder is told of once
@@ -147,7 +147,7 @@ def _reason(error: OSError, damaged: str) -> str:
         return "is locked: another program has it open for writing; close it there and run again"
     if error.errno in (errno.EACCES, errno.EPERM):
         return "may not be read: permission denied; the file may be whole, ask its owner for access"
-    if error.errno in _NO_LOCKS:
+    if error.errno in NO_LOCKS:
         return (
             "lies on a file system without locks, on which it cannot be opened; set the environment variable "
             "HDF5_USE_FILE_LOCKING=FALSE, or copy it elsewhere"

@@ -21,8 +21,8 @@ def elsewhere(file: h5py.File) -> str:
 def _outside(file: h5py.File, name: bytes) -> list[str]:
     stored = h5py.h5d.open(file.id, name).get_create_plist()
     if stored.get_layout() == h5py.h5d.VIRTUAL:
-        return [f"its '{_text(name)}' is a virtual dataset, whose data lie in other files"]
-    return [f"the data of its '{_text(name)}' lie in another file"] if stored.get_external_count() else []
+        return [f"its '{_text(name)}' is a virtual dataset: its data are in other files"]
+    return [f"the data of its '{_text(name)}' are in another file"] if stored.get_external_count() else []
 
 
 def _text(name: bytes) -> str:

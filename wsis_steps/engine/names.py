@@ -47,7 +47,7 @@ def is_file_name(name: str) -> bool:
 def path_below(folder: Path, name: str) -> Path:
     """The path of a name below a folder; InputError where it would be elsewhere."""
     if not is_file_name(name):
-        raise InputError(f"{name!r} cannot be the name of a file below {folder}; nothing is written outside of it.")
+        raise InputError(f"{name!r} cannot be the name of a file below {folder}; nothing is written outside it.")
     return folder / name
 
 

@@ -78,7 +78,7 @@ def check_table(table: Path, document: Path) -> None:
     """InputError where `summary.csv` is not the one that its `summary.json` was made with, as far as that says."""
     digest = _read_document(document, "verdicts").get("table")
     if digest is not None and digest != digest_of_file(table):
-        raise InputError(f"{table} is damaged, or not of {document}: delete both and run again.")
+        raise InputError(f"{table} does not match {document}: one is damaged or was edited; delete both and run again.")
 
 
 def published_figures(listing: dict[str, Any]) -> dict[tuple[str, str, str], dict[str, float]]:

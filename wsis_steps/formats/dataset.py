@@ -84,7 +84,7 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
     seen = dict(zip(numbers, first, strict=True))
     class_names = _name_classes(root, reading, seen, choices, notes)
     for name in filter(has_control, class_names):
-        notes.add(f"{seen.get(name, root)}: the class {name!r} holds a control character; write it without.")
+        notes.add(f"{seen.get(name, root)}: the class {name!r} has a control character; write it without.")
     notes.raise_any(f"The data in {root}")
     doubts = _divide(root, images, pictures, choices, notes)
     _check_truth(images, choices, notes)
@@ -170,7 +170,7 @@ def _divide(root: Path, images: list[_Image], pictures: Pictures, choices: Choic
     for image, identity, split in zip(images, identities(names), splits, strict=True):
         image.id, image.split = identity, split
         if not is_file_name(identity):
-            notes.add(f"{str(image.path)!r}: its name has a control character, or is none of a file; rename it.")
+            notes.add(f"{str(image.path)!r}: its name has a control character, or cannot be a file name; rename it.")
     if images and "train" not in splits:
         notes.add(f"{root}: every image is in val, so there is none to train on.")
     return doubts

@@ -108,7 +108,7 @@ def _count_way(link: Path, ways: Counter) -> None:
     about = link.stat()
     ways[about.st_dev, about.st_ino] += 1
     if ways[about.st_dev, about.st_ino] > _MOST_WAYS:
-        raise InputError(f"{link}: links lead to this folder again and again, perhaps in a circle.")
+        raise InputError(f"{link}: links lead to this folder again and again, perhaps in a circle; remove one.")
 
 
 def _inside(folder: Path) -> list[os.DirEntry]:

@@ -17,7 +17,7 @@ from wsis_steps.formats.table import FORMATS, find_format
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import describe
 
-LINKS = "where that is meant, set `data_import_dataset.links: follow`"
+LINKS = "if you want that, set `data_import_dataset.links: follow`"
 SLIMMEST = 100  # times as long as wide: of what is slimmer, networks that limit the longer side see no pixel
 
 

@@ -51,7 +51,7 @@ class Checkpoint:
         try:
             state = read_tensor_file(self.path, device)
         except InputError as error:
-            log.warning("the checkpoint cannot be used: %s Starting anew.", error)
+            log.warning("the checkpoint cannot be used: %s The training starts from its beginning.", error)
             return 0, [], {}, 0
         if not isinstance(state, dict) or state.get("fingerprint") != self.fingerprint:
             aside = self.path.with_suffix(".other.pt")

@@ -1,4 +1,4 @@
-"""What networks compute must be finite numbers: with NaN they find nothing, without a word."""
+"""Outputs of networks must be finite numbers: with NaN they would silently find nothing."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ from wsis_steps.engine.errors import InputError
 
 
 def check_outputs(*outputs: Tensor) -> None:
-    """Raises InputError where an output of a network for some pictures is NaN or infinite; waits for a GPU once."""
+    """Raises InputError if an output of a network for a batch of images is NaN or infinite; synchronizes a GPU once."""
     finite = torch.stack([output.isfinite().all() for output in outputs])
     if not finite.all():
         raise InputError(
-            "The network computes values of a picture that are no finite numbers, so nothing can be found in it; its "
-            "training may have diverged: train it again, at a lower learning rate."
+            "The network's outputs for an image are not finite numbers; its training may have diverged: train it again "
+            "with a lower learning rate."
         )

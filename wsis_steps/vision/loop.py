@@ -175,7 +175,7 @@ def watch_workers(loader: DataLoader) -> Iterator[Any]:
         starting = isinstance(error, OSError) and error.filename is None and "Caught" not in str(error)
         if loader.num_workers and (starting or "shared memory" in str(error)):
             reason = getattr(error, "strerror", None) or "no shared memory"
-            raise InputError(f"The processes that load pictures cannot work ({reason}); {advice}.") from error
+            raise InputError(f"The processes that load images cannot run ({reason}); {advice}.") from error
         raise
 
 

@@ -50,7 +50,7 @@ def check_class_count(count: int, owner: Path | str) -> None:
     """Raises InputError where label maps cannot hold so many classes. owner: what has them."""
     if count > MOST_CLASSES:
         raise InputError(
-            f"{owner} has {count} classes, but label maps are bytes and hold at most {MOST_CLASSES}; take a run "
+            f"{owner} has {count} classes, but label maps are bytes and hold at most {MOST_CLASSES}; use a run "
             "without semantic maps."
         )
 
@@ -60,7 +60,7 @@ def true_labels(instances: ImageInstances, height: int, width: int) -> np.ndarra
 
     Raises InputError for a category that no label stands for.
     """
-    check_class_count(int(instances.categories.max(initial=-1)) + 1, "The truth")
+    check_class_count(int(instances.categories.max(initial=-1)) + 1, "The ground truth")
     values = np.concatenate([[0], np.where(instances.crowd, UNSURE, instances.categories + 1)])
     labels = values[paint(instances, height, width)].astype(np.uint8)
     if instances.ignore:

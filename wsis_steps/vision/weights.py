@@ -105,7 +105,7 @@ def check_finite_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
     """Raises InputError where a weight is NaN or infinite: networks with such find nothing, without a word."""
     for name, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():
-            raise InputError(f"{path} holds weights that are no finite numbers ('{name}'); nothing comes of them.")
+            raise InputError(f"{path} holds weights that are not finite numbers ('{name}'); train it again.")
 
 
 def _origin(name: str, path: Path, weights: str) -> str:

@@ -141,7 +141,7 @@ def test_what_bytes_cannot_hold_is_refused_in_a_sentence(made, tmp_path, capsys)
     maps = Maps(tmp_path / "maps.h5")
     assert [maps.read(i)[1].tolist() for i in range(len(USED))] == [[k, 1100] for k in USED]
     (tmp_path / "folder").mkdir()
-    said = "has 1203 classes, but label maps are bytes and hold at most 254; take a run without semantic maps."
+    said = "has 1203 classes, but label maps are bytes and hold at most 254; use a run without semantic maps."
     for step, settings, inputs, outputs in (
         (
             "postprocess.refine_with_crf",
@@ -162,7 +162,7 @@ def test_what_bytes_cannot_hold_is_refused_in_a_sentence(made, tmp_path, capsys)
     mask = encode(square_mask(0)[None])
     assert true_labels(describe(mask, np.array([253])), SIZE, SIZE).max() == 254
     for category in (254, 255, 1202):  # which would be unsure, background and another class
-        with pytest.raises(Exception, match=f"The truth has {category + 1} classes, but label maps are bytes"):
+        with pytest.raises(Exception, match=f"The ground truth has {category + 1} classes, but label maps are bytes"):
             true_labels(describe(mask, np.array([category])), SIZE, SIZE)
 
 

@@ -13,9 +13,9 @@ MANY = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("runs: &all {one: *all}", "holds itself, or far too many values"),
-        ("runs: &all [*all]", "holds itself, or far too many values"),
-        (MANY, "holds itself, or far too many values"),
+        ("runs: &all {one: *all}", "contains itself or far too many values"),
+        ("runs: &all [*all]", "contains itself or far too many values"),
+        (MANY, "contains itself or far too many values"),
         ("runs: " + "[" * 5000 + "]" * 5000, "is nested too deeply"),
         ("- one", "is neither a folder nor a configuration"),
     ],

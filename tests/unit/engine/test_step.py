@@ -100,7 +100,7 @@ def caused_by(first: Exception, second: Exception) -> Exception:
     [
         (InputError("image.jpg is damaged."), 2, "image.jpg is damaged."),
         (OSError(errno.ENOSPC, "No space left", "/data/x"), 2, "The disk is full: /data/x; nothing was kept"),
-        (OSError(errno.EFBIG, "File too large"), 2, "/out/two; nothing was kept of what was unfinished."),
+        (OSError(errno.EFBIG, "File too large"), 2, "/out/two; nothing was kept of the unfinished output."),
         (caused_by(OSError(errno.ENOSPC, "No space left"), RuntimeError("unexpected pos")), 2, "The disk is full: /"),
         (PermissionError(errno.EACCES, "Permission denied", "/data/x"), 2, "No permission to read or write (/data/x)"),
         (OSError(errno.EROFS, "Read-only file system", "/data/x"), 2, "No permission to read or write (/data/x)"),

@@ -50,7 +50,7 @@ def test_a_link_out_of_the_folder_is_refused_and_a_setting_follows_it(target, fo
         read(folder)
     where = (folder / target).resolve()
     assert str(caught.value) == (
-        f"{folder}/c.png is a link that leads out of {folder}, to {where}; where that is meant, set "
+        f"{folder}/c.png is a link that leads out of {folder}, to {where}; if you want that, set "
         "`data_import_dataset.links: follow`."
     )
     found = read(folder, links="follow")

@@ -21,7 +21,7 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.models import fill, load_any_model, save_model
 
-WORDS = "no finite numbers, so nothing can be found"
+WORDS = "outputs for an image are not finite numbers"
 CPU = torch.device("cpu")
 
 
@@ -33,7 +33,7 @@ def test_weights_that_are_not_finite_are_named(tmp_path, value):
     with torch.no_grad():
         network[1].weight[0, 1] = value
     save_model(tmp_path / "model.pt", network, provenance())
-    with pytest.raises(InputError, match=r"model\.pt holds weights that are no finite numbers \('1.weight'\)"):
+    with pytest.raises(InputError, match=r"model\.pt holds weights that are not finite numbers \('1.weight'\)"):
         load_any_model(tmp_path / "model.pt")
 
 

@@ -358,7 +358,7 @@ class Loader:
 def test_shared_memory_that_is_missing_is_a_sentence_and_other_errors_stay():
     told = [OSError(30, "Read-only file system"), RuntimeError("unable to open shared memory object </torch_1_2>")]
     for error in told:
-        with pytest.raises(InputError, match="processes that load pictures cannot work .*; see that /dev/shm"):
+        with pytest.raises(InputError, match="processes that load images cannot run .*; see that /dev/shm"):
             list(watch_workers(Loader(error)))
     others = [
         (RuntimeError("Caught RuntimeError in DataLoader worker process 0."), 1),

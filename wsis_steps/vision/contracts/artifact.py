@@ -81,27 +81,27 @@ class Artifact:
         """Raises InputError where the tables do not fit together: readers take them as they are from then on."""
         count = len(self.ids)
         sized = self.heights.shape == self.widths.shape == (count,)
-        self.require(sized and self.heights.dtype == self.widths.dtype == np.int32, "as many sizes as images")
-        self.require(len(self.index) == count, "every image once")
-        self.require((self.heights > 0).all() and (self.widths > 0).all(), "sizes above 0")
+        self.require(sized and self.heights.dtype == self.widths.dtype == np.int32, "a size for each image")
+        self.require(len(self.index) == count, "each image only once")
+        self.require((self.heights > 0).all() and (self.widths > 0).all(), "image sizes above 0")
         self.require_places(self.first, count, None, "image/first")
 
     def require(self, found: bool | np.bool_, what: str) -> None:
         """InputError where `found` is false; `what` says what the file should hold."""
         if not found:
-            raise InputError(f"{self.path} does not hold {what}; it is damaged or not of this program, delete it.")
+            raise InputError(f"{self.path} does not hold {what}; it is damaged or of another program: delete it.")
 
     def require_places(self, places: np.ndarray, count: int, rows: int | None, name: str) -> None:
         """InputError where places, int64 (count + 1,), do not rise from 0 to the number of rows, if that is known."""
         known = places.dtype == np.int64 and places.shape == (count + 1,)
         rising = known and places[0] == 0 and (np.diff(places) >= 0).all()
-        self.require(rising and rows in (None, places[-1]), f"rows of '{name}' that follow one another")
+        self.require(rising and rows in (None, places[-1]), f"consecutive rows of '{name}'")
 
     def require_categories(self, categories: np.ndarray, *others: int) -> None:
         """InputError where a category is neither of the classes, which may be unknown, nor one of `others`."""
         own = (categories >= 0) & (categories < len(self.class_names)) & (categories % 1 == 0)
         known = own | np.isin(categories, others)
-        self.require(not self.class_names or known.all(), f"categories of its {len(self.class_names)} classes alone")
+        self.require(not self.class_names or known.all(), f"only categories of its {len(self.class_names)} classes")
 
     @cached_property
     def provenance(self) -> Provenance:

@@ -31,7 +31,7 @@ class Images(Artifact):
         super().check()
         count = len(self)
         self.require_places(self._offsets, count, len(self.dataset("picture/bytes")), "picture/offsets")
-        self.require(self.splits.shape == (count,) and np.isin(self.splits, SPLITS).all(), "a split of every image")
+        self.require(self.splits.shape == (count,) and np.isin(self.splits, SPLITS).all(), "a split for each image")
         for name, width in (("tags", 1), ("points", 3), ("boxes", 5)):
             owner = self.dataset(f"{name}/image")[:]
             rows = self.dataset("tags/category" if name == "tags" else f"{name}/rows")[:]

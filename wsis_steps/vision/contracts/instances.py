@@ -61,7 +61,7 @@ class Instances(Artifact):
             self.require(np.isfinite(column).all(), f"'{name}' that are finite numbers")
         self.require_categories(columns["categories"])
         for name in ("areas", "weights"):
-            self.require((columns[name] >= 0).all(), f"'{name}' from 0 on")
+            self.require((columns[name] >= 0).all(), f"non-negative '{name}'")
         self.require_places(self._offsets, count, len(self.dataset("mask/bytes")), "mask/offsets")
         self.require_places(self._ignore[1], len(self), len(self._ignore[0]), "ignore/offsets")
         pixels = self.heights.astype(np.int64) * self.widths
@@ -80,7 +80,7 @@ class Instances(Artifact):
             some, places = data[offsets[start] : offsets[end]], offsets[start : end + 1] - offsets[start]
             k = find_bad_code(some, places, pixels[owner[start:end]])
             name = None if k is None else self.ids[owner[start + k]]
-            self.require(k is None, f"a mask of the size of image '{name}', but other bytes")
+            self.require(k is None, f"only valid masks of the size of image '{name}'")
 
     def read(self, i: int) -> ImageInstances:
         """The instances of image i; all masks of the file stay in memory, for what reads them in any order."""

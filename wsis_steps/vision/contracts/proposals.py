@@ -37,7 +37,7 @@ class Proposals(Artifact):
 
     def check(self) -> None:
         super().check()
-        self.require(self.kind in PARTS, f"proposals of a kind ({', '.join(PARTS)})")
+        self.require(self.kind in PARTS, f"proposals of a known kind ({', '.join(PARTS)})")
         count = int(self.first[-1])
         for name in COLUMNS[self.kind]:
             self.require(len(self.dataset(f"proposal/{name}")) == count, f"'{name}' of its {count} proposals")
@@ -59,7 +59,7 @@ class Proposals(Artifact):
         ends = np.cumsum(lengths, dtype=np.int64)
         fits = ends[-1] == len(data) if len(ends) else not data
         bad = find_bad_code(np.frombuffer(data, np.uint8), np.append(0, ends), np.full(len(ends), height * width))
-        self.require(fits and bad is None, f"masks of the size of image '{self.ids[i]}', but other bytes")
+        self.require(fits and bad is None, f"only valid masks of the size of image '{self.ids[i]}'")
         counts = [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
         rles = [{"size": [height, width], "counts": count} for count in counts]
         return MaskProposals(boxes, scores, rles, height, width)
@@ -74,7 +74,7 @@ class Proposals(Artifact):
         except zlib.error:
             fits = False
         fits = fits and len(packed) % max(count, 1) == 0 and len(packed) >= count * ((int(superpixels.max()) + 8) // 8)
-        self.require(fits, f"regions of the size of image '{self.ids[i]}', but other bytes")
+        self.require(fits, f"valid regions of the size of image '{self.ids[i]}'")
         return superpixels.astype(np.int32), packed.reshape(count, len(packed) // max(count, 1))  # there may be none
 
     def part(self, name: str, i: int) -> bytes:
