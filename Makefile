@@ -25,8 +25,8 @@ setup: .venv/installed
 test: setup
 	$(BIN)/python -m pytest -n 2 tests
 
-# Kills, full disks and pairs of writers for every step and command, then damaged files; most of an hour on two cores.
-# Writes the table of docs/reliability.md.
+# Kills, full disks and pairs of writers for every step and command, then damaged files: most of an hour on two cores.
+# Writes the table in docs/reliability.md.
 faults: setup
 	PYTHONPATH=.:tests/helpers $(BIN)/python -m tests.faults --out docs/reliability.md
 	WSIS_FAULTS=1000 $(BIN)/python -m pytest tests/faults

@@ -52,7 +52,7 @@ log = logging.getLogger("wsis")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what the command takes."""
+    """Adds the command's arguments."""
     parser.add_argument(
         "data", type=Path, nargs="+", metavar="FOLDER_OR_CONFIG",
         help="a folder of pictures, or .yaml files, each laid over those before it",
@@ -63,7 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def find_settings(paths: list[Path], annotations: Path | None, links: str = "refuse") -> DataImportDataset:
-    """What is to be read: as a configuration says, or a folder of any format, with its `links`. Raises InputError."""
+    """What to read: the data that a configuration names, or a folder of any format. Raises InputError.
+
+    links: what to do with links that lead out of the folder.
+    """
     folders, path = [path for path in paths if path.is_dir()], paths[0]
     if folders and len(paths) > 1:
         raise InputError(f"{folders[0]} is a folder; only configurations are laid over one another.")

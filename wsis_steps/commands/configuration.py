@@ -47,11 +47,11 @@ def read_yaml(path: Path) -> dict:
 
 
 def _count(value: object, known: dict[int, float]) -> float:
-    """How many values YAML's content comes to with all aliases written out; infinite where one is inside itself."""
+    """The number of values of a YAML file with all aliases written out; infinite if one contains itself."""
     if not isinstance(value, dict | list):
         return 1
     if id(value) not in known:
-        known[id(value)] = math.inf  # until all that is inside has been counted
+        known[id(value)] = math.inf  # until its content has been counted
         inside = value.values() if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_count(one, known) for one in inside)
     return known[id(value)]

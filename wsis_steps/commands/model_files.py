@@ -49,7 +49,7 @@ def export_model(path: Path, kind: str, out: Path) -> None:
 
 
 def _torchscript(network: nn.Module, example: Tensor, about: dict[str, str]) -> bytes:
-    """The file in memory: where torch itself writes it to a disk that is full, it ends the process."""
+    """The file in memory: torch ends the process if it writes to a full disk itself."""
     traced = torch.jit.trace(network, example, check_trace=False)
     return traced.save_to_buffer(_extra_files=about)
 

@@ -1,4 +1,4 @@
-"""Whether the files of a folder of results are whole: all that have checksums or digests are read to the end."""
+"""Finds damaged files in a folder of results: reads every file that has checksums or a digest to its end."""
 
 import math
 from pathlib import Path
@@ -15,16 +15,16 @@ from wsis_steps.report.columns import open_artifact
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.tensor_file import read_tensor_file
 
-AT_ONCE = 1 << 24  # bytes of a data set that are read together
+AT_ONCE = 1 << 24  # bytes of a dataset that are read at once
 
 
 def are_results(folder: Path) -> bool:
-    """Whether the workflow made a folder: results/, or that of a data set in it."""
+    """Whether a folder is `results/`, or the folder of a data set in it."""
     return any(folder.glob("shared/data/images.h5")) or any(folder.glob("*/shared/data/images.h5"))
 
 
 def find_damaged(folder: Path, threads: int) -> tuple[int, list[str]]:
-    """How many files were read, and a sentence on each that is damaged."""
+    """The number of files read, and a sentence about each damaged one."""
     files = sorted(path for path in folder.rglob("*") if path.suffix in READERS and path.is_file())
     found = progress(fork_map(lambda path: attempt(_read, path), files, threads), len(files), "check", "file")
     return len(files), [str(error) for error in found if isinstance(error, InputError)]

@@ -55,7 +55,7 @@ def _some(wanted: str, artifact: Artifact) -> str:
 
 
 def _tell(lines: list[str]) -> None:
-    """Prints lines, of which names in the file may be parts."""
+    """Prints lines, with escapes for control characters: they may contain names from the file."""
     print("\n".join(map(printable, lines)))
 
 

@@ -37,20 +37,20 @@ def find_doubts(dataset: Dataset) -> list[str]:
 
 
 def _some(records: Sequence[ImageRecord], count: int | None = None) -> str:
-    """'a.jpg, b.jpg, c.jpg and 4 more', of `count`, or all there are."""
+    """'a.jpg, b.jpg, c.jpg and 4 more'; count: of how many, by default all."""
     count = len(records) if count is None else count
     names = ", ".join(str(record.path) for record in records[:_NAMED])
     return names + (f" and {count - _NAMED} more" if count > _NAMED else "")
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names one after another, of very many the first."""
+    """A list of names, cut off after the first few."""
     more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
     return ", ".join(names[:_MOST_TOLD]) + more
 
 
 def _told(sentences: Sequence[str]) -> list[str]:
-    """Sentences of one kind, of very many the first and how many there are."""
+    """Sentences of one kind; if there are many, the first and the number of the others."""
     more = [f"... and {len(sentences) - _MOST_TOLD} more of this kind."] if len(sentences) > _MOST_TOLD else []
     return [*sentences[:_MOST_TOLD], *more]
 
@@ -81,7 +81,7 @@ def _names_alike(class_names: Sequence[str], records: Sequence[ImageRecord]) -> 
 
 
 def images_of(places: Collection[int], records: Sequence[ImageRecord]) -> tuple[Counter, dict[int, list[ImageRecord]]]:
-    """How many images have each of some classes, and the first few of them."""
+    """The number of images of each of some classes, and the first few of these images."""
     counts, first = Counter(), {place: [] for place in places}
     for record in records if places else ():
         for tag in record.tags:
@@ -154,9 +154,10 @@ def _inseparable(train: Sequence[ImageRecord], class_names: Sequence[str]) -> li
 
 
 def companions(train: Sequence[ImageRecord]) -> dict[int, list[int]]:
-    """Class -> the other classes that are on all of its images, where there is any.
+    """The other classes that are on all images of a class, by class; classes without any are left out.
 
-    Time grows with the tags, and where classes are never apart with the number of tags beside them."""
+    The time is proportional to the number of tags, times the number of companions of a class.
+    """
     found: dict[int, set[int]] = {}
     for record in train:
         tags = set(record.tags)

@@ -1,8 +1,7 @@
-"""Names of classes that may be one name written twice: with another case, a plural, or a letter wrong.
+"""Class names that may be one name in two spellings: another case, a plural, or a wrong letter.
 
-All pairs are found by what they have in common, not by comparing every name with every other: two names that differ in
-one place have one form without a letter in common, which a table of all such forms gives. So time and memory grow with
-the letters of all names.
+Names are not compared pair by pair. Two names that differ in one place become equal if the right letter of each is left
+out, so a table of all names with one letter left out gives the pairs. Time and memory grow with the number of letters.
 """
 
 from bisect import bisect_right
@@ -13,16 +12,16 @@ from difflib import SequenceMatcher
 from wsis_steps.formats.labels import numbered
 
 ALIKE = 0.85  # of two names that differ in a letter, as difflib measures it
-_SHORT, _LONG = 4, 64  # letters; of shorter names one letter may make all the difference, of longer ones none
-_CROWD = 50  # names of one form, which are a family of names, not one written wrong
+_SHORT, _LONG = 4, 64  # letters: only names longer than the first and not longer than the second are compared
+_CROWD = 50  # more names of one form are a family of names, not spelling mistakes
 
 
 def alike_names(class_names: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """The places of two names that are nearly alike, smaller place first, in order.
+    """The places of each two names that are nearly alike, the smaller place first, in order.
 
-    Alike are names that differ in capitals, spaces and signs only, a word and its plural in -s or -es, and names of
-    five letters or more that differ in one letter, or in two neighbours that changed places. Names that count the
-    instances of one class (car-1, car-2) are not told here.
+    These are names that differ only in case, spaces and signs, a word and its plural in -s or -es, and names of at
+    least five letters that differ in one letter or in two swapped neighbors. Names that number the instances of one
+    class (car-1, car-2) are left out.
     """
     family = {name: base for base, names in numbered(class_names).items() for name in names}
     letters = ["".join(sign for sign in name.casefold() if sign.isalnum()) for name in class_names]
@@ -46,26 +45,26 @@ def _places(rows: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
 
 
 def _behind(place: int, places: list[int]) -> list[int]:
-    """The next places of a sorted list, of a crowd the nearest."""
+    """The next places in a sorted list, at most `_CROWD`."""
     start = bisect_right(places, place)
     return places[start : start + _CROWD]
 
 
 def _plurals(name: str) -> Iterator[str]:
-    """A name, its plurals, and the names that it may be the plural of."""
+    """A name, its plurals, and its possible singulars."""
     yield from (name, f"{name}s", f"{name}es")
     yield from (name.removesuffix(end) for end in ("s", "es") if name.endswith(end))
 
 
 def _forms(name: str) -> set[str]:
-    """A name as it is and with one letter less, at each place; none of one that is short or very long."""
+    """A name, and the name without each of its letters; nothing for short and very long names."""
     if not _SHORT < len(name) <= _LONG:
         return set()
     return {name, *(name[:k] + name[k + 1 :] for k in range(len(name)))}
 
 
 def _are_alike(one: str, other: str) -> bool:
-    """Whether two names that have a form in common are near enough."""
+    """Whether two names with a common form are similar enough."""
     if (one + other).isdecimal():
         return False
     if _swapped(one, other):
@@ -75,6 +74,6 @@ def _are_alike(one: str, other: str) -> bool:
 
 
 def _swapped(one: str, other: str) -> bool:
-    """Whether two neighbouring letters have changed places: 'wahser' for 'washer'."""
+    """Whether two neighboring letters are swapped: 'wahser' for 'washer'."""
     places = [k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
     return len(places) == 2 and places[1] - places[0] == 1 and sorted(one) == sorted(other)

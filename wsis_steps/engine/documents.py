@@ -1,6 +1,6 @@
-"""JSON documents and JSON lines whose readers notice damage: a digest of the rest is among them.
+"""JSON documents and JSON lines with a digest of their content, so readers notice damage.
 
-Those without a digest, made by hand or by an earlier version, are read as they are.
+Files without a digest, made by hand or by an earlier version, are read as they are.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ def write_document(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_document(path: Path, what: str = "document") -> Any:
-    """JSON without its digest; InputError, which calls it `what`, where it is missing, none or damaged."""
+    """JSON without its digest; InputError if it is missing, damaged or not JSON. what: its name in the message."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -32,13 +32,13 @@ def read_document(path: Path, what: str = "document") -> Any:
 
 
 def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Writes JSON lines; the digest of all is in the first, so that it notices where the last are missing."""
+    """Writes JSON lines; the first holds the digest of all, so missing last lines are noticed."""
     first = [{**line, "digest": _digest(lines)} for line in lines[:1]]
     path.write_text("".join(json.dumps(line) + "\n" for line in [*first, *lines[1:]]), encoding="utf-8")
 
 
 def read_lines(path: Path, what: str = "lines") -> list[dict[str, Any]]:
-    """What `write_lines` wrote; InputError, which calls it `what`, where it is missing, none or damaged."""
+    """What `write_lines` wrote; InputError if it is missing, damaged or not JSON. what: its name in the message."""
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
@@ -58,13 +58,13 @@ def digest_of_file(path: Path) -> str:
 
 
 def _check(path: Path, owner: dict[str, Any], content: Any) -> None:
-    """Takes the digest out of `owner`, which is the content or a part of it; InputError where it is another's."""
+    """Removes the digest from `owner` (the content or a part of it); InputError if it is not that of the content."""
     digest = owner.pop("digest", None)
     if digest is not None and digest != _digest(content):
         raise InputError(f"{path} is damaged: its digest is wrong; delete it and run again.")
 
 
 def _digest(content: Any) -> str:
-    """BLAKE2 of JSON values as they are read back."""
+    """BLAKE2 of values as they are after a round trip through JSON."""
     text = json.dumps(json.loads(json.dumps(content)), sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -17,14 +17,14 @@ class InputError(Exception):
 
 
 class Hints:
-    """`nearest` of the first few names that are wrong: each search goes through all valid ones, and a file may have a
-    million rows that are wrong."""
+    """`nearest` for the first few wrong names only: each search goes through all valid names, and a file may have a
+    million wrong rows."""
 
     def __init__(self, most: int = 20) -> None:
         self._most, self._told = most, {}
 
     def nearest(self, name: str, valid: Collection[str]) -> str:
-        """A clause as `nearest` gives it; behind the first few names how many valid ones there are."""
+        """The clause of `nearest`; after the first few names, the number of valid ones."""
         if name not in self._told and len(self._told) >= self._most:
             return f"there are {len(valid)} others"
         return self._told[name] if name in self._told else self._told.setdefault(name, nearest(name, valid))

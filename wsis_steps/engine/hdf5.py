@@ -1,6 +1,7 @@
-"""Reading HDF5 files: what keeps a good file from being read is told from a file that is damaged.
+"""Reading HDF5 files: tells damaged files from intact ones that cannot be read.
 
-Checksums in a result cover its data and structure (`OutputFile`); a digest covers the root attributes, which have none.
+Checksums cover the data and the structure of a result (`OutputFile`); a digest covers the root attributes, which have
+no checksum.
 """
 
 import errno
@@ -27,8 +28,8 @@ _DAMAGE = (OSError, RuntimeError, ValueError, LookupError, TypeError)  # what h5
 
 def open_hdf5(path: Path, damaged: str = DAMAGED) -> h5py.File:
     """The file opened for reading, without a lock where its file system has none: results are renamed when complete, so
-    nobody writes to them. Raises InputError where it is missing, locked or forbidden, where it leads to other files,
-    or, with `damaged`, where it is no HDF5 file.
+    nobody writes to them. Raises InputError if it is missing, locked or forbidden, refers to other files, or, with
+    the text `damaged`, is not an HDF5 file.
     """
     file = _open(path, damaged)
     try:
@@ -56,18 +57,18 @@ def _open(path: Path, damaged: str) -> h5py.File:
 
 
 def write_attribute(file: h5py.File, name: str, text: str) -> None:
-    """Adds a root attribute, of fixed length: HDF5 keeps others where, once damaged, it may read for ever."""
+    """Adds a root attribute of fixed length: HDF5 may read those of variable length for ever if they are damaged."""
     data = text.encode()
     file.attrs.create(name, data, dtype=h5py.string_dtype("utf-8", max(len(data), 1)))
 
 
 def sign(file: h5py.File) -> None:
-    """Adds the digest of the root attributes, the last of them."""
+    """Adds the digest of the root attributes; must be called last."""
     write_attribute(file, "digest", _digest(_attributes(file)))
 
 
 def read_attributes(file: h5py.File) -> dict[str, Any]:
-    """The root attributes of an open file, texts as str; InputError where they are not those that were signed."""
+    """The root attributes of an open file, texts as str; InputError if they do not match their digest."""
     try:
         found = _attributes(file)
     except _DAMAGE as error:
@@ -79,13 +80,13 @@ def read_attributes(file: h5py.File) -> dict[str, Any]:
 
 
 def damage(path: Path | str, part: str = "") -> str:
-    """The sentence on a file whose bytes are not those that were written."""
+    """The sentence about a damaged file."""
     what = f"'{part}' in it cannot be read, or its checksum is wrong" if part else "it cannot be read"
     return f"{path} is damaged: {what}; if the workflow made it, delete it and run again."
 
 
 class CheckedDataset(h5py.Dataset):
-    """A dataset whose damage is told with the name of its file."""
+    """A dataset whose errors name its file."""
 
     def __getitem__(self, args, new_dtype=None):
         try:
@@ -98,7 +99,7 @@ class CheckedDataset(h5py.Dataset):
 
 
 def find_dataset(file: h5py.File, name: str) -> CheckedDataset:
-    """A dataset of an open file; InputError where it is damaged or not there."""
+    """A dataset of an open file; InputError if it is damaged or missing."""
     try:
         found = file[name]
     except KeyError as error:
@@ -117,7 +118,7 @@ def _attributes(file: h5py.File) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Text and whole numbers as they are, anything else, which is not of this program, as text."""
+    """Texts and whole numbers as they are; anything else, which this program does not write, as text."""
     if isinstance(value, bytes):
         return value.decode()
     return value if isinstance(value, str | np.integer) else str(value)

@@ -1,10 +1,13 @@
-"""What in an HDF5 file stands for data elsewhere: no file of ours has it, and somebody's may name any file."""
+"""Links and datasets in an HDF5 file that stand for data elsewhere.
+
+This program writes none, and those in someone else's file may name any file of this computer.
+"""
 
 import h5py
 
 
 def elsewhere(file: h5py.File) -> str:
-    """A clause on the first link or dataset that may lead out of an open file; nothing where all lies in it."""
+    """A clause about the first link or dataset that may lead out of an open file; empty if all data are in it."""
     found = []
 
     def look(name: bytes, about: h5py.h5l.LinkInfo) -> bool | None:
@@ -12,7 +15,7 @@ def elsewhere(file: h5py.File) -> str:
             found.append(f"its '{_text(name)}' is a link, not data")
         elif h5py.h5o.get_info(file.id, name).type == h5py.h5o.TYPE_DATASET:
             found.extend(_outside(file, name))
-        return True if found else None  # which ends the visit
+        return True if found else None  # True ends the visit
 
     file.id.links.visit(look, info=True)
     return found[0] if found else ""

@@ -1,4 +1,4 @@
-"""Writing HDF5 so that a full disk is an ordinary error, and so that a flipped bit is noticed by whoever reads."""
+"""Writing HDF5 so that a full disk is an ordinary error and readers notice a flipped bit."""
 
 import io
 import math
@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-FORMAT = "v110"  # the first in which all that is no data carries checksums: superblock, headers, indices of chunks
+FORMAT = "v110"  # the first whose structures all have checksums: superblock, headers, indices of chunks
 CHUNK_BYTES = 1 << 18
 
 
@@ -29,9 +29,9 @@ class OutputFile(h5py.File):
         super().__init__(self.medium, "w", libver=(FORMAT, FORMAT))
 
     def create_dataset(self, name: str, shape=None, dtype=None, data=None, **options) -> h5py.Dataset:
-        """As h5py does, with a checksum a chunk; chunks are of 256 KB where `options` do not say.
+        """As in h5py, with a checksum per chunk; chunks have 256 KB unless `options` set them.
 
-        Raises TypeError for texts of variable length, which HDF5 keeps where no checksum is.
+        Raises TypeError for texts of variable length, which HDF5 stores without a checksum.
         """
         data = None if data is None else np.asarray(data, dtype)
         shape = shape if data is None else data.shape
@@ -39,7 +39,7 @@ class OutputFile(h5py.File):
         if dtype.hasobject:
             raise TypeError(f"'{name}' would have no checksum: give its texts a fixed length")
         if folder := name.rpartition("/")[0]:
-            self.require_group(folder)  # one that h5py makes on the way holds the time
+            self.require_group(folder)  # a group that h5py makes implicitly would store the time
         if math.prod(shape) and "chunks" not in options:
             rows = CHUNK_BYTES // (dtype.itemsize * math.prod(shape[1:]))
             options["chunks"] = (min(max(rows, 1), shape[0]), *shape[1:])

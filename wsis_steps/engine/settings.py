@@ -99,7 +99,7 @@ def _model_at(model: type[BaseModel], path: tuple) -> type[BaseModel] | None:
 
 
 def known_settings(kind: type[Known], values: Mapping[str, Any], trained: Path) -> Known:
-    """Settings of a step, as the file of a training has them; InputError where the step has others today."""
+    """Settings of a step from the file of a training; InputError if the step no longer has them."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:

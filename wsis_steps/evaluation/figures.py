@@ -75,7 +75,7 @@ def read_verdicts(path: Path) -> list[dict[str, Any]]:
 
 
 def check_table(table: Path, document: Path) -> None:
-    """InputError where `summary.csv` is not the one that its `summary.json` was made with, as far as that says."""
+    """InputError if `summary.csv` does not match the digest in `summary.json`, if there is one."""
     digest = _read_document(document, "verdicts").get("table")
     if digest is not None and digest != digest_of_file(table):
         raise InputError(f"{table} does not match {document}: one is damaged or was edited; delete both and run again.")

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 
 from wsis_steps.engine.errors import InputError
 
-_MOST_WAYS = 16  # by which links may lead to a folder
+_MOST_WAYS = 16  # links that may lead to one folder
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file; InputError where it is missing, cannot be read, or is a pipe or a device, which may never
+    """The content of a file; InputError if it is missing, cannot be read, or is a pipe or a device, which may never
     end."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -85,22 +85,22 @@ def walk(folder: Path, suffixes: Collection[str]) -> list[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder that are not hidden, links among them; pipes and devices are none.
+    """All files below a folder that are not hidden, including links to files, without pipes and devices.
 
-    Raises InputError for a folder that cannot be read, and where links lead to a folder again and again.
+    Raises InputError for a folder that cannot be read, and if links lead to a folder again and again.
     """
     return _files_below(folder, Counter())
 
 
 def _files_below(folder: Path, ways: Counter) -> Iterator[Path]:
-    """`files_below`; ways: how often links led to each folder."""
+    """`files_below`; ways: how many links led to each folder so far."""
     for entry in _inside(folder):
         path, is_link = folder / entry.name, entry.is_symlink()
         if path.is_dir() if is_link else entry.is_dir():
             if is_link:
                 _count_way(path, ways)
             yield from _files_below(path, ways)
-        elif (path.is_file() or not path.exists()) if is_link else entry.is_file():  # of what is lost, reading tells
+        elif (path.is_file() or not path.exists()) if is_link else entry.is_file():  # reading reports dead links
             yield path
 
 
@@ -112,7 +112,7 @@ def _count_way(link: Path, ways: Counter) -> None:
 
 
 def _inside(folder: Path) -> list[os.DirEntry]:
-    """What lies in a folder and is not hidden; InputError where it cannot be read."""
+    """The entries of a folder that are not hidden; InputError if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX"]
@@ -121,8 +121,8 @@ def _inside(folder: Path) -> list[os.DirEntry]:
 
 
 def refuse_links(folder: Path, suffixes: Collection[str], remedy: str) -> None:
-    """Raises InputError where `links_out` finds any: somebody else's data set must not bring in what only its reader
-    may read. remedy: how to allow it."""
+    """Raises InputError if `links_out` finds any: someone else's data set must not pull in files that only the user may
+    read. remedy: how to allow it."""
     if found := links_out(folder, suffixes):
         more = f", and {len(found) - 1} more do" if len(found) > 1 else ""
         raise InputError(f"{found[0]} is a link that leads out of {folder}, to {_target(found[0])}{more}; {remedy}.")
@@ -145,7 +145,7 @@ def links_out(folder: Path, suffixes: Collection[str]) -> list[Path]:
 
 
 def _target(link: Path) -> Path:
-    """Where a link leads; where it leads nowhere, in a circle, to itself."""
+    """The target of a link; the link itself if it leads in a circle."""
     try:
         return link.resolve()
     except (OSError, RuntimeError):

@@ -26,7 +26,7 @@ from wsis_steps.formats.subsets import is_subset, split_of
 from wsis_steps.formats.tables import read_table
 
 TAGS = "tags.csv"
-_MOST_TOLD = 20  # images that no row has, of which the nearest is looked for, which takes a while
+_MOST_TOLD = 20  # unknown images for which the nearest known one is looked up, which is slow
 MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks and their columns
 
 
@@ -169,7 +169,7 @@ def _find(image: str, tables: _Tables) -> Path | None:
 
 
 def _near(image: str, tables: _Tables) -> str:
-    """The image of tags.csv whose name is nearest; where none is near, or many were looked for, how many there are."""
+    """The image of tags.csv with the nearest name; their number if none is near, or after many such images."""
     tables.far += 1
     close = get_close_matches(image, tables.written, n=1, cutoff=0.8) if tables.far <= _MOST_TOLD else []
     count = len(tables.written)

@@ -52,8 +52,8 @@ class Labels:
 def read_labels(instances: Instances, images: Images, min_score: float = 0.0) -> Labels:
     """All images of a file of instances, read one by one; what scores less is left out.
 
-    Control characters in the names of classes are escaped. Raises InputError where the two files are of other data,
-    the file holds no image, or one whose id is no name of a file.
+    Control characters in class names are escaped. Raises InputError if the two files are of different data, or the
+    file has no image, or one whose id cannot be a file name.
     """
     if not len(instances):
         raise InputError(f"{instances.path} holds no image.")
@@ -80,7 +80,7 @@ def read_labels(instances: Instances, images: Images, min_score: float = 0.0) ->
 
 
 def check_names(artifact: Artifact) -> None:
-    """Raises InputError where the id of an image would be a file elsewhere than in the folder of an export."""
+    """Raises InputError if the id of an image would lead out of the folder of an export."""
     for identity in artifact.ids:
         if not is_file_name(identity):
             raise InputError(

@@ -38,7 +38,7 @@ def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callabl
 
 
 def check_links(settings: DataImportDataset, root: Path) -> None:
-    """Raises InputError where links lead out of the folders of a data set, unless they are to be followed."""
+    """Raises InputError if links lead out of the folders of a data set, unless the settings follow them."""
     folders = {root, settings.val_root, settings.annotations} if settings.links == "refuse" else set()
     for folder in sorted(one for one in folders if one and one.is_dir()):
         refuse_links(folder, SUFFIXES, LINKS)

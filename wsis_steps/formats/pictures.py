@@ -29,9 +29,9 @@ from wsis_steps.formats.deep_samples import (
 from wsis_steps.formats.files import read_bytes
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-MOST_PIXELS = 120_000_000  # of a picture
-_PIXEL = 14  # bytes of memory that a pixel takes while it is decoded, measured with RGB
-Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which warns of what is read and does not tell the size
+MOST_PIXELS = 120_000_000  # of an image
+_PIXEL = 14  # bytes of memory per pixel during decoding, measured with RGB
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, whose message does not give the size
 _ORIENTATION = 0x0112  # the EXIF tag
 _STRIP = 256  # rows
 # How the picture must be turned for each EXIF orientation; 1 is upright.
@@ -60,11 +60,11 @@ BROKEN = (
 
 
 class TooLarge(ValueError):
-    """A picture of more than MOST_PIXELS."""
+    """An image of more than MOST_PIXELS."""
 
 
 def open_picture(source: Path | io.BytesIO) -> Image.Image:
-    """`Image.open`, which reads the header; TooLarge where decoding would take too much memory."""
+    """`Image.open`, which reads only the header; TooLarge if decoding would take too much memory."""
     picture = Image.open(source)
     width, height = picture.size
     if width * height > MOST_PIXELS:
@@ -122,7 +122,7 @@ def _deep_to_eight(picture: Image.Image, content: bytes, path: Path, ends: Range
 def _to_rgb(picture: Image.Image) -> Image.Image:
     """The decoded picture as mode RGB."""
     if picture.has_transparency_data:
-        # Alpha on white, rounded to the nearest level; in strips, since whole layers would take most of the memory.
+        # Alpha on white, rounded to the nearest level; in strips, since layers of the whole size take much memory.
         canvas, (width, height) = Image.new("RGB", picture.size), picture.size
         for top in range(0, height, _STRIP):
             layer = picture.crop((0, top, width, min(top + _STRIP, height))).convert("RGBA")

@@ -15,8 +15,8 @@ Row = Sequence[str]
 
 
 def read_table(path: Path, what: str, texts: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
-    """A CSV file with columns of text and of numbers, NaN where there is none; InputError, which calls it `what`, where
-    it is no such file."""
+    """A CSV file with columns of text and of numbers, NaN if empty; InputError if it is no such file. what: its name in
+    the message."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         if missing := [name for name in (*texts, *numbers) if name not in table]:

@@ -167,7 +167,7 @@ def build_loader(
 
 
 def watch_workers(loader: DataLoader) -> Iterator[Any]:
-    """The batches of a loader; InputError where its processes cannot start, or find no shared memory."""
+    """The batches of a loader; InputError if its processes cannot start or lack shared memory."""
     advice = "see that /dev/shm is writable and large enough (docker run --shm-size), or give fewer --threads"
     try:
         yield from loader

@@ -47,7 +47,7 @@ def paint(instances: ImageInstances, height: int, width: int) -> np.ndarray:
 
 
 def check_class_count(count: int, owner: Path | str) -> None:
-    """Raises InputError where label maps cannot hold so many classes. owner: what has them."""
+    """Raises InputError if label maps cannot hold so many classes. owner: what has them, for the message."""
     if count > MOST_CLASSES:
         raise InputError(
             f"{owner} has {count} classes, but label maps are bytes and hold at most {MOST_CLASSES}; use a run "
@@ -58,7 +58,7 @@ def check_class_count(count: int, owner: Path | str) -> None:
 def true_labels(instances: ImageInstances, height: int, width: int) -> np.ndarray:
     """Label map uint8 (height, width) of true instances: 0 background, 1 + category, 255 crowds and ignored pixels.
 
-    Raises InputError for a category that no label stands for.
+    Raises InputError for a category that labels cannot hold.
     """
     check_class_count(int(instances.categories.max(initial=-1)) + 1, "The ground truth")
     values = np.concatenate([[0], np.where(instances.crowd, UNSURE, instances.categories + 1)])

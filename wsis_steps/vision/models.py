@@ -58,7 +58,7 @@ def load_model(path: Path, *steps: str) -> TrainedModel:
 
 
 def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
-    """Reads a trained model and what made it; InputError where the file is none, or a weight no finite number."""
+    """Reads a trained model and what made it; InputError if it is not one, or has a weight that is not finite."""
     content = read_tensor_file(path)
     state = state_dict_of(content, path)
     if content.get("schema") != "model":
@@ -77,12 +77,12 @@ def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
 
 
 def settings_of(trained: TrainedModel, kind: type[Trained], values: Mapping[str, Any] | None = None) -> Trained:
-    """The settings of a training as its step has them, of `values` where given; InputError where it knows them not."""
+    """The settings of a training, or `values`, as settings of `kind`; InputError if `kind` does not have them."""
     return known_settings(kind, trained.settings if values is None else values, trained.path)
 
 
 def fill(network: nn.Module, trained: TrainedModel) -> None:
-    """Gives a network the weights of a file; InputError where they are those of another one."""
+    """Loads the weights of a file into a network; InputError if they do not fit."""
     try:
         network.load_state_dict(trained.state)
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""COCO's compressed run-length codes of masks, read without a library, which may fail or never end on other bytes."""
+"""COCO's compressed run-length codes of masks, read without a library: libraries may crash or hang on other bytes."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ _MOST_PIXELS = 1 << 32  # libraries keep the length of a run in 32 bits
 
 def run_bounds(rle: dict) -> tuple[np.ndarray, np.ndarray]:
     """Where the runs of ones of a compressed COCO RLE begin and end: int64 (n,) each, in column-major pixels. Raises
-    `ValueError` for bytes that are no runs of a mask of that size."""
+    `ValueError` for bytes that are not the runs of a mask of that size."""
     starts, ends, _ = bounds_of_runs([rle])
     return starts, ends
 
@@ -29,10 +29,10 @@ def bounds_of_runs(rles: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def find_bad_code(data: np.ndarray, offsets: np.ndarray, pixels: np.ndarray) -> int | None:
-    """The first of several codes that is none of a mask, None where all are.
+    """The first of several codes that is not a valid mask, None if all are; valid ones are safe to give to a library.
 
-    data: uint8, the codes one after the other; offsets: int64 (n + 1,), where they begin and the last ends, rising;
-    pixels: int64 (n,), of the picture of each. What it finds nothing wrong with is safe to give to a library.
+    data: uint8, the codes one after the other; offsets: int64 (n + 1,), rising, where each begins and the last ends;
+    pixels: int64 (n,), the number of pixels of each code's image.
     """
     if not len(pixels) or _is_good(data, offsets, pixels):
         return None
@@ -61,8 +61,8 @@ class _Runs(NamedTuple):
 
 
 def _read_runs(data: np.ndarray, lengths: np.ndarray, pixels: np.ndarray) -> _Runs:
-    """From the fourth number of a code on each is the difference to the one before the last (the format of cocoapi's
-    maskApi). Raises ValueError where a run is negative, or those of a code do not add up to its pixels."""
+    """The runs of several codes. From the fourth number of a code on, each is the difference to the number two before
+    (the format of cocoapi's maskApi). Raises ValueError if a run is negative or a code's runs do not fill its image."""
     numbers, first, owner = _numbers(data, lengths)
     if pixels.max() >= _MOST_PIXELS:
         raise ValueError("its picture is too large for run lengths of 32 bits")
@@ -105,6 +105,6 @@ def _numbers(data: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _sums(values: np.ndarray, first: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """The sum of the values up to each, of its own code; `first`: the place of the first of each code."""
+    """The cumulative sums of the values of each code; first: the place of the first value of each code."""
     total = np.cumsum(values)
     return total - (total[first] - values[first])[owner]

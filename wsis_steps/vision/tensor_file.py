@@ -1,4 +1,4 @@
-"""Reading what torch.save wrote: nothing in it is code, and its checksums, which torch does not look at, are right."""
+"""Reading files of torch.save: refuses code in them and verifies their checksums, which torch ignores."""
 
 import struct
 import zipfile
@@ -17,7 +17,7 @@ _UNREADABLE = (
     LookupError, AssertionError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError,
 )  # fmt: skip
 _ZIP = b"PK\3\4"
-_FOLDER = 0x10  # of the attributes of a part: torch reads nothing then, and takes what was in memory
+_FOLDER = 0x10  # the attribute of a folder: torch then reads nothing, and uses uninitialized memory
 
 
 def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> Any:
@@ -41,7 +41,7 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> An
 
 
 def _verify(path: str | Path) -> None:
-    """Raises one of _UNREADABLE where the file begins as a zip and its parts are not what their checksums say."""
+    """Raises one of _UNREADABLE if the file is a zip and one of its parts does not match its checksum."""
     with open(path, "rb") as file:
         if file.read(len(_ZIP)) != _ZIP:  # as torch tells them
             return

@@ -81,12 +81,12 @@ def read_weights(name: str, weights: str) -> tuple[Path, dict[str, Tensor]]:
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """`state_dict_of` what a file holds; raises as `read_tensor_file` too."""
+    """The state dict of a file; raises as `read_tensor_file` and `state_dict_of` do."""
     return state_dict_of(read_tensor_file(path), path)
 
 
 def state_dict_of(content: Any, path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, or of one under 'model' or 'state_dict'; InputError where there is none."""
+    """The tensors of a state dict, or of one under 'model' or 'state_dict'; InputError if there is none."""
     state = content
     if isinstance(state, dict):
         for key in ("model", "state_dict"):
@@ -102,7 +102,7 @@ def state_dict_of(content: Any, path: str | Path) -> dict[str, Tensor]:
 
 
 def check_finite_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
-    """Raises InputError where a weight is NaN or infinite: networks with such find nothing, without a word."""
+    """Raises InputError if a weight is NaN or infinite: such networks silently find nothing."""
     for name, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():
             raise InputError(f"{path} holds weights that are not finite numbers ('{name}'); train it again.")

@@ -78,7 +78,7 @@ class Artifact:
         self.check()
 
     def check(self) -> None:
-        """Raises InputError where the tables do not fit together: readers take them as they are from then on."""
+        """Raises InputError if the tables are inconsistent; readers rely on them after that."""
         count = len(self.ids)
         sized = self.heights.shape == self.widths.shape == (count,)
         self.require(sized and self.heights.dtype == self.widths.dtype == np.int32, "a size for each image")
@@ -87,25 +87,25 @@ class Artifact:
         self.require_places(self.first, count, None, "image/first")
 
     def require(self, found: bool | np.bool_, what: str) -> None:
-        """InputError where `found` is false; `what` says what the file should hold."""
+        """Raises InputError if `found` is false. what: what the file should hold."""
         if not found:
             raise InputError(f"{self.path} does not hold {what}; it is damaged or of another program: delete it.")
 
     def require_places(self, places: np.ndarray, count: int, rows: int | None, name: str) -> None:
-        """InputError where places, int64 (count + 1,), do not rise from 0 to the number of rows, if that is known."""
+        """InputError unless places, int64 (count + 1,), rise from 0 to the number of rows, if that is known."""
         known = places.dtype == np.int64 and places.shape == (count + 1,)
         rising = known and places[0] == 0 and (np.diff(places) >= 0).all()
         self.require(rising and rows in (None, places[-1]), f"consecutive rows of '{name}'")
 
     def require_categories(self, categories: np.ndarray, *others: int) -> None:
-        """InputError where a category is neither of the classes, which may be unknown, nor one of `others`."""
+        """InputError if a category is neither of a class nor one of `others`; without class names all are taken."""
         own = (categories >= 0) & (categories < len(self.class_names)) & (categories % 1 == 0)
         known = own | np.isin(categories, others)
         self.require(not self.class_names or known.all(), f"only categories of its {len(self.class_names)} classes")
 
     @cached_property
     def provenance(self) -> Provenance:
-        """What made the file; InputError where it does not say."""
+        """What made the file; InputError if the attributes are missing or invalid."""
         try:
             text = {name: str(self.attributes[name]) for name in ("step", "settings", "code", "commit")}
             more = {name: dict(json.loads(self.attributes.get(name, "{}"))) for name in ("inputs", "before")}

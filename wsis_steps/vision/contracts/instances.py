@@ -15,7 +15,7 @@ from wsis_steps.engine.provenance import Provenance
 from wsis_steps.vision.contracts.artifact import Artifact, create, write_bytes, write_image_table
 from wsis_steps.vision.run_lengths import find_bad_code
 
-AT_ONCE = 1 << 18  # bytes of run-length codes that are looked at together
+AT_ONCE = 1 << 18  # bytes of run-length codes that are checked at once
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,10 @@ class Instances(Artifact):
     def _check_masks(
         self, data: np.ndarray | h5py.Dataset, offsets: np.ndarray, owner: np.ndarray, pixels: np.ndarray
     ) -> None:
-        """Raises InputError where a code between offsets is no mask of its image, as `owner` and `pixels` say."""
+        """Raises InputError if a code between offsets is not a valid mask of its image.
+
+        owner: the image of each code; pixels: the number of pixels of each image.
+        """
         self.require(data.dtype == np.uint8, "masks as bytes")
         blocks = np.searchsorted(offsets, np.arange(AT_ONCE, offsets[-1], AT_ONCE))
         for start, end in pairwise(np.unique([0, *blocks, len(owner)]).tolist()):

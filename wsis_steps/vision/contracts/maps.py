@@ -9,9 +9,7 @@ from wsis_steps.engine.output import OutputFile
 from wsis_steps.vision.contracts.artifact import Artifact, write_image_table
 
 CHUNK = 512  # sides of the parts in which maps are stored: to write one map costs its own size, not the largest's
-SEMANTIC = (
-    255  # written as the category of a whole label map or of edges, and read by nobody; no label: see masks.UNSURE
-)
+SEMANTIC = 255  # the category of a label map of all classes and of edges, which nobody reads; labels: masks.UNSURE
 
 
 class Maps(Artifact):
