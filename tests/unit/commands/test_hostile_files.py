@@ -22,12 +22,16 @@ from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 NAMES = ("../../x", "/abs/x", "a/../../../x", "..", "")
 
 
-def rename(path, name, split=None):
-    """The id of the first image, and its split."""
+def rename(path, name):
+    """Gives the first image another id, of any length."""
+    replace_texts(path, "image/id", lambda texts: [name, *texts[1:]])
+
+
+def replace_texts(path, dataset, change):
     with h5py.File(path, "r+") as file:
-        file["image/id"][0] = name
-        if split:
-            file["image/split"][:] = split
+        texts = change(file[dataset].asstr()[:].tolist())
+        del file[dataset]
+        file.create_dataset(dataset, data=texts, dtype=h5py.string_dtype())
 
 
 def files(folder):
@@ -53,11 +57,11 @@ def test_an_export_writes_nothing_outside_of_its_folder(form, name, tmp_path, ca
 @pytest.mark.parametrize("form", WRITERS)
 def test_a_split_is_no_path_either(form, tmp_path, capsys):
     images, labels = write_images(tmp_path / "images.h5"), write_labels(tmp_path / "labels.h5")
-    rename(images, "image0", split="../../x")
+    replace_texts(images, "image/split", lambda texts: ["../../x"] * len(texts))
     before = files(tmp_path)
     words = ("export", labels, "--images", images, "--format", form, "--out", tmp_path / "deep/er/out")
     assert call(*words) == 2
-    assert "has the split '../../x', which is neither train nor val" in capsys.readouterr().err
+    assert f"{images} does not hold a split for each image" in capsys.readouterr().err
     assert files(tmp_path) == before
 
 
