@@ -81,7 +81,7 @@ EDITS = {
                 "        started = time.monotonic()\n",
                 "        log.debug('')\n        started = time.time()\n",
             ),
-            ("vision/masks.py", "its counts are not a compressed RLE", "no RLE"),
+            ("vision/run_lengths.py", "its counts are not a compressed RLE", "no RLE"),
             ("vision/loop.py", '    log.info("ended by a signal', '    log.warning("ended by a signal'),
             ("bestie/label.py", "def label(i: int) -> Labelled", "def label(i: object) -> Labelled"),
             ("bestie/label.py", "    without = counts", "    empty = counts"),

@@ -1,7 +1,5 @@
 """Binary masks as COCO run-length codes."""
 
-from pathlib import Path
-
 import numpy as np
 from pycocotools import mask as coco
 
@@ -46,7 +44,7 @@ def paint(instances: ImageInstances, height: int, width: int) -> np.ndarray:
     return painted
 
 
-def check_class_count(count: int, owner: Path | str) -> None:
+def check_class_count(count: int, owner: object) -> None:
     """Raises InputError if label maps cannot hold so many classes. owner: what has them, for the message."""
     if count > MOST_CLASSES:
         raise InputError(
