@@ -5,10 +5,9 @@ out  tree  folder with JPEGImages, Annotations, ImageSets, SegmentationClass and
 Six classes told apart by outline, pattern and, in part, hue; see wsis_steps/data/shapes.py and shape_looks.py.
 """
 
-from concurrent.futures import ProcessPoolExecutor
-
 from wsis_steps.data.settings import DataDrawShapes
 from wsis_steps.data.shapes import draw_voc_tree
+from wsis_steps.engine.pool import forked_pool
 from wsis_steps.engine.step import Job, Step
 
 STEP = Step("data_draw_shapes", DataDrawShapes, outputs=("tree",))
@@ -16,7 +15,7 @@ STEP = Step("data_draw_shapes", DataDrawShapes, outputs=("tree",))
 
 def main(job: Job) -> None:
     settings: DataDrawShapes = job.settings
-    with ProcessPoolExecutor(job.threads) as pool:
+    with forked_pool(job.threads) as pool:
         draw_voc_tree(job.outputs["tree"], settings, pool.map)
 
 

@@ -13,7 +13,6 @@ All that is wrong with the files is listed together, and nothing is written then
 import json
 import logging
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import islice
 
@@ -22,7 +21,7 @@ import numpy as np
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
-from wsis_steps.engine.pool import fork_map
+from wsis_steps.engine.pool import fork_map, forked_pool
 from wsis_steps.engine.problems import Problems
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.formats.deep_samples import FULL, Range
@@ -98,7 +97,7 @@ def main(job: Job) -> None:
         dataset = read_dataset(settings, root)
         ends, doubts = find_range(settings.range, [record.path for record in dataset.records])
     else:
-        with ProcessPoolExecutor(job.threads) as pool:
+        with forked_pool(job.threads) as pool:
             mapper = partial(pool.map, chunksize=16)
             dataset = read_dataset(settings, root, mapper)
             ends, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)

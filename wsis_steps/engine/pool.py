@@ -36,8 +36,7 @@ def fork_map(
         return
     _inherited.append(function)
     ahead = 4 * processes if ahead is None else ahead
-    context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(processes, context, initializer=end_with, initargs=(os.getpid(),))
+    pool = forked_pool(processes)
     try:
         waiting: deque = deque()
         for batch in _batched(items, chunk):
@@ -49,6 +48,12 @@ def fork_map(
     finally:
         pool.shutdown(cancel_futures=True)
         _inherited.pop()
+
+
+def forked_pool(processes: int) -> ProcessPoolExecutor:
+    """A pool of forked processes that end with this one, even if it is killed."""
+    context = multiprocessing.get_context("fork")
+    return ProcessPoolExecutor(processes, context, initializer=end_with, initargs=(os.getpid(),))
 
 
 def end_with(parent: int) -> None:

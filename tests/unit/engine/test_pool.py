@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import psutil
 import pytest
@@ -51,11 +53,24 @@ def test_items_are_read_only_some_chunks_ahead():
     results.close()
 
 
-def test_workers_end_when_their_parent_is_killed():
+def wait_and_repeat(n: int) -> int:
+    time.sleep(0.01)
+    return n
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        "pool.fork_map(wait_and_repeat, range(1000), 2, chunk=1)",
+        "pool.forked_pool(2).map(wait_and_repeat, range(1000))",
+    ],
+)
+def test_workers_end_when_their_parent_is_killed(results):
     code = (
-        "import time\n"
-        "from wsis_steps.engine.pool import fork_map\n"
-        "for result in fork_map(lambda n: time.sleep(0.01) or n, range(10**6), 2, chunk=1):\n"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_pool import wait_and_repeat\n"
+        "from wsis_steps.engine import pool\n"
+        f"for result in {results}:\n"
         "    print(result, flush=True)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
