@@ -63,7 +63,7 @@ def test_a_dataset_that_is_gone_is_named(tmp_path):
     ("name", "value", "words"),
     [
         ("schema_version", np.array([1, 2]), "has schema version"),
-        ("schema", np.array([1, 2]), "of which there is no view"),
+        ("schema", np.array([1, 2]), "which cannot be shown"),
         ("class_names", 7, "'root attributes' in it"),
         ("class_names", "5", "'root attributes' in it"),
         ("supervision", "{", "'root attributes' in it"),

@@ -94,14 +94,14 @@ def set_at(place, value):
 @pytest.mark.parametrize(
     ("write", "contract", "name", "change", "words"),
     [
-        (write_labels, Instances, "mask/bytes", set_at(0, 200), "a mask of the size of image 'image0', but other"),
-        (write_labels, Instances, "mask/bytes", set_at(-1, 40), "a mask of the size of image 'image5', but other"),
-        (write_labels, Instances, "mask/offsets", set_at(1, 0), "a mask of the size of image 'image0', but other"),
+        (write_labels, Instances, "mask/bytes", set_at(0, 200), "only valid masks of the size of image 'image0'"),
+        (write_labels, Instances, "mask/bytes", set_at(-1, 40), "only valid masks of the size of image 'image5'"),
+        (write_labels, Instances, "mask/offsets", set_at(1, 0), "only valid masks of the size of image 'image0'"),
         (write_labels, Instances, "mask/offsets", set_at(1, -5), "consecutive rows of 'mask/offsets'"),
         (write_labels, Instances, "mask/offsets", set_at(-1, 10**9), "rows of 'mask/offsets'"),
         (write_labels, Instances, "image/first", set_at(2, 9), "consecutive rows of 'image/first'"),
         (write_labels, Instances, "image/first", set_at(-1, 2**40), "'categories' of its 1099511627776 instances"),
-        (write_labels, Instances, "image/height", set_at(3, 31), "a mask of the size of image 'image3'"),
+        (write_labels, Instances, "image/height", set_at(3, 31), "only valid masks of the size of image 'image3'"),
         (write_labels, Instances, "image/width", set_at(3, 0), "image sizes above 0"),
         (write_labels, Instances, "image/id", set_at(1, b"image0"), "each image only once"),
         (write_labels, Instances, "instance/categories", set_at(0, 2), "only categories of its 2 classes"),
@@ -109,11 +109,11 @@ def set_at(place, value):
         (write_labels, Instances, "instance/boxes", set_at((2, 1), np.nan), "'boxes' that are finite numbers"),
         (write_labels, Instances, "instance/scores", set_at(2, np.inf), "'scores' that are finite numbers"),
         (write_labels, Instances, "instance/weights", set_at(2, -1), "non-negative 'weights'"),
-        (write_sets, LabelSets, "mask/bytes", set_at(3, 0), "a mask of the size of image"),
+        (write_sets, LabelSets, "mask/bytes", set_at(3, 0), "only valid masks of the size of image"),
         (write_cues, Points, "points", set_at((0, 2), 7), "categories of its 2 classes"),
         (write_cues, Points, "points", set_at((0, 0), np.nan), "points that are finite numbers"),
-        (write_masks, Proposals, "masks/bytes", set_at(2, 20), "masks of the size of image 'image0', but other"),
-        (write_masks, Proposals, "proposal/length", set_at(1, 1), "masks of the size of image 'image0', but other"),
+        (write_masks, Proposals, "masks/bytes", set_at(2, 20), "only valid masks of the size of image 'image0'"),
+        (write_masks, Proposals, "proposal/length", set_at(1, 1), "only valid masks of the size of image 'image0'"),
     ],
 )
 def test_what_would_mislead_readers_is_told_when_a_file_is_opened(tmp_path, write, contract, name, change, words):
