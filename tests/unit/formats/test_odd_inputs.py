@@ -195,7 +195,7 @@ def test_names_that_count_instances_are_doubted(name, tmp_path):
 def test_a_class_whose_name_turns_the_writing_is_refused(name, tmp_path):
     picture = Picture("a.jpg", (mark(name, "le\u202eaf"),), split="train")
     told = said(write(name, tmp_path, picture, Picture("b.jpg", (mark(name, "stem"),), split="train")))
-    assert "the class 'le\\u202eaf' holds a control character" in told
+    assert "the class 'le\\u202eaf' has a control character" in told
 
 
 @formats()
