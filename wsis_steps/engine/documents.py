@@ -37,16 +37,16 @@ def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in [*first, *lines[1:]]), encoding="utf-8")
 
 
-def read_lines(path: Path, what: str = "lines") -> list[dict[str, Any]]:
+def read_lines(path: Path, what: str = "JSON lines") -> list[dict[str, Any]]:
     """What `write_lines` wrote; InputError if it is missing, damaged or not JSON. what: its name in the message."""
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; the step that makes it has not run.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no file of {what} ({error}); delete it and run again.") from None
+        raise InputError(f"{path} is not a {what} file ({error}); delete it and run again.") from None
     if not lines or not all(isinstance(line, dict) for line in lines):
-        raise InputError(f"{path} is no file of {what}; delete it and run again.")
+        raise InputError(f"{path} is not a {what} file; delete it and run again.")
     _check(path, lines[0], lines)
     return lines
 

@@ -45,7 +45,7 @@ def read_series(path: Path, name: str, place: int) -> Series:
     try:
         terms = {term: np.array([line.get(term, math.nan) for line in lines], dtype=np.float64) for term in names}
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path} is no file of metrics; delete it and run again.") from error
+        raise InputError(f"{path} is not a metrics file; delete it and run again.") from error
     return Series(name, place, iterations, terms)
 
 

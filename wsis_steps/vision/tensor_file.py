@@ -36,7 +36,7 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> An
         raise InputError(f"{path} may not be read: permission denied; ask its owner for access.") from None
     except _UNREADABLE as error:
         raise InputError(
-            f"{path} cannot be read as a file of weights ({type(error).__name__}); is it whole?"
+            f"{path} cannot be read as a file of weights ({type(error).__name__}); is it complete?"
         ) from error
 
 
