@@ -16,13 +16,13 @@ import torch
 from wsis_steps.annotation_consistency.prediction import SampledPictures, diversity_reward
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencyTrainPrediction
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.maskrcnn.network import build_maskrcnn
+from wsis_steps.maskrcnn.network import build_maskrcnn, load_state
 from wsis_steps.maskrcnn.training import train_maskrcnn
 from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.label_sets import LabelSets
 from wsis_steps.vision.device import choose_device
-from wsis_steps.vision.models import fill, load_model, save_model
+from wsis_steps.vision.models import load_model, save_model
 from wsis_steps.vision.samples import check_instances
 
 STEP = Step(
@@ -48,7 +48,7 @@ def main(job: Job) -> None:
     if previous is not None:
         before = load_model(previous, STEP.name)
         check_same_classes(images, before)
-        fill(model, before)
+        load_state(model, before)
     if settings.self_diversity:
         model.roi_heads.further_losses = diversity_reward(settings.gamma)
     model.to(device)

@@ -15,6 +15,7 @@ examples:
 """
 
 import argparse
+import json
 import logging
 import os
 from collections import Counter, deque
@@ -23,6 +24,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from wsis_steps.commands.pictures import write_picture
 from wsis_steps.drawing.colors import class_colors
@@ -31,6 +33,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.names import is_file_name, path_below
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.progress import progress
+from wsis_steps.engine.settings import explain
 from wsis_steps.engine.writers import one_writer_of_folder
 from wsis_steps.formats.coco_writer import CocoFile
 from wsis_steps.formats.deep_samples import FULL, Range
@@ -56,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--score", type=float, default=0.3, help="leave out what is less sure (0 to 1, default 0.3)")
     parser.add_argument(
         "--short_side", type=int, metavar="PIXELS", help="size at which pictures are seen; as in training by default"
+    )
+    parser.add_argument(
+        "--settings", default="{}", metavar="JSON", help="settings of maskrcnn_infer, as in your configuration"
     )
     parser.add_argument("--follow_links", action="store_true", help="follow links that lead out of the folder")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
@@ -97,12 +103,21 @@ def short_names(names: Sequence[Path]) -> dict[Path, Path]:
     return {name: name if uses[name.with_suffix("")] > 1 else name.with_suffix("") for name in names}
 
 
-def inference_settings(trained: dict, short_side: int | None, score: float) -> MaskrcnnInfer:
-    """Sizes as in training, or with another shorter side in the same proportion."""
-    if short_side is None:
-        return MaskrcnnInfer(min_score=score)
-    most = round(trained["max_size"] * short_side / trained["min_size"])
-    return MaskrcnnInfer(min_size=short_side, max_size=most, min_score=score)
+def inference_settings(trained: dict, short_side: int | None, score: float, text: str = "{}") -> MaskrcnnInfer:
+    """Sizes as in training, or with another shorter side in the same proportion; other settings from JSON.
+
+    InputError where the JSON is none, or names what `maskrcnn_infer` does not have.
+    """
+    values = {"min_score": score}
+    if short_side is not None:
+        most = round(trained["max_size"] * short_side / trained["min_size"])
+        values |= {"min_size": short_side, "max_size": most}
+    try:
+        return MaskrcnnInfer.model_validate({**json.loads(text), **values})
+    except ValidationError as error:
+        raise InputError(explain(error, MaskrcnnInfer, "--settings")) from error
+    except (ValueError, TypeError, RecursionError):
+        raise InputError(f"--settings {text} is not a JSON object, such as '{{\"crf_iterations\": 5}}'.") from None
 
 
 def main(options: argparse.Namespace) -> None:
@@ -117,7 +132,7 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(f"--out {options.out} holds the pictures themselves; give another folder.")
     trained = read_maskrcnn(options.model)
     device = choose_device(options.threads)
-    settings = inference_settings(trained.settings, options.short_side, options.score)
+    settings = inference_settings(trained.settings, options.short_side, options.score, options.settings)
     model = load_maskrcnn(trained, settings).to(device).eval()
     longest = model.transform.max_size
     shown_as = short_names([path.relative_to(folder) for path in paths])
@@ -139,7 +154,7 @@ def main(options: argparse.Namespace) -> None:
             if not is_file_name(name.as_posix()):
                 problems.add(f"{str(path)!r}: its name has a control character or a backslash; rename it.")
                 continue
-            [instances] = detect(model, [to_tensor(picture).to(device)])
+            [instances] = detect(model, [to_tensor(picture).to(device)], settings)
             file.add(name.as_posix(), height, width, instances, scored=True)
             write_masks(options.out, shown_as[name], picture, instances, trained.class_names, colors)
             count += len(instances)

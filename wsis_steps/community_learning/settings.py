@@ -163,7 +163,8 @@ class CommunityLearningInfer(DenseCrf):
     detections: Positive = 100
     """Maximum number of detections per image; paper: not stated."""
     crf_iterations: Count = 0
-    """Iterations of a dense CRF around each mask, in pixels of the image; 0: none, as in the paper."""
+    """Iterations of a dense CRF around each mask; 0: none, as in the paper, and `certainty` and the kernels have no
+    effect."""
     certainty: Annotated[float, Field(gt=0.5, lt=1)] = 0.7
     """Probability given to a mask that enters the CRF."""
     roi_chunk: Positive = 256

@@ -169,7 +169,7 @@ class FeaturePyramid(nn.Module):
         if mask_stride not in strides:
             raise InputError(
                 f"mask_stride: backbone {body.name} has no level of stride {mask_stride}; "
-                f"valid: {', '.join(str(stride) for stride in body.strides if stride > 1)}"
+                f"valid: {' or '.join(str(stride) for stride in (2, 4) if stride in body.strides) or 'none'}"
             )
         self.fpn = FeaturePyramidNetwork(list(body.channels[self.first :]), channels, LastLevelMaxPool())
         self.out_channels = channels
@@ -268,7 +268,12 @@ def load_maskrcnn(trained: TrainedModel, inference: MaskrcnnInfer | None = None)
     """The network of `read_maskrcnn`, with the sizes and thresholds of `inference` if given."""
     settings = {name: value for name, value in trained.settings.items() if name in MaskrcnnTrain.model_fields}
     network = build_maskrcnn(settings_of(trained, MaskrcnnTrain, settings), len(trained.class_names), "none", inference)
-    # Models trained before features were read where cells look took the corner for the first center.
+    load_state(network, trained)
+    return network
+
+
+def load_state(network: GeneralizedRCNN, trained: TrainedModel) -> None:
+    """Fills a network in place; one trained before features were read where cells look reads them as it was trained,
+    except in boxes smaller than a cell."""
     before = {name: torch.zeros_like(value) for name, value in network.state_dict().items() if name.endswith("centers")}
     fill(network, replace(trained, state={**before, **trained.state}))
-    return network

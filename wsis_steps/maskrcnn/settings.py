@@ -45,7 +45,7 @@ class MaskrcnnTrain(Training):
     """Stride of the finest features that masks are predicted from. With 2 the masks of all objects are predicted from
     features one level finer; the backbone must have such a level (small and mobilenet_v2 do)."""
     mask_size: Annotated[int, Field(ge=4, multiple_of=2)] = 28
-    """Side of a predicted mask in its box, in cells (Mask R-CNN: 28)."""
+    """Cells per side of a predicted mask in its box, an even number; Mask R-CNN: 28."""
     frozen_levels: Count = 1
     """Levels of a pretrained backbone, from the finest, that are not trained."""
     rot90: bool = False
@@ -70,4 +70,5 @@ class MaskrcnnInfer(DenseCrf):
     detections: Positive = 100
     """Maximum number of detections per image."""
     crf_iterations: Count = 0
-    """Iterations of a dense CRF around each mask, in pixels of the image; 0: none, as in the papers."""
+    """Iterations of a dense CRF around each mask, which changes its box, too; 0: none, as in the papers, and the
+    settings of the kernels have no effect."""

@@ -1,4 +1,4 @@
-"""The last lines of a run of the workflow: what is doubtful about the results that there are, and where to see more."""
+"""The last lines of a run of the workflow: what is doubtful about its results, and where the results are."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ from wsis_steps.plan.outdated import Origins
 from wsis_steps.plan.runs import Runs
 
 MOST = 10  # lines
+PAGES = {"report": "report.html", "first look": "first_look.html"}
 
 
 def last_lines(runs: Runs) -> list[str]:
@@ -36,7 +37,24 @@ def last_lines(runs: Runs) -> list[str]:
     return ["Doubtful, the worst first:", *lines]
 
 
+def where_results_are(runs: Runs) -> list[str]:
+    """One line for each page that exists, and for the first model, with the command that predicts new images."""
+    folder = Path("results", runs.configuration.dataset)
+    pages = {name: folder / page for name, page in PAGES.items()}
+    audits = (folder / path for _, path in runs.audits())
+    pages["tag audit"] = next((path.with_suffix(".html") for path in audits if path.is_file()), Path("none"))
+    lines = [f"{name}: {page}" for name, page in pages.items() if page.is_file()]
+    models = (
+        folder / runs.path(name, product)
+        for name, graph in runs.graphs.items()
+        if (product := graph.written("detector")) and product.node in graph.nodes
+    )
+    if model := next((path for path in models if path.is_file()), None):
+        lines.append(f"new images: wsis predict FOLDER --model {model} --out found")
+    return lines
+
+
 def say_last_lines(runs: Runs, say: Callable[[str], None]) -> None:
-    """Says the last lines, if there are any."""
-    if lines := last_lines(runs):
+    """Says what is doubtful and where the results are, if there are any."""
+    if lines := [*last_lines(runs), *where_results_are(runs)]:
         say("\n".join(lines))

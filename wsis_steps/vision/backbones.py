@@ -141,7 +141,8 @@ class Backbone(nn.Module):
 
         Half a pixel where strided layers are padded on both sides alike (ResNet, MobileNetV2), half a cell where they
         see as many pixels as they skip (VGG's pools, ConvNeXt), up to a whole cell with TensorFlow's padding. Taken
-        from the first strided layer, as networks pad all of them alike.
+        from the first strided layer: networks that pad later ones differently (DenseNet, the shortcuts of timm's
+        resnet-d) are off by a few pixels in coarse levels.
         """
         strided = (module for module in self.modules() if isinstance(module, _STRIDED) and _side(module.stride) > 1)
         first = next((module for module in strided if _side(module.kernel_size) > 1), None)

@@ -31,9 +31,10 @@ from tiny_settings import MASKRCNN
 
 from wsis_steps.__main__ import COMMANDS, main
 from wsis_steps.commands.configuration import missing_weights, read_configuration
-from wsis_steps.commands.predict import short_names
+from wsis_steps.commands.predict import inference_settings, short_names
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.drawing.raster import LONG_SIDE, _write
+from wsis_steps.engine.errors import InputError
 from wsis_steps.formats import coco
 from wsis_steps.formats.rings import read_segmentation
 from wsis_steps.maskrcnn.network import build_maskrcnn, load_maskrcnn
@@ -488,3 +489,14 @@ def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypat
     )
     (sentence,) = missing_weights([tmp_path / "my.yaml"])
     assert "'no/file.pth': no such file" in sentence and "huggingface.co/timm/resnet18.a1_in1k" in sentence
+
+
+def test_settings_of_inference_are_taken_as_json_and_wrong_ones_named():
+    trained = {"min_size": 96, "max_size": 128}
+    found = inference_settings(trained, 192, 0.4, '{"crf_iterations": 5, "min_score": 0.1}')
+    assert (found.crf_iterations, found.min_score, found.min_size, found.max_size) == (5, 0.4, 192, 256)
+    with pytest.raises(InputError, match="no key 'crf_iteration'.*nearest is 'crf_iterations'"):
+        inference_settings(trained, None, 0.3, '{"crf_iteration": 5}')
+    for text in ("crf", "[1]", "{"):
+        with pytest.raises(InputError, match="is not a JSON object"):
+            inference_settings(trained, None, 0.3, text)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_community_network import batch, network, some_boxes
 
-from wsis_steps.community_learning import objective
+from wsis_steps.community_learning import infer, objective
 from wsis_steps.community_learning.boxes import apply_offsets
 from wsis_steps.community_learning.detector import Detections, refined_scores
 from wsis_steps.community_learning.infer import find_instances
@@ -221,3 +221,21 @@ def test_a_detection_without_a_mask_fills_its_box():
         assert abs(x.min() - x1) <= 1 and abs(x.max() + 1 - x2) <= 1
         assert abs(y.min() - y1) <= 1 and abs(y.max() + 1 - y2) <= 1
         assert mask.sum() == (x.max() + 1 - x.min()) * (y.max() + 1 - y.min())
+
+
+def test_masks_enter_the_crf_with_their_certainty(monkeypatch):
+    entered = []
+
+    def follow(picture, likely, boxes, settings):
+        entered.append(likely)
+        return likely > 0.5
+
+    monkeypatch.setattr(infer, "follow_outlines", follow)
+    model, picture = network(norm="frozen").eval(), batch()[0]["picture"]
+    some, size = some_boxes(0, 9, 32).numpy(), picture.shape[1:]
+    without = find_instances(model, picture, some, None, CommunityLearningInfer(short_sides=(40,)))
+    settings = CommunityLearningInfer(short_sides=(40,), crf_iterations=2, certainty=0.8)
+    refined = find_instances(model, picture, some, None, settings)
+    np.testing.assert_allclose(entered[0], np.where(decode(without.rles, *size), 0.8, 0.2), rtol=1e-6)
+    assert refined.rles == without.rles
+    np.testing.assert_array_equal(refined.boxes, without.boxes)

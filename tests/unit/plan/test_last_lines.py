@@ -9,7 +9,7 @@ from artifacts import provenance, squares
 from test_runs import bestie, runs
 
 from wsis_steps.engine.provenance import Provenance
-from wsis_steps.plan.last_lines import MOST, last_lines, say_last_lines
+from wsis_steps.plan.last_lines import MOST, last_lines, say_last_lines, where_results_are
 from wsis_steps.plan.listing import judged
 from wsis_steps.vision.contracts.instances import write_instances
 
@@ -143,3 +143,18 @@ def test_every_file_is_judged_once():
         "tags", "activation maps", "cues", "semantic", "labels/round00", "labels/round01", "predictions_direct",
         "predictions",
     ]  # fmt: skip
+
+
+def test_the_last_lines_name_the_pages_and_a_model_that_are_there():
+    real = {"data_import_dataset": {"format": "folder", "root": "data"}}
+    found = runs(real, one=bestie(maskrcnn=False), two=bestie(), three=bestie(rounds=2))
+    assert where_results_are(found) == []
+    for path in ("report.html", "one/classifier/tag_audit.json", "one/classifier/tag_audit.html",
+                 "two/maskrcnn/model.pt", "three/maskrcnn/model.pt"):  # fmt: skip
+        Path("results/d", path).parent.mkdir(parents=True, exist_ok=True)
+        Path("results/d", path).touch()
+    assert where_results_are(found) == [
+        "report: results/d/report.html",
+        "tag audit: results/d/one/classifier/tag_audit.html",
+        "new images: wsis predict FOLDER --model results/d/two/maskrcnn/model.pt --out found",
+    ]

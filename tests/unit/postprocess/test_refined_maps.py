@@ -39,3 +39,10 @@ def test_expected_thresholds_are_each_map_s_own(maps: np.ndarray) -> None:
     assert (labels[over[0] & ~over[1]] == 5).all() and (labels[over[1] & ~over[0]] == 8).all()
     assert (np.isin(labels, (5, 8)) == over.any(axis=0)).all()
     assert ((labels == 0) == (maps <= POSSIBLE * own[:, None, None]).all(axis=0)).all()
+
+
+def test_a_sure_object_is_found_with_its_expected_threshold() -> None:
+    two_values = np.full((2, 20, 20), 0.02, np.float32)
+    two_values[0, :10], two_values[1, 14:] = 1, 0.9
+    labels = refined(two_values, foreground="expected", background="expected")
+    assert (labels[:10] == 5).all() and (labels[14:] == 8).all() and (labels[10:14] == 0).all()

@@ -35,6 +35,21 @@ def test_a_coarse_mask_comes_to_lie_on_the_outline_of_its_object() -> None:
         assert overlap(mask, truth) > 0.97
 
 
+def test_large_windows_are_computed_smaller_with_much_the_same_result(monkeypatch) -> None:
+    truth = disc(160, (80, 84), 40)
+    picture = np.full((160, 160, 3), (90, 120, 60), np.uint8)
+    picture[truth] = (200, 60, 50)
+    coarse, box = np.zeros((1, 160, 160), np.float32), np.array([[38.0, 42, 122, 126]])
+    coarse[0, 42:126, 38:122] = 0.6
+    sizes, whole = [], follow_outlines(picture, coarse, box, FIVE)[0]
+    field = outlines.DenseField
+    monkeypatch.setattr(outlines, "DenseField", lambda p, *rest: sizes.append(p.shape[:2]) or field(p, *rest))
+    monkeypatch.setattr(outlines, "MOST_PIXELS", 80 * 80)
+    smaller = follow_outlines(picture, coarse, box, FIVE)[0]
+    assert sizes == [(80, 80)]
+    assert overlap(whole, truth) > 0.97 and overlap(smaller, truth) > 0.94
+
+
 def test_a_mask_that_would_vanish_stays(monkeypatch) -> None:
     monkeypatch.setattr(outlines.DenseField, "refine_probabilities", lambda self, p: np.zeros_like(p))
     masks = np.zeros((1, 20, 20), np.float32)
@@ -44,7 +59,7 @@ def test_a_mask_that_would_vanish_stays(monkeypatch) -> None:
     ).all()
 
 
-def test_detections_keep_their_boxes_and_scores_and_get_other_masks() -> None:
+def test_detections_keep_their_classes_and_scores_and_get_other_masks() -> None:
     torch.manual_seed(0)
     small = {"backbone": "small", "min_size": 96, "max_size": 96, "fpn_channels": 16, "anchor_scale": 3}
     model = build_maskrcnn(MaskrcnnTrain(**small), 2, inference=MaskrcnnInfer(min_score=0.01, detections=6)).eval()
@@ -52,5 +67,6 @@ def test_detections_keep_their_boxes_and_scores_and_get_other_masks() -> None:
     [plain], [refined] = detect(model, [picture]), detect(model, [picture], FIVE)
     assert len(plain) == len(refined) > 0
     np.testing.assert_array_equal(plain.scores, refined.scores)
+    np.testing.assert_array_equal(plain.categories, refined.categories)
     masks = decode(plain.rles, 60, 70), decode(refined.rles, 60, 70)
     assert (masks[0] != masks[1]).any()
