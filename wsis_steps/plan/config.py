@@ -21,8 +21,8 @@ class Run(Settings):
     system: System
     """Which chain of steps."""
     rounds: Count = 1
-    """How often the system trains, each time on the labels that the last round refined; for systems with rounds. With 0
-    (bestie only) its network is left out, and Mask R-CNN learns from the first labels."""
+    """How often the system trains, each time on the labels that the last round refined; for systems with rounds. 0,
+    for systems that allow it, leaves out the network: Mask R-CNN learns from the first labels."""
     semantic: Semantic = "activation_crf"
     """Where the semantic maps come from, for systems that read them."""
     class_maps: Literal["activation", "learned"] = "activation"
