@@ -128,7 +128,11 @@ def test_shapes_ablations_are_config_yaml_with_other_runs_and_shorter_trainings(
     shorter = {step for step, values in changed.items() if set(values) == {"iterations"}}
     assert all(changed[step]["iterations"] < below.steps[step]["iterations"] for step in shorter)
     others = {step: values for step, values in changed.items() if values and step not in shorter}
-    assert others == {"community_learning_infer": {"flip": False}, "report_render_report": {"images": 60}}
+    assert others == {
+        "community_learning_infer": {"flip": False, "crf_iterations": 0},
+        "maskrcnn_infer": {"crf_iterations": 0},
+        "report_render_report": {"images": 60},
+    }
     assert {step.split("_")[0] for step in shorter} == {"bestie", "learning", "annotation", "community"}
     assert {base_name(run) for run in found.runs} & {"supervised", "supervised_semantic"} == set()
     assert not any(run.retrains for run in found.runs.values())
