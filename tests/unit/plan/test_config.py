@@ -56,7 +56,7 @@ WRONG = {
     "rounds that are a word": (with_run(rounds="two"), "'runs.one.rounds' is 'two' but should be a valid integer"),
     "supervision of a step": (
         with_run(steps={"bestie_label": {"supervision": "points"}}),
-        "runs.one.steps.bestie_label: supervision is a run's",
+        "runs.one.steps.bestie_label: supervision belongs to the run",
     ),
     "unknown supervision": (with_run(supervision="masks"), "'runs.one.supervision' is 'masks' but should be 'tags'"),
     "supervision that a system cannot use": (
@@ -85,7 +85,7 @@ WRONG = {
     ),
     "a step that all runs share, in a run": (
         with_run(steps={"proposals_search_selectively": {"mode": "quality"}}),
-        "runs.one.steps.proposals_search_selectively would be the same for all runs; set it under the global 'steps'",
+        "runs.one.steps.proposals_search_selectively applies to all runs; set it under the top-level 'steps'",
     ),
     "an unknown backbone": (
         plain(steps={"classifier_train": {"backbone": "resnet"}}),
@@ -225,7 +225,7 @@ def test_canonical_text_is_equal_where_settings_are():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"runs": {"a": {"system": "bestie", "steps": {"evaluation_score_instances": {}}}}}, "global 'steps'"),
+        ({"runs": {"a": {"system": "bestie", "steps": {"evaluation_score_instances": {}}}}}, "top-level 'steps'"),
         ({"seeds": [1, 2], "runs": {"a": {"system": "bestie", "seed": 0}}}, "drop one of the two"),
         ({"steps": {"classifier_train": {"weights": "classifier"}}}, "cannot start from itself"),
     ],
