@@ -89,12 +89,12 @@ WRONG = {
     ),
     "an unknown backbone": (
         plain(steps={"classifier_train": {"backbone": "resnet"}}),
-        "'backbone': there is no backbone 'resnet', the nearest is 'resnet50' (or one of timm's",
+        "'backbone': there is no backbone 'resnet', the nearest is 'resnet50' (or a timm network",
     ),
     "a normalization of other weights for a network of timm": (
         plain(steps={"classifier_train": {"backbone": "timm/resnet18", "normalization": "half"}}),
-        "In steps.classifier_train: normalization: half is for other weights than those of timm/resnet18, whose "
-        "normalization timm knows; write normalization: imagenet",
+        "In steps.classifier_train: normalization: half is not for timm/resnet18, whose "
+        "normalization timm defines; set normalization: imagenet",
     ),
     "seeds that are one number": (plain(seeds=3), "'seeds' is 3 but"),
 }
@@ -115,7 +115,7 @@ def test_a_mistake_is_one_sentence_with_the_nearest_valid_value(case):
 )
 def test_no_step_takes_a_network_of_timm_with_another_normalization(step):
     values = {"backbone": "timm/resnet18", "normalization": "half"}
-    with pytest.raises(ValidationError, match="write normalization: imagenet"):
+    with pytest.raises(ValidationError, match="set normalization: imagenet"):
         STEPS[step].model_validate(values)
     STEPS[step].model_validate(values | {"normalization": "imagenet"})
     STEPS[step].model_validate(values | {"backbone": "resnet50_gn"})
@@ -166,7 +166,9 @@ def test_a_removed_key_is_to_be_left_out():
     step = "annotation_consistency_sample"
     with pytest.raises(InputError) as caught:
         load(plain(steps={step: {"pairwise_clip": False}}))
-    assert str(caught.value) == f"In steps.{step}: 'pairwise_clip' is gone: gains have no limit any more; leave it out."
+    assert (
+        str(caught.value) == f"In steps.{step}: 'pairwise_clip' was removed: gains are no longer limited; leave it out."
+    )
     for model in STEPS.values():
         assert not REMOVED.keys() & model.model_fields.keys()
 
