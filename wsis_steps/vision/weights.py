@@ -52,7 +52,7 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     unknown = [k for k in state if k not in names and k.split(".")[0] in used and not backbone.leaves_out(k)]
     wrong = unknown + [key for key, name in names.items() if own[name].shape != state[key].shape]
     if missing or wrong:
-        kind = "lacks" if missing else "has an entry, or a shape, that the backbone does not have:"
+        kind = "lacks" if missing else "has an entry, or a shape, that is not the backbone's:"
         raise InputError(
             f"{path} does not fit backbone {backbone.name}: it {kind} '{(missing or wrong)[0]}' "
             f"({len(missing)} entries missing, {len(wrong)} unknown or of another shape)"
