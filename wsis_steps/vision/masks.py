@@ -76,7 +76,7 @@ def describe(
 ) -> ImageInstances:
     """Instances from run-length codes, with their boxes and areas; drops empty masks.
 
-    categories (n,), default 0; scores (n,), default 1; weights (n,), default 1; crowd (n,), default False.
+    categories (n,); scores (n,), default 1; weights (n,), default 1; crowd (n,), default False.
     """
     count = len(rles)
     boxes = coco.toBbox(rles).reshape(-1, 4) if count else np.zeros((0, 4))

@@ -45,7 +45,7 @@ def test_names_that_count_and_doubts_of_the_import_are_told(tmp_path):
         ([[0], [1]] * 20, ("aeroplane", "aeroplan"), "are nearly alike"),
         ([[0], [1]] * 20, ("washer", "wahser"), "'washer' and 'wahser' are nearly alike"),
         ([[0], [1]] * 5 + [[0]] * 20, ("cat", "horse"), "Few training images of: horse 5;"),
-        ([[0]] * 500 + [[1]] * 21, ("cat", "horse"), "500 training images of 'cat', 21 of 'horse'"),
+        ([[0]] * 500 + [[1]] * 21, ("cat", "horse"), "500 training images of 'cat', but 21 of 'horse'"),
         ([[0]] * 30, ("cat",), "'cat' is the only class and on every training image"),
         ([[0], [0, 1]] * 20, ("cat", "horse"), "Class 'cat' is on every training image"),
         ([[0, 1], [2]] * 20, ("cat", "horse", "owl"), "'cat' and 'horse' are always on the same images"),
