@@ -1,10 +1,10 @@
-"""The command `wsis`: what people do before and after the workflow. Also `python -m wsis_steps`.
+"""The command `wsis`: tools for before and after the workflow. Also `python -m wsis_steps`.
 
-Each subcommand is a file of `wsis_steps/commands/` with its name, which adds its arguments to a parser and has a
-`main` that takes what was parsed.
+Each subcommand is a file of the same name in `wsis_steps/commands/`, with two functions: `add_arguments` adds its
+arguments to a parser, `main` takes the parsed arguments.
 
-Exit status: 0 done, 2 something the user can put right (a sentence says what), 1 a fault of this program, 130 ended
-by Ctrl-C, 141 nobody reads what is printed any more (`| head -1`).
+Exit status: 0 done, 2 an error the user can fix (one sentence), 1 a bug in this program, 130 Ctrl-C, 141 the reader
+of the output is gone (`| head -1`).
 """
 
 import argparse
@@ -26,11 +26,11 @@ COMMANDS = {
 def overview() -> str:
     """The help of `wsis` without a subcommand."""
     lines = "\n".join(f"  wsis {name:8} {text}" for name, text in COMMANDS.items())
-    return f"usage: wsis COMMAND ...\n\n{lines}\n\n`wsis COMMAND --help` tells more, with examples.\n"
+    return f"usage: wsis COMMAND ...\n\n{lines}\n\nFor details and examples: `wsis COMMAND --help`.\n"
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Runs the subcommand that the words begin with and ends the process with the exit status of the outcome."""
+    """Runs the subcommand that `words` start with, then exits with its status."""
     try:
         _run(list(sys.argv[1:] if words is None else words))
     finally:
@@ -44,9 +44,9 @@ def _run(words: list[str]) -> None:
         sys.exit(0 if words else 2)
     name, *rest = words
     if name not in COMMANDS:
-        sys.stderr.write(f"wsis has no command '{name}'; {nearest(name, COMMANDS)}.\n")
+        sys.stderr.write(f"There is no command '{name}'; {nearest(name, COMMANDS)}.\n")
         sys.exit(2)
-    module = pkgutil.resolve_name(f"wsis_steps.commands.{name}")  # the others may take seconds to import
+    module = pkgutil.resolve_name(f"wsis_steps.commands.{name}")  # importing all of them could take seconds
     parser = argparse.ArgumentParser(
         prog=f"wsis {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

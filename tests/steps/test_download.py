@@ -203,7 +203,7 @@ def test_the_import_of_what_is_not_there_says_where_it_belongs(tmp_path, capfd):
         assert _run(import_dataset.STEP, import_dataset.main, "--settings", settings, "--threads", 1, *outputs) == 2
         text = capfd.readouterr().err
         assert f"is not in {tmp_path}: download https://" in text
-        assert f"so that there is {tmp_path}/VOCdevkit/VOC2012; `make voc2012`" in text
+        assert f"which makes {tmp_path}/VOCdevkit/VOC2012; `make voc2012`" in text
     assert list(tmp_path.iterdir()) == []
 
 

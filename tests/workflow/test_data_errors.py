@@ -152,7 +152,7 @@ CASES = {
     ),
     "a map of another size": (
         lambda p: import_maps(p, folder_of_maps(p, lambda k, v: v[:20] if k == 2 else v)),
-        f"image2.png is {SIZE}x20 pixels, its image {SIZE}x{SIZE}",
+        f"image2.png is {SIZE}x20 pixels, but its image is {SIZE}x{SIZE}",
     ),
     "a map of an unknown class": (
         lambda p: import_maps(p, folder_of_maps(p, lambda k, v: v + (3 if k == 2 else 0))),

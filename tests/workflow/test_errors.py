@@ -117,7 +117,7 @@ BELONGING = {
     "an input that is missing": (lambda p: infer_classifier(p, images=p.tmp / "no.h5"), "no.h5 does not exist"),
     "an artifact that is cut": (
         lambda p: infer_classifier(p, images=cut(p.made.images, p.tmp / "cut.h5")),
-        "cut.h5 is truncated or no HDF5 file",
+        "cut.h5 is truncated or not an HDF5 file",
     ),
     "an artifact that is damaged inside": (
         lambda p: call(
@@ -206,7 +206,7 @@ BELONGING = {
 }
 
 CALLING = {
-    "settings that are no JSON": (lambda p: call_with(p, "{'size': 3}"), "--settings is no JSON"),
+    "settings that are no JSON": (lambda p: call_with(p, "{'size': 3}"), "--settings is not JSON"),
     "an unknown setting": (lambda p: call_with(p, '{"sise": 3}'), "there is no key 'sise', the nearest is 'size'"),
     "a setting of the wrong type": (lambda p: call_with(p, '{"size": "big"}'), "'size' is 'big' but should be"),
     "no threads": (lambda p: call_with(p, "{}", threads=0), "--threads is 0"),

@@ -55,7 +55,7 @@ def test_a_training_refuses_labels_that_most_pictures_lack(tmp_path, crowded, ve
     assert (tmp_path / "labels.h5").exists() and (tmp_path / "model.pt").exists() == (status == 0)
     if status:
         (sentence,) = done.errors
-        assert "4 of 6 tagged pictures (67 %) have no label; in 4 of them a component of the semantic map" in sentence
+        assert "4 of 6 tagged images (67 %) have no label; in 4 of them a component of the semantic map" in sentence
         assert "Try classifier_find_peaks: {min_value: 0.45} (now 0.3), or set verdict: warn to train" in sentence
 
 
@@ -100,7 +100,7 @@ def test_a_first_look_shows_what_is_wrong_and_a_run_ends_with_it(own):
     page = (results / "first_look.html").read_text()
     assert '<a href="bestie/classifier/tag_audit.html">' in page
     assert (results / "bestie/classifier/tag_audit.html").exists()
-    assert "12 of 12 tagged pictures (100 %) have no label; in 12 of them all components of the semantic map" in page
+    assert "12 of 12 tagged images (100 %) have no label; in 12 of them all components of the semantic map" in page
     assert "<code>bestie_label: {min_area: 2500}</code> (now 5000)" in page
     assert len(list((results / "first_look_images").glob("*.js"))) == 12  # training images, none of evaluation
     card = next((results / "first_look_images").glob("*.js")).read_text()
@@ -108,11 +108,11 @@ def test_a_first_look_shows_what_is_wrong_and_a_run_ends_with_it(own):
     for stage in ("activation maps with cues", "semantic", "labels/round00"):
         assert f"<span>{stage}</span>" in shown
     assert not (results / "bestie/bestie").exists()  # nothing else was trained
-    expected = "bestie, labels/round00: 12 of 12 tagged pictures (100 %) have no label"
+    expected = "bestie, labels/round00: 12 of 12 tagged images (100 %) have no label"
     heading, *lines = said[said.index("Doubtful, the worst first:") :].splitlines()
     assert any(expected in line for line in lines) and "Try bestie_label: {min_area: 2500} (now 5000)." in said
     log = (tiny.run / "logs/own/bestie/bestie_label.log").read_text()
-    assert "doubtful: 12 of 12 tagged pictures" in log and log.splitlines()[-1].split(" ")[1] == "wrote"
+    assert "doubtful: 12 of 12 tagged images" in log and log.splitlines()[-1].split(" ")[1] == "wrote"
 
     status, said = tiny.call("--", "results/own/bestie/bestie/round00/model.pt", configuration=configuration)
     assert status != 0 and "Traceback" not in said

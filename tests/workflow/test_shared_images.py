@@ -123,7 +123,7 @@ def test_a_part_that_is_none_is_told(trained, tmp_path):
     done = call(
         "postprocess.merge_shards", shards=[tmp_path / "none.h5", trained / "labels"], merged=tmp_path / "merged"
     )
-    assert (done.status, done.traceback) == (2, False) and "none.h5 is truncated or no HDF5 file" in done.errors[0]
+    assert (done.status, done.traceback) == (2, False) and "none.h5 is truncated or not an HDF5 file" in done.errors[0]
 
 
 def test_a_part_goes_when_it_is_joined_but_not_one_of_two_results(tmp_path):

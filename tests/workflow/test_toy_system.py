@@ -142,7 +142,10 @@ def test_what_is_wrong_with_a_run_of_it_is_told_by_its_chain(toy):
     for run, words in (
         ({"system": "toy", "supervision": "boxes"}, "toy learns from tags, not from boxes"),
         ({"system": "toys"}, "there is no system 'toys', the nearest is 'toy'"),
-        ({"system": "toy", "corrections": {3: "x"}}, "nothing trains on labels of round 3; this run trains on round 0"),
+        (
+            {"system": "toy", "corrections": {3: "x"}},
+            "nothing trains on the labels of round 3; this run trains on round 0",
+        ),
         ({"system": "toy", "steps": {"toy_label": {"shares": 1}}}, "there is no key 'shares', the nearest is 'share'"),
     ):
         status, said = toy.call("--dry-run", configuration=configured(toy, wrong=run))

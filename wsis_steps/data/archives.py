@@ -1,8 +1,7 @@
-"""The official archives of VOC 2012, SBD and COCO 2017: where they are, how large, and how to fetch them
-safely.
+"""The official archives of VOC 2012, SBD and COCO 2017: addresses, sizes, and safe downloading.
 
-The checksums and sizes are not published by all of the providers; they are those that torchvision and other
-public loaders verify.
+Not all providers publish checksums and sizes; these are the ones that torchvision and other public loaders
+verify.
 """
 
 import contextlib
@@ -30,13 +29,13 @@ _UNREADABLE = (
     tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error, struct.error, EOFError,
     RuntimeError,
 )  # fmt: skip
-_TIMEOUT = 60  # seconds without a byte
+_TIMEOUT = 60  # seconds without receiving a byte
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One file to download. `size` in bytes; `makes` are the paths under the target folder that it unpacks to
-    (its other members are left out)."""
+    """One file to download. `size` in bytes; `makes`: the paths that it unpacks to, below the target folder (other
+    members are left out)."""
 
     file: str
     url: str
@@ -94,7 +93,7 @@ _TARGETS = {"voc": "voc2012", "sbd": "voc2012", "coco": "coco2017"}  # of make, 
 
 
 def _amount(size: int) -> str:
-    """A size in the largest decimal unit that leaves a figure before the point."""
+    """A size in the largest decimal unit in which it is at least 1."""
     for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= scale:
             return f"{size / scale:.1f} {unit}"
@@ -102,25 +101,25 @@ def _amount(size: int) -> str:
 
 
 def is_complete(archive: Archive, folder: Path) -> bool:
-    """Whether everything the archive makes is there; each part is put in place whole."""
+    """Whether everything that the archive makes exists; each part is only put in place when complete."""
     return all((folder / path).exists() for path in archive.makes)
 
 
 def missing_message(kind: str, root: Path | str) -> str:
-    """One sentence for data of `kind` that are not at `root`: what to download, how large it is, and where to
-    put it. Of kinds without official archives (folder) it just says that `root` is not there."""
+    """One sentence for data of `kind` missing at `root`: what to download, how large it is, and where to put it. For
+    kinds without official archives (folder), it only says that `root` does not exist."""
     root = Path(root)
     if kind not in ARCHIVES:
         return f"The folder {root} does not exist."
     for made in (Path(path).parts for archive in ARCHIVES[kind] for path in archive.makes):
-        if root.parts[-len(made) :] == made:  # `root` is what unpacking makes
+        if root.parts[-len(made) :] == made:  # `root` is a path inside the unpacked archive
             root = Path(*root.parts[: -len(made)])
     absent = [archive for archive in ARCHIVES[kind] if not is_complete(archive, root)] or ARCHIVES[kind]
     files = " and ".join(f"{archive.url} ({_amount(archive.size)})" for archive in absent)
     places = ", ".join(str(root / path) for archive in absent for path in archive.makes)
     return (
-        f"{_TITLES[kind]} is not in {root}: download {files} and unpack it there, so that there is {places}; "
-        f"`make {_TARGETS[kind]}` does that in data/."
+        f"{_TITLES[kind]} is not in {root}: download {files} and unpack it there, which makes {places}; "
+        f"`make {_TARGETS[kind]}` does this in data/."
     )
 
 
@@ -131,7 +130,7 @@ def _check_room(folder: Path, needed: int) -> None:
 
 
 def _copy_body(response, path: Path, start: int, total: int, report: Callable[[int, int], None]) -> None:
-    """Appends the response's body to `path`, which holds `start` bytes, up to `total`."""
+    """Appends the response's body to `path`, which holds the first `start` of `total` bytes."""
     with path.open("ab") as file:
         file.truncate(start)
         done = start
@@ -144,48 +143,48 @@ def _copy_body(response, path: Path, start: int, total: int, report: Callable[[i
 
 
 def _fetch(archive: Archive, url: str, part: Path, report: Callable[[int, int], None]) -> None:
-    """Completes `part` from `url`, from where an earlier call stopped. Raises `InputError`."""
+    """Completes `part` from `url`, continuing an earlier call. Raises `InputError`."""
     start = part.stat().st_size if part.exists() else 0
     if start == archive.size:
         return
     start = start if start < archive.size else 0
-    again = f"run again to go on from there, or put the file at {part.with_suffix('')}"
+    again = f"run again to resume, or put the file at {part.with_suffix('')}"
     try:
         request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-            # A server that knows no ranges sends the whole file with status 200.
+            # A server that does not support ranges sends the whole file with status 200.
             _copy_body(response, part, start if response.status == 206 else 0, archive.size, report)
     except urllib.error.HTTPError as error:
-        raise InputError(f"{url} answers {error.code} {error.reason}; give another address.") from None
+        raise InputError(f"{url} answers {error.code} {error.reason}; use another address.") from None
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         done = part.stat().st_size if part.exists() else 0
         reason = getattr(error, "reason", None) or error or type(error).__name__
         raise InputError(
-            f"{url} cannot be fetched ({reason}) beyond {_amount(done)} of {_amount(archive.size)}; {again}."
+            f"{url} failed after {_amount(done)} of {_amount(archive.size)} ({reason}); {again}."
         ) from None
     except ValueError:
-        raise InputError(f"'{url}' is not an address to download from; give one that begins with https://.") from None
+        raise InputError(f"'{url}' is not a valid address; use one that starts with https://.") from None
     done = part.stat().st_size
     if done < archive.size:
         raise InputError(f"{url} stopped at {_amount(done)} of {_amount(archive.size)}; {again}.")
 
 
 def _verify(archive: Archive, path: Path, source: str) -> None:
-    """Raises `InputError` where the file, which came from `source`, is not the official one."""
+    """Raises `InputError` if the file, which came from `source`, is not the official one."""
     size = path.stat().st_size
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "md5").hexdigest()
     if size != archive.size or digest != archive.md5:
         raise InputError(
             f"{source} is not the official {archive.file}: it has {size} bytes and md5 {digest} instead of "
-            f"{archive.size} and {archive.md5}; remove it or give another address."
+            f"{archive.size} and {archive.md5}; remove it or use another address."
         )
 
 
 def _check_name(archive: Path, name: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name:
-        raise InputError(f"{archive} has a member '{name}' that would land outside its folder; nothing was unpacked.")
+        raise InputError(f"{archive} has a member '{name}' outside of its folder; nothing was unpacked.")
     return str(path)
 
 
@@ -194,7 +193,7 @@ def _wanted(name: str, makes: tuple[str, ...]) -> bool:
 
 
 def _extract(archive: Path, makes: tuple[str, ...], to: Path) -> None:
-    """Unpacks the members under `makes` into `to`. Links, devices and names outside `to` are refused."""
+    """Unpacks the members under `makes` into `to`. Refuses links, devices and names outside of `to`."""
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as content:
             names = [name for name in content.namelist() if _wanted(_check_name(archive, name), makes)]
@@ -213,7 +212,7 @@ def _extract(archive: Path, makes: tuple[str, ...], to: Path) -> None:
 
 
 def _unpack(archive: Path, makes: tuple[str, ...], to: Path) -> None:
-    """Unpacks beside the target and moves each part into place whole. Raises `InputError`."""
+    """Unpacks beside the target and moves each complete part into place. Raises `InputError`."""
     staging = to / f".{archive.name}.unpacking"
     shutil.rmtree(staging, ignore_errors=True)
     try:
@@ -225,7 +224,7 @@ def _unpack(archive: Path, makes: tuple[str, ...], to: Path) -> None:
         for path in (p for p in makes if not (to / p).exists()):
             (to / path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(staging / path, to / path)
-    except _UNREADABLE as error:  # RuntimeError: it is encrypted, or packed by a method that Python does not know
+    except _UNREADABLE as error:  # RuntimeError: encrypted, or compressed by a method that Python does not support
         raise InputError(f"{archive} cannot be unpacked: {error}.") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -237,12 +236,12 @@ def download(
     url_override: str | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Fetches an archive into folder `to`, checks it and unpacks it; returns at once where that was done
-    before.
+    """Downloads an archive into folder `to`, verifies and unpacks it; returns at once if that was done before.
 
-    A transfer that broke off goes on where it stopped. An archive placed in `to` by hand is used and kept; a
-    downloaded one is removed when unpacked. `url_override` is a mirror of the same file. `report(done,
-    total)` is called about once a megabyte. Raises `InputError` for no network, a wrong file and a full disk.
+    An interrupted transfer resumes where it stopped. An archive placed in `to` by hand is used and kept; a
+    downloaded one is removed after unpacking. `url_override` is a mirror's address of the same file.
+    `report(done, total)` is called about once per megabyte. Raises `InputError` for network errors, a wrong file and a
+    full disk.
     """
     to, url = Path(to), url_override or archive.url
     if is_complete(archive, to):
@@ -253,7 +252,7 @@ def download(
     try:
         to.mkdir(parents=True, exist_ok=True)
         fetched = archive.size if placed else min(part.stat().st_size, archive.size) if part.exists() else 0
-        # All of these hold compressed pictures, so the unpacked files are about as large as the archive.
+        # These archives contain compressed images, so the unpacked files are about as large as the archive.
         _check_room(to, 2 * archive.size - fetched)
         if placed:
             _verify(archive, file, str(file))
@@ -262,7 +261,7 @@ def download(
             try:
                 _verify(archive, part, url)
             except InputError:
-                part.unlink()  # going on from a wrong file would never end well
+                part.unlink()  # resuming a wrong file could never succeed
                 raise
             os.replace(part, file)
         _unpack(file, archive.makes, to)

@@ -1,4 +1,4 @@
-"""What people bring beside the data set: semantic maps (`semantic: imported`) and corrections of labels."""
+"""Inputs that people add to a data set: semantic maps (`semantic: imported`) and corrections of labels."""
 
 from wsis_steps.engine.chain import Read, Show, Stage
 

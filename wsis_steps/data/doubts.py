@@ -1,4 +1,4 @@
-"""What is allowed in a data set but makes learning from it harder: told before anything is trained."""
+"""Warnings about data sets that are valid but hard to learn from, given before training."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -11,16 +11,16 @@ from wsis_steps.formats.pictures import picture_size
 from wsis_steps.formats.records import SPLITS, Dataset, ImageRecord
 from wsis_steps.vision.masks import MOST_CLASSES
 
-FEW_IMAGES = 20  # of a class, in training
+FEW_IMAGES = 20  # training images of a class
 SMALL = 32  # pixels of the shorter side
-UNEVEN = 20  # times as many images of one class as of another
-_CHANCE = 2  # images that two classes may share without anything being wrong
-_NAMED = 3  # images that a sentence names
+UNEVEN = 20  # ratio between the numbers of images of two classes
+_CHANCE = 2  # images that two classes may share by chance
+_NAMED = 3  # images named in a sentence
 _MOST_TOLD = 20  # names in a sentence, and sentences of a kind
 
 
 def find_doubts(dataset: Dataset) -> list[str]:
-    """A sentence for each doubt about the classes, tags and pictures of a data set."""
+    """A sentence for each doubt about the classes, tags and images of a data set."""
     train = [record for record in dataset.records if record.split == "train"]
     return [
         *dataset.doubts,
@@ -73,7 +73,7 @@ def _names_alike(class_names: Sequence[str], records: Sequence[ImageRecord]) -> 
         one, other = (class_names[place] for place in pair)
         images = _some(first[fewer], counts[fewer]) or "no image"
         found.append(
-            f"The classes '{one}' and '{other}' are nearly alike; if they are one, write them alike "
+            f"The classes '{one}' and '{other}' are nearly alike; if they are the same, use one spelling "
             f"('{class_names[fewer]}': {images})."
         )
     more = [f"More classes are nearly alike; the first {_MOST_TOLD} pairs are listed."]
@@ -92,26 +92,26 @@ def images_of(places: Collection[int], records: Sequence[ImageRecord]) -> tuple[
 
 
 def _names_that_count(class_names: Sequence[str]) -> list[str]:
-    """Classes that tell the instances of one apart."""
+    """Class names that number the instances of one class."""
     found = []
     for base, names in numbered(class_names).items():
         shown = ", ".join(f"'{name}'" for name in names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
         found.append(
-            f"The classes {shown} differ only at their ends; if they count instances of one class, name all of them "
+            f"The classes {shown} differ only at their ends; if they number instances of one class, name all of them "
             f"'{base.rstrip(' _-')}'."
         )
     return _told(found)
 
 
 def _names_of_names(class_names: Sequence[str]) -> list[str]:
-    """Classes whose names are those of others side by side."""
+    """Class names that consist of other class names."""
     known = set(class_names)
     found = [f"'{name}'" for name in class_names if len(words := name.split()) > 1 and known.issuperset(words)]
     if not found:
         return []
     return [
-        f"{_listed(found)} is made of the names of other classes; tags with a semicolon or comma anywhere have no "
-        "spaces between them."
+        f"{_listed(found)} consists of names of other classes; once any row has a semicolon or comma, spaces do not "
+        "separate tags."
     ]
 
 
@@ -119,18 +119,18 @@ def _few_images(train: Sequence[ImageRecord], class_names: Sequence[str]) -> lis
     counts = Counter(tag for record in train for tag in record.tags)
     images = [counts[k] for k in range(len(class_names))]
     few = [f"{name} {count}" for name, count in zip(class_names, images, strict=True) if count < FEW_IMAGES]
-    found = [f"Few training images of: {_listed(few)}; some hundred a class are a good start."] if few else []
+    found = [f"Few training images of: {_listed(few)}; a few hundred per class are a good start."] if few else []
     if images and max(images) > UNEVEN * max(min(images), 1):
         most, least = (class_names[images.index(end(images))] for end in (max, min))
         found.append(
-            f"Classes are uneven: {max(images)} training images of '{most}', {min(images)} of '{least}', which will "
-            "be found less."
+            f"Classes are unbalanced: {max(images)} training images of '{most}', but {min(images)} of '{least}', which "
+            "will be found less often."
         )
     return found
 
 
 def _inseparable(train: Sequence[ImageRecord], class_names: Sequence[str]) -> list[str]:
-    """Classes that are on every image, and pairs that never come alone: tags cannot tell what of it is what."""
+    """Classes that are on every image, or pairs that never occur alone: tags cannot tell such classes apart."""
     if len(class_names) == 1:
         name = class_names[0]
         if not all(record.tags for record in train):
@@ -149,7 +149,7 @@ def _inseparable(train: Sequence[ImageRecord], class_names: Sequence[str]) -> li
             if counts[one] == counts[other] and one < other:
                 same.append(f"'{a}' and '{b}' are always on the same images, so tags cannot tell them apart.")
             elif counts[one] < counts[other] < len(train):
-                within.append(f"'{b}' is on every image of '{a}', so tags hardly tell what of these is '{a}'.")
+                within.append(f"'{b}' is on every image of '{a}', so tags hardly show which parts are '{a}'.")
     return [*_told(everywhere), *_told(same), *_told(within)]
 
 
@@ -177,14 +177,14 @@ def _untagged(train: Sequence[ImageRecord]) -> list[str]:
 
 
 def _never_validated(dataset: Dataset) -> list[str]:
-    """Classes that training knows and validation does not, where there is any."""
+    """Classes that occur in training but not in validation."""
     tags = {split: set() for split in SPLITS}
     for record in dataset.records:
         tags[record.split].update(record.tags)
     missing = [dataset.class_names[tag] for tag in sorted(tags["train"] - tags["val"])]
     if not missing or not tags["val"]:
         return []
-    return [f"No val image of: {_listed(missing)}; how well these classes are found can be neither scored nor seen."]
+    return [f"No val image of: {_listed(missing)}; for these classes there will be neither scores nor examples."]
 
 
 def _small(records: Sequence[ImageRecord]) -> list[str]:
@@ -194,5 +194,5 @@ def _small(records: Sequence[ImageRecord]) -> list[str]:
             if min(picture_size(record.path)) < SMALL:
                 small.append(record)
         except InputError:
-            continue  # reading the picture tells what is wrong with it
+            continue  # reading the image reports what is wrong with it
     return [f"{len(small)} images have a side of fewer than {SMALL} pixels: {_some(small)}."] if small else []

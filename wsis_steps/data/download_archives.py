@@ -1,13 +1,12 @@
-"""Downloads official archives, checks them and unpacks them; not part of `rule all`.
+"""Downloads official archives, verifies and unpacks them; not part of `rule all`.
 
-value  to      folder that receives VOCdevkit/VOC2012, benchmark_RELEASE/dataset (SBD), or COCO's
-               annotations, train2017 and val2017
+value  to      folder for VOCdevkit/VOC2012, benchmark_RELEASE/dataset (SBD), or COCO's annotations, train2017
+               and val2017
 out    record  JSON: the archives with their addresses, sizes and checksums
 
-What is there already is not fetched again, and a transfer that broke off goes on where it stopped. With the
-environment variable WSIS_MIRROR=<address> the files come from <address>/<file name>, with the same sizes and
-checksums. An archive that was put into `to` by hand is used and kept. With VOC and SBD both there, the list
-trainaug.txt is written beside VOC's own lists.
+Existing files are not downloaded again, and an interrupted transfer resumes. With the environment variable
+WSIS_MIRROR=<address>, files come from <address>/<file name>, with the same sizes and checksums. An archive placed
+in `to` by hand is used and kept. With both VOC and SBD, the list trainaug.txt is written beside VOC's own lists.
 """
 
 import json
@@ -36,13 +35,13 @@ log = logging.getLogger("wsis")
 
 @contextmanager
 def telling(archive: Archive) -> Iterator[Callable[[int, int], None]]:
-    """A report(done, total) in bytes for `download`: a bar in a terminal, now and then a line elsewhere."""
+    """A function report(done, total) in bytes for `download`: a bar in a terminal, otherwise a line now and then."""
     meter = None
     with tqdm(total=archive.size, desc=archive.file, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
 
         def report(done: int, total: int) -> None:
             nonlocal meter
-            meter = meter or Meter(total // 10**6, "MB", done // 10**6)  # a resumed transfer begins at its rest
+            meter = meter or Meter(total // 10**6, "MB", done // 10**6)  # a resumed transfer starts at what it has
             bar.update(done - bar.n)
             meter.tell(done // 10**6)
 
@@ -50,7 +49,7 @@ def telling(archive: Archive) -> Iterator[Callable[[int, int], None]]:
 
 
 def fetch(archive: Archive, to: Path, mirror: str | None) -> None:
-    """Puts the archive's content in place, from the mirror's address where one is given."""
+    """Downloads and unpacks an archive, from the mirror's address if given."""
     if is_complete(archive, to):
         log.info("%s: already unpacked in %s", archive.file, to)
         return
@@ -58,11 +57,11 @@ def fetch(archive: Archive, to: Path, mirror: str | None) -> None:
     log.info("%s: %.1f MB from %s", archive.file, archive.size / 1e6, url or archive.url)
     with one_writer(to / archive.file), telling(archive) as report:
         download(archive, to, url, report)
-    log.info("%s: checked and unpacked", archive.file)
+    log.info("%s: verified and unpacked", archive.file)
 
 
 def write_augmented_list(to: Path) -> None:
-    """Writes VOC's trainaug.txt where it is not there yet."""
+    """Writes VOC's trainaug.txt if it does not exist."""
     lists = to / "VOCdevkit/VOC2012/ImageSets/Segmentation"
     path = lists / "trainaug.txt"
     if path.exists():

@@ -2,7 +2,7 @@
 
 out  tree  folder with JPEGImages, Annotations, ImageSets, SegmentationClass and SegmentationObject
 
-Six classes told apart by outline, pattern and, in part, hue; see wsis_steps/data/shapes.py and shape_looks.py.
+Six classes that differ in outline, pattern and, in part, hue; see wsis_steps/data/shapes.py and shape_looks.py.
 """
 
 from wsis_steps.data.settings import DataDrawShapes

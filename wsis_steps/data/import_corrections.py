@@ -1,12 +1,12 @@
-"""Puts instances that people drew in place of a round's pseudo labels; images that they left alone keep theirs.
+"""Replaces a round's pseudo labels by manually drawn instances; images that were not corrected keep their labels.
 
 in   images       images.h5
      labels       pseudo labels of the training images
-     corrections  what another tool exported: COCO JSON, Label Studio's JSON, CVAT's XML or a folder of LabelMe files
-out  corrected    labels with the drawn masks, of score and weight 1
+     corrections  export of another tool: COCO JSON, Label Studio JSON, CVAT XML or a folder of LabelMe files
+out  corrected    labels with the drawn masks, with score and weight 1
 
-An image counts as corrected where the file has it: in Label Studio by a submitted annotation, elsewhere by being
-listed. One on which nothing was left has no instance.
+An image counts as corrected if the file contains it: in Label Studio with a submitted annotation, in other formats by
+being listed. An image with nothing left on it has no instances.
 """
 
 import json
@@ -43,8 +43,8 @@ STEP = Step(
 
 
 def candidates(name: str) -> list[str]:
-    """Ids that the name of an image in another tool may mean: of its path, then of shorter ends of it, then without
-    what an upload puts before it."""
+    """Image ids that a name in another tool may stand for: its path, shorter ends of it, and all of these without
+    prefixes added by an upload."""
     return list(
         dict.fromkeys(identity("/".join(parts[k:])) for parts in variants(parts_of(name)) for k in range(len(parts)))
     )
@@ -53,15 +53,15 @@ def candidates(name: str) -> list[str]:
 def to_instances(
     drawing: Drawing, labels: Instances, i: int, notes: Notes, doubts: list[tuple[str, str]]
 ) -> ImageInstances:
-    """The masks of a drawing as labels of image i; notes what of it is left out, and adds what is doubted.
+    """The masks of a drawing as labels of image i; notes what is left out, and adds what is doubtful.
 
-    What the file calls a crowd is an object, since CVAT writes brush masks so. Raises InputError for another size,
-    another class, or a mark that is no mask."""
+    Crowds in the file count as objects, since CVAT writes brush masks as crowds. Raises InputError for another image
+    size, an unknown class, or a mark that is not a mask."""
     if any(shape.kind in ("point", "box") for shape in drawing.shapes):
-        raise InputError(f"{drawing.where} has points or boxes; corrections are masks or polygons.")
+        raise InputError(f"{drawing.where} has points or boxes; corrections must be masks or polygons.")
     header = Header(int(labels.heights[i]), int(labels.widths[i]), orientation=1)
     rules = Rules(labels.class_names, crowds_are_objects=True, may_skip=False)
-    masks = [replace(shape, box=None) for shape in drawing.shapes]  # a box alone would be no label
+    masks = [replace(shape, box=None) for shape in drawing.shapes]  # a box without a mask is no label
     found = fit(replace(drawing, shapes=masks), f"image '{labels.ids[i]}'", header, rules)
     notes.omit(found.omitted)
     doubts += found.doubts
@@ -73,13 +73,13 @@ def to_instances(
 
 
 def read_drawings(path: Path, notes: Notes) -> Reading:
-    """What another tool exported, of whichever format."""
+    """Reads the export of another tool, in any supported format."""
     settings = DataImportDataset.of_file(path)
     return FORMATS[find_format(path)].read(Source(settings.root, settings), notes)
 
 
 def write_labels(path: Path, job: Job, images: Images, labels: Instances, found: list[ImageInstances]) -> None:
-    """Writes what takes the place of labels, counted as they were: a training looks at what it is trained on."""
+    """Writes corrected labels with counts like those of the originals, which trainings check."""
     counts, made = Counter(), labels.provenance
     supervision = json.loads(made.settings).get("supervision", "tags")
     counted = count_instances(found, expect_labels(images, places(images, labels), supervision), "labels", counts)
@@ -95,7 +95,7 @@ def main(job: Job) -> None:
         names = candidates(drawing.name)
         place = next((labels.index[name] for name in names if name in labels.index), None)
         if place is None and any(name in images.index for name in names):
-            elsewhere += 1  # an evaluation image: nothing is learned from it
+            elsewhere += 1  # an evaluation image, which nothing learns from
         elif place is None:
             problems.add(f"{drawing.where}: there is no image '{drawing.name}' in {images.path}.")
         elif place in corrected:
@@ -104,7 +104,7 @@ def main(job: Job) -> None:
             with problems.catch():
                 corrected[place] = to_instances(drawing, labels, place, problems, doubts)
     if not corrected and not problems.sentences:
-        problems.add(f"{job.inputs['corrections']} corrects no training image.")
+        problems.add(f"{job.inputs['corrections']} does not correct any training image.")
     problems.raise_any("The corrections")
     for sentence in [*problems.sentences_of_omissions(), *doubt_sentences(doubts)]:
         log.warning("%s", sentence)
@@ -112,9 +112,9 @@ def main(job: Job) -> None:
     write_labels(job.outputs["corrected"], job, images, labels, found)
     before = sum(len(labels.read(i)) for i in corrected)
     after = sum(map(len, corrected.values()))
-    log.info("%d images corrected: %d instances in place of %d", len(corrected), after, before)
+    log.info("%d images corrected: %d instances instead of %d", len(corrected), after, before)
     if elsewhere:
-        log.warning("%d evaluation images were left out: nothing is learned from them", elsewhere)
+        log.warning("%d evaluation images were skipped: nothing is learned from them", elsewhere)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Imports a data set once, whatever its format; nothing later reads the source.
+"""Imports a data set of any format once; no later step reads the source.
 
-in   source           the drawn tree (format shapes), or lists whose change should import anew
-out  images           images.h5: pictures with tags, points, boxes and splits
-     instances_train  true masks of the training images, empty where `truth` leaves them out
-     instances_val    true masks of the evaluation images
-     summary          JSON: classes, images and instances per split, what was left out, the range of pictures of more
+in   source           the generated tree (format shapes), or lists that trigger a new import when they change
+out  images           images.h5: images with tags, points, boxes and splits
+     instances_train  ground-truth masks of the training images, empty if `truth` leaves them out
+     instances_val    ground-truth masks of the evaluation images
+     summary          JSON: classes, images and instances per split, what was left out, the range of images of more
                       than 8 bits, fingerprint of the code
 
-All that is wrong with the files is listed together, and nothing is written then.
+All errors in the files are listed together; if there are any, nothing is written.
 """
 
 import json
@@ -34,7 +34,7 @@ from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter
 from wsis_steps.vision.contracts.instances import write_instances
 
-SHOWN = 100  # classes in a line of the log
+SHOWN = 100  # classes in a log line
 log = logging.getLogger("wsis")
 
 STEP = Step(
@@ -47,9 +47,9 @@ STEP = Step(
 
 
 def write_images(job: Job, dataset: Dataset, ends: Range | None = None) -> dict[str, list]:
-    """Writes images.h5 and returns per split the rows (id, height, width, instances) of images with truth.
+    """Writes images.h5 and returns, for each split, rows (id, height, width, instances) of images with ground truth.
 
-    ends: samples of pictures of more than 8 bits that become black and white; None where there is no such picture.
+    ends: samples that become black and white in images of more than 8 bits; None if there are no such images.
     """
     truth: dict[str, list] = {"train": [], "val": []}
     problems = Problems()

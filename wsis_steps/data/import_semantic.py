@@ -1,4 +1,4 @@
-"""Takes semantic maps that were made elsewhere: a folder of PNG files, as other methods publish them.
+"""Imports semantic maps made elsewhere: a folder of PNG files, as other methods publish them.
 
 in   images    images.h5: the training images
 out  semantic  semantic maps, uint8: 0 background, 1 and up the classes, 255 unsure
@@ -25,12 +25,12 @@ STEP = Step("data_import_semantic", DataImportSemantic, inputs=("images",), outp
 
 
 def read_map(images: Images, i: int, job: Job) -> np.ndarray:
-    """The map of image i as uint8 (height, width); InputError where it is missing or does not fit."""
+    """The map of image i as uint8 (height, width); InputError if it is missing or does not fit."""
     path = path_below(job.settings.folder, f"{images.ids[i]}.png")
     labels = read_index_png(path)
     size = (int(images.heights[i]), int(images.widths[i]))
     if labels.shape != size:
-        raise InputError(f"{path} is {labels.shape[1]}x{labels.shape[0]} pixels, its image {size[1]}x{size[0]}.")
+        raise InputError(f"{path} is {labels.shape[1]}x{labels.shape[0]} pixels, but its image is {size[1]}x{size[0]}.")
     known = np.append(np.arange(len(images.class_names) + 1), UNSURE)
     unknown = np.setdiff1d(cv2.calcHist([labels], [0], None, [256], [0, 256]).nonzero()[0], known)
     if len(unknown):
@@ -42,11 +42,11 @@ def main(job: Job) -> None:
     images = Images(job.inputs["images"])
     check_class_count(len(images.class_names), images.path)
     if job.settings.folder is None or not job.settings.folder.is_dir():
-        raise InputError(f"data_import_semantic.folder is {job.settings.folder}, which is no folder of PNG maps.")
+        raise InputError(f"data_import_semantic.folder is {job.settings.folder}, which is not a folder of PNG maps.")
     members = images.members("train")
     largest = (int(images.heights[members].max()), int(images.widths[members].max()))
     problems = Problems()
-    # maps from elsewhere may have been made with anything, so tables say that masks may have been seen
+    # foreign maps may have been made from anything, so tables mark them as possibly based on masks
     provenance = job.provenance(images.class_names, ["tags", "masks_seen"])
     counts: Counter = Counter()
     with create(job.outputs["semantic"], Maps.schema, provenance, counts) as file:

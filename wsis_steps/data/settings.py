@@ -95,7 +95,7 @@ class DataImportDataset(Settings):
 
     @classmethod
     def of_file(cls, path: Path) -> "DataImportDataset":
-        """Settings to read annotations alone, of any format: a file, or a folder of such files."""
+        """Settings for reading annotations alone, of any format: from a file, or from a folder of such files."""
         return cls(format="drawn", root=path if path.is_dir() else path.parent, annotations=path)
 
     @model_validator(mode="after")

@@ -1,13 +1,13 @@
-"""What one instance of the generated data set looks like: its outline, pattern and colors, and how it is painted.
+"""The look of one instance of the generated data set: its outline, pattern and colors, and how to paint it.
 
-Each class has an outline and a pattern family of its own, and only mostly its hue.
+Each class has its own outline and pattern family; its hue is only typical.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# In alphabetical order, which is the order of the pixel values in SegmentationClass, as in VOC.
+# In alphabetical order, which is also the order of pixel values in SegmentationClass, as in VOC.
 CLASS_NAMES = ("cross", "disc", "ring", "square", "star", "triangle")
 
 
@@ -19,7 +19,7 @@ class Look:
     center: tuple[float, float]
     radius: float
     angle: float
-    squeeze: float  # length of the second axis over the first
+    squeeze: float  # ratio of the second axis to the first
     colors: np.ndarray  # (2, 3): the pattern's ground and figure
     period: float  # of the pattern
     pattern_angle: float
@@ -28,7 +28,7 @@ class Look:
 
 
 def _outline(category: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """A function of the local coordinates (circumradius about 1) that is negative inside the shape, about a
+    """A function of local coordinates (circumradius about 1), negative inside the shape; approximately a
     distance."""
     name = CLASS_NAMES[category]
     if name == "disc":
@@ -54,12 +54,12 @@ def _outline(category: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _edge(value: np.ndarray, width: float) -> np.ndarray:
-    """A step from 0 (value < 0) to 1 that is `width` wide, against jagged pattern edges."""
+    """A step from 0 (value < 0) to 1 over `width`, to avoid jagged pattern edges."""
     return np.clip(value / width + 0.5, 0, 1)
 
 
 def _pattern(category: int, s: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """How much of the figure color shows, 0..1, at pattern coordinates counted in periods."""
+    """The share of the figure color, 0..1, at pattern coordinates in periods."""
     name = CLASS_NAMES[category]
     if name == "disc":  # stripes
         return _edge(np.sin(2 * np.pi * s), 0.8)
@@ -71,7 +71,7 @@ def _pattern(category: int, s: np.ndarray, t: np.ndarray) -> np.ndarray:
         return _edge(0.3 - np.hypot(x, t - row - 0.5), 0.15)
     if name == "ring":  # soft waves
         return 0.5 + 0.5 * np.sin(2 * np.pi * (0.8 * s + 0.2 * np.sin(2 * np.pi * 0.35 * t)))
-    if name == "cross":  # pins: short strokes, each cell's turned another way
+    if name == "cross":  # pins: short strokes, turned differently in each cell
         cell_s, cell_t = np.floor(s), np.floor(t)
         x, y = s - cell_s - 0.5, t - cell_t - 0.5
         turn = (cell_s * 2.4 + cell_t * 1.1) % np.pi
@@ -81,13 +81,13 @@ def _pattern(category: int, s: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
-    """RGB in 0..1 of a color whose three parts lie in 0..1 (hue wraps around)."""
+    """RGB in 0..1 of a color given by three values in 0..1 (hue wraps around)."""
     wheel = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
     return value * (1 - saturation + saturation * wheel)
 
 
 def _random_colors(rng: np.random.Generator, category: int) -> np.ndarray:
-    """Ground and figure colors (2, 3): in 60 % of the instances of the class hue, else of any hue."""
+    """Ground and figure colors (2, 3): of the class's hue in 60 % of the instances, else of any hue."""
     hue = category / len(CLASS_NAMES) + rng.normal(0, 0.02) if rng.random() < 0.6 else rng.random()
     ground = hsv(hue, rng.uniform(0.5, 0.95), rng.uniform(0.6, 1.0))
     darker = hsv(hue + rng.normal(0, 0.04), rng.uniform(0.4, 0.9), rng.uniform(0.08, 0.35))
@@ -96,7 +96,7 @@ def _random_colors(rng: np.random.Generator, category: int) -> np.ndarray:
 
 
 def random_look(rng: np.random.Generator, category: int, size: int, placed: list[Look], overlap: float) -> Look:
-    """Draws one instance: beside the last of its class with a chance of 0.65 x overlap, else where there is
+    """A random instance: beside the last one of its class with probability 0.65 x overlap, otherwise where there is
     room."""
     radius = size * rng.uniform(0.09, 0.24)
     low, high = 0.7 * radius, size - 0.7 * radius
@@ -125,8 +125,8 @@ def random_look(rng: np.random.Generator, category: int, size: int, placed: list
 
 
 def paint_look(look: Look, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The instance at sample positions x (1, n) and y (m, 1), in pixels: bool (m, n) inside, and float RGB
-    (m, n, 3)."""
+    """Paints an instance at sample positions x (1, n) and y (m, 1), in pixels: whether each is inside, bool (m, n), and
+    its color, float RGB (m, n, 3)."""
     dx, dy = x - look.center[0], y - look.center[1]
     cos, sin = np.cos(look.angle), np.sin(look.angle)
     u = (cos * dx + sin * dy) / look.radius
@@ -134,7 +134,7 @@ def paint_look(look: Look, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np
     level = _outline(look.category, u, v)
     cos, sin = np.cos(look.pattern_angle) / look.period, np.sin(look.pattern_angle) / look.period
     figure = _pattern(look.category, cos * dx + sin * dy + look.phase[0], cos * dy - sin * dx + look.phase[1])
-    # A rim of about a pixel and light from one side give the plain shapes some body.
+    # A rim of about a pixel, and light from one side, give the plain shapes some volume.
     shade = 1 - look.rim * np.clip(1 + level * look.radius / 1.5, 0, 1) - 0.12 * v
     color = look.colors[0] + figure[..., None] * (look.colors[1] - look.colors[0])
     return level < 0, color * shade[..., None]

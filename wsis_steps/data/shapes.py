@@ -1,9 +1,9 @@
-"""Draws the generated data set: textured shapes in a VOC devkit tree, the workflow's demo and its test bed.
+"""Draws the generated data set, textured shapes in a VOC devkit tree: the workflow's demo and test bed.
 
-Each class is told by an outline and by a pattern family of its own, and only mostly by its hue, so a
-classifier has to look at texture and form. Instances of a class like to touch or overlap, which is what
-separates instance from semantic segmentation. Every picture depends on (seed, split, index) alone, so any
-number of workers draws the same.
+Each class has its own outline and pattern family, while its hue is only typical, so a classifier has to look at
+texture and shape. Instances of a class often touch or overlap, which is what separates instance from semantic
+segmentation. Every image depends only on (seed, split, index), so any number of workers draws the same
+images.
 """
 
 import io
@@ -20,14 +20,14 @@ from wsis_steps.data.shape_looks import CLASS_NAMES, Look, hsv, paint_look, rand
 from wsis_steps.formats.voc_annotations import write_annotation
 from wsis_steps.formats.voc_masks import write_map
 
-_SAMPLES = 3  # a side; odd, so that one sample lies in the middle of each pixel
+_SAMPLES = 3  # per side of a pixel; odd, so that one sample is at its center
 _SPLIT_CODES = {"train": 0, "val": 1}
-_LEAST_VISIBLE = 0.4  # share of an instance's area; what is hidden more is left out
+_LEAST_VISIBLE = 0.4  # share of an instance's area; instances hidden more than that are left out
 _LEAST_PIXELS = 24
 
 
 def _background(rng: np.random.Generator, size: int, difficulty: float) -> np.ndarray:
-    """Color noise of several octaves and class-free lines: float32 (size, size, 3) in about 0..1."""
+    """Color noise of several octaves, and lines that belong to no class: float32 (size, size, 3) in about 0..1."""
     canvas = np.full((size, size, 3), hsv(rng.random(), rng.uniform(0, 0.5), rng.uniform(0.25, 0.8)), np.float32)
     strength = rng.uniform(0.06, 0.13) * (0.4 + 0.6 * difficulty)
     for octave, cells in enumerate((2, 4, 8, 16, 32)):
@@ -42,7 +42,7 @@ def _background(rng: np.random.Generator, size: int, difficulty: float) -> np.nd
 
 
 def _draw_line(canvas: np.ndarray, ends: np.ndarray, half_width: float, color: np.ndarray) -> np.ndarray:
-    """The canvas with a straight line from ends[0] to ends[1] (x, y in pixels) over it."""
+    """The canvas with a straight line from ends[0] to ends[1] (x, y in pixels)."""
     grid = np.arange(canvas.shape[0]) + 0.5
     along = (ends[1] - ends[0]) / max(np.hypot(*(ends[1] - ends[0])), 1e-6)
     dx, dy = grid[None] - ends[0, 0], grid[:, None] - ends[0, 1]
@@ -53,11 +53,11 @@ def _draw_line(canvas: np.ndarray, ends: np.ndarray, half_width: float, color: n
 
 
 def _compose(looks: list[Look], canvas: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Lays the instances, the foremost first, over the canvas.
+    """Draws the instances over the canvas; the first is in front.
 
-    Returns the float32 picture, the uint8 instance map (0 background, 1.. in the order of the list) and the
-    categories of the instances kept. Front to back, what an instance shows is what those before it left free,
-    and dropping one that shows too little cannot hide another.
+    Returns the float32 image, the uint8 instance map (0 background, 1.. in the order of the list) and the categories
+    of the instances kept. Drawing goes from front to back: each instance shows where earlier ones leave room, so
+    dropping one that shows too little does not affect the others.
     """
     size = canvas.shape[0]
     fine = size * _SAMPLES
@@ -65,7 +65,7 @@ def _compose(looks: list[Look], canvas: np.ndarray) -> tuple[np.ndarray, np.ndar
     paint = np.zeros((fine, fine, 3), np.float32)
     kept: list[int] = []
     for look in looks:
-        # The shape's whole square, also where it leaves the picture, to know what share of it shows.
+        # The whole square of the shape, even outside of the image, to compute the visible share.
         reach = 1.15 * look.radius + 1
         xs, ys = (np.arange(int((c - reach) * _SAMPLES), int((c + reach) * _SAMPLES) + 1) for c in look.center)
         inside, color = paint_look(look, (xs[None] + 0.5) / _SAMPLES, (ys[:, None] + 0.5) / _SAMPLES)
@@ -89,12 +89,11 @@ def _compose(looks: list[Look], canvas: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def draw_image(rng: np.random.Generator, size: int, difficulty: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draws one picture of 1 to 5 instances of 1 to 3 classes, of radius 9 to 24 % of the side.
+    """Draws one image of 1 to 5 instances of 1 to 3 classes, with radii of 9 to 24 % of the side.
 
     `difficulty` scales pixel noise, blur, distractor lines, background noise and overlap: 0 is easy.
-    Returns the image (uint8 RGB size x size x 3), the instance map (uint8: 0 background, 1..
-    instances, the foremost first) and the semantic map (uint8: 0 background, 1 + category). The instances are
-    what is visible of them.
+    Returns the image (uint8 RGB size x size x 3), the instance map (uint8: 0 background, 1.. instances, from front to
+    back) and the semantic map (uint8: 0 background, 1 + category). Both maps contain only the visible parts.
     """
     count = int(rng.choice(5, p=[0.15, 0.25, 0.28, 0.2, 0.12])) + 1
     classes = rng.permutation(len(CLASS_NAMES))[: min(count, int(rng.choice(3, p=[0.5, 0.35, 0.15])) + 1)]
@@ -122,7 +121,7 @@ def _draw_files(job: tuple[str, int], root: Path, settings: DataDrawShapes) -> s
     name = f"{split}_{index:05d}"
     rng = np.random.default_rng([settings.seed, _SPLIT_CODES[split], index])
     image, instance_map, semantic_map = draw_image(rng, settings.image_size, settings.difficulty)
-    encoded = io.BytesIO()  # to a disk without room for all of it Pillow writes a part, and takes no notice
+    encoded = io.BytesIO()  # on a full disk, Pillow would write a part of the file without an error
     Image.fromarray(image).save(encoded, "JPEG", quality=95)
     (root / "JPEGImages" / f"{name}.jpg").write_bytes(encoded.getvalue())
     write_map(root / "SegmentationObject" / f"{name}.png", instance_map)
@@ -135,9 +134,8 @@ def draw_voc_tree(root: Path | str, settings: DataDrawShapes, mapper: Callable =
     """Draws the data set into `root` as a VOC devkit tree that `formats/voc.py` reads.
 
     Files: JPEGImages (quality 95), SegmentationObject and SegmentationClass (palette PNG, no void contour),
-    Annotations, ImageSets/Segmentation/{train,val}.txt and class_names.txt. `mapper` may be the `map` of a
-    process pool; whichever it is, the same settings give the same files. About 15 ms an image of 96 px on one
-    core.
+    Annotations, ImageSets/Segmentation/{train,val}.txt and class_names.txt. `mapper` may be the `map` of a process
+    pool; the files depend only on the settings. Takes about 15 ms per image of 96 px on one core.
     """
     root = Path(root)
     lists = root / "ImageSets" / "Segmentation"

@@ -1,4 +1,4 @@
-"""The files of a source that Snakemake watches: when one of them changes, the data are imported again."""
+"""The source files that Snakemake watches: if one changes, the data are imported again."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.formats.files import links_out, walk
 from wsis_steps.formats.subsets import is_subset
 
-_MOST = 20  # files of a pattern; readers take more of them for files of pictures, or for something else
+_MOST = 20  # files that match a pattern; if there are more, they are files of single images, or something else
 _SUBSETS = ("ImageSets/Segmentation/*.txt", "ImageSets/Main/*.txt")
-# What is one file or few, by format. Not in the table of formats, since readers import what makes Snakemake slow.
+# Lists that are one file or a few, by format. Not in the table of formats: readers import modules that slow Snakemake.
 LISTS = {
     "folder": ("tags.csv", "points.csv", "boxes.csv"),
     "labelme": (),
@@ -22,12 +22,12 @@ LISTS = {
     "labelimg": _SUBSETS,
     "class_folders": (),
 }  # fmt: skip
-# What is a file a picture, by format; `drawn` may be any of them.
+# Suffixes of files that belong to one image each, by format; `drawn` may be any of them.
 _BESIDE = {"labelme": (".json",), "labelimg": (".xml",), "yolo": (".txt",), "drawn": (".json", ".xml", ".txt")}
 
 
 def watched_lists(settings: DataImportDataset, drawn_tree: str) -> list[str]:
-    """The lists and tables that name the images; of generated data the tree that was drawn."""
+    """The lists and tables that name the images; for generated data, the drawn tree."""
     if settings.format == "shapes":
         return [drawn_tree]
     root = settings.root or Path()
@@ -42,7 +42,7 @@ def watched_lists(settings: DataImportDataset, drawn_tree: str) -> list[str]:
 
 
 def _few(base: Path, pattern: str) -> list[Path]:
-    """The files of a pattern in order, none where there are many; in ImageSets those that are called as subsets."""
+    """The files that match a pattern, sorted; none if there are many; in ImageSets only those named like subsets."""
     found = [path for path in base.glob(pattern) if path.name[0] != "."]
     if "ImageSets" in pattern:
         found = [path for path in found if is_subset(path.stem)]
@@ -50,11 +50,11 @@ def _few(base: Path, pattern: str) -> list[Path]:
 
 
 def watched_files(settings: DataImportDataset) -> list[str]:
-    """The files of which there is one for each picture."""
+    """The files that belong to one image each."""
     folder = settings.annotations or settings.root
     suffixes = _BESIDE.get(settings.format, ())
     if not suffixes or not folder or not folder.is_dir():
         return []
-    if settings.links == "refuse" and links_out(folder, suffixes):  # to wherever; the import tells of them
+    if settings.links == "refuse" and links_out(folder, suffixes):  # may lead anywhere; the import reports them
         return []
     return [str(path) for path in walk(folder, suffixes)]

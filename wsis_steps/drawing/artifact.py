@@ -1,4 +1,4 @@
-"""A picture of what an artifact holds of an image."""
+"""Draws what an artifact holds of an image."""
 
 import numpy as np
 
@@ -20,12 +20,12 @@ from wsis_steps.vision.contracts.instances import ImageInstances, Instances
 from wsis_steps.vision.contracts.maps import Maps
 from wsis_steps.vision.contracts.points import Points
 
-MOST = 30  # proposals in a drawing, the first; more hide the picture
-EDGES = "proposals_find_edges"  # its maps are bytes too, but strengths from 0 to 255, not labels
+MOST = 30  # proposals in a drawing, the best ones; more would hide the image
+EDGES = "proposals_find_edges"  # its maps are also bytes, but strengths from 0 to 255 instead of labels
 
 
 def draw(artifact: Artifact, i: int, picture: np.ndarray, least_score: float) -> np.ndarray:
-    """What a file holds of an image, drawn over its picture, which is enlarged where it is small, above a legend."""
+    """What a file holds of an image, drawn over the image (enlarged if it is small), with a legend below."""
     plain, picture = picture, enlarge(picture)
     zoom = len(picture) // len(plain)
     names, colors = artifact.class_names, class_colors(len(artifact.class_names))
@@ -61,7 +61,7 @@ def draw(artifact: Artifact, i: int, picture: np.ndarray, least_score: float) ->
 
 
 def surest(instances: ImageInstances, least_score: float) -> ImageInstances:
-    """Those of at least so high a score."""
+    """The instances with at least this score."""
     return instances.at(np.flatnonzero(instances.scores >= least_score))
 
 

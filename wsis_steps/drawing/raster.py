@@ -1,4 +1,4 @@
-"""Masks, label maps, maps and points drawn into a picture, for looking at files outside the report."""
+"""Draws masks, label maps, activation maps and points into an image, for viewing files outside the report."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,17 @@ from wsis_steps.drawing.colors import rgb, shade
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import decode
 
-LONG_SIDE = 720  # pixels of a drawing, about; smaller pictures are enlarged, so that names can be read
-OPACITY = 0.45  # of the color of a mask
+LONG_SIDE = 720  # approximate pixels of a drawing; smaller images are enlarged so that names are readable
+OPACITY = 0.45  # of a mask's color
 UNSURE_COLOR = "#cccccc"
 
 
 def draw_instances(
     picture: np.ndarray, instances: ImageInstances, class_names: Sequence[str], colors: Sequence[str], scored: bool
 ) -> np.ndarray:
-    """The picture, uint8 RGB (h, w, 3), with masks in the colors of their classes, outlines and names; small on top.
+    """The image, uint8 RGB (h, w, 3), with masks in class colors, outlines and names; small masks on top.
 
-    The picture may be an enlarged one. Names give way to each other where there is room.
+    The image may be enlarged. Names move down to avoid each other if there is room.
     """
     drawn, places = picture.copy(), {}
     height, width = picture.shape[:2]
@@ -44,26 +44,26 @@ def draw_instances(
 
 
 def enlarge(picture: np.ndarray) -> np.ndarray:
-    """The picture a whole number of times larger, where it is so small that names could not be read in it."""
+    """The image enlarged by an integer factor, if it is too small for readable names."""
     zoom = max(1, LONG_SIDE // max(picture.shape[:2]))
     return cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_NEAREST)
 
 
 def _fill(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A mask or label map at the size of its picture."""
+    """A mask or label map, resized to the size of its image."""
     if values.shape == (height, width):
         return values
     return cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
 def _font(size: tuple[int, int]) -> ImageFont.FreeTypeFont:
-    """The font of a picture of (width, height)."""
+    """The font for an image of (width, height)."""
     return ImageFont.load_default(max(9, round(max(size) / 40)))
 
 
 def _write(canvas: Image.Image, box: np.ndarray, name: str, taken: list[tuple[float, ...]]) -> None:
-    """Writes a name at the top left corner of a box x1, y1, x2, y2, inside the picture; lower where names were `taken`
-    there, x1, y1, x2, y2 each."""
+    """Writes a name at the top left corner of a box x1, y1, x2, y2, inside the image. It moves down if it would overlap
+    `taken` rectangles, x1, y1, x2, y2 each."""
     pen, font = ImageDraw.Draw(canvas), _font(canvas.size)
     width, height = pen.textbbox((0, 0), name, font=font, stroke_width=2)[2:]
     x = min(max(float(box[0]), 2), max(canvas.width - width - 2, 2))
@@ -71,7 +71,7 @@ def _write(canvas: Image.Image, box: np.ndarray, name: str, taken: list[tuple[fl
     first = y = min(max(float(box[1]), 2), lowest)
     while hit := [b for b in taken if b[0] < x + width and x < b[2] and b[1] < y + height and y < b[3]]:
         y = max(b[3] for b in hit)
-        if y > lowest:  # there is no room below
+        if y > lowest:  # no room below
             y = first
             break
     taken.append((x, y, x + width, y + height))
@@ -80,7 +80,7 @@ def _write(canvas: Image.Image, box: np.ndarray, name: str, taken: list[tuple[fl
 
 
 def add_legend(drawn: np.ndarray, names: Sequence[str], colors: Sequence[str]) -> np.ndarray:
-    """The picture with a strip below it that names colors."""
+    """The image with a legend of colors below it."""
     font = _font(drawn.shape[1::-1])
     line = round(1.6 * font.size)
     places, x, y = [], line // 2, 0
@@ -100,7 +100,7 @@ def add_legend(drawn: np.ndarray, names: Sequence[str], colors: Sequence[str]) -
 
 
 def draw_labels(picture: np.ndarray, labels: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    """The picture, which may be enlarged, under a label map (0 background, 1 + category, 255 unsure, which is gray)."""
+    """The image, possibly enlarged, under a label map (0 background, 1 + category, 255 unsure, drawn in gray)."""
     palette = np.broadcast_to(rgb(UNSURE_COLOR), (256, 3)).copy()
     palette[1 : 1 + len(colors)] = [rgb(color) for color in colors]
     labels = _fill(labels, *picture.shape[:2])
@@ -109,7 +109,7 @@ def draw_labels(picture: np.ndarray, labels: np.ndarray, colors: Sequence[str]) 
 
 
 def draw_points(picture: np.ndarray, points: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    """The picture with a disc at each point (n, 3+): x, y, category."""
+    """The image with a disc at each point (n, 3+): x, y, category."""
     drawn, radius = picture.copy(), max(2, round(0.015 * max(picture.shape[:2])))
     for x, y, category in np.asarray(points, np.float64)[:, :3].tolist():
         middle = (round(x), round(y))
@@ -119,7 +119,7 @@ def draw_points(picture: np.ndarray, points: np.ndarray, colors: Sequence[str]) 
 
 
 def draw_outlines(picture: np.ndarray, rles: Sequence[dict], colors: Sequence[str]) -> np.ndarray:
-    """The picture, which may be enlarged, with the outline of each mask in its color."""
+    """The image, possibly enlarged, with the outline of each mask in its color."""
     drawn, (height, width) = picture.copy(), picture.shape[:2]
     for rle, color in zip(rles, colors, strict=True):
         mask = _fill(decode([rle], *rle["size"])[0], height, width)
@@ -129,7 +129,7 @@ def draw_outlines(picture: np.ndarray, rles: Sequence[dict], colors: Sequence[st
 
 
 def draw_boxes(picture: np.ndarray, boxes: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    """The picture with boxes (n, 5): x1, y1, x2, y2, category, in the colors of their classes."""
+    """The image with boxes (n, 5): x1, y1, x2, y2, category, in class colors."""
     drawn, thickness = picture.copy(), max(1, round(max(picture.shape[:2]) / 300))
     for *corners, category in np.asarray(boxes, np.float64).tolist():
         x1, y1, x2, y2 = (round(value) for value in corners)
@@ -138,7 +138,7 @@ def draw_boxes(picture: np.ndarray, boxes: np.ndarray, colors: Sequence[str]) ->
 
 
 def heatmap(picture: np.ndarray, maps: np.ndarray, categories: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    """Activation maps over a dimmed gray picture.
+    """Activation maps over a dimmed gray image.
 
     picture uint8 RGB (h, w, 3), maps (k, h', w') from 0 to 1 and their categories (k,). Each pixel takes the color of
     its strongest class, mixed in by that map's value. Returns uint8 RGB (h, w, 3).

@@ -1,7 +1,7 @@
-"""What runs a step and cannot change a figure: arguments, outcome, progress, outputs, locks, shards, devices, errors.
+"""Code that runs steps and cannot change a figure: arguments, outcomes, progress, outputs, locks, shards, errors.
 
-So its code is no part of a step's fingerprint; this constant is instead.
+It is therefore not part of a step's fingerprint; this constant is instead.
 """
 
-# The version of results. Raise it when an edit of the engine changes what is computed: everything is made anew then.
+# Version of the results. Raise it if an edit of the engine changes what is computed: everything is then recomputed.
 RESULTS = 1

@@ -1,7 +1,7 @@
-"""How a system describes itself: its stages in order, what each reads and writes, what of it is shown and scored.
+"""How a system describes itself: its stages in order, what each reads and writes, and what is shown and scored.
 
-A folder of steps has a `chain.py` with `STAGES`, which the chains of all systems may take by what they write, or
-`CHAINS`, one a system. Nothing here computes anything, and no step imports it.
+A folder of steps has a `chain.py` that defines `STAGES`, which all systems may use, or `CHAINS`, one per system.
+Nothing here computes anything, and no step imports it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,27 +10,27 @@ from typing import Any
 
 from wsis_steps.engine.published import Published
 
-Condition = Callable[[Any, Any], bool]  # of a run (`plan.config.Run`) and the settings of the step in it
+Condition = Callable[[Any, Any], bool]  # takes a run (`plan.config.Run`) and the settings of the step in it
 
 
 def always(run: Any, settings: Any) -> bool:
-    """The condition of what every run has."""
+    """The condition of something that every run has."""
     return True
 
 
-# The rounds of a run in which a stage computes something; its files are numbered by them.
+# These return the rounds of a run in which a stage computes something; its files are numbered by round.
 def first_round(run: Any) -> Iterable[int]:
     """Round 0."""
     return (0,)
 
 
 def each_round(run: Any) -> Iterable[int]:
-    """Round 0 to the last but one file: `rounds` of them."""
+    """Rounds 0 to `rounds` - 1."""
     return range(run.rounds)
 
 
 def after_each_round(run: Any) -> Iterable[int]:
-    """What a round makes for the next: 1 to `rounds`."""
+    """Rounds 1 to `rounds`: what each round makes for the next."""
     return range(1, run.rounds + 1)
 
 
@@ -41,34 +41,34 @@ def later_rounds(run: Any) -> Iterable[int]:
 
 @dataclass(frozen=True)
 class Read:
-    """An input of a stage: what a stage of the run writes in that role, or a file that all runs share.
+    """An input of a stage: what a stage of the run writes in this role, or a file that all runs share.
 
-    A system's own stages come before those which all may take; roles of the latter should not be of the kind that
-    every system has, as `model`.
+    A system's own stages take precedence over the shared ones. Roles of shared stages should not have names that every
+    system uses, such as `model`.
     """
 
     role: str
     name: str = ""
-    """Of the input on the command line; by default the role."""
+    """Name of the input on the command line; by default the role."""
     back: int = 0
-    """How many rounds before the stage's own."""
+    """How many rounds before the stage's own round the input was made."""
     later: bool = False
-    """Whether the first round lacks it."""
+    """Whether the input does not exist in the first round."""
     last: bool = False
-    """Of the last round that there is."""
+    """Whether the input comes from the last round."""
     shared: Callable[[Any], str] | None = None
-    """A file below `results/<dataset>/shared/`, by the settings of the step."""
+    """Returns the path of a file below `results/<dataset>/shared/`, given the settings of the step."""
     of: str = ""
-    """The step whose settings `shared` and `when` look at, where it is another."""
+    """The step whose settings are passed to `shared` and `when`; by default the stage's own step."""
     when: Condition = always
     compares: bool = False
-    """Whether the step only compares its own with it, and does without where it is called by hand: nothing learns."""
+    """Whether the step only compares its result with this input: nothing is learned from it, and it is optional."""
     spares_gpu: bool = False
-    """Whether a step that reads it needs no GPU."""
+    """Whether a step with this input needs no GPU."""
 
     @property
     def option(self) -> str:
-        """The name on the command line."""
+        """The input's name on the command line."""
         return self.name or self.role
 
     @property
@@ -78,7 +78,7 @@ class Read:
 
 
 def class_maps(when: Condition = always) -> tuple[Read, Read]:
-    """The maps of an image's classes that the run chooses by `class_maps`."""
+    """The class maps of an image that the run selects with `class_maps`."""
 
     def chosen(source: str) -> Condition:
         return lambda run, settings: run.class_maps == source and when(run, settings)
@@ -86,29 +86,29 @@ def class_maps(when: Condition = always) -> tuple[Read, Read]:
     return Read("maps", when=chosen("activation")), Read("probabilities", name="maps", when=chosen("learned"))
 
 
-# The classifier of the run, where a training starts from it.
+# The run's classifier, for trainings that start from it.
 PRETRAINED = Read("classifier", name="pretrained", when=lambda run, settings: settings.weights == "classifier")
 
 
 @dataclass(frozen=True)
 class Show:
-    """A file in the report and, where `scored` names the split whose true masks it is compared with, in the table."""
+    """A file in the report and, if `scored` names a split with ground-truth masks, in the table."""
 
     role: str
     stage: str
-    """Its name there; `{round}` stands for two digits."""
+    """Name of the stage there; `{round}` is replaced by two digits."""
     scored: str = ""
     last: bool = False
-    """Of the last round only."""
+    """Only the file of the last round."""
     when: Condition = always
     spare: bool = False
-    """Whether it is left out where true masks are given, but none of `scored`: what only the report would read."""
+    """Whether to leave it out if ground-truth masks exist, but none of `scored`: only the report would read it."""
     about: str = ""
-    """A clause that says what it is, for the legend."""
+    """A phrase that describes it, for the legend."""
 
 
 def show_labels(about: str) -> Show:
-    """The labels that a stage makes of the training images in each round, in the role `labels`."""
+    """The labels (role `labels`) that a stage makes of the training images in each round."""
     return Show("labels", "labels/round{round}", scored="train", about=about)
 
 
@@ -119,36 +119,36 @@ class Stage:
     step: str
     reads: tuple[Read, ...] = ()
     writes: Mapping[str, str] = field(default_factory=dict)
-    """Files below the folder of the run by role; `{round}` stands for two digits."""
+    """Paths below the run's folder, by role; `{round}` is replaced by two digits."""
     rounds: Callable[[Any], Iterable[int]] | None = None
-    """None: once."""
+    """Returns the rounds of a run in which the stage computes something; None: it runs once."""
     divides: bool = False
     """Whether several jobs may share its images."""
     shows: tuple[Show, ...] = ()
     choice: tuple[str, str] | None = None
-    """Key and value of a run that choose this stage among those that write the same."""
+    """The run's key and value that select this stage among those with the same output."""
     shared: bool = False
-    """Whether its files are those of all runs, below `shared/`."""
+    """Whether all runs share its files, below `shared/`."""
     settings_of: tuple[str, tuple[str, ...]] | None = None
-    """Another step, and which of its settings this one shares: set them there."""
+    """Another step and the settings that this stage takes from it: they are set there."""
     audits: str = ""
-    """Role of what it looks at: it is asked for of all data but the generated ones, whose tags are right; only verdicts
-    read what it writes, as `scores`."""
+    """Role that this stage audits. It runs for all data but the generated ones, whose tags are correct; only verdicts
+    read its output, the role `scores`."""
 
     @property
     def optional(self) -> bool:
-        """Whether a run may lack one of its inputs."""
+        """Whether a run may lack one of the stage's inputs."""
         return any(read.optional for read in self.reads)
 
     @property
     def numbered(self) -> bool:
-        """Whether its files carry the number of a round."""
+        """Whether the names of its files contain a round."""
         return any("{round}" in path for path in self.writes.values())
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Settings that several steps of a run must have in common."""
+    """Settings that must be equal in several steps of a run."""
 
     steps: tuple[str, ...]
     keys: tuple[str, ...]
@@ -156,27 +156,27 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Chain:
-    """A system: the stages of its own, in order, and where it ends."""
+    """A system: its own stages in order, and the step that it ends in."""
 
     system: str
     about: str
-    """What it is, in a few words."""
+    """A short description."""
     ends: str
     """The step whose results are the system's."""
     ends_in: str
-    """What these are, in words."""
+    """What these results are, in words."""
     stages: tuple[Stage, ...] = ()
     supervision: tuple[str, ...] = ("tags",)
-    """What it can learn from; empty: from the true masks of `files`."""
+    """Annotations it can learn from; empty if it learns from the ground-truth masks in `files`."""
     rounds: bool = False
     """Whether it can have more than one round."""
     fewest_rounds: int = 1
-    """0 where a Mask R-CNN can learn from its first labels."""
+    """0 if a Mask R-CNN can learn from its first labels."""
     maskrcnn: bool | None = None
-    """Whether a run trains a Mask R-CNN on the last labels unless it says otherwise; None: there is no choice."""
+    """Whether a run trains a Mask R-CNN on the last labels by default; None if the run cannot choose."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Roles that files of true masks take, below `shared/`; for upper bounds."""
+    """Files of ground-truth masks below `shared/`, by the role they take; for upper bounds."""
     agreements: tuple[Agreement, ...] = ()
     published: Mapping[tuple[str, str, str, str], Published] = field(default_factory=dict)
-    """What papers print, by data set, run, stage and split, as they are named in `summary.csv`; from the table beside
-    the chain with `read_published(__file__)`."""
+    """Figures printed in papers, by data set, run, stage and split, as named in `summary.csv`;
+    `read_published(__file__)` reads them from the table beside the chain."""

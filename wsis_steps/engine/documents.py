@@ -25,7 +25,7 @@ def read_document(path: Path, what: str = "document") -> Any:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; the step that makes it has not run.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} holds no {what} ({error}); delete it and run again.") from None
+        raise InputError(f"{path} is not a valid {what} ({error}); delete it and run again.") from None
     if isinstance(content, dict):
         _check(path, content, content)
     return content
@@ -52,7 +52,7 @@ def read_lines(path: Path, what: str = "JSON lines") -> list[dict[str, Any]]:
 
 
 def digest_of_file(path: Path) -> str:
-    """BLAKE2 of a whole file."""
+    """BLAKE2 digest of a whole file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 

@@ -1,14 +1,14 @@
-"""What a user can get wrong, said in one sentence."""
+"""Errors that users can fix, each told in one sentence."""
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 
 class InputError(Exception):
-    """Something that the user can put right: a key, a path, a broken file. Its text is one sentence for people.
+    """An error that the user can fix: a key, a path, a broken file. Its text is one sentence, written for people.
 
-    A step prints it without a traceback and exits with status 2, leaving no partial output. Where it is about several
-    things, `sentences` holds all of them, the text perhaps the first only.
+    A step prints it without a traceback and exits with status 2, leaving no partial output. If there are several
+    problems, `sentences` holds all of them, while the text may contain only the first.
     """
 
     def __init__(self, text: str, sentences: Sequence[str] = ()) -> None:
@@ -26,12 +26,12 @@ class Hints:
     def nearest(self, name: str, valid: Collection[str]) -> str:
         """The clause of `nearest`; after the first few names, the number of valid ones."""
         if name not in self._told and len(self._told) >= self._most:
-            return f"there are {len(valid)} others"
+            return f"there are {len(valid)} valid names"
         return self._told[name] if name in self._told else self._told.setdefault(name, nearest(name, valid))
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A clause that names the valid value nearest to `name`, or lists the valid ones where none is near."""
+    """A clause with the valid value nearest to `name`; if none is near, with all valid values."""
     valid = sorted(map(str, valid))
     close = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.5)
     if close:

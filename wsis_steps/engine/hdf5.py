@@ -21,7 +21,7 @@ from wsis_steps.engine.links import elsewhere
 from wsis_steps.engine.writers import NO_LOCKS
 
 log = logging.getLogger("wsis")
-DAMAGED = "is truncated or no HDF5 file; if the workflow made it, delete it and run again"
+DAMAGED = "is truncated or not an HDF5 file; if the workflow made it, delete it and run again"
 SIGNED = 2  # the schema version of results with checksums; those of version 1 have none
 _DAMAGE = (OSError, RuntimeError, ValueError, LookupError, TypeError)  # what h5py raises on it
 
@@ -92,7 +92,7 @@ class CheckedDataset(h5py.Dataset):
         try:
             return super().__getitem__(args, new_dtype)
         except OSError as error:
-            if "errno = " in str(error):  # the system failed to read, not HDF5 to understand
+            if "errno = " in str(error):  # the system failed to read; HDF5 found no damage
                 text = " ".join(str(error).split())
                 raise InputError(f"{self.file.filename} cannot be read from its disk or network ({text}).") from error
             raise InputError(damage(self.file.filename, self.name.strip("/"))) from error
@@ -130,18 +130,18 @@ def _digest(attributes: dict[str, Any]) -> str:
 
 
 def _lacks_locks(error: OSError) -> bool:
-    """Whether a file system refused a lock that nobody else holds."""
+    """Whether the file system refused a lock although nobody else holds one."""
     refused = "unable to lock file" in str(error) and error.errno != errno.EAGAIN
     return refused or error.errno in NO_LOCKS
 
 
-@functools.cache  # a folder is told of once
+@functools.cache  # one warning per folder
 def _tell_without_locks(folder: Path) -> None:
     log.warning("%s lies on a file system without locks; its HDF5 files are read without one", folder)
 
 
 def _reason(error: OSError, damaged: str) -> str:
-    """What of a file that cannot be opened a sentence says behind its name."""
+    """Why a file cannot be opened, as the end of a sentence that starts with its name."""
     if error.errno == errno.ENOENT:
         return "does not exist; the step that makes it has not run"
     if error.errno == errno.EAGAIN or "already open for write" in str(error):
@@ -150,7 +150,7 @@ def _reason(error: OSError, damaged: str) -> str:
         return "may not be read: permission denied; the file may be whole, ask its owner for access"
     if error.errno in NO_LOCKS:
         return (
-            "lies on a file system without locks, on which it cannot be opened; set the environment variable "
+            "lies on a file system without locks and cannot be opened there; set the environment variable "
             "HDF5_USE_FILE_LOCKING=FALSE, or copy it elsewhere"
         )
     if error.errno is not None:

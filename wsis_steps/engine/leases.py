@@ -1,7 +1,7 @@
-"""Leases of GPUs, so that local jobs share several.
+"""Leases of GPUs, so that local jobs can share several.
 
-Snakemake counts `gpu` resources but hands out no ids. A step leases an id by locking a file that the kernel
-unlocks when the process dies, however it dies.
+Snakemake counts `gpu` resources but assigns no ids. A step leases an id by locking a file; the kernel releases the
+lock when the process dies, for whatever reason.
 """
 
 import fcntl
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import IO
 
 log = logging.getLogger("wsis")
-_held: list[IO] = []  # a lease lasts as long as its open file
+_held: list[IO] = []  # a lease lasts as long as its file is open
 
 
 def lease(slots: int, folder: Path | None = None, wait: float = 1.0) -> int:
-    """Takes one of `slots` device ids, waiting until one is free; it is given back when the process ends."""
+    """Leases one of `slots` device ids, waiting until one is free; the lease ends with the process."""
     folder = folder or Path(tempfile.gettempdir()) / f"wsis-gpu-leases-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     told = False

@@ -18,10 +18,10 @@ CHUNK_BYTES = 1 << 18
 class OutputFile(h5py.File):
     """A new HDF5 file for one writer.
 
-    HDF5 crashes the process when a write fails, at the latest when it exits, and when it reads back other bytes than
-    it wrote. So it never learns of an error: the first is kept, what is written from then on stays in memory, and
-    `check` raises the error. Whoever writes much calls `check` now and then, and everyone does after closing. Signals
-    that arrive while the file closes are handled when it has.
+    HDF5 crashes the process if a write fails, at exit at the latest, and also if it reads back other bytes than it
+    wrote. So it never sees an error: the first one is stored, everything written from then on stays in memory, and
+    `check` raises the error. Call `check` now and then when writing much, and always after closing. Signals that
+    arrive while the file is being closed are handled afterwards.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +46,7 @@ class OutputFile(h5py.File):
         return super().create_dataset(name, shape, dtype, data, fletcher32="chunks" in options, **options)
 
     def check(self) -> None:
-        """Raises the OSError of the first write that failed."""
+        """Raises the OSError of the first failed write, if any."""
         if self.medium.error is not None:
             raise self.medium.error
 
@@ -61,7 +61,7 @@ class OutputFile(h5py.File):
 
 @contextmanager
 def _signals_later() -> Iterator[None]:
-    """Runs Python's handlers of SIGINT and SIGTERM after the block: what they raise inside it would go through HDF5."""
+    """Delays Python's SIGINT and SIGTERM handlers until after the block: they must not raise through HDF5."""
     if threading.current_thread() is not threading.main_thread():  # handlers run in the main thread only
         yield
         return
@@ -78,15 +78,15 @@ def _signals_later() -> Iterator[None]:
 
 
 class Medium(io.FileIO):
-    """The bytes of an `OutputFile`; reads give what was written, also where the disk had no room for it."""
+    """The bytes of an `OutputFile`; reading returns what was written, even if it did not fit on the disk."""
 
     def __init__(self, path: Path, mode: str) -> None:
         self.error: OSError | None = None
-        self.unwritten: list[tuple[int, bytes]] = []  # place and bytes of every write from the first error on
+        self.unwritten: list[tuple[int, bytes]] = []  # position and bytes of every write from the first error on
         super().__init__(path, mode)
 
     def write(self, data) -> int:
-        """Writes all of `data`, where the system may write a part of it."""
+        """Writes all of `data`; the system may write only a part at a time."""
         start, rest = self.tell(), memoryview(data).cast("B")
         try:
             while self.error is None and len(rest):
@@ -98,7 +98,7 @@ class Medium(io.FileIO):
         return len(data)
 
     def readinto(self, buffer) -> int:
-        """Fills `buffer` with what was written there, be it on the disk or not."""
+        """Fills `buffer` with what was written at this position, whether it is on the disk or in memory."""
         start, target = self.tell(), memoryview(buffer).cast("B")
         read = super().readinto(target)
         for place, data in self.unwritten:

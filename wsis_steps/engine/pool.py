@@ -24,12 +24,12 @@ def fork_map(
     chunk: int = 4,
     ahead: int | None = None,
 ) -> Iterator[Result]:
-    """Results of function(item) in order, computed in forked processes `ahead` chunks before the reader.
+    """Results of function(item) in order, computed in forked processes up to `ahead` chunks ahead of the reader.
 
-    ahead: by default four times the processes; fewer where items or results are large.
+    ahead: by default four times `processes`; pass less if items or results are large.
 
-    Workers inherit `function` with all that it refers to instead of unpickling it, so it may be a closure over
-    opened artifacts or large tables. An exception of the function is raised here.
+    Workers inherit `function` and everything it refers to without pickling, so it may be a closure over open artifacts
+    or large tables. Exceptions of the function are raised here.
     """
     if processes <= 1:
         yield from map(function, items)
@@ -57,7 +57,7 @@ def forked_pool(processes: int) -> ProcessPoolExecutor:
 
 
 def end_with(parent: int) -> None:
-    """Ends this process with its parent: a killed one would leave it waiting, with the GPU lease it inherited."""
+    """Ends this process when its parent dies; otherwise it would wait forever and keep the GPU lease it inherited."""
     if sys.platform == "linux":
         set_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
         ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
@@ -66,10 +66,10 @@ def end_with(parent: int) -> None:
 
 
 def release_memory() -> None:
-    """Gives memory that is free back to the system. Results of varying size leave gaps which the allocator of Linux
-    keeps for itself, some hundred megabytes in a few hundred pictures."""
+    """Returns free memory to the system. Results of varying size leave gaps that the Linux allocator keeps: some
+    hundred megabytes in a few hundred images."""
     if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # other C libraries have no such function
+        with contextlib.suppress(AttributeError):  # C libraries other than glibc lack this function
             ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -1,4 +1,4 @@
-"""Several things that the user can get wrong, told together in one run."""
+"""Several user errors, reported together in one run."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -7,26 +7,26 @@ from wsis_steps.engine.errors import InputError
 
 
 class Problems:
-    """Collects what is wrong with a data set or a folder, so that one run tells all of it."""
+    """Collects everything that is wrong with a data set or folder, so that one run reports all of it."""
 
     def __init__(self, shown: int = 20):
         self.sentences: list[str] = []
         self._shown = shown
 
     def add(self, sentence: str) -> None:
-        """Notes one problem: a sentence that names the file, and the line where there is one."""
+        """Adds one problem: a sentence that names the file and, if there is one, the line."""
         self.sentences.append(sentence)
 
     @contextmanager
     def catch(self) -> Iterator[None]:
-        """Notes an `InputError` raised in the block and goes on behind it."""
+        """Adds an `InputError` raised in the block, and continues after it."""
         try:
             yield
         except InputError as error:
             self.sentences += error.sentences
 
     def raise_any(self, subject: str) -> None:
-        """Raises one `InputError` about `subject` that lists what was noted, or returns where nothing was."""
+        """Raises one `InputError` about `subject` that lists all problems; does nothing if there are none."""
         count = len(self.sentences)
         if count == 0:
             return
@@ -39,8 +39,7 @@ class Problems:
 
 
 def attempt(work: Callable, *arguments):
-    """The result of `work`, or the `InputError` that it raised: a pool must not stop at the first bad
-    file."""
+    """The result of `work`, or the `InputError` it raised, so that a pool does not stop at the first bad file."""
     try:
         return work(*arguments)
     except InputError as error:
@@ -48,7 +47,7 @@ def attempt(work: Callable, *arguments):
 
 
 def settle(results: Iterable, problems: Problems) -> list:
-    """What `attempt` returned, with None in place of each error, which is noted."""
+    """Results of `attempt`, with None in place of each error; adds the errors to `problems`."""
     settled = list(results)
     for error in (result for result in settled if isinstance(result, InputError)):
         problems.add(str(error))

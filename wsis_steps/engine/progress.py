@@ -1,4 +1,4 @@
-"""How far a job is: a bar in a terminal, lines in a log."""
+"""Progress of a job: a bar in a terminal, lines in a log."""
 
 import logging
 import sys
@@ -21,9 +21,9 @@ def progress(
     unit: str = "image",
     size: Callable[[Item], int] = lambda item: 1,
 ) -> Iterator[Item]:
-    """Passes items on and tells how far it is: a bar in a terminal, now and then a line elsewhere.
+    """Passes items on and shows progress: a bar in a terminal, otherwise a line now and then.
 
-    size: how much an item counts of the total, as the number of images of a batch.
+    size: how much an item counts toward the total, such as the number of images in a batch.
     """
     seen = sys.stderr.isatty() and not number_of_share()
     bar = tqdm(total=total, unit=unit, desc=name, leave=False, disable=not seen)
@@ -38,7 +38,7 @@ def progress(
 
 
 class Meter:
-    """Says how far a job is at most every max(30 s, 2 %)."""
+    """Logs progress, but no more often than every 30 s and every 2 %."""
 
     def __init__(self, total: int, unit: str, done: int = 0) -> None:
         self.total, self.unit, self.done = max(total, 1), unit, done

@@ -1,4 +1,4 @@
-"""What made an artifact: step, settings, code, commit, and digests of what went in."""
+"""What made an artifact: step, settings, code, commit, and digests of its inputs."""
 
 import hashlib
 import subprocess
@@ -9,11 +9,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made an artifact; written to its root attributes.
+    """What made an artifact; stored in its root attributes.
 
-    `supervision` names what went in: `tags`, `points`, `boxes`, `masks` (true masks), `masks_seen` (through a
-    part trained elsewhere on masks or drawn boundaries). `inputs` maps input names to digests, `before` steps whose
-    results went in to their settings, as JSON, the nearest first.
+    `supervision` lists the annotations used: `tags`, `points`, `boxes`, `masks` (ground truth), `masks_seen` (by a
+    part trained elsewhere on masks or drawn boundaries). `inputs` maps input names to digests; `before` maps the
+    earlier steps that contributed to their settings as JSON, the nearest first.
     """
 
     step: str
@@ -27,7 +27,7 @@ class Provenance:
 
 
 def digest(path: Path | Sequence[Path]) -> str:
-    """BLAKE2 of a file's size and content; of files over 64 MB 64 evenly spaced blocks stand for the content."""
+    """BLAKE2 digest of a file's size and content; of a file over 64 MB, only 64 evenly spaced blocks are read."""
     if not isinstance(path, Path):
         return hashlib.blake2b("".join(map(digest, path)).encode(), digest_size=16).hexdigest()
     if path.is_dir():
@@ -45,7 +45,7 @@ def digest(path: Path | Sequence[Path]) -> str:
 
 
 def settings_before(made: Sequence[Provenance]) -> dict[str, str]:
-    """Steps and their settings: of those that made the inputs, then of those before them."""
+    """Settings by step: first the steps that made the inputs, then those before them."""
     found: dict[str, str] = {}
     for steps in ({one.step: one.settings for one in made}, *(one.before for one in made)):
         found = {**found, **{step: text for step, text in steps.items() if step not in found}}

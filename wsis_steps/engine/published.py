@@ -1,28 +1,28 @@
-"""What papers print, from the `published.csv` beside a chain: a row a figure."""
+"""Figures from papers, read from the `published.csv` beside a chain, one row per figure."""
 
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-BACKGROUND = "background"  # the class that is none, in the table
+BACKGROUND = "background"  # name of the background in the table
 
 
 @dataclass(frozen=True)
 class Published:
-    """What is printed of one run at one stage: metric names to fractions, and where."""
+    """Published figures of one run at one stage, as fractions by metric, and their source."""
 
     values: Mapping[str, float]
     source: str
     per_class: Mapping[str, Mapping[str | None, float]] = field(default_factory=dict)
-    """Fractions class by class, by metric; None: the background."""
+    """Fractions by metric and class; class None is the background."""
 
 
 def read_published(chain: str) -> dict[tuple[str, str, str, str], Published]:
-    """The figures beside a chain, whose `__file__` is given: by data set, run, stage and split, as in `summary.csv`.
+    """The figures beside a chain, by data set, run, stage and split, named as in `summary.csv`. chain: its `__file__`.
 
-    A row holds names of data sets apart by spaces, a run, stage, split, metric, a class (empty: the figure of all),
-    percent as printed, and the source. ValueError where a figure stands there twice.
+    A row holds data set names separated by spaces, run, stage, split, metric, class (empty: over all classes),
+    percent as printed, and source. Raises ValueError if a figure occurs twice.
     """
     path = Path(chain).with_name("published.csv")
     figures: dict[tuple[str, str, str, str], dict[tuple[str, str], float]] = {}

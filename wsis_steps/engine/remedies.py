@@ -1,4 +1,4 @@
-"""What to try against a fault: a setting of the step, or of one before it, and a value computed from today's."""
+"""What to try against a fault: a setting of the step or of an earlier one, and a value from the current one."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,32 +6,32 @@ from dataclasses import dataclass
 from typing import Any
 
 Settings = Mapping[str, Any]
-Made = tuple[tuple[str, Settings], ...]  # steps, the nearest to a result first, with their settings
-Change = Callable[[Settings, float], float]  # of the settings of a step and today's value
+Made = tuple[tuple[str, Settings], ...]  # steps with their settings, the nearest to a result first
+Change = Callable[[Settings, float], float]  # takes a step's settings and the current value, returns the value to try
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting as `step.key`, its value today and the one to try."""
+    """A setting as `step.key`, its current value, and the value to try."""
 
     setting: str
     now: Any
     value: Any
 
     def advice(self) -> str:
-        """A sentence without its full stop."""
+        """A sentence without its period."""
         step, key = self.setting.split(".")
         return f"Try {step}: {{{key}: {json.dumps(self.value)}}} (now {json.dumps(self.now)})"
 
 
 def _times(factor: float, limit: float, other: str = "") -> Change:
-    """Today's value times a factor, to two significant digits, as far as the limit and, where that is a number, the
-    value of another setting; a whole number stays one."""
+    """The current value times a factor, to two significant digits, within the limit and, if it is a number, the
+    value of another setting. Integers stay integers."""
 
     def change(settings: Settings, now: float) -> float:
         ends = [limit, settings[other]] if _is_number(settings.get(other)) else [limit]
         wanted = (min if factor > 1 else max)(float(f"{now * factor:.2g}"), *ends)
-        if (wanted > now) != (factor > 1):  # it is at the limit already, or beyond
+        if (wanted > now) != (factor > 1):  # already at or beyond the limit
             return now
         return round(wanted) if isinstance(now, int) else float(wanted)
 
@@ -39,12 +39,12 @@ def _times(factor: float, limit: float, other: str = "") -> Change:
 
 
 def _window(settings: Settings, now: float) -> float:
-    """A window of twice the width, which has a middle."""
+    """A window of about twice the width, which must be odd."""
     return 2 * int(now) + 1
 
 
 def _half_way_to(other: str) -> Change:
-    """Half way to the value of another setting, where that is a number."""
+    """Halfway to the value of another setting, if that is a number."""
 
     def change(settings: Settings, now: float) -> float:
         return float(f"{(now + settings[other]) / 2:.2g}") if _is_number(settings.get(other)) else now
@@ -53,11 +53,11 @@ def _half_way_to(other: str) -> Change:
 
 
 def _unless(other: str, change: Change) -> Change:
-    """A change where another setting is not true, with which this one has no effect."""
+    """A change that applies only if another setting is not true, since that one would make this setting ineffective."""
     return lambda settings, now: now if settings.get(other) else change(settings, now)
 
 
-_MORE, _LESS = 1.5, 2 / 3  # a step that shows, and that two trials do not overdo
+_MORE, _LESS = 1.5, 2 / 3  # large enough to have an effect, small enough for two trials in a row
 _FEWER_CUES = (("min_value", _times(_MORE, 0.75)), ("kernel", _window))
 _MORE_CUES = (("min_value", _times(_LESS, 0.05)),)
 _LESS_CLASS = (("foreground", _times(_MORE, 0.9)), ("background_weight", _times(_MORE, 1.0)),
@@ -70,8 +70,8 @@ _MORE_CLASS = (
 _SMALLER = ("min_area", _times(0.5, 1))
 _LONGER = (("iterations", _times(2, float("inf"))),)
 
-# Faults, and keys of settings with a change, in the order of what is tried first. A key names no step: the nearest step
-# that has it is meant, so that what is said here is true of systems that this does not know.
+# For each fault, settings with a change, in the order in which to try them. Keys name no step: the nearest step that
+# has the key is meant, so this also works for systems that are not known here.
 TRIALS: dict[str, tuple[tuple[str, Change], ...]] = {
     "many cues": _FEWER_CUES,
     "few cues": _MORE_CUES,
@@ -91,7 +91,7 @@ TRIALS: dict[str, tuple[tuple[str, Change], ...]] = {
 
 
 def find_trial(fault: str, made: Made) -> Trial | None:
-    """What to try against a fault; None where nothing is known, or all is tried already."""
+    """What to try against a fault; None if nothing is known or everything has been tried."""
     for key, change in TRIALS.get(fault, ()):
         step, settings = next(((step, settings) for step, settings in made if key in settings), ("", {}))
         now = settings.get(key)
@@ -101,5 +101,5 @@ def find_trial(fault: str, made: Made) -> Trial | None:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether a value can be changed by a factor: one that a step finds by itself is a word or null."""
+    """Whether a value can be multiplied; values that a step determines by itself are a word or null."""
     return isinstance(value, int | float) and not isinstance(value, bool)

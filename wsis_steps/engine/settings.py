@@ -1,4 +1,4 @@
-"""What the settings of every step are made of: a section of the configuration, checked; imports no torch."""
+"""The base of every step's settings: a validated section of the configuration. Imports no torch."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
-RENAMED = {  # keys of older versions, with what they are called now; `threshold` differs from step to step
+RENAMED = {  # keys of older versions, with their current names; `threshold` differs between steps
     "bias_factor": ("bias_lr_factor",),
     "cluster_value": ("min_cluster_center",),
     "foreground_share": ("min_foreground_share",),
@@ -32,28 +32,28 @@ RENAMED = {  # keys of older versions, with what they are called now; `threshold
     "turns": ("rot90",),
 }
 
-REMOVED = {  # keys of older versions that nothing took the place of, with why
-    "pairwise_clip": "gains have no limit any more; leave it out",
+REMOVED = {  # keys of older versions without a replacement, with the reason
+    "pairwise_clip": "gains are no longer limited; leave it out",
 }
 
 
 class Settings(BaseModel):
-    """A section of the configuration: unknown keys are refused, values are not coerced silently."""
+    """A section of the configuration: unknown keys are refused, and values are not silently converted."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-    shares_batches: ClassVar[bool] = False  # whether several processes can compute each of its batches together
+    shares_batches: ClassVar[bool] = False  # whether several processes can share each of its batches
 
 
 Known = TypeVar("Known", bound=Settings)
 
 
 def canonical(settings: dict[str, Any]) -> str:
-    """JSON with sorted keys and no spaces: equal settings give equal text."""
+    """JSON with sorted keys and no spaces, so that equal settings give equal text."""
     return json.dumps(settings, sort_keys=True, separators=(",", ":"))
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """One sentence for all faults that pydantic found, each with its key, and what to do about an unknown key."""
+    """One sentence for all errors that pydantic found, each with its key; suggests valid names for unknown keys."""
     faults = []
     for fault in error.errors(include_url=False):
         key = ".".join(map(str, fault["loc"]))
@@ -64,8 +64,8 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         elif fault["type"] == "missing":
             faults.append(f"'{key}' is missing")
         elif fault["type"] == "string_pattern_mismatch":
-            kind = "small letters, digits and _" if key.startswith("runs") else "letters, digits, _ and -"
-            faults.append(f"'{key.removesuffix('.[key]')}' is '{fault['input']}' but should hold {kind} only")
+            kind = "lowercase letters, digits and _" if key.startswith("runs") else "letters, digits, _ and -"
+            faults.append(f"'{key.removesuffix('.[key]')}' is '{fault['input']}' but may contain only {kind}")
         elif fault["type"] in ("tuple_type", "list_type"):
             faults.append(f"'{key}' is {fault['input']!r} but should be a list: [{fault['input']}]")
         else:
@@ -82,19 +82,19 @@ def _unknown(key: str, name: str, owner: type[BaseModel] | None) -> str:
         if new in valid:
             return f"'{key}' is now called '{new}'"
     if name in REMOVED:
-        return f"'{key}' is gone: {REMOVED[name]}"
+        return f"'{key}' was removed: {REMOVED[name]}"
     return f"there is no key '{key}', {nearest(name, valid)}"
 
 
 def _model_at(model: type[BaseModel], path: tuple) -> type[BaseModel] | None:
-    """The model that holds the key at `path`, through dictionaries of models; None where there is none."""
+    """The model that holds the key at `path`, looking through dictionaries of models; None if there is none."""
     inside: Any = model
     for part in path:
         if isinstance(inside, type) and issubclass(inside, BaseModel):
             field = inside.model_fields.get(part)
             inside = field.annotation if field else None
         else:
-            inside = (get_args(inside) or (None,))[-1]  # what a dictionary holds
+            inside = (get_args(inside) or (None,))[-1]  # the value type of a dictionary
     return inside if isinstance(inside, type) and issubclass(inside, BaseModel) else None
 
 
@@ -105,5 +105,5 @@ def known_settings(kind: type[Known], values: Mapping[str, Any], trained: Path) 
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise InputError(
-            f"{trained} was trained with settings that this program does not have ('{where}'); train it again."
+            f"{trained} was trained with settings that this version does not have ('{where}'); train it again."
         ) from error

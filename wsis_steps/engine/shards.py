@@ -1,4 +1,4 @@
-"""Parts of a data set for the jobs, and the processes of a job, that share the work of one step."""
+"""Shares the images of one step among jobs, or among the processes of a job."""
 
 import functools
 import os
@@ -16,21 +16,21 @@ import numpy as np
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import end_with
 
-Join = Callable[[Sequence[Path], Path], None]  # of the files of shards, in order, into one
-RANK_OF_SHARE = "WSIS_RANK"  # says to a process which of those it is that share the images of a job
-BLOCK = 8  # images that a step may take at once: a shard has whole blocks, so that they meet in it as in one job
+Join = Callable[[Sequence[Path], Path], None]  # joins the files of shards, in order, into one
+RANK_OF_SHARE = "WSIS_RANK"  # environment variable: number of a process among those that share the images of a job
+BLOCK = 8  # images that a step may process together; shards have whole blocks, so batches are the same as in one job
 
 
 def number_of_share() -> int:
-    """Which this process is among those that share the images of a job; 0 where there are no others."""
+    """Number of this process among those that share the images of a job; 0 if there are no others."""
     return int(os.environ.get(RANK_OF_SHARE, 0))
 
 
 def members_of_shard(count: int, shard: str) -> np.ndarray:
-    """Indices int64 of the images of a shard: '1/4' is the first quarter of `count` images, in whole blocks.
+    """Indices of the images of a shard, int64: '1/4' is the first quarter of `count` images, in whole blocks.
 
     Raises:
-        InputError: the text is no such fraction.
+        InputError: `shard` is not such a fraction.
     """
     number, shards = _parse(shard)
     blocks = -(-count // BLOCK)
@@ -38,10 +38,10 @@ def members_of_shard(count: int, shard: str) -> np.ndarray:
 
 
 def divide(shard: str, parts: int) -> list[str]:
-    """The shards that a shard falls into, in order: '2/4' in two is '3/8' and '4/8'.
+    """The parts of a shard, in order: '2/4' divided in two is '3/8' and '4/8'.
 
     Raises:
-        InputError: the text is no such fraction.
+        InputError: `shard` is not such a fraction.
     """
     number, shards = _parse(shard)
     return [f"{(number - 1) * parts + k}/{shards * parts}" for k in range(1, parts + 1)]
@@ -50,10 +50,10 @@ def divide(shard: str, parts: int) -> list[str]:
 def share_among_processes(
     command: Sequence[str], shard: str, outputs: Mapping[str, Path], ranks: int, join: Join
 ) -> int:
-    """Calls a step in `ranks` processes at once, a GPU each, and joins what they made to what one would have written.
+    """Runs a step in `ranks` processes, each with its own GPU, and joins their outputs into those of a single process.
 
-    command: module and command line of the step; what it says of shard, ranks and outputs is overruled.
-    Returns the exit status of the first that fails, whereupon the others are ended, else 0.
+    command: module and command line of the step; its shard, ranks and outputs are overridden.
+    Returns 0, or the exit status of the first process that fails, after ending the others.
     """
     calls = [[*command, "--ranks", "1", "--shard", part] for part in divide(shard, ranks)]
     parts = {}
@@ -73,8 +73,8 @@ def share_among_processes(
 
 
 def _call_together(calls: Sequence[Sequence[str]]) -> int:
-    """Exit status of the first of some modules that fails, else 0; those that then still run are ended, as all are
-    when this process ends."""
+    """Runs modules in parallel and returns 0, or the exit status of the first that fails. Those still running then are
+    ended, as all are when this process ends."""
     started: list[subprocess.Popen] = []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     ends_with_us = functools.partial(end_with, os.getpid())
@@ -96,9 +96,9 @@ def _call_together(calls: Sequence[Sequence[str]]) -> int:
 
 
 def _parse(shard: str) -> tuple[int, int]:
-    """Number, from 1, and count of a shard."""
+    """Number (from 1) and count of a shard."""
     match = re.fullmatch(r"(\d+)/(\d+)", shard)
     number, shards = map(int, match.groups()) if match else (0, 0)
     if not 1 <= number <= shards:
-        raise InputError(f"--shard is '{shard}'; it should be like 1/4, from 1/4 to 4/4.")
+        raise InputError(f"--shard is '{shard}', but must be a fraction such as 1/4, at most 4/4.")
     return number, shards

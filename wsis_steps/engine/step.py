@@ -1,6 +1,6 @@
-"""What every step shares: its command line, log, progress, atomic outputs, provenance and errors.
+"""What all steps share: command line, log, progress, atomic outputs, provenance and errors.
 
-A step module ends so:
+A step module ends like this:
 
     STEP = Step("classifier_train", ClassifierTrain, inputs=("images",), outputs=("model", "metrics"))
 
@@ -9,13 +9,13 @@ A step module ends so:
     if __name__ == "__main__":
         STEP.run(main)
 
-and is called `python -m wsis_steps.classifier.train --images FILE --model FILE --settings JSON`.
-With --ranks n several processes share the work, a GPU each. Those of a training share every batch; torchrun starts
-them, or starts one under torchrun by hand, and the files of rank 0 are kept. Those of inference share the images,
-and what they make is joined.
+and is run as `python -m wsis_steps.classifier.train --images FILE --model FILE --settings JSON`.
+With --ranks n, several processes share the work, each with its own GPU. In a training they share every batch: torchrun
+starts them (started under torchrun by hand, a step is one of them), and the files of rank 0 are kept. In inference they
+share the images, and their outputs are joined.
 
-Exit status: 0 done, 2 something the user can put right (one sentence), 1 a fault of this program (traceback),
-130 ended by Ctrl-C, 143 ended by SIGTERM after saving a checkpoint.
+Exit status: 0 done, 2 an error the user can fix (one sentence), 1 a bug in this program (traceback), 130 Ctrl-C,
+143 SIGTERM, after saving a checkpoint.
 """
 
 import argparse
@@ -49,9 +49,9 @@ Item = TypeVar("Item")
 
 @dataclass
 class Job:
-    """One call of a step: what it may read, what it must write, and how.
+    """One call of a step: its inputs, outputs and settings.
 
-    `outputs` are temporary paths beside the real ones; they are renamed when `main` returns.
+    `outputs` are temporary paths beside the final ones; they are renamed when `main` returns.
     """
 
     name: str
@@ -73,8 +73,8 @@ class Job:
         before: Sequence[Provenance] = (),
         **settings: Any,
     ) -> Provenance:
-        """Root attributes of an artifact made by this job. before: what made its inputs, where a verdict on it may name
-        a setting of theirs."""
+        """Root attributes of an artifact made by this job. before: provenance of the inputs whose settings verdicts on
+        the artifact may suggest."""
         return Provenance(
             step=self.name,
             settings=canonical({**self.settings.model_dump(mode="json"), **settings}),
@@ -87,8 +87,8 @@ class Job:
         )
 
     def share(self, members: np.ndarray) -> np.ndarray:
-        """Those of `members`, numbers of images in order, that are this job's where several share the work of a step;
-        InputError where `shard` is none."""
+        """This job's part of `members` (image indices in order), if several jobs share the step; InputError if
+        `shard` is not a fraction."""
         return members[members_of_shard(len(members), self.shard)]
 
     def progress(
@@ -98,7 +98,7 @@ class Job:
         unit: str = "image",
         size: Callable[[Item], int] = lambda item: 1,
     ) -> Iterator[Item]:
-        """`progress` under the name of the step; `total` by default the length of `items`."""
+        """`progress` with the name of the step; `total` defaults to the length of `items`."""
         return progress(items, len(items) if total is None else total, self.name, unit, size)  # type: ignore[arg-type]
 
 
@@ -106,7 +106,7 @@ class Job:
 class Step:
     """The interface of a step: rule name, settings model, names of inputs and outputs.
 
-    Inputs in `optional` may be left out on the command line and are then None.
+    Inputs in `optional` may be omitted on the command line and are then None.
     """
 
     name: str
@@ -115,16 +115,16 @@ class Step:
     outputs: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     several: tuple[str, ...] = ()  # inputs that take any number of files
-    values: tuple[str, ...] = ()  # what the workflow says in text, not in a file
-    join: Join | None = None  # where several jobs or processes may share its images: joins what they make
+    values: tuple[str, ...] = ()  # arguments that are text, not files
+    join: Join | None = None  # joins outputs, if several jobs or processes may share the images
 
     @property
     def trains_on_labels(self) -> bool:
-        """Whether it may refuse labels that most pictures lack."""
+        """Whether the step may refuse labels because most images have none."""
         return self.settings.shares_batches and "labels" in self.inputs
 
     def run(self, main: Callable[[Job], None], arguments: Sequence[str] | None = None) -> None:
-        """Parses the command line, calls main and ends the process with the exit status of the outcome."""
+        """Parses the command line, calls `main` and exits with its status."""
         words = sys.argv[1:] if arguments is None else list(arguments)
         options = self._parser(main).parse_args(words, argparse.Namespace(words=words))
         if getattr(options, "ranks", 1) > 1 and not self.join and "RANK" not in os.environ:
@@ -144,7 +144,7 @@ class Step:
                 type=Path,
                 metavar="FILE",
                 required=name in self.inputs,
-                help="input" if name in self.inputs else "input, may be left out",
+                help="input" if name in self.inputs else "input, optional",
                 **several,
             )
         for name in self.values:
@@ -152,16 +152,16 @@ class Step:
         for name in self.outputs:
             parser.add_argument(f"--{name}", type=Path, metavar="FILE", required=True, help="output")
         if self.join:
-            parser.add_argument("--shard", default="1/1", metavar="K/N", help="part of the images that is this job's")
-        parser.add_argument("--settings", default="{}", metavar="JSON", help="settings; the rest take defaults")
+            parser.add_argument("--shard", default="1/1", metavar="K/N", help="part of the images to process")
+        parser.add_argument("--settings", default="{}", metavar="JSON", help="settings that differ from the defaults")
         parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
         if self.join or self.settings.shares_batches:
-            parser.add_argument("--ranks", type=int, default=1, help="processes that share the work, a GPU each")
+            parser.add_argument("--ranks", type=int, default=1, help="processes that share the work, one GPU each")
         if self.trains_on_labels:
-            parser.add_argument("--verdict", choices=("stop", "warn"), default="stop", help="on labels that most lack")
-        parser.add_argument("--code", default="", help="fingerprint of the code, kept with the result")
-        parser.add_argument("--work", type=Path, metavar="FOLDER", help="where checkpoints are kept")
-        parser.add_argument("--log", type=Path, metavar="FILE", help="also write the log there")
+            parser.add_argument("--verdict", choices=("stop", "warn"), default="stop", help="on unlabeled images")
+        parser.add_argument("--code", default="", help="fingerprint of the code, stored with the result")
+        parser.add_argument("--work", type=Path, metavar="FOLDER", help="folder for checkpoints")
+        parser.add_argument("--log", type=Path, metavar="FILE", help="also write the log to this file")
         return parser
 
     def _execute(self, main: Callable[[Job], None], options: argparse.Namespace) -> None:
@@ -169,7 +169,7 @@ class Step:
         if options.threads < 1:
             raise InputError(f"--threads is {options.threads}; it must be at least 1.")
         if getattr(options, "ranks", 1) < 0:
-            raise InputError(f"--ranks is {options.ranks}; it must be at least 0, which is as good as 1.")
+            raise InputError(f"--ranks is {options.ranks}; it must be at least 0, which means 1.")
         inputs = {name: getattr(options, name) for name in self.inputs + self.optional}
         for path in inputs.values():
             for one in path if isinstance(path, list) else [path]:
@@ -189,13 +189,13 @@ class Step:
         for path in final.values():
             path.parent.mkdir(parents=True, exist_ok=True)
         if rank:
-            self._make(main, job, options, {})  # rank 0 keeps what all have made together
+            self._make(main, job, options, {})  # rank 0 keeps the outputs
             return
         with one_writer(*final.values(), *filter(None, [job.work])):
             self._make(main, job, options, final)
             if job.work is not None:
                 shutil.rmtree(job.work, ignore_errors=True)  # checkpoints of a finished job
-        if job.shard == "1/1":  # of a part nothing can be said
+        if job.shard == "1/1":  # a part says nothing about the whole
             for verdict in (verdict for path in final.values() for verdict in verdicts_of(path)):
                 log.warning("doubtful: %s", verdict.sentence())
         size = sum(_size(path) for path in final.values())
@@ -204,7 +204,7 @@ class Step:
         log.info("wrote %s (%.1f MB) in %s%s", made, size / 1e6, took, _gpu_memory())
 
     def _make(self, main: Callable[[Job], None], job: Job, options: argparse.Namespace, final: dict[str, Path]) -> None:
-        """Calls main and puts the outputs named in `final` in place."""
+        """Calls `main` and puts the outputs named in `final` in place."""
         try:
             self._compute(main, job, options)
             for name, path in final.items():
@@ -217,7 +217,7 @@ class Step:
                 remove(path)
 
     def _compute(self, main: Callable[[Job], None], job: Job, options: argparse.Namespace) -> None:
-        """Calls main here, or in several processes of its own that share the images."""
+        """Calls `main` here, or in several processes that share the images."""
         if not self.join or options.ranks <= 1:
             main(job)
             return
@@ -232,7 +232,7 @@ class Step:
         try:
             json.loads(text)
         except ValueError as error:
-            raise InputError(f"--settings is no JSON: {error}.") from error
+            raise InputError(f"--settings is not JSON: {error}.") from error
         try:
             return self.settings.model_validate_json(text)
         except ValidationError as error:
@@ -240,14 +240,14 @@ class Step:
 
 
 def _become_torchrun(ranks: int) -> None:
-    """Becomes torchrun with so many processes of this command line; it ends all of them when one fails."""
+    """Replaces this process by torchrun, which runs this command line `ranks` times and ends all when one fails."""
     module = sys.modules["__main__"].__spec__.name
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), "--module", module]
     os.execv(sys.executable, [sys.executable, *torchrun, *sys.argv[1:]])
 
 
 def _gpu_memory() -> str:
-    """Where this process used a GPU, the most of its memory at a time."""
+    """The peak GPU memory of this process, as a clause; empty if it used no GPU."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
         return ""
@@ -255,7 +255,7 @@ def _gpu_memory() -> str:
 
 
 def _terminate(job: Job) -> None:
-    """A training loop saves a checkpoint first (it looks at `terminated`); anything else stops here."""
+    """Ends the process, except in a training: its loop sees `terminated` and saves a checkpoint first."""
     if job.terminated or job.work is None:
         sys.exit(143)
     job.terminated = True

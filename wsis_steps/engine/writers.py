@@ -23,7 +23,7 @@ from pathlib import Path
 from wsis_steps.engine.errors import InputError
 
 log = logging.getLogger("wsis")
-WAIT = 10.0  # seconds for a writer that is about to end, as a training that saves its last checkpoint
+WAIT = 10.0  # seconds to wait for a writer that is about to end, such as a training saving its last checkpoint
 NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 WRITE_ERRORS = (OSError, RuntimeError, ValueError)  # what a write that fails raises, in torch and h5py too
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}

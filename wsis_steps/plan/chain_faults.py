@@ -1,4 +1,4 @@
-"""What is wrong with a chain.py, as whoever writes a new one may make it."""
+"""Mistakes in a chain.py, as the author of a new one may make them."""
 
 import re
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.plan.steps import STEPS
 from wsis_steps.plan.systems import CHAINS, OWN_STAGES, STAGES
 
-# Files that a rule of the evaluation takes.
+# Files that the evaluation rules accept.
 SCORED = re.compile(r"labels/round(\d\d|\{round\})(_corrected)?\.h5|predictions/[^/]+\.h5|semantic/(train|val)\.h5")
 SPLITS, SUPERVISION = ("train", "val"), ("tags", "points", "boxes")
-EXAMPLE = SimpleNamespace(rounds=3, corrections={0: "", 1: ""})  # a run of several rounds
+EXAMPLE = SimpleNamespace(rounds=3, corrections={0: "", 1: ""})  # a run with several rounds
 
 
 @cache
 def check_chains() -> None:
-    """InputError that names the first fault of any chain."""
+    """Raises InputError for the first mistake in any chain."""
     for stage in (*STAGES.values(), *OWN_STAGES.values()):
         for fault in of_stage(stage):
             raise InputError(f"The chain of {stage.step}: {fault}.")
@@ -28,9 +28,9 @@ def check_chains() -> None:
 
 
 def of_stage(stage: Stage) -> Iterator[str]:
-    """A clause for each fault of a stage."""
+    """One clause for each mistake in a stage."""
     if stage.step not in STEPS:
-        yield f"no settings.py of a folder has the class {_class_of(stage.step)} for its settings"
+        yield f"no settings.py defines {_class_of(stage.step)}, the class of its settings"
     several = stage.rounds is not None and len(list(stage.rounds(EXAMPLE))) > 1
     other, keys = stage.settings_of or ("", ())
     for step, key in ((step, key) for step in (other, stage.step) for key in keys):
@@ -39,7 +39,7 @@ def of_stage(stage: Stage) -> Iterator[str]:
             yield f"{step} has no setting {key}, {nearest(key, fields)}"
     for role, path in stage.writes.items():
         if several and "{round}" not in path:
-            yield f"{role} is written in several rounds to one file, {path}, which should hold {{round}}"
+            yield f"{role} is written to the same file, {path}, in several rounds; add {{round}} to its name"
     for show in stage.shows:
         if show.role not in stage.writes:
             yield f"it shows {show.role}, which it does not write, {nearest(show.role, stage.writes)}"
@@ -53,15 +53,15 @@ def of_stage(stage: Stage) -> Iterator[str]:
 
 
 def _class_of(step: str) -> str:
-    """The class of a step's settings: `MaskrcnnTrain` of `maskrcnn_train`."""
+    """The settings class of a step: `MaskrcnnTrain` for `maskrcnn_train`."""
     return step.title().replace("_", "")
 
 
 def of_chain(chain: Chain) -> Iterator[str]:
-    """A clause for each fault of a chain beside those of its stages."""
+    """One clause for each mistake in a chain, except those in its stages."""
     steps = {stage.step for stage in chain.stages} | set(STAGES)
     if chain.ends not in steps:
-        yield f"it ends in {chain.ends}, which is no stage, {nearest(chain.ends, steps)}"
+        yield f"it ends in {chain.ends}, which is not a stage, {nearest(chain.ends, steps)}"
     for supervision in chain.supervision:
         if supervision not in SUPERVISION:
             yield f"it learns from '{supervision}', {nearest(supervision, SUPERVISION)}"

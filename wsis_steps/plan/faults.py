@@ -1,4 +1,4 @@
-"""What is wrong with the runs of a configuration, before anything is computed."""
+"""Mistakes in the runs of a configuration, found before anything is computed."""
 
 from collections import Counter
 
@@ -11,25 +11,26 @@ from wsis_steps.vision.backbone_table import stride_of_patches
 
 
 def check(runs: Runs) -> None:
-    """InputError where something is wrong with the runs, or with the tables of a folder: were these refused by the
-    import only, Snakemake would by then have deleted the last good one, and all that follows would run again."""
+    """InputError if something is wrong with the runs, or with the tables of an image folder. Tables are checked here
+    because Snakemake deletes a job's outputs before it starts: if only the import refused them, a good import would be
+    lost, and everything downstream would run again."""
     if found := faults(runs):
         text = "; ".join(found)
         raise InputError(f"{text[0].upper()}{text[1:]}.")
     data = runs.values("shared", "data_import_dataset")
     if data.format == "folder" and data.root:
-        from wsis_steps.formats.loading import read_dataset  # takes a moment, which only this format should cost
+        from wsis_steps.formats.loading import read_dataset  # a slow import, needed for this format only
 
         read_dataset(data, data.root)
 
 
 def faults(runs: Runs) -> list[str]:
-    """A clause for each run that sets what it does not have, or needs annotations or true masks that the data lack."""
+    """One clause for each mistake: settings of steps that a run lacks, missing annotations or ground-truth masks."""
     return [fault for name in runs.runs for fault in _of_run(runs, name)] + _scored_twice(runs)
 
 
 def _scored_twice(runs: Runs) -> list[str]:
-    """Stages of a run that two files would have in the table: a fault of a chain."""
+    """Stages for which a run has two files in the table: a mistake in a chain."""
     found = Counter(
         (run, stage_name(show, node), show.scored)
         for run in runs.runs
@@ -37,7 +38,7 @@ def _scored_twice(runs: Runs) -> list[str]:
         if show.scored
     )
     return [
-        f"run {run} has several files of the stage {stage} of the {split} images"
+        f"run {run} has several files for stage {stage} of the {split} images"
         for (run, stage, split), count in found.items()
         if count > 1
     ]
@@ -53,14 +54,14 @@ def _of_run(runs: Runs, name: str) -> list[str]:
     ]
     read = {option for node in graph.nodes for option in graph.reads(node)}
     found += [
-        f"run {name} takes {what} of run {other}, but none of its steps reads any"
+        f"run {name} takes {what} from run {other}, but none of its steps reads it"
         for what, other in run.takes.items()
         if what not in read
     ]
     if run.class_maps == "learned" and "classifier_learn_pixels" not in graph.steps:
         found.append(
-            f"run {name} has class_maps: learned, but none of its steps reads them; what is made of regions does, as "
-            "with semantic: regions"
+            f"run {name} has class_maps: learned, but none of its steps reads these maps; use steps that work on "
+            "regions, for instance semantic: regions"
         )
     folder = data.root if data.format == "folder" and data.root and data.root.is_dir() else None
     table = folder / f"{run.supervision}.csv" if folder else None
@@ -70,7 +71,7 @@ def _of_run(runs: Runs, name: str) -> list[str]:
     if run.against is not None and data.truth and not pairs(runs, name, data.truth):
         found.append(
             f"run {name} is compared with {run.against} ('against'), but there is nothing to compare: "
-            "they have no stage in common or are equal"
+            "they share no stage, or are identical"
         )
     found += _of_strides(runs, name) + _of_classifiers(runs, name)
     for agreement in graph.chain.agreements:
@@ -81,26 +82,26 @@ def _of_run(runs: Runs, name: str) -> list[str]:
             found += _different(runs, name, (stage.settings_of[0], stage.step), stage.settings_of[1])
     if graph.chain.files and "train" not in data.truth:
         found.append(
-            f"run {name} learns from the true masks of the training images, but data_import_dataset.truth is "
-            f"[{', '.join(data.truth)}]; set the run to null or, where the data have masks, add train to truth"
+            f"run {name} learns from the ground-truth masks of the training images, but data_import_dataset.truth is "
+            f"[{', '.join(data.truth)}]; set the run to null or, if the data have masks, add train to truth"
         )
     return found
 
 
 def _read_by(graph: Graph, step: str) -> set[str]:
-    """The steps whose results a step reads."""
+    """The steps that produce what a step reads."""
     sources = (source for node in graph.nodes if node.step == step for source in graph.reads(node).values())
     return {source.node.step for source in sources if isinstance(source, Product)}
 
 
 def _of_corrections(runs: Runs, name: str) -> list[str]:
-    """Corrections of labels that nothing learns from, and files that do not exist."""
+    """Corrections of labels that nothing trains on, and correction files that do not exist."""
     rounds, found = runs.graphs[name].corrected_rounds(), []
     last = f" to {rounds[-1]}" if len(rounds) > 1 else ""
     learnt = (
-        f"nothing trains on labels of round {{}}; this run trains on round {rounds[0]}{last}"
+        f"nothing trains on the labels of round {{}}; this run trains on round {rounds[0]}{last}"
         if rounds
-        else ("nothing in this run trains on labels that could be corrected")
+        else ("nothing in this run trains on labels that can be corrected")
     )
     for number, path in runs.runs[name].corrections.items():
         if number not in rounds:
@@ -111,7 +112,7 @@ def _of_corrections(runs: Runs, name: str) -> list[str]:
 
 
 def _of_strides(runs: Runs, name: str) -> list[str]:
-    """Output strides that a vision transformer cannot have, as its name tells: asking timm would take seconds."""
+    """Output strides that a vision transformer cannot have, going by its name: asking timm would take seconds."""
     found, graph = [], runs.graphs[name]
     for step in sorted(step for step in graph.steps if not graph.stage(step).settings_of):
         values = runs.values(name, step)
@@ -125,8 +126,8 @@ def _of_strides(runs: Runs, name: str) -> list[str]:
 
 
 def _of_classifiers(runs: Runs, name: str) -> list[str]:
-    """Trainings that start from a classifier with another backbone than theirs. What follows the dot in a name of
-    timm's is a set of weights, not another network."""
+    """Trainings that start from a classifier with a different backbone. The part of a timm name after the dot names
+    weights, not the network, and is ignored."""
     found, graph = {}, runs.graphs[name]
     for node in graph.nodes:
         source = graph.reads(node).get(PRETRAINED.option)
@@ -135,14 +136,14 @@ def _of_classifiers(runs: Runs, name: str) -> list[str]:
             own = runs.values(name, node.step).backbone
             if own.split(".")[0] != theirs.split(".")[0]:
                 found[
-                    f"run {name}: {node.step} has weights: classifier and backbone {own}, but that of "
+                    f"run {name}: {node.step} has weights: classifier and backbone {own}, but the backbone of "
                     f"{source.node.step} is {theirs}; set weights: imagenet or the same backbone"
                 ] = None
     return list(found)
 
 
 def _different(runs: Runs, name: str, steps: tuple[str, ...], keys: tuple[str, ...]) -> list[str]:
-    """Settings that steps have to share and do not."""
+    """Settings that must be equal in several steps but differ."""
     first, *others = ({key: getattr(runs.values(name, step), key) for key in keys} for step in steps)
     return [
         f"run {name}: {key} is {first[key]} in {steps[0]} and {values[key]} in {step}"

@@ -1,4 +1,4 @@
-"""Fingerprints of code: equal while only that changes which cannot change a result. Imports nothing it hashes."""
+"""Fingerprints of code, which change only with edits that can change a result. Imports no module that it hashes."""
 
 import ast
 import functools
@@ -11,32 +11,34 @@ from wsis_steps.plan.syntax import Form, normal_form
 
 @functools.cache
 def own_package() -> "Package":
-    """The package that this module belongs to, as it is when first asked for."""
+    """The package that contains this module, as it was at the first call."""
     return Package(Path(__file__).parents[1])
 
 
 def fingerprint(module: str) -> str:
-    """The fingerprint of a step of this package, by the name of its module."""
+    """The fingerprint of a step of this package, given its module name."""
     return own_package().fingerprint(module)
 
 
 def digest_of(*modules: str) -> str:
-    """A digest of some modules of this package, by their names without the package's, not of what they import: of those
-    that are in no fingerprint."""
+    """A digest of some modules, without what they import; for modules that are in no fingerprint.
+
+    modules: names without the package's.
+    """
     state = hashlib.blake2b(digest_size=8)
     for name in modules:
         state.update(own_package().digest(f"{own_package().name}.{name}"))
     return state.hexdigest()
 
 
-BESIDE = (".pt", ".css", ".js")  # suffixes of what a module reads that lies beside it
+BESIDE = (".pt", ".css", ".js")  # suffixes of files that a module reads from its own folder
 
 
 class Package:
-    """The modules below a folder, each read once."""
+    """The modules of a package, each read once."""
 
     def __init__(self, root: Path) -> None:
-        """root: the folder that has the package's name."""
+        """root: the package's folder; its name is the package's name."""
         self.name = root.name
         paths = {path: path.relative_to(root.parent).with_suffix("").parts for path in root.rglob("*.py")}
         self.modules = {".".join(parts).removesuffix(".__init__"): path for path, parts in paths.items()}
@@ -45,10 +47,10 @@ class Package:
         self._read: dict[str, tuple[Form, bytes, list[tuple[str, frozenset[str]]]]] = {}
 
     def fingerprint(self, module: str) -> str:
-        """The version of results and a digest of the normal forms of `module` and of all that it imports, in any depth.
+        """The results version, and a digest of the normal forms of `module` and of everything it imports, recursively.
 
-        Weights, styles and scripts that the package brings belong to the module whose name they begin with:
-        `rankers_learned_fast.pt`, `page.css`. KeyError where there is no such module.
+        Weights, styles and scripts in a module's folder count as part of the module whose name they start with, such as
+        `rankers_learned_fast.pt` or `page.css`. Raises KeyError if there is no such module.
         """
         if module not in self.modules:
             raise KeyError(f"there is no module {module}")
@@ -61,11 +63,11 @@ class Package:
         return f"{self.results}-{state.hexdigest()}"
 
     def digest(self, module: str) -> bytes:
-        """Of the normal form of a module, without what it imports."""
+        """A digest of the normal form of a module, without what it imports."""
         return self._module(module)[1]
 
     def _reach(self, module: str) -> tuple[set[str], set[tuple[str, str]]]:
-        """The modules that a module imports, with itself, and what those import only for others to take from them."""
+        """`module` and all modules it imports, and the imports that these only pass on to other modules."""
         reached: set[str] = set()
         passed_on: set[tuple[str, str]] = set()
         waiting = [(name, frozenset[str]()) for name in self._with_parents(module)]
@@ -82,7 +84,7 @@ class Package:
         return reached, passed_on
 
     def _module(self, name: str) -> tuple[Form, bytes, list[tuple[str, frozenset[str]]]]:
-        """The form of a module, a digest of it and of the files beside it, and what it imports from this package."""
+        """The normal form of a module, a digest of it and of its data files, and what it imports from this package."""
         if name not in self._read:
             path = self.modules[name]
             form = normal_form(path.read_text(encoding="utf-8"))
@@ -95,9 +97,9 @@ class Package:
         return self._read[name]
 
     def _targets(self, one: Import, attributes: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
-        """The modules of this package that an import runs, and which of their names may be taken from each.
+        """The modules of this package that an import runs, each with the names that may be taken from it.
 
-        attributes: of whatever, in the module that imports; one of them may be a name in an imported module.
+        attributes: all attribute names in the importing module; any of them may be a name in an imported module.
         """
         if one.module.partition(".")[0] != self.name:
             return []
@@ -109,20 +111,20 @@ class Package:
         return found
 
     def _with_parents(self, module: str) -> list[str]:
-        """A module and the packages around it, whose `__init__` run first, but for what is outside."""
+        """A module and the packages that contain it, whose `__init__` runs first; without modules that do not count."""
         parts = module.split(".")
         names = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
         return [name for name in names if name in self.modules and not self._outside(name)]
 
     def _outside(self, module: str) -> bool:
-        """Of the package's own folders the first two; settings are wherever a module is named so."""
+        """Whether a module is in no fingerprint: everything in `engine` and `plan`, and every `settings` module."""
         _, *parts = module.split(".")
         return parts[:1] in (["engine"], ["plan"]) or "settings" in parts
 
 
 def _results(root: Path) -> int:
-    """RESULTS of the engine of a package."""
+    """The value of RESULTS in a package's engine."""
     for node in ast.parse((root / "engine/__init__.py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RESULTS":
             return ast.literal_eval(node.value)
-    raise ValueError(f"{root}/engine/__init__.py does not say RESULTS")
+    raise ValueError(f"{root}/engine/__init__.py does not set RESULTS")

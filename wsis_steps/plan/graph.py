@@ -1,4 +1,4 @@
-"""The stages of one run, round by round, and what each reads; imports no torch."""
+"""The stages of one run, round by round, and what each of them reads. Imports no torch."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,26 +15,26 @@ CORRECTIONS, LABELS = "data_import_corrections", "labels"
 
 
 class Node(NamedTuple):
-    """A step of a run, in a round where it computes something in several."""
+    """A step of a run, with its round if it runs in several."""
 
     step: str
     round: int | None = None
 
 
 class Product(NamedTuple):
-    """A file that a node writes, of another run where that is named."""
+    """A file that a node writes; `run` is set if the node belongs to another run."""
 
     node: Node
     role: str
     run: str | None = None
 
 
-Source = Product | str  # what a node reads; as text a path below results/<dataset>/ that does not depend on the run
+Source = Product | str  # what a node reads; a str is a path below results/<dataset>/ that is the same for all runs
 
 
 class Graph:
-    """What a run computes; `values` gives the settings of a step in it, `others` the graphs of the runs that it takes
-    something of."""
+    """What a run computes. `values` returns the settings of a step in this run, `others` the graph of another run that
+    this one takes results from."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Graph:
         self.steps = frozenset(node.step for node in self.nodes)
 
     def stage(self, step: str) -> Stage:
-        """The stage of a step as this system has it, else as any other."""
+        """The stage of a step: this system's own, or the shared one."""
         return self.own.get(step) or stage_of(step)
 
     def _rounds(self, step: str) -> tuple[int | None, ...]:
@@ -61,20 +61,20 @@ class Graph:
         return (None,) if rounds is None else tuple(rounds(self.run))
 
     def node(self, step: str, number: int | None = None) -> Node:
-        """The node of a step, in its only round where no number is given; InputError where there is no such round."""
+        """The node of a step, in its first round by default; InputError if it has no such round."""
         rounds = self.rounds(step)
         if number is not None and number not in rounds:
             raise InputError(f"Run {self.name} has no round {number} of {step}.")
         return Node(step, rounds[0] if number is None else number)
 
     def path(self, product: Product) -> str:
-        """Where a product lies below the folder of the run that computes it."""
+        """The path of a product below the folder of the run that computes it."""
         number = product.node.round
         template = self.stage(product.node.step).writes[product.role]
         return template if number is None else template.format(round=f"{number:02d}")
 
     def _writers(self, role: str) -> list[str]:
-        """The steps that write a role in this run: those of its chain, else those which all systems may take."""
+        """The steps that write a role in this run: those of its own chain, otherwise the shared ones."""
         own = [step for step, stage in self.own.items() if role in stage.writes]
         return own or [
             step
@@ -85,14 +85,14 @@ class Graph:
         ]
 
     def written(self, role: str, number: int | None = None) -> Product | None:
-        """What writes a role in a round, by default the last of the chain; None where nothing does in that round."""
+        """The product that fills a role in a round, by default the last in the chain; None if there is none."""
         nodes = [Node(step, own) for step in self._writers(role) for own in self.rounds(step)]
         if number is None:
             return Product(nodes[-1], role) if nodes else None
         return next((Product(node, role) for node in nodes if node.round in (None, number)), None)
 
     def find(self, read: Read, node: Node) -> Source | None:
-        """What a node reads by one of its inputs; None where this run lacks it."""
+        """The source of one input of a node; None if this run has no such input."""
         settings = self.values(read.of or node.step)
         if not read.when(self.run, settings):
             return None
@@ -105,14 +105,14 @@ class Graph:
         number = None if read.last or node.round is None else node.round - read.back
         found = self.written(read.role, number)
         if found is None and not read.later:
-            raise InputError(f"Run {self.name}: nothing makes the {read.role} that {node.step} reads.")
+            raise InputError(f"Run {self.name}: {node.step} reads {read.role}, but no step makes it.")
         corrected = found and read.role == LABELS and not read.compares and node.step != CORRECTIONS
         if corrected and found.node.round in self.run.corrections:
             return Product(Node(CORRECTIONS, found.node.round), "corrected")
         return found
 
     def _taken(self, read: Read) -> Product:
-        """What another run makes, or itself takes of a third."""
+        """A product of another run, or of a third run that it takes it from."""
         other = self.others(self.run.takes[read.option])
         if read.option in other.run.takes:
             return other._taken(read)
@@ -120,18 +120,18 @@ class Graph:
         node = next(found, None)
         if node is None:
             raise InputError(
-                f"Run {self.name} takes {read.option} of run {other.name}, which makes none: its steps are "
+                f"Run {self.name} takes {read.option} from run {other.name}, which does not make it: its steps are "
                 f"{', '.join(sorted(other.steps))}."
             )
         return Product(node, read.role, other.name)
 
     def _reads(self, node: Node) -> dict[str, Source]:
-        """What a node reads, by the names of its inputs."""
+        """The sources of a node, by input name."""
         found = ((read.option, self.find(read, node)) for read in self.stage(node.step).reads)
         return {name: source for name, source in found if source is not None}
 
     def _reach(self) -> tuple[Node, ...]:
-        """All that the result of the run stands on, and itself, each after what it reads."""
+        """All nodes that the run's result depends on, and its own, each after those it reads from."""
         end = RETRAINED if self.run.retrains else self.chain.ends
         reached: dict[Node, None] = {}
 
@@ -139,7 +139,7 @@ class Graph:
             for source in self.reads(node).values():
                 if isinstance(source, Product) and source.run is None and source.node not in reached:
                     if source.node in (*behind, node):
-                        raise InputError(f"Run {self.name}: {node.step} reads what is made of its own {source.role}.")
+                        raise InputError(f"Run {self.name}: {node.step} depends on its own {source.role}.")
                     reach(source.node, (*behind, node))
             reached[node] = None
 
@@ -147,7 +147,7 @@ class Graph:
         return tuple(reached)
 
     def corrected_rounds(self) -> list[int]:
-        """The rounds whose labels something in the run learns from."""
+        """The rounds whose labels some step of the run trains on."""
         read = [
             self.reads(node).get(read.option)
             for node in self.nodes

@@ -13,10 +13,12 @@ PAGES = {"report": "report.html", "first look": "first_look.html"}
 
 
 def last_lines(runs: Runs) -> list[str]:
-    """One line for each of the worst verdicts on the results that are there, after a heading; none where nothing is
-    doubtful. Passed over is a result that is not what the configuration of today would make, as one of before a change
-    of it, and one that cannot be read: what reads it in earnest says so."""
-    from wsis_steps.engine.verdicts import judge, read_counts  # which loads HDF5; no dry run should wait for that
+    """A heading, and one line for each of the worst verdicts on existing results; empty if nothing is doubtful.
+
+    Leaves out results that the current configuration would not make, and files that cannot be read: the steps that
+    read them report that.
+    """
+    from wsis_steps.engine.verdicts import judge, read_counts  # loads HDF5, which would slow down dry runs
 
     found, origins = [], Origins(runs)
     for run, stage, name in judged(runs):

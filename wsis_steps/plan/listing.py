@@ -1,4 +1,4 @@
-"""Which files the table and the report show, of all runs, in the order in which a run makes them; imports no torch."""
+"""The files that the table and the report show, of all runs, in the order in which they are made. Imports no torch."""
 
 import hashlib
 import json
@@ -35,12 +35,12 @@ def listing(runs: Runs) -> dict[str, Any]:
 
 
 def digest(runs: Runs) -> str:
-    """Changes with anything that `listing` says."""
+    """A digest that changes whenever `listing` does."""
     return hashlib.blake2b(json.dumps(listing(runs)).encode(), digest_size=8).hexdigest()
 
 
 def figures(runs: Runs, truth: tuple[str, ...]) -> list[Row]:
-    """Rows of run, system, stage, evaluation file for the table; `truth`: the splits that have true masks."""
+    """Rows (run, system, stage, evaluation file) of the table. truth: the splits that have ground-truth masks."""
     rows = []
     for name, run in runs.runs.items():
         for one in proposals(runs, name) if truth else ():
@@ -52,7 +52,7 @@ def figures(runs: Runs, truth: tuple[str, ...]) -> list[Row]:
 
 
 def pairs(runs: Runs, name: str, truth: tuple[str, ...]) -> list[Row]:
-    """Rows of run, the run that it is compared with, stage and split of what both have, each computed by itself."""
+    """Rows (run, run it is compared with, stage, split) for stages that both runs computed, each its own."""
     other = runs.runs[name].against
     if other is None:
         return []
@@ -61,7 +61,7 @@ def pairs(runs: Runs, name: str, truth: tuple[str, ...]) -> list[Row]:
 
 
 def _scored(runs: Runs, name: str, truth: tuple[str, ...]) -> dict[tuple[str, str], str]:
-    """The evaluation files of what a run shows, by stage and split."""
+    """The evaluation files of a run, by stage and split."""
     return {
         (stage_name(show, node), show.scored): _evaluation(runs.path(name, Product(node, show.role)))
         for node, show in shows(runs, name)
@@ -70,7 +70,7 @@ def _scored(runs: Runs, name: str, truth: tuple[str, ...]) -> dict[tuple[str, st
 
 
 def shown(runs: Runs, early: bool = False) -> list[Row]:
-    """Rows of run, stage, file of all that the report shows, or of what of it comes `early` in a run."""
+    """Rows (run, stage, file) of everything the report shows; with `early`, only what `first` lists."""
     rows = []
     for name, run in runs.runs.items():
         if run.supervision == "points":
@@ -83,7 +83,7 @@ def shown(runs: Runs, early: bool = False) -> list[Row]:
 
 
 def judged(runs: Runs) -> list[Row]:
-    """Rows of run, stage, file of all that a verdict may be on, each file once."""
+    """Rows (run, stage, file) of everything that may get verdicts, each file once."""
     audits = [(name, "tags", f"{_folder(runs)}/{path}") for name, path in runs.audits()]
     rows = [*audits, *(row for row in shown(runs) if row[2].endswith(".h5"))]
     found: dict[str, Row] = {}
@@ -93,20 +93,20 @@ def judged(runs: Runs) -> list[Row]:
 
 
 def first(runs: Runs) -> list[Row]:
-    """Rows of run, stage, file of what there is before anything but the classifier has been trained: activation maps,
-    cues, semantic maps and the labels that are made of these."""
+    """Rows (run, stage, file) of what exists before anything but the classifier is trained: activation maps, cues,
+    semantic maps and the labels made from these."""
     return [row for row in shown(runs, early=True) if row[2].endswith(".h5")]
 
 
 def _is_early(runs: Runs, name: str, node: Node) -> bool:
-    """Whether nothing is trained for a node of a run but the classifier."""
+    """Whether a node needs no training except the classifier's."""
     stage, made = runs.graphs[name].stage(node.step), runs.graphs[name].reads(node).values()
     trained = runs.values(name, node.step).shares_batches and "classifier" not in stage.writes
     return not trained and all(_is_early(runs, s.run or name, s.node) for s in made if isinstance(s, Product))
 
 
 def stages(runs: Runs) -> list[Row]:
-    """Rows of stage, what it is, and the systems of which it is that, for the legend of the report."""
+    """Rows (stage, description, systems it applies to) for the report's legend."""
     found: dict[tuple[str, str], dict[str, None]] = {}
     for name, run in runs.runs.items():
         for node, show in shows(runs, name):
@@ -116,15 +116,15 @@ def stages(runs: Runs) -> list[Row]:
 
 
 def proposals(runs: Runs, name: str) -> list[str]:
-    """Names of the proposals that a run takes, in the order of its steps."""
+    """Names of the proposals that a run reads, in the order of its steps."""
     graph = runs.graphs[name]
     found = [graph.reads(node).get("proposals") for node in graph.nodes]
     return list(dict.fromkeys(PurePath(path).stem for path in found if isinstance(path, str)))
 
 
 def trainings(runs: Runs) -> list[Row]:
-    """Rows of run, stage, step and settings (those that differ from the defaults, as JSON) of every training step;
-    one that runs share is with the first."""
+    """Rows (run, stage, step, settings) of every training step; settings as JSON, only those that differ from the
+    defaults. A training that several runs share is listed with the first of them."""
     rows = []
     for name in runs.runs:
         own = (step for step in runs.steps(name) if runs.values(name, step).shares_batches)
@@ -139,7 +139,7 @@ def _folder(runs: Runs) -> str:
 
 
 def shows(runs: Runs, name: str) -> list[tuple[Node, Show]]:
-    """What a run shows, node by node."""
+    """What the report shows of a run, node by node."""
     graph, run = runs.graphs[name], runs.runs[name]
     truth = runs.values("shared", "data_import_dataset").truth
     return [

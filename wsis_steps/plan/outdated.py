@@ -1,4 +1,4 @@
-"""Which results are not what the configuration of today would make; imports no torch."""
+"""Which results the current configuration would not make. Imports no torch."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ IMAGES = "shared/data/images.h5"
 
 
 class Origins:
-    """What computes the results of some runs, and from what. Paths are those of files, below the working directory."""
+    """What computes the results of the runs, and from what. Paths are relative to the working directory."""
 
     def __init__(self, runs: Runs) -> None:
         self.runs, self.folder = runs, Path("results", runs.configuration.dataset)
-        self.makers: dict[Path, tuple[str, Node]] = {}  # run and node by file
+        self.makers: dict[Path, tuple[str, Node]] = {}  # file -> run and node
         for run, graph in runs.graphs.items():
             for node in graph.nodes:
                 for role in graph.stage(node.step).writes:
@@ -25,10 +25,10 @@ class Origins:
                 self.makers.setdefault(self.folder / path, (path.partition("/")[0], Node(step)))
 
     def is_outdated(self, path: Path, made: Made) -> bool:
-        """Whether a result was made with other settings than those of today, by other steps, or of something that is
-        newer. made: the steps that made it with their settings, as they are recorded in it.
+        """Whether a result was made by other steps, with other settings, or before one of its inputs changed.
 
-        KeyError where no run makes it, OSError where it is not there.
+        made: the steps that made it, with their settings, as recorded in the file. Raises KeyError if no run makes the
+        result, OSError if it does not exist.
         """
         behind = self._behind(*self.makers[path])
         if not all(self._has_settings(step, settings, behind) for step, settings in made):
@@ -38,7 +38,7 @@ class Origins:
         return any(file.exists() and file.stat().st_mtime > path.stat().st_mtime for file in files)
 
     def _has_settings(self, step: str, settings: dict, behind: set[tuple[str, Node]]) -> bool:
-        """Whether a step that is behind a result has these settings; those that it adds to its own count nothing."""
+        """Whether a step behind a result has these settings; recorded settings that its model lacks are ignored."""
         today = (self.runs.values(run, step).model_dump(mode="json") for run, node in behind if node.step == step)
         return any({name: settings.get(name) for name in values} == values for values in today)
 
@@ -46,7 +46,7 @@ class Origins:
         return list(self.runs.graphs[run].reads(node).values())
 
     def _behind(self, run: str, node: Node) -> set[tuple[str, Node]]:
-        """A node with all that it stands on, each with its run."""
+        """A node and everything it depends on, each with its run."""
         found: set[tuple[str, Node]] = set()
         waiting = [(run, node)]
         while waiting:

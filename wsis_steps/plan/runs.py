@@ -1,6 +1,6 @@
-"""Which steps a run needs, with which settings, and in whose folder each result lies; imports no torch.
+"""Which steps a run needs, with which settings, and in which run's folder each result lies. Imports no torch.
 
-What two runs configure alike, from the first step on, is computed once: in the folder of the first of them.
+Stages that two runs configure identically, from the first step on, are computed once, in the first run's folder.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from wsis_steps.plan.systems import CHAINS, STAGES, stage_of
 
 
 class Runs:
-    """The runs of a configuration as the rules see them. Paths lie below results/<dataset>/."""
+    """The runs of a configuration as the rules see them. Paths are relative to results/<dataset>/."""
 
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
@@ -37,7 +37,7 @@ class Runs:
         return self.graphs[run].steps
 
     def _values(self, run: str, step: str) -> Settings:
-        """The settings of a step in a run (`shared`: of all runs) as a model."""
+        """The settings model of a step in a run; run `shared` is for steps that all runs share."""
         merged = dict(self.configuration.steps.get(step) or {})
         if run in self.runs:
             chosen, fields = self.runs[run], STEPS[step].model_fields
@@ -45,7 +45,7 @@ class Runs:
             seen = "masks" if CHAINS[chosen.system].files else chosen.supervision
             if "seed" in fields:
                 merged.setdefault("seed", chosen.seed)
-            # a step that has no use for it, as the semantic network for points, keeps its default
+            # a step that cannot use it keeps its default, such as the semantic network with points
             if "supervision" in fields and seen in get_args(fields["supervision"].annotation):
                 merged.setdefault("supervision", seen)
             stage = stage_of(step)
@@ -58,8 +58,8 @@ class Runs:
         return canonical(self.values(run, step).model_dump(mode="json"))
 
     def gpus(self, run: str, step: str) -> int:
-        """How many GPUs a job of a step asks for: `gpus_per_job`; a training the most, up to them, that share a batch
-        evenly; none where what it reads spares them."""
+        """Number of GPUs that a job of a step requests: `gpus_per_job`; for a training, the largest number up to it
+        that divides its batch evenly; 0 if an input makes a GPU unnecessary."""
         graph = self.graphs.get(run)
         reads = graph.stage(step).reads if graph else ()
         if any(read.spares_gpu and graph.find(read, graph.node(step)) for read in reads):
@@ -71,7 +71,7 @@ class Runs:
         return max((number for number in range(1, wanted + 1) if part % number == 0), default=0)
 
     def _identity(self, run: str, node: Node) -> str:
-        """Equal where two runs compute the same: digest of the settings of a node and of all that it stands on."""
+        """Equal if two runs compute the same: a digest of the settings of a node and of everything it depends on."""
         graph, parts = self.graphs[run], [node.step, self.settings(run, node.step)]
         if node.step == CORRECTIONS:
             parts.append(str(self.runs[run].corrections[node.round]))
@@ -83,7 +83,7 @@ class Runs:
         return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
     def _owner(self, run: str, step: str, number: int | None = None) -> str:
-        """The first run that computes what a step of `run` computes, in a round where it has several."""
+        """The first run that computes the same as a step of `run`; `number` is the round, if it runs in several."""
         if run not in self.runs:
             return run
         node = self.graphs[run].node(step, number)
@@ -96,20 +96,20 @@ class Runs:
         )
 
     def path(self, run: str, source: Source) -> str:
-        """Path of what a run reads or makes."""
+        """Path of something that a run reads or makes."""
         if isinstance(source, str):
             return source
         run = source.run or run
         return f"{self.owner(run, *source.node)}/{self.graphs[run].path(source)}"
 
     def reads(self, run: str, step: str, name: str, number: int | None = None) -> str | None:
-        """Path of an input of a step; None where the run lacks it."""
+        """Path of one input of a step; None if the run has no such input."""
         graph = self.graphs[run]
         source = graph.reads(graph.node(step, number)).get(name)
         return None if source is None else self.path(run, source)
 
     def located(self, run: str, path: str) -> str:
-        """A file below the folder of a run, wherever it lies: with another run that computed the same, perhaps."""
+        """Where a file of a run really lies: possibly in the folder of another run that computes the same."""
         found = (product for product in self._products(run) if self.graphs[run].path(product) == path)
         product = next(found, None)
         return self.path(run, product) if product else f"{run}/{path}"
@@ -119,7 +119,7 @@ class Runs:
         return (Product(node, role) for node in graph.nodes for role in graph.stage(node.step).writes)
 
     def _owned(self, step: str) -> list[str]:
-        """The runs in whose folders a step's results lie."""
+        """The runs whose folders contain results of a step."""
         audited = STAGES[step].audits if step in STAGES else ""
         found = set()
         for run, graph in self.graphs.items():
@@ -129,17 +129,17 @@ class Runs:
         return sorted(found)
 
     def owners(self, step: str) -> str:
-        """A pattern of the runs in whose folders a step's results lie; matches nothing where there is none."""
+        """A regular expression for the runs whose folders contain results of a step; matches nothing without any."""
         return "|".join(self._owned(step)) or "no_run"
 
     def numbers(self, step: str) -> list[str]:
-        """The rounds, in two digits, in which any run computes a step; none where its files carry no number."""
+        """The rounds, as two digits, in which any run computes a step; empty if its file names contain no round."""
         nodes = {node for graph in self.graphs.values() for node in graph.nodes if node.step == step}
         stage = stage_of(step)
         return sorted(f"{node.round:02d}" for node in nodes) if stage and stage.numbered else []
 
     def joined(self) -> str:
-        """A pattern of the results that are joined from parts, without their .h5; matches nothing without shards."""
+        """A regular expression for results joined from shards, without .h5; matches nothing with one shard."""
         if self.configuration.shards == 1:
             return "nothing"
         paths = {f"shared/{path}" for stage in STAGES.values() if stage.shared and stage.divides
@@ -150,8 +150,8 @@ class Runs:
         return "|".join(re.escape(path.removesuffix(".h5")) for path in sorted(paths))
 
     def audits(self) -> list[tuple[str, str]]:
-        """Rows of run and path of what a look at its tags found, a row for each run whose tags are looked at."""
-        if self.values("shared", "data_import_dataset").format == "shapes":  # drawn pictures, whose tags are right
+        """Rows (run, path) of the tag audits, one for each run whose tags are audited."""
+        if self.values("shared", "data_import_dataset").format == "shapes":  # generated images have correct tags
             return []
         rows = []
         for stage in (stage for stage in STAGES.values() if stage.audits):

@@ -1,4 +1,4 @@
-"""Which variable a name means: Python's rules of scope, so that local variables can be numbered instead of named."""
+"""Python's scoping rules: which variable a name refers to, so that local variables can be numbered, not named."""
 
 import ast
 import functools
@@ -10,11 +10,11 @@ COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Scope:
-    """A module, a class body, a function (also a lambda) or a comprehension, in the scope around it.
+    """A module, class body, function (or lambda) or comprehension, inside its enclosing scope.
 
-    `variables` are bound by what may be renamed freely: assignments, loops, `with`, `except`, `match`, `:=`. The
-    `fixed` keep their names, which may be told elsewhere: parameters, nested functions, classes and imports, and what
-    is declared global.
+    `variables` may be renamed freely: they are bound by assignments, loops, `with`, `except`, `match` or `:=`. Names in
+    `fixed` are kept, since other code may refer to them: parameters, nested functions, classes, imports, and names
+    declared global.
     """
 
     def __init__(self, outer: "Scope | None", kind: str) -> None:
@@ -25,7 +25,7 @@ class Scope:
         self.numbers: dict[str, str] = {}
 
     def read(self, statements: Iterable[ast.AST]) -> "Scope":
-        """Takes up what the statements bind here, not what functions, classes and comprehensions bind within."""
+        """Adds the names that the statements bind here, but not those bound in nested functions and the like."""
         waiting = list(statements)
         while waiting:
             node = waiting.pop()
@@ -41,7 +41,7 @@ class Scope:
                 waiting += (*node.decorator_list, *node.bases, *node.keywords)
             elif kind is ast.Lambda:
                 waiting += _defaults(node.args)
-            elif kind in COMPREHENSIONS:  # its `:=` bind here, its targets do not
+            elif kind in COMPREHENSIONS:  # `:=` inside binds in this scope, its targets do not
                 waiting += _parts_of_comprehension(node)
             elif kind is ast.Import or kind is ast.ImportFrom:
                 self.fixed |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
@@ -63,13 +63,13 @@ class Scope:
         return self
 
     def find(self, name: str, numbers: count) -> str | None:
-        """The number, as '<3>', of the local variable that `name` means here; None where it is to keep its name."""
-        if "__" in name:  # Python changes such names inside a class
+        """The number, such as '<3>', of the local variable that `name` refers to; None if the name must be kept."""
+        if "__" in name:  # Python mangles such names inside a class
             return None
         scope = self
         while scope.outer is not None:
             if scope.kind == "class":
-                # its attributes are seen in the class body itself only, and they keep their names
+                # names bound in a class body are visible only there, and are kept
                 if scope is self and name not in scope.elsewhere and (name in scope.variables or name in scope.fixed):
                     return None
             elif name in scope.fixed:
@@ -87,7 +87,7 @@ _NAMED = {ast.ExceptHandler: "name", ast.MatchAs: "name", ast.MatchStar: "name",
 
 @functools.cache
 def _fields(kind: type) -> tuple[str, ...]:
-    """Where expressions and statements lie in a node of a class, none in a text or a number."""
+    """The fields of a node class that may contain expressions or statements."""
     if kind is ast.Constant:
         return ()
     return tuple(name for name in getattr(kind, "_fields", ()) if name not in ("ctx", "op", "ops", "attr"))

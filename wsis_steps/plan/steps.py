@@ -1,8 +1,8 @@
-"""The settings of every step, found by the folders of the package; imports no torch.
+"""The settings of every step, collected from the folders of the package. Imports no torch.
 
-Each folder has a `settings.py`, in which the class of a step is named like the step: `MaskrcnnTrain` holds the settings
-of `maskrcnn_train`. Defaults are the papers' values. A step's section in `config.yaml` carries the step's name; a run
-may override any of them under its own `steps`. Devices, worker counts and log intervals are not settings.
+Each folder has a `settings.py` with one class per step, named after it: `MaskrcnnTrain` holds the settings of
+`maskrcnn_train`. Defaults are the papers' values. A step's section in `config.yaml` has the step's name; a run may
+override any setting under its own `steps`. Devices, worker counts and log intervals are not settings.
 """
 
 import importlib
@@ -12,18 +12,18 @@ from pathlib import Path
 from wsis_steps.engine.settings import Settings
 
 PACKAGE = Path(__file__).parents[1]
-# In the order of the pipeline; the folders of systems are found and lie between the two.
+# In pipeline order; the systems' folders are found automatically and come between the two.
 FIRST, LAST = ("data", "proposals", "classifier", "postprocess"), ("maskrcnn", "evaluation", "report")
 
 
 def folders() -> list[str]:
-    """The folders that hold steps, in the order of the pipeline."""
+    """The folders that contain steps, in pipeline order."""
     own = {path.parent.name for path in PACKAGE.glob("*/settings.py")} - {"engine", "vision", *FIRST, *LAST}
     return [*FIRST, *sorted(own), *LAST]
 
 
 def _settings_of(folder: str) -> dict[str, type[Settings]]:
-    """The settings of the steps of a folder by the names of the steps, in the order of the file."""
+    """The settings classes of a folder by step name, in file order."""
     module = importlib.import_module(f"wsis_steps.{folder}.settings")
     found = {}
     for name, value in vars(module).items():
@@ -40,6 +40,6 @@ STEPS: dict[str, type[Settings]] = {
 
 
 def module_of(step: str) -> str:
-    """The module of a step below the package: `maskrcnn.train` of `maskrcnn_train`."""
+    """The module of a step, without the package: `maskrcnn.train` for `maskrcnn_train`."""
     folder = max((folder for folder in folders() if step.startswith(f"{folder}_")), key=len)
     return f"{folder}.{step.removeprefix(f'{folder}_')}"

@@ -1,7 +1,7 @@
-"""The normal form of a module: equal for two texts that compute the same in the same way.
+"""The normal form of a module: equal for two source texts that compute the same in the same way.
 
-Left out are comments, layout, docstrings, annotations, log calls, what errors say, names of local variables, imports
-that only these need, and the order of the module's imports. Whatever is in doubt stays.
+It leaves out comments, layout, docstrings, annotations, log calls, error texts, names of local variables, imports that
+only these need, and the order of imports. In case of doubt, code is kept.
 """
 
 import ast
@@ -15,15 +15,15 @@ from wsis_steps.plan import omissions, scopes
 from wsis_steps.plan.omissions import Import
 from wsis_steps.plan.scopes import Scope
 
-# Code that reads local variables by their names: none of such a module is replaced.
+# Code that reads local variables by name: in such a module no name is replaced.
 READING_NAMES = {"locals", "vars", "eval", "exec", "dir"}
 READING_ATTRIBUTES = {"f_locals", "_getframe", "query", "evaluate"}
 
 
 class Form(NamedTuple):
-    """A module without what cannot change a result, and what it takes from other modules.
+    """The parts of a module that can change a result, and what it takes from other modules.
 
-    dropped: imports that it does without here, of use only to those who take them from this module.
+    dropped: imports that the module itself does not need, kept for modules that take the names from it.
     """
 
     text: str
@@ -36,7 +36,7 @@ class Form(NamedTuple):
 def normal_form(source: str) -> Form:
     """The normal form of a module's text."""
     tree = ast.parse(source)
-    found = _Writer(tree, source, numbered=not re.search(r"\.eval\([^)\s]", source))  # pandas reads names in a text
+    found = _Writer(tree, source, numbered=not re.search(r"\.eval\([^)\s]", source))  # pandas evaluates names in text
     if found.names & READING_NAMES or found.attributes & READING_ATTRIBUTES or found.has_parameters:
         found = _Writer(tree, source, numbered=False)
     return found.form()
@@ -48,22 +48,22 @@ def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
 
 
 class _Writer:
-    """Writes a tree as words: the class of a node, then its fields; lists in brackets, which no other word is."""
+    """Writes a tree as words: the class of a node, then its fields; lists in brackets, which occur nowhere else."""
 
     def __init__(self, tree: ast.Module, source: str, numbered: bool) -> None:
         self.numbers, self.numbered = count(1), numbered
         self.words: list[str | list[Import]] = []
-        self.names: set[str] = set()  # all that stay, but for local variables
+        self.names: set[str] = set()  # all names that are kept, unlike local variables
         self.attributes: set[str] = set()
         self.left_out: list[ast.AST] = []
         self.scope = Scope(None, "module")
-        self.has_parameters = False  # of types, which have scopes of their own
+        self.has_parameters = False  # type parameters, which have scopes of their own
         self.telling_annotations = any(word in source for word in omissions.TELLING_ANNOTATIONS)
         self.has_log, self.has_type_checking = omissions.has_log(tree), omissions.has_type_checking(tree)
         self._module(tree)
 
     def form(self) -> Form:
-        """What was written, without the imports that nothing written needs."""
+        """The result, without imports that nothing in it needs."""
         left_out = omissions.names_in(self.left_out)
         texts: list[str] = []
         kept: list[Import] = []
@@ -81,7 +81,7 @@ class _Writer:
         return Form("\n".join(texts), tuple(kept), tuple(dropped), frozenset(self.attributes))
 
     def _module(self, tree: ast.Module) -> None:
-        """Imports that follow each other are written in alphabetical order where that is all the same."""
+        """Writes consecutive imports in alphabetical order, if their order does not matter."""
         run: list[Import] = []
         for statement in tree.body:
             if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -130,7 +130,7 @@ class _Writer:
             self._value(value)
 
     def _variable(self, name: str | None) -> None:
-        """A name where it is read or bound."""
+        """Writes a name that is read or bound: its number, or the name itself."""
         number = self.scope.find(name, self.numbers) if name and self.numbered else None
         if number is None and name:
             self.names.add(name)
@@ -141,7 +141,7 @@ class _Writer:
         self._value(body)
         self.scope = outer
 
-    # One method for each class of nodes that is not written as it is.
+    # One method for each node class that needs special treatment.
 
     def _name(self, node: ast.Name) -> None:
         self.words.append("Name")
@@ -161,7 +161,7 @@ class _Writer:
         pass
 
     def _expression(self, node: ast.Expr) -> None:
-        """Texts that stand alone are docstrings; of a log call only arguments stay that may do something."""
+        """Drops docstrings; of a log call, keeps only arguments that may do something."""
         call = node.value
         if isinstance(call, ast.Constant):
             return

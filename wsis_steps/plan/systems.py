@@ -1,4 +1,4 @@
-"""The systems and the stages that they share, found by the folders of the package; imports no torch."""
+"""The systems and the stages they share, collected from the folders of the package. Imports no torch."""
 
 import importlib
 from typing import Annotated
@@ -16,31 +16,31 @@ _MODULES = [
     if (PACKAGE / folder / "chain.py").is_file()
 ]
 STAGES: dict[str, Stage] = {stage.step: stage for module in _MODULES for stage in getattr(module, "STAGES", ())}
-"""What any chain may take, by step."""
+"""Stages that any chain may use, by step."""
 CHAINS: dict[str, Chain] = {chain.system: chain for module in _MODULES for chain in getattr(module, "CHAINS", ())}
-"""Every system by its name."""
+"""All systems by name."""
 OWN_STAGES = {stage.step: stage for chain in CHAINS.values() for stage in chain.stages}
-"""What is of one system alone, by step."""
+"""Stages that belong to one system, by step."""
 
 
 def stage_of(step: str) -> Stage | None:
-    """The stage of a step in any system; None where a step is in no chain, as those that make the table are."""
+    """The stage of a step in any system; None if the step is in no chain, such as those that make the table."""
     return STAGES.get(step) or OWN_STAGES.get(step)
 
 
 def choices(key: str) -> list[str]:
-    """The values of a run's key that choose one of the stages which write the same."""
+    """The values of a run's key that select among stages with the same output."""
     return [stage.choice[1] for stage in STAGES.values() if stage.choice and stage.choice[0] == key]
 
 
 def published(dataset: str) -> dict[tuple[str, str, str], Published]:
-    """What papers print of a data set, by run, stage and split as they are named in `summary.csv`."""
+    """Published figures for a data set, by run, stage and split, named as in `summary.csv`."""
     found = (item for chain in CHAINS.values() for item in chain.published.items())
     return {(run, stage, split): figures for (of, run, stage, split), figures in found if of == dataset}
 
 
 def _one_of(what: str, names: list[str]):
-    """A text that is one of `names`, which are told where it is none."""
+    """A type for strings that must be one of `names`; the error suggests the nearest."""
 
     def check(name: str) -> str:
         if name not in names:

@@ -1,4 +1,4 @@
-"""How long a run of the workflow will go on: told after each job, from what the jobs of the last run took."""
+"""Estimates the remaining time of the workflow after each job, from the durations of the last run's jobs."""
 
 import csv
 import logging
@@ -12,7 +12,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 
 def read_costs(path: Path) -> dict[str, float]:
-    """Seconds that a job of each step took on average, from a cost.csv; none where there is no such table."""
+    """Average seconds per job for each step, from a cost.csv; empty if there is no such table."""
     if not path.is_file():
         return {}
     minutes, jobs = Counter(), Counter()
@@ -23,14 +23,14 @@ def read_costs(path: Path) -> dict[str, float]:
                 jobs[row["step"]] += int(row["jobs"])
         return {step: 60 * minutes[step] / jobs[step] for step in jobs}
     except (OSError, KeyError, ValueError, TypeError, ZeroDivisionError, csv.Error):
-        return {}  # a table that somebody changed must not keep the workflow from running
+        return {}  # a damaged or edited table must not stop the workflow
 
 
 class TimeLeft(logging.Handler):
-    """Follows Snakemake's log and says after each job how long the rest will take.
+    """Follows Snakemake's log and estimates after each job how long the rest will take.
 
-    A job is expected to take what those of its step took on average (`costs`, seconds); how many run side by side, and
-    how fast this machine is, shows in how much of what was expected is done already.
+    Each job is expected to take the average of its step (`costs`, in seconds). The speed of this machine and the number
+    of parallel jobs follow from how much of the expected time is done already.
     """
 
     def __init__(self, costs: dict[str, float], say: Callable[[str], None]) -> None:
@@ -38,14 +38,14 @@ class TimeLeft(logging.Handler):
         self.costs, self.say = costs, say
         self.started = time.monotonic()
         self.waiting: Counter[str] = Counter()
-        self.running: dict[int, tuple[str, float]] = {}  # job: its step and when it began
-        self.done = 0.0  # seconds that the finished jobs were expected to take
+        self.running: dict[int, tuple[str, float]] = {}  # job -> its step, and when it started
+        self.done = 0.0  # expected seconds of the finished jobs
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes note of what Snakemake says of its jobs."""
+        """Reads Snakemake's messages about its jobs."""
         try:
             self._note(record)
-        except (AttributeError, KeyError, TypeError):  # another Snakemake that says it otherwise; it would stop by this
+        except (AttributeError, KeyError, TypeError):  # a Snakemake version with other messages, which this would stop
             logger.removeHandler(self)
 
     def _note(self, record: logging.LogRecord) -> None:
@@ -54,7 +54,7 @@ class TimeLeft(logging.Handler):
             self.started = time.monotonic()
             self.waiting = Counter({step: count for step, count in record.stats.items() if step != "total"})
         elif event == LogEvent.JOB_INFO:
-            if record.jobid not in self.running:  # a retry is told again
+            if record.jobid not in self.running:  # retries are announced again
                 self.waiting[record.rule_name] -= 1
             self.running[record.jobid] = record.rule_name, time.monotonic()
         elif event == LogEvent.JOB_FINISHED and record.job_id in self.running:
@@ -64,7 +64,7 @@ class TimeLeft(logging.Handler):
             self._tell()
 
     def seconds_left(self) -> float | None:
-        """None until something is done whose cost was known."""
+        """None until a job with a known cost has finished or made progress."""
         now, done = time.monotonic(), self.done
         waiting = [(self.costs.get(step, 0), count) for step, count in self.waiting.items() if count > 0]
         rest, longest = sum(cost * count for cost, count in waiting), max((cost for cost, _ in waiting), default=0.0)
@@ -79,13 +79,13 @@ class TimeLeft(logging.Handler):
 
         left = self.seconds_left()
         unknown = {step for step, count in self.waiting.items() if count > 0} - set(self.costs)
-        # the costs are listed before the report is made, which takes a moment
+        # costs are written before the report is rendered, so it has none; it takes only a moment
         least = any(step not in ("all", "first_look") and not step.startswith("report_") for step in unknown)
         if left:
             self.say(f"{'at least' if least else 'about'} {duration(left)} left, as the jobs of the last run took")
 
 
 def follow(path: Path) -> None:
-    """Adds the time left to what Snakemake says of its progress, where a cost.csv tells what jobs take."""
+    """Adds the remaining time to Snakemake's progress messages, if there is a cost.csv with the costs of jobs."""
     if costs := read_costs(path):
         logger.addHandler(TimeLeft(costs, logger.info))

@@ -1,7 +1,7 @@
-"""Which backbones there are, and what is known of each before it is built; imports no torch.
+"""The backbones, and what is known of each before it is built. Imports no torch.
 
-Besides those of the table, `timm/<name>` is any network of timm that gives feature maps; whether there is one of that
-name is known only when it is built, since importing timm takes seconds.
+Besides the names in the table, `timm/<name>` is any timm network that yields feature maps. Whether timm has that name
+is only checked when it is built, since importing timm takes seconds.
 """
 
 import re
@@ -11,9 +11,9 @@ from typing import Literal
 
 from wsis_steps.engine.errors import InputError, nearest
 
-TIMM = "timm/"  # what the names of timm's networks begin with
-_TIMM_NAME = re.compile(r"timm/\w+(\.\w+)?")  # a tag of weights, which decides on their normalization, may follow
-_PATCHES = re.compile(r"timm/(?:vit|deit3?|eva(?:02)?)_\w*?patch(\d+)")  # vision transformers, with the side of patches
+TIMM = "timm/"  # prefix of the names of timm's networks
+_TIMM_NAME = re.compile(r"timm/\w+(\.\w+)?")  # may end in the tag of its weights, which sets the normalization
+_PATCHES = re.compile(r"timm/(?:vit|deit3?|eva(?:02)?)_\w*?patch(\d+)")  # vision transformers, with their patch size
 
 Colors = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation of RGB in 0..1
 NORMALIZATIONS: dict[str, Colors] = {
@@ -28,13 +28,13 @@ class Entry:
 
     Attributes:
         family: which function builds it.
-        output_stride: its own, which it has where none is asked for; 0 where only timm knows.
-        output_strides: all that it can have.
-        source: of its ImageNet weights: timm, torchvision (with the name of its weights) or none.
-        weights: torchvision's name of the weights, or timm's of the network.
-        normalization: a key of NORMALIZATIONS, of the ImageNet weights; timm where timm's configuration says it.
-        high_resolution: whether its resolutions run side by side (HRNet), and do not follow one upon the other.
-        norm: what normalizes its layers; unknown of timm's.
+        output_stride: its default stride; 0 if only timm knows it.
+        output_strides: all strides that it supports.
+        source: where its ImageNet weights come from: timm, torchvision (which names them) or none.
+        weights: torchvision's name of the weights, or timm's name of the network.
+        normalization: the ImageNet weights' key in NORMALIZATIONS; timm if timm's configuration defines it.
+        high_resolution: whether its resolutions run in parallel (HRNet) instead of one after another.
+        norm: the type of its normalization layers; unknown for timm networks.
     """
 
     family: Literal["vgg", "resnet", "mobilenet_v2", "small", "timm"]
@@ -59,17 +59,17 @@ TABLE = {
 
 
 def fault_of(name: str, more: Iterable[str] = ()) -> str | None:
-    """What is wrong with the name of a backbone, as far as the table tells; None where nothing is.
+    """What is wrong with the name of a backbone, as far as the table can tell; None if nothing is.
 
-    more: further names that are valid where it stands.
+    more: further valid names.
     """
     if name in TABLE or name in more or _TIMM_NAME.fullmatch(name):
         return None
-    return f"there is no backbone '{name}', {nearest(name, [*TABLE, *more])} (or one of timm's, as {TIMM}resnet18)"
+    return f"there is no backbone '{name}', {nearest(name, [*TABLE, *more])} (or a timm network: {TIMM}resnet18)"
 
 
 def entry_of(name: str) -> Entry:
-    """The table's entry, or what holds for all of timm's; InputError where there is no such backbone."""
+    """The table's entry, or the one for all timm networks; InputError if there is no such backbone."""
     fault = fault_of(name)
     if fault:
         raise InputError(f"{fault[0].upper()}{fault[1:]}.")
@@ -79,11 +79,11 @@ def entry_of(name: str) -> Entry:
 
 
 def stride_of_patches(name: str) -> int | None:
-    """The only output stride that a vision transformer of timm can have, as its name tells it; None of other names."""
+    """The only output stride of a timm vision transformer, taken from its name; None for other names."""
     found = _PATCHES.match(name)
     return int(found[1]) if found else None
 
 
 def has_batch_norm(name: str) -> bool:
-    """Whether a backbone is known to have batch normalization; False also of names that are none."""
+    """Whether a backbone is known to have batch normalization; False for unknown names, too."""
     return name in TABLE and TABLE[name].norm == "batch"

@@ -1,10 +1,10 @@
 """Feature extractors shared by all systems.
 
-Every backbone is a `Backbone`: the same attributes and the same forward, whatever is inside, so that a system asks
-it for channels, strides and levels and never for its name. `backbone_table` lists them, `weights` fills them. Parameter
-names of vgg16, resnet50, resnet101 and mobilenet_v2 are torchvision's, and those of hrnet_w48 timm's, so that their
-files load as they are. How pixels are normalized is a property of the weights: mean and standard deviation are buffers,
-saved and loaded with them.
+All backbones have the same attributes and the same forward, whatever is inside. So a system asks a backbone for its
+channels, strides and levels, never for its name. `backbone_table` lists them, `weights` loads their weights. Parameter
+names of vgg16, resnet50, resnet101 and mobilenet_v2 are torchvision's, those of hrnet_w48 timm's, so their weight files
+load unchanged. Pixel normalization belongs to the weights: mean and standard deviation are buffers, saved and loaded
+with them.
 """
 
 import hashlib
@@ -19,18 +19,18 @@ from wsis_steps.vision.plain_backbones import build_parts
 
 
 class Backbone(nn.Module):
-    """Layers in their order, cut into levels; the output of each level is a feature map.
+    """Layers in forward order, divided into levels; the output of each level is a feature map.
 
     Attributes:
-        name: what `build_backbone` was asked for.
-        levels: per level the names of the submodules that lead to it, in forward order.
+        name: as passed to `build_backbone`.
+        levels: for each level, the names of the submodules that lead to it, in forward order.
         channels, strides: per level, fine to coarse.
         mean, std: float32 buffers of shape (3,), for RGB in 0..1.
-        high_resolution: whether the levels are branches that run side by side to the end (HRNet).
-        sequential: whether each level is computed from the one before alone, so that `run_level` can be used.
-        multiple: images are filled up to multiples of it, with their mean color, and the maps cut back.
-        rounds_up: whether maps have ceil(H / stride) rows, and not floor.
-        prefix: of its parameters' names, which a file of the network alone does not have.
+        high_resolution: whether the levels are branches that run in parallel to the end (HRNet).
+        sequential: whether each level depends only on the previous one, so that `run_level` works.
+        multiple: images are padded to multiples of it with their mean color, and the maps are cropped accordingly.
+        rounds_up: whether maps have ceil(H / stride) rows instead of floor.
+        prefix: of its parameter names; files of the network alone do not have it.
     """
 
     high_resolution = False
@@ -61,17 +61,17 @@ class Backbone(nn.Module):
 
         Args:
             images: B x 3 x H x W float, normalized (see `normalize`).
-            count: how many levels, from the finest; all by default. In a sequential backbone the others are not
+            count: how many levels, from the finest; by default all. In a sequential backbone the others are not
                 computed.
 
         Returns:
-            One B x channels[i] x ceil(H / strides[i]) x ceil(W / strides[i]) map per level (vgg16: floor, but
-            after `round_up`), after the level's last activation (ReLU; mobilenet_v2 has linear ends, except for its
-            last level; others as timm has them, vision transformers after their last normalization).
+            One B x channels[i] x ceil(H / strides[i]) x ceil(W / strides[i]) map per level (vgg16: floor, unless
+            `round_up` was called), after the level's last activation (ReLU; in mobilenet_v2 none, except for the last
+            level; other networks as in timm; vision transformers after their last normalization).
         """
         height, width = images.shape[-2:]
         if self.multiple > 1:
-            # a 0 after normalization is the mean color
+            # 0 after normalization is the mean color
             images = F.pad(images, (0, -width % self.multiple, 0, -height % self.multiple))
         maps = self._maps(images, len(self.channels) if count is None else count)
         if self.multiple > 1:
@@ -87,18 +87,18 @@ class Backbone(nn.Module):
         return maps
 
     def run_level(self, level: int, maps: Tensor) -> Tensor:
-        """The maps of a level, of any size, from those of the one before; for sequential backbones."""
+        """The maps of a level, of any size, from those of the previous one; for sequential backbones."""
         for name in self.levels[level]:
             maps = self.get_submodule(name)(maps)
         return maps
 
     def round_up(self) -> None:
-        """From now on maps have ceil(H / stride) rows and ceil(W / stride) columns."""
+        """Makes maps have ceil(H / stride) rows and ceil(W / stride) columns from now on."""
         if not self.rounds_up:
             self.multiple, self.rounds_up = self.strides[-1], True
 
     def freeze(self, count: int) -> None:
-        """Stops training what leads to the `count` finest levels; InputError where it has no levels to cut at."""
+        """Stops training the layers of the `count` finest levels; InputError if the levels cannot be separated."""
         if count and not self.levels:
             raise InputError(f"Levels of backbone {self.name} cannot be frozen one by one; freeze none (0).")
         for names in self.levels[:count]:
@@ -106,15 +106,15 @@ class Backbone(nn.Module):
                 self.get_submodule(name).requires_grad_(False)
 
     def converted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A file of weights in the layout that the network's own file has; InputError says why it cannot have it."""
+        """Converts a weight file to the layout of the network's own files; InputError says why that is impossible."""
         return state
 
     def leaves_out(self, key: str) -> bool:
-        """Whether an entry of a file of weights is of layers of the network that the backbone has left out."""
+        """Whether an entry of a weight file belongs to layers that the backbone leaves out."""
         return False
 
     def fix_norm(self) -> None:
-        """From now on batch normalization keeps its statistics and is not trained (for few images)."""
+        """Fixes the statistics of batch normalization, and stops training it, from now on (for few images)."""
         self.fixed_norm = True
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -122,7 +122,7 @@ class Backbone(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Backbone":
-        """As of any module, but fixed batch normalization stays as in evaluation."""
+        """As in any module, but fixed batch normalization stays in evaluation mode."""
         super().train(mode)
         if self.fixed_norm:
             for module in self.modules():
@@ -132,12 +132,12 @@ class Backbone(nn.Module):
 
     @property
     def one_stride(self) -> bool:
-        """Whether all levels have the same stride, as the patches of a vision transformer."""
+        """Whether all levels have the same stride, as in a vision transformer."""
         return len(set(self.strides)) == 1
 
     @property
     def cell_centers(self) -> tuple[float, ...]:
-        """Per level, how many pixels right of (and below) the picture's corner the center of its first cell lies.
+        """For each level, the offset in pixels, in x and y, from the image's corner to the center of its first cell.
 
         Half a pixel where strided layers are padded on both sides alike (ResNet, MobileNetV2), half a cell where they
         see as many pixels as they skip (VGG's pools, ConvNeXt), up to a whole cell with TensorFlow's padding. Taken
@@ -149,14 +149,14 @@ class Backbone(nn.Module):
         if first is None:
             return tuple(stride / 2 for stride in self.strides)
         kernel, step, padding = _side(first.kernel_size), _side(first.stride), _side(first.padding)
-        if type(first).__name__.endswith("Same"):  # timm's of TensorFlow; what is odd goes to the right
+        if type(first).__name__.endswith("Same"):  # timm's TensorFlow padding; the odd pixel goes to the right
             padding = max(kernel - step, 0) // 2
-        shift = (kernel - 1) / 2 - padding  # of a cell, in the cells below it
+        shift = (kernel - 1) / 2 - padding  # of a cell's center, in cells of the level below
         return tuple(0.5 + shift * (stride - 1) / (step - 1) for stride in self.strides)
 
     @property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """(mean, std) per RGB channel for pixel values in 0..1, as the loaded weights want them."""
+        """(mean, std) per RGB channel for pixel values in 0..1, as the loaded weights expect."""
         return tuple(self.mean.tolist()), tuple(self.std.tolist())
 
     def normalize(self, images: Tensor) -> Tensor:
@@ -172,20 +172,20 @@ def _side(value: int | tuple[int, int]) -> int:
 
 
 def build_backbone(name: str, output_stride: int | None = None, normalization: str = "imagenet") -> Backbone:
-    """A backbone with random weights; `weights.load_weights` fills it.
+    """A backbone with random weights; `weights.load_weights` loads trained ones.
 
     Args:
         name: one of `backbone_table.TABLE`, or timm/<name>.
-        output_stride: stride of the coarsest level; None is the network's own (vgg16 and small 16, the others of the
-            table 32; a vision transformer's is the side of its patches, and it has no other). A smaller one turns the
-            strides beyond it into dilation; in HRNet, which has none, it leaves coarser branches out. vgg16 with 8
-            is the classifier of BESTIE: 3 x 3 pool of stride 1 after block 4, block 5 with dilation 2 (BESTIE supp.
+        output_stride: stride of the coarsest level; None for the network's own (16 for vgg16 and small, 32 for the
+            rest of the table; a vision transformer has no stride but the side of its patches). A smaller one turns
+            further strides into dilation; HRNet, which has no dilation, leaves out coarser branches. vgg16 with 8 is
+            the classifier of BESTIE: 3 x 3 pool of stride 1 after block 4, block 5 with dilation 2 (BESTIE supp.
             section 3; released code); with 32 its last pool makes a sixth level.
-        normalization: imagenet, that of the network's ImageNet weights, or half for weights trained on (x - 128) / 128.
-            Weights saved by a step of this package bring their own, which replaces it.
+        normalization: imagenet, that of the network's ImageNet weights; half, for weights trained on (x - 128) / 128.
+            Weights saved by a step of this package contain their own, which replaces it.
 
     Raises:
-        InputError: unknown name, stride or normalization, or a network of timm that is no backbone.
+        InputError: unknown name, stride or normalization, or a timm network that is not a backbone.
     """
     entry = entry_of(name)
     if normalization not in NORMALIZATIONS:
@@ -195,7 +195,7 @@ def build_backbone(name: str, output_stride: int | None = None, normalization: s
         raise InputError(f"backbone {name} cannot have output stride {output_stride}; valid: {valid}")
     if entry.family == "timm":
         from wsis_steps.vision.timm_backbones import (
-            build_timm,  # timm takes seconds, which only its networks should cost
+            build_timm,  # importing timm takes seconds, so only its networks pay for it
         )
 
         colors = NORMALIZATIONS["half"] if normalization == "half" else NORMALIZATIONS.get(entry.normalization)
@@ -210,12 +210,12 @@ def build_backbone(name: str, output_stride: int | None = None, normalization: s
 
 
 def refuse_single_level(backbone: Backbone, network: str) -> None:
-    """InputError where the maps of a backbone have one stride (a vision transformer), of which `network` can make
-    nothing."""
+    """InputError if all maps of a backbone have the same stride (a vision transformer), which `network` cannot
+    use."""
     if backbone.one_stride:
         raise InputError(
-            f"{network} needs maps of several strides, but those of backbone {backbone.name} all have stride "
-            f"{backbone.strides[0]}; it suits the tag classifier (classifier_train)."
+            f"{network} needs maps of several strides, but all maps of backbone {backbone.name} have stride "
+            f"{backbone.strides[0]}; use it for the tag classifier (classifier_train)."
         )
 
 
@@ -235,16 +235,16 @@ def parameter_groups(
     bias_lr_factor: float | None = None,
     by_rate: bool = False,
 ) -> list[dict]:
-    """Groups of the trained parameters of a network for an optimizer, none of them empty.
+    """Groups of the trained parameters of a network, for an optimizer; none is empty.
 
     Args:
-        network: all there is to train.
-        slow: its part that learns at `learning_rate`; the rest learns `head_lr_factor` times as fast.
-        bias_lr_factor: of the rates of biases, which then have groups of their own.
-        by_rate: whether what learns at the same rate shares a group.
+        network: everything to train.
+        slow: the part that learns at `learning_rate`; the rest learns `head_lr_factor` times as fast.
+        bias_lr_factor: factor on the learning rates of biases, which then form their own groups.
+        by_rate: whether all parameters with the same learning rate share a group.
 
     Returns:
-        Dicts of `params` and `lr`: the slow part's weights and biases, then the others'.
+        Dicts of `params` and `lr`: the slow part's weights and biases, then those of the rest.
     """
     known = set(map(id, slow.parameters()))
     groups: dict = {}

@@ -1,4 +1,4 @@
-"""Pictures as tensors: one, several of a size, several of many sizes."""
+"""Images as tensors: single ones, and batches of the same or of different sizes."""
 
 import itertools
 from collections import deque
@@ -12,13 +12,13 @@ from wsis_steps.vision.images import Pictures
 
 
 def to_tensor(picture: np.ndarray) -> torch.Tensor:
-    """uint8 (3, h, w) tensor of an RGB picture (h, w, 3)."""
+    """uint8 (3, h, w) tensor of an RGB image (h, w, 3)."""
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 
 
 def at_once(picture: torch.Tensor, batch: int, pixels: int | None) -> int:
-    """How many pictures (3, h, w) like this one a batch takes: `batch`, or half, a quarter ... where that is more than
-    `pixels`; at least one."""
+    """Number of images (3, h, w) like this one in a batch: `batch`, halved until they have at most `pixels` together;
+    at least one."""
     each = picture.shape[-2] * picture.shape[-1]
     while batch > 1 and pixels is not None and batch * each > pixels:
         batch //= 2
@@ -33,11 +33,11 @@ def read_ahead(
     batch: int,
     pixels: int | None = None,
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Yields (image indices, their prepared pictures stacked) in order, decoding in threads ahead of the reader.
+    """Yields (image indices, stack of their prepared images) in order, decoding in threads ahead of the reader.
 
-    A batch holds up to `batch` neighbours whose prepared pictures have the same shape, halved until they have no more
-    than `pixels` together or one is left; every so many begin a new one, so that pictures meet as they would in one
-    job where several share them.
+    A batch holds up to `batch` consecutive images whose prepared images have the same shape, halved until they have at
+    most `pixels` together or one is left. Batches start at fixed image counts, so they are the same when several jobs
+    share the images.
     """
     indices: list[int] = []
     stack: list[torch.Tensor] = []
@@ -62,7 +62,7 @@ def read_ahead(
 
 
 def same_sizes(pictures: list[torch.Tensor]) -> list[list[int]]:
-    """Places of the pictures (3, h, w) in groups of the same height and width, in the order of their first."""
+    """Indices of the images (3, h, w), grouped by height and width, in the order of the first of each group."""
     groups: dict[torch.Size, list[int]] = {}
     for place, picture in enumerate(pictures):
         groups.setdefault(picture.shape, []).append(place)
@@ -70,8 +70,8 @@ def same_sizes(pictures: list[torch.Tensor]) -> list[list[int]]:
 
 
 def stack_pictures(pictures: list[torch.Tensor], normalize: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """Normalized pictures (B, 3, H, W) of uint8 pictures (3, h, w), at the top left of the largest height and width;
-    the mean color around them."""
+    """Normalized images (B, 3, H, W) from uint8 images (3, h, w), padded at the right and bottom with the mean color to
+    the largest height and width."""
     height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
     stacked = torch.zeros(len(pictures), 3, height, width, device=pictures[0].device)
     for place, picture in zip(stacked, pictures, strict=True):

@@ -1,4 +1,4 @@
-"""Checkpoints of a training, from which it goes on after it was killed.
+"""Checkpoints, from which an interrupted training resumes.
 
 The environment variable WSIS_CHECKPOINT_SECONDS sets the time between checkpoints (60; 0 saves every iteration).
 """
@@ -24,12 +24,12 @@ log = logging.getLogger("wsis")
 
 
 def checkpoint_seconds() -> float:
-    """Seconds between two checkpoints; InputError where WSIS_CHECKPOINT_SECONDS is no number."""
+    """Seconds between two checkpoints; InputError if WSIS_CHECKPOINT_SECONDS is not a number."""
     text = os.environ.get("WSIS_CHECKPOINT_SECONDS", "60")
     try:
         return float(text)
     except ValueError as error:
-        raise InputError(f"WSIS_CHECKPOINT_SECONDS is '{text}', which is no number of seconds.") from error
+        raise InputError(f"WSIS_CHECKPOINT_SECONDS is '{text}', which is not a number of seconds.") from error
 
 
 class Checkpoint:
@@ -45,7 +45,7 @@ class Checkpoint:
         )
 
     def resume(self, device: torch.device) -> tuple[int, list[dict], dict[str, torch.Tensor], int]:
-        """Iteration to go on from with the metrics so far; 0 where there is no checkpoint that fits."""
+        """The iteration to resume after, and the metrics so far; 0 if there is no matching checkpoint."""
         if self.path is None or not self.path.exists():
             return 0, [], {}, 0
         try:
@@ -57,7 +57,7 @@ class Checkpoint:
             aside = self.path.with_suffix(".other.pt")
             if ranks.number() == 0:
                 self.path.replace(aside)
-            log.info("the checkpoint is of other settings, code or inputs; set aside as %s", aside)
+            log.info("the checkpoint is from other settings, code or inputs; set aside as %s", aside)
             return 0, [], {}, 0
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -70,7 +70,7 @@ class Checkpoint:
     def save(self, iteration: int, sums: Sums) -> None:
         if self.path is None or ranks.number() > 0:
             return
-        sums.means(iteration)  # what has diverged is not worth going on from
+        sums.means(iteration)  # raises if the training diverged: such a checkpoint is useless
         self.path.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "fingerprint": self.fingerprint,
@@ -81,6 +81,6 @@ class Checkpoint:
             "terms": sums.terms,
             "count": sums.count,
         }
-        with whole(self.path) as part, part.open("wb") as file:  # of a path torch would not say that its disk is full
+        with whole(self.path) as part, part.open("wb") as file:  # given a path, torch would not report a full disk
             torch.save(state, file)
         self.saved = time.monotonic()

@@ -1,4 +1,4 @@
-"""What a step counts of what it makes, for `engine.verdicts` to judge: whole numbers, which add up over shards."""
+"""What a step counts in its results for `engine.verdicts` to judge: integers, which add up over shards."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,19 +11,19 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import ImageInstances, Instances
 from wsis_steps.vision.masks import UNSURE
 
-FOUND = 0.5  # IoU from which an instance is the one of the round before
-FILLED = 0.8  # of a label map, from which classes fill it
+FOUND = 0.5  # IoU from which an instance counts as the same as in the previous round
+FILLED = 0.8  # share of a label map from which classes fill it
 
 
 def add_counts(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    """The counts of all images from those of their shards."""
+    """The counts of all images, from those of their shards."""
     return {name: sum(part.get(name, 0) for part in parts) for name in dict.fromkeys(name for p in parts for name in p)}
 
 
 def expect_labels(images: Images, members: np.ndarray, supervision: str) -> np.ndarray:
-    """Of which images labels are expected, bool (n,): those that have a tag and, under supervision by points, a point.
+    """Whether each image should have labels, bool (n,): if it has a tag and, with supervision by points, a point.
 
-    members: int64 (n,), their places in `images`.
+    members: indices of the images, int64 (n,).
     """
     tagged = images.tags[members].any(axis=1)
     if supervision != "points":
@@ -34,10 +34,10 @@ def expect_labels(images: Images, members: np.ndarray, supervision: str) -> np.n
 def count_instances(
     found: Iterable[ImageInstances], expected: np.ndarray, name: str, counts: Counter
 ) -> Iterator[ImageInstances]:
-    """Passes instances on, image by image, and adds them to `counts`: images, those of which some are expected,
-    those of these without any, and under `name`, `labels` or `predictions`, the instances.
+    """Passes instances on, image by image, and adds to `counts`: images, images expected to have instances, those of
+    them without any, and the number of instances under `name`, which is `labels` or `predictions`.
 
-    expected: bool (n,), of which images some are expected.
+    expected: bool (n,), whether each image should have instances.
     """
     counts.update({"images": 0, "expected": 0, "without": 0, name: 0})
     for one, tagged in zip(found, expected.tolist(), strict=True):
@@ -48,12 +48,12 @@ def count_instances(
 def compare_rounds(
     found: Iterable[ImageInstances], ids: Sequence[str], before: Instances, counts: Counter
 ) -> Iterator[ImageInstances]:
-    """Passes labels on, image by image, and adds to `counts` those of the round before and how many of these are found
-    again: some label of their class overlaps them by `FOUND`. InputError where `before` lacks an image."""
+    """Passes labels on, image by image, and adds to `counts` the labels of the previous round, and how many of them are
+    found again: some label of the same class overlaps them by `FOUND`. InputError if `before` lacks an image."""
     counts.update({"before": 0, "again": 0})
     for one, identity in zip(found, ids, strict=True):
         if identity not in before.index:
-            raise InputError(f"{before.path} holds no image '{identity}'; it is of other data.")
+            raise InputError(f"{before.path} has no image '{identity}'; it belongs to another data set.")
         then = before.read(before.index[identity])
         counts.update({"before": len(then), "again": _found_again(then, one)})
         yield one
@@ -68,8 +68,8 @@ def _found_again(then: ImageInstances, now: ImageInstances) -> int:
 
 
 def count_map(labels: np.ndarray, expected: bool, counts: Counter) -> None:
-    """Adds a label map uint8 (h, w) to `counts`. Where some of a class are expected: its pixels of background, classes
-    and unsure, whether there is nothing of a class, and whether classes fill it. Other maps are background, rightly."""
+    """Adds a label map uint8 (h, w) to `counts`. If classes are expected: its pixels of background, classes and unsure,
+    whether it has no class, and whether classes fill it. Other maps are rightly all background."""
     counts.update({"images": 1, "expected": int(expected)})
     if not expected:
         return

@@ -1,4 +1,4 @@
-"""Dense conditional random fields of pydensecrf: class probabilities that follow the edges of a picture.
+"""Dense conditional random fields of pydensecrf: class probabilities that follow the edges of an image.
 
 Krähenbühl and Koltun (NeurIPS 2011): a smoothness kernel over positions and an appearance kernel over positions and
 colors, Potts compatibility, mean-field inference.
@@ -10,11 +10,11 @@ from pydensecrf.utils import unary_from_labels
 
 from wsis_steps.vision.settings import DenseCrf
 
-LOWEST = 1e-4  # probability below which a class is not told from an impossible one; its logarithm stays finite
+LOWEST = 1e-4  # lower probabilities count as this, so that their logarithm stays finite
 
 
 class DenseField:
-    """The kernels of a picture, which cost as much as several iterations and serve any number of inferences.
+    """The kernels of an image; they cost as much as several iterations and serve any number of inferences.
 
     picture: uint8 (h, w, 3), RGB; count: number of classes, 1 to 255.
     """
@@ -32,11 +32,11 @@ class DenseField:
         )
 
     def refine_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
-        """Marginals float32 (count, h, w) after mean-field inference from float (count, h, w) that sum to 1."""
+        """Marginals float32 (count, h, w) after mean-field inference, from float (count, h, w) that sum to 1."""
         return self._infer(-np.log(np.clip(probabilities, LOWEST, 1)))
 
     def refine_labels(self, labels: np.ndarray, certainty: float) -> np.ndarray:
-        """Likeliest labels int64 (h, w) where `labels` (h, w), values below count, are trusted by `certainty`."""
+        """Most likely labels int64 (h, w), given `labels` (h, w) below count, each trusted with `certainty`."""
         return self._infer(unary_from_labels(labels, self.count, certainty, zero_unsure=False)).argmax(axis=0)
 
     def _infer(self, unary: np.ndarray) -> np.ndarray:

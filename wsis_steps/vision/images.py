@@ -1,6 +1,6 @@
-"""Decoding, normalizing and augmenting pictures together with their maps and points.
+"""Decodes, normalizes and augments images together with their maps and points.
 
-An augmentation is one affine map, so a picture is shrunk and sampled once, however it is scaled, cropped and turned.
+An augmentation is one affine map, so images are shrunk and sampled only once, however they are scaled and turned.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ import numpy as np
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.images import Images
 
-cv2.setNumThreads(0)  # loading runs in worker processes; threads inside them only get in each other's way
-LARGE = 1 << 20  # pixels; a picture of more is first halved, which is many times as fast as shrinking it at once
-CACHE = 1 << 28  # bytes of decoded pictures kept in memory when a whole split fits; label maps may come on top
+cv2.setNumThreads(0)  # images are loaded in worker processes; threads inside them would only compete
+LARGE = 1 << 20  # pixels; larger images are halved first, which is many times faster than shrinking them at once
+CACHE = 1 << 28  # bytes of decoded images kept in memory if a whole split fits; label maps may add to this
 
 
 class Pictures:
-    """Decoded pictures of `images.h5`; keeps them in memory where all of `members` fit in `CACHE` bytes.
+    """Decoded images of `images.h5`; keeps them in memory if all of `members` fit in `CACHE` bytes.
 
-    members: the images that are read more than once; none by default.
+    members: the images that are read more than once; by default none.
     """
 
     def __init__(self, images: Images, members: np.ndarray | None = None) -> None:
@@ -31,12 +31,12 @@ class Pictures:
         self.cache: dict[int, np.ndarray] | None = {} if pixels.sum() * 3 <= CACHE else None
 
     def read(self, i: int) -> np.ndarray:
-        """uint8 RGB (h, w, 3) of image i; InputError where its bytes are damaged."""
+        """uint8 RGB (h, w, 3) of image i; InputError if its bytes are damaged."""
         if self.cache is not None and i in self.cache:
             return self.cache[i]
         try:
             picture = cv2.imdecode(self.images.encoded(i), cv2.IMREAD_COLOR_RGB)
-        except cv2.error:  # of more pixels than OpenCV may decode
+        except cv2.error:  # more pixels than OpenCV may decode
             picture = None
         if picture is None:
             raise InputError(f"{self.images.path}: image '{self.images.ids[i]}' is damaged; import the data again.")
@@ -46,7 +46,7 @@ class Pictures:
 
 
 def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
-    """The picture with its longer side at most `long_side`; 0 keeps any size."""
+    """The image with its longer side at most `long_side`; 0 keeps any size."""
     height, width = picture.shape[:2]
     scale = long_side / max(height, width)
     if long_side == 0 or scale >= 1:
@@ -57,9 +57,9 @@ def shrink(picture: np.ndarray, long_side: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Geometry:
-    """An affine map from source to target pixel corners, (2, 3), and the target's height and width.
+    """An affine map (2, 3) from source to target in pixel corners, and the target's height and width.
 
-    Corners, not pixel centers: the pixel (x, y) covers x to x + 1, as boxes do.
+    Corners, not pixel centers: pixel (x, y) covers x to x + 1, as in boxes.
     """
 
     matrix: np.ndarray
@@ -67,15 +67,15 @@ class Geometry:
     width: int
 
     def _centers(self) -> np.ndarray:
-        """The same map between pixel centers, as OpenCV wants it."""
+        """The same map in pixel centers, as OpenCV expects it."""
         shift = self.matrix[:, :2] @ [0.5, 0.5] - 0.5
         return np.column_stack([self.matrix[:, :2], self.matrix[:, 2] + shift])
 
     def picture(self, picture: np.ndarray, fill: tuple[int, int, int] = (124, 116, 104)) -> np.ndarray:
-        """The mapped RGB picture; outside it the ImageNet mean color, where `labels` has its fill.
+        """The mapped RGB image; outside of the source, the ImageNet mean color, where `labels` has its fill value.
 
-        Axes that get shorter are first averaged by area to nearly the final scale, for sampling alone would alias; the
-        rest is bilinear, and mixes the border with nothing.
+        Axes that get shorter are first averaged by area to nearly the final scale, since sampling alone would alias.
+        The rest is bilinear, without blending the border with the outside.
         """
         if np.array_equal(self.matrix, np.eye(2, 3)) and picture.shape[:2] == (self.height, self.width):
             return picture
@@ -90,14 +90,14 @@ class Geometry:
         return cv2.copyTo(moved, inside, canvas)
 
     def _shrink(self, picture: np.ndarray) -> tuple[np.ndarray, "Geometry"]:
-        """The picture with each axis that the map shortens at its scale, to whole pixels, and the map from there."""
+        """The image with each shortened axis at its final scale, in whole pixels, and the map from there."""
         sides, halvings = np.array(picture.shape[1::-1]), 0
         scales = np.minimum(np.linalg.norm(self.matrix[:, :2], axis=0), 1)
         size = np.maximum(np.rint(sides * scales), 1).astype(int)
         small = picture
         while sides.prod() > LARGE and (2 * size <= sides).all():
             right, bottom = sides % 2
-            if right or bottom:  # repeated, which changes no sample inside the picture
+            if right or bottom:  # the edge is repeated, which changes no sample inside the image
                 small = cv2.copyMakeBorder(small, 0, int(bottom), 0, int(right), cv2.BORDER_REPLICATE)
             sides, halvings = -(-sides // 2), halvings + 1
             small = cv2.resize(small, sides.tolist(), interpolation=cv2.INTER_AREA)
@@ -107,13 +107,13 @@ class Geometry:
         return small, Geometry(self.matrix * [*factors, 1], self.height, self.width)
 
     def _reaches_out(self, height: int, width: int) -> bool:
-        """Whether the center of a target pixel may lie outside a source of this size."""
+        """Whether the center of a target pixel may lie outside of a source of this size."""
         corners = np.array([[x, y] for x in (0.5, self.width - 0.5) for y in (0.5, self.height - 0.5)])
         places = np.linalg.solve(self.matrix[:, :2], (corners - self.matrix[:, 2]).T)
         return bool((places < 0.01).any() or (places > np.array([[width], [height]]) - 0.01).any())
 
     def labels(self, labels: np.ndarray, fill: int = 0) -> np.ndarray:
-        """Nearest sampling of a label map: uint8, or int32 with values below 2^24."""
+        """Samples the nearest label of a label map: uint8, or int32 with values below 2^24."""
         if np.array_equal(self.matrix, np.eye(2, 3)) and labels.shape == (self.height, self.width):
             return labels.copy()
         exact = labels.astype(np.float32) if labels.dtype == np.int32 else labels
@@ -123,7 +123,7 @@ class Geometry:
         return warped.astype(labels.dtype)
 
     def points(self, points: np.ndarray) -> np.ndarray:
-        """Points (n, 2+) whose first columns are pixel coordinates x, y; those that leave the target are dropped."""
+        """Points (n, 2+) whose first columns are pixel coordinates x, y; drops those outside of the target."""
         moved = points.copy()
         moved[:, :2] = (points[:, :2] + 0.5) @ self.matrix[:, :2].T + self.matrix[:, 2] - 0.5
         rounded = np.rint(moved[:, :2])
@@ -131,12 +131,12 @@ class Geometry:
         return moved[inside]
 
     def boxes(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes (n, 4) xyxy, of corners; the map must not turn by other than quarters."""
+        """Boxes (n, 4) xyxy of corners; the map may rotate by quarter turns only."""
         corners = boxes.reshape(-1, 2, 2) @ self.matrix[:, :2].T + self.matrix[:, 2]
         return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
     def then(self, second: "Geometry") -> "Geometry":
-        """This map and after it a second, whose source is this one's target."""
+        """This map followed by a second one, whose source is this one's target."""
         return Geometry(_compose(second.matrix, self.matrix), second.height, second.width)
 
 
@@ -146,7 +146,7 @@ def fit(height: int, width: int, to_height: int, to_width: int) -> Geometry:
 
 
 def resize_by(height: int, width: int, factor: float) -> Geometry:
-    """Resizes both sides by a factor, to whole pixels and at least one."""
+    """Resizes both sides by a factor, to whole pixels, at least one."""
     return fit(height, width, max(round(height * factor), 1), max(round(width * factor), 1))
 
 
@@ -168,7 +168,7 @@ def random_crop(
 
 
 def flip_and_rot90(rng: np.random.Generator, height: int, width: int, rot90: bool = False) -> Geometry:
-    """Random horizontal flip and, with `rot90`, random quarter turns; no pixel is lost or blended."""
+    """Random horizontal flip and, with `rot90`, random quarter turns; loses or blends no pixel."""
     matrix = np.eye(2, 3)
     if rng.random() < 0.5:
         matrix = np.array([[-1.0, 0, width], [0, 1, 0]])
@@ -179,7 +179,7 @@ def flip_and_rot90(rng: np.random.Generator, height: int, width: int, rot90: boo
 
 
 def _offset(rng: np.random.Generator, side: int, size: int) -> int:
-    """Where the source's edge comes to lie: negative where it is cropped, positive where it is padded."""
+    """Position of the source's edge: negative if it is cropped, positive if it is padded."""
     return -int(rng.integers(side - size + 1)) if side >= size else int(rng.integers(size - side + 1))
 
 
@@ -188,7 +188,7 @@ def _compose(second: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 
 def jitter(rng: np.random.Generator, picture: np.ndarray, strengths: tuple[float, float, float, float]) -> np.ndarray:
-    """Random brightness, contrast, saturation (factors 1 +- strength) and hue (+- strength of the circle)."""
+    """Random brightness, contrast, saturation (factors 1 +- strength) and hue (+- strength of the color circle)."""
     brightness, contrast, saturation, hue = strengths
     if not any(strengths):
         return picture
@@ -209,7 +209,7 @@ def distort(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
 
 
 def _shift_hue(picture: np.ndarray, shift: float) -> np.ndarray:
-    """Turns the hue by `shift` of OpenCV's 180 steps."""
+    """Shifts the hue by `shift` of OpenCV's 180 steps."""
     if round(shift) == 0:
         return picture
     hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)

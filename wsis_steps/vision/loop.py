@@ -1,8 +1,8 @@
-"""The training loop of every network: data order, mixed precision, schedule, checkpoints, resume, metrics.
+"""The training loop of all networks: data order, mixed precision, schedule, checkpoints, resuming, metrics.
 
-Every random number of iteration t depends on (seed, t) only: the loop seeds torch at each iteration, and a
-data set seeds its generator with (seed, t, place in the batch). So the position of the sampler is the iteration,
-and a run that was killed and resumed computes what one that was not would have.
+Every random number of iteration t depends only on (seed, t): the loop seeds torch at each iteration, and data sets seed
+their generators with (seed, t, place in the batch). So the iteration defines the position in the data, and a resumed
+training computes the same as an uninterrupted one.
 """
 
 import logging
@@ -29,15 +29,15 @@ from wsis_steps.vision.schedule import rate
 from wsis_steps.vision.settings import Training
 
 log = logging.getLogger("wsis")
-SEED_STRIDE = 1_000_003  # between the random numbers of two seeds; more than a training has iterations
-METRIC_POINTS = 200  # lines in the metrics file of a whole training
+SEED_STRIDE = 1_000_003  # distance between the random numbers of two seeds; exceeds the iterations of any training
+METRIC_POINTS = 200  # lines in the metrics file of a complete training
 
 
 class Batches:
-    """Yields for each iteration from `start` the list of (index, iteration, place) that a data set gets.
+    """Yields, for each iteration from `start`, the list of (index, iteration, place) to load.
 
-    Each pass over the `count` images has its own permutation; a batch may span two passes. `rank` of `ranks` gets
-    every so many places of each batch.
+    Each pass over the `count` images has its own permutation; a batch may span two passes. Rank `rank` of `ranks` gets
+    every `ranks`-th place of each batch, from `rank` on.
     """
 
     def __init__(
@@ -72,28 +72,28 @@ def train(
     collate: Callable[[list], Any] | None = None,
     accumulation: int = 1,
 ) -> None:
-    """Trains `model` in place, resuming from a checkpoint in `job.work` where one fits.
+    """Trains `model` in place, resuming from a matching checkpoint in `job.work` if there is one.
 
-    `dataset[(index, iteration, place)]` is a sample; loss(model, batch, iteration) gives the terms, of which
-    `total` is minimized. The output `metrics` receives the means of the terms as JSON lines.
-    With `accumulation` above 1 a batch, which must then be a list, goes through the network in so many parts of equal
-    size. Of several ranks (`ranks`) each takes its places of every batch.
-    Raises InputError with the terms where a loss is not finite.
+    `dataset[(index, iteration, place)]` is a sample; loss(model, batch, iteration) returns the terms, of which
+    `total` is minimized. Their means are written to the output `metrics` as JSON lines.
+    With `accumulation` above 1, a batch must be a list and passes through the network in that many parts of equal
+    size. With several ranks (`ranks`), each takes its places of every batch.
+    Raises InputError with the terms if the loss is not finite.
     """
     settings: Training = job.settings
     if settings.batch_size % (ranks.count() * accumulation):
         raise InputError(
             f"{job.name}: {ranks.count()} processes cannot share a batch of {settings.batch_size} evenly "
-            f"({accumulation} parts); take another --ranks."
+            f"({accumulation} parts); choose another --ranks."
         )
     if settings.batch_norm == "joint":
         ranks.join_batch_norms(model)
-    model.to(memory_format=torch.channels_last)  # convolutions are a fifth faster on CPUs, and with mixed precision
+    model.to(memory_format=torch.channels_last)  # makes convolutions a fifth faster on CPUs and in mixed precision
     checkpoint = Checkpoint(job, model, optimizer)
     bases = [group["lr"] for group in optimizer.param_groups]
     start, lines, terms, count = checkpoint.resume(device)
     if not start and settings.weights == "none":
-        log.info("the backbone starts from random weights (weights: none)")
+        log.info("the backbone starts with random weights (weights: none)")
     sums = Sums(max(iterations // METRIC_POINTS, 1), lines)
     sums.terms, sums.count = terms, count
     own = ranks.number(), ranks.count()
@@ -105,7 +105,7 @@ def train(
     speed = Speed(settings.batch_size)
     for done, batch in enumerate(speed.watch(watch_workers(loader)), start=start + 1):
         number = (settings.seed * SEED_STRIDE + done) * ranks.count() + ranks.number()
-        torch.manual_seed(number % 2**32)  # on a CPU torch heeds no more than 32 bits
+        torch.manual_seed(number % 2**32)  # on a CPU torch uses only 32 bits
         for group, base in zip(optimizer.param_groups, bases, strict=True):
             group["lr"] = base * rate(settings, done - 1, iterations)
         sums.add(advance(model, optimizer, loss, to_device(batch, device), done, device, accumulation))
@@ -118,7 +118,7 @@ def train(
         if ended or checkpoint.due() or done == iterations:
             checkpoint.save(done, sums)
         if ended:
-            log.info("ended by a signal after iteration %d; the next call goes on from there", done)
+            log.info("ended by a signal after iteration %d; the next call resumes there", done)
             sys.exit(143)
     bar.close()
     speed.tell()
@@ -134,7 +134,7 @@ def advance(
     device: torch.device,
     accumulation: int = 1,
 ) -> dict[str, torch.Tensor]:
-    """One iteration of training; returns the terms of the loss, the mean over the parts of the batch and the ranks."""
+    """One iteration of training; returns the loss terms, averaged over the parts of the batch and the ranks."""
     optimizer.zero_grad(set_to_none=True)
     means: dict[str, torch.Tensor] = {}
     for part in [batch] if accumulation == 1 else [batch[k::accumulation] for k in range(accumulation)]:
@@ -151,8 +151,8 @@ def advance(
 def build_loader(
     dataset: Dataset, batches: Batches, threads: int, device: torch.device, collate: Callable | None
 ) -> DataLoader:
-    """Loads in worker processes beside a GPU. On the CPU one worker overlaps with the computation, but on two cores it
-    would take one of them from it, which costs more than loading in between."""
+    """Loads in worker processes beside a GPU. On a CPU, one worker loads during the computation; on two cores that
+    would cost more than loading in between, so there is none."""
     workers = max(threads - 1, 1) if device.type == "cuda" else int(threads > 2)
     return DataLoader(
         dataset,
@@ -180,7 +180,7 @@ def watch_workers(loader: DataLoader) -> Iterator[Any]:
 
 
 def _start_worker(_: int) -> None:
-    """Leaves signals that reach the whole process group to the training, which saves first and ends its workers."""
+    """Ignores signals sent to the whole process group: the training saves a checkpoint, then ends its workers."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -6,9 +6,9 @@ from pycocotools import mask as coco
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.contracts.instances import ImageInstances
 
-_AT_ONCE = 255  # masks
-UNSURE = 255  # the label of pixels of which it is not known what they show
-MOST_CLASSES = UNSURE - 1  # of a label map: its labels are bytes, 0 is background
+_AT_ONCE = 255  # masks per call
+UNSURE = 255  # label of pixels whose class is unknown
+MOST_CLASSES = UNSURE - 1  # in a label map: labels are bytes, and 0 is background
 
 
 def encode(masks: np.ndarray) -> list[dict]:
@@ -26,18 +26,18 @@ def decode(rles: list[dict], height: int, width: int) -> np.ndarray:
 
 
 def count_pixels(rles: list[dict]) -> np.ndarray:
-    """The areas of masks, float64 (n,). pycocotools itself counts at most 255 masks at once under NumPy 2."""
+    """The areas of masks, float64 (n,). pycocotools counts at most 255 masks per call under NumPy 2."""
     parts = [coco.area(rles[first : first + _AT_ONCE]) for first in range(0, len(rles), _AT_ONCE)]
     return np.concatenate([np.zeros(0), *parts])
 
 
 def split(instance_map: np.ndarray, count: int) -> np.ndarray:
-    """Binary masks uint8 (count, h, w) of a map that holds k + 1 where instance k is, else 0."""
+    """Binary masks uint8 (count, h, w) from a map that is k + 1 in instance k and 0 elsewhere."""
     return (instance_map[None] == np.arange(1, count + 1)[:, None, None]).astype(np.uint8)
 
 
 def paint(instances: ImageInstances, height: int, width: int) -> np.ndarray:
-    """Instance map int32 (height, width): k + 1 where instance k is, 0 elsewhere; small masks lie on top."""
+    """Instance map int32 (height, width): k + 1 in instance k, 0 elsewhere; smaller masks cover larger ones."""
     painted = np.zeros((height, width), dtype=np.int32)
     for k in np.argsort(-instances.areas, kind="stable"):
         painted[decode([instances.rles[k]], height, width)[0] > 0] = k + 1
@@ -54,7 +54,7 @@ def check_class_count(count: int, owner: object) -> None:
 
 
 def true_labels(instances: ImageInstances, height: int, width: int) -> np.ndarray:
-    """Label map uint8 (height, width) of true instances: 0 background, 1 + category, 255 crowds and ignored pixels.
+    """Label map uint8 (height, width) of ground-truth instances: 0 background, 1 + category, 255 crowds and ignored.
 
     Raises InputError for a category that labels cannot hold.
     """
@@ -74,9 +74,9 @@ def describe(
     crowd: np.ndarray | None = None,
     ignore: dict | None = None,
 ) -> ImageInstances:
-    """Completes run-length codes with their boxes and areas; empty masks are dropped.
+    """Instances from run-length codes, with their boxes and areas; drops empty masks.
 
-    categories (n,), scores (n,) default 1, weights (n,) default 1, crowd (n,) default False.
+    categories (n,); scores (n,), default 1; weights (n,), default 1; crowd (n,), default False.
     """
     count = len(rles)
     boxes = coco.toBbox(rles).reshape(-1, 4) if count else np.zeros((0, 4))

@@ -1,4 +1,4 @@
-"""What a training tells of itself: the means of its loss terms, and how fast it is."""
+"""What a training logs: the means of its loss terms, and its speed."""
 
 import logging
 import math
@@ -11,18 +11,18 @@ import torch
 from wsis_steps.engine.errors import InputError
 
 log = logging.getLogger("wsis")
-WARM = 3  # iterations after which speed is measured: the first wait for workers to start
+WARM = 3  # iterations before speed is measured: the first ones wait for workers to start
 
 
 class Speed:
-    """Passes batches on and measures how fast they are used, and how long the training waits for them."""
+    """Passes batches on and measures how fast they are used and how long the training waits for them."""
 
     def __init__(self, images: int) -> None:
-        self.images = images  # of a batch
+        self.images = images  # per batch
         self.count, self.waited, self.started = 0, 0.0, 0.0
 
     def watch(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """The batches, one by one."""
+        """Yields the batches."""
         iterator = iter(batches)
         while True:
             asked = time.perf_counter()
@@ -36,7 +36,7 @@ class Speed:
             self.count += 1
 
     def tell(self) -> None:
-        """Says it in the log, where there was enough to measure."""
+        """Logs the speed, if enough was measured."""
         if self.count <= WARM:
             return
         seconds = time.perf_counter() - self.started
@@ -45,7 +45,7 @@ class Speed:
 
 
 class Sums:
-    """Means of the loss terms between metric points, kept on the device so that no iteration waits for it."""
+    """Means of the loss terms between metric points, kept on the device so that no iteration waits for them."""
 
     def __init__(self, every: int, lines: list[dict]) -> None:
         self.every, self.lines = every, lines
@@ -58,19 +58,18 @@ class Sums:
         self.count += 1
 
     def line(self, iteration: int, learning_rate: float) -> dict[str, float]:
-        """Closes the current mean as a line of the metrics; InputError where a term is not finite."""
+        """Closes the current mean and returns it as a line of the metrics; InputError if a term is not finite."""
         means = self.means(iteration)
         self.terms, self.count = {}, 0
         self.lines.append({"iteration": iteration, "learning_rate": learning_rate, **means})
         return self.lines[-1]
 
     def means(self, iteration: int) -> dict[str, float]:
-        """Means of the terms since the last line; InputError where one is not finite."""
+        """Means of the terms since the last line; InputError if one is not finite."""
         means = {name: float(value) / self.count for name, value in self.terms.items()}
         if not all(map(math.isfinite, means.values())):
             text = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
             raise InputError(
-                f"The loss is not finite by iteration {iteration} ({text}); "
-                "lower the learning rate or look at the data."
+                f"The loss is not finite by iteration {iteration} ({text}); lower the learning rate or check the data."
             )
         return means

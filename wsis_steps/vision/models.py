@@ -1,4 +1,4 @@
-"""Trained networks as files: the state dict with what made it; nothing in them is code."""
+"""Trained networks as files: the state dict, and what made it; no code."""
 
 import json
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from wsis_steps.vision.tensor_file import read_tensor_file
 from wsis_steps.vision.weights import check_finite_weights, state_dict_of
 
 Trained = TypeVar("Trained", bound=Settings)
-MODEL_VERSION = 1  # of the file's keys
+MODEL_VERSION = 1  # version of the file's keys
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A state dict, the settings (JSON values) of the step that trained it, its classes and supervision, which samples
-    of pictures of more than 8 bits were black and white in training (None: not known), and all that made it."""
+    """A trained model: state dict, settings (JSON values) of the training step, classes, supervision, the samples that
+    were black and white in training images of more than 8 bits (None: unknown), and its provenance."""
 
     path: Path
     state: dict[str, torch.Tensor]
@@ -36,7 +36,7 @@ class TrainedModel:
 def save_model(
     path: Path, model: nn.Module, provenance: Provenance, picture_range: tuple[int, int] | None = None
 ) -> None:
-    """Writes {'model': state dict, 'schema': ..., 'provenance': JSON}, and 'picture_range' where it is known."""
+    """Writes {'model': state dict, 'schema': ..., 'provenance': JSON}, and 'picture_range' if known."""
     about = {
         "schema": "model",
         "schema_version": MODEL_VERSION,
@@ -44,16 +44,16 @@ def save_model(
     }
     if picture_range is not None:
         about["picture_range"] = picture_range
-    with path.open("wb") as file:  # a path would hide from torch's error that the disk is full
+    with path.open("wb") as file:  # given a path, torch would not report a full disk
         torch.save({"model": model.state_dict(), **about}, file)
 
 
 def load_model(path: Path, *steps: str) -> TrainedModel:
-    """Reads a model that one of `steps` has trained; InputError where it is not one."""
+    """Reads a model trained by one of `steps`; InputError if it was not."""
     model, provenance = load_any_model(path)
     if provenance.step not in steps:
         wanted = " or ".join(steps)
-        raise InputError(f"{path} was trained by {provenance.step}, but a model of {wanted} is wanted here.")
+        raise InputError(f"{path} was trained by {provenance.step}, but a model trained by {wanted} is needed here.")
     return model
 
 
@@ -64,7 +64,7 @@ def load_any_model(path: Path) -> tuple[TrainedModel, Provenance]:
     if content.get("schema") != "model":
         raise InputError(f"{path} holds weights, but not of a model that this program trained.")
     if content.get("schema_version") != MODEL_VERSION:
-        raise InputError(f"{path} is no model of schema version {MODEL_VERSION}; delete the file and run again.")
+        raise InputError(f"{path} is not a model of schema version {MODEL_VERSION}; delete the file and run again.")
     check_finite_weights(state, path)
     try:
         made = Provenance(**json.loads(content["provenance"]))

@@ -1,8 +1,8 @@
-"""The layers of the backbones that are torchvision's or this package's own, with random weights."""
+"""The layers of torchvision's backbones and of this package's own, with random weights."""
 
 from torch import Tensor, nn
 
-# layers, per level the names of the submodules that lead to it, and the levels' channels and strides
+# layers; for each level the names of the submodules that lead to it; channels and strides of the levels
 Parts = tuple[dict[str, nn.Module], list[list[str]], tuple[int, ...], tuple[int, ...]]
 
 
@@ -13,7 +13,7 @@ def build_parts(family: str, name: str, output_stride: int) -> Parts:
     return {"vgg": _vgg16, "mobilenet_v2": _mobilenet_v2, "small": _small}[family](output_stride)
 
 
-# torchvision is imported where it is needed, since that takes seconds which every step would pay
+# torchvision is imported inside functions, since that takes seconds, which every step would pay for
 def _vgg16(output_stride: int) -> Parts:
     from torchvision.models.vgg import cfgs, make_layers
 
@@ -48,9 +48,9 @@ def _mobilenet_v2(output_stride: int) -> Parts:
 
 
 def _small(output_stride: int) -> Parts:
-    """Four levels of a strided and a residual convolution, for images of about 100 px on a CPU.
+    """Four levels of one strided and one residual convolution each, for images of about 100 px on a CPU.
 
-    At stride 32 a pool follows: weights fit at any stride.
+    At stride 32 a pool follows, so the same weights fit any stride.
     """
     channels, ends, strides = (24, 48, 96, 160), (2, 4, 6, 8), (2, 4, 8, 16)
     features = nn.Sequential()
@@ -83,7 +83,7 @@ def _convolution(before: int, after: int, stride: int = 1) -> nn.Sequential:
 
 
 def _cut(features: nn.Sequential, ends: tuple[int, ...]) -> list[list[str]]:
-    """Names of the layers of each level, where level i ends before layer ends[i]."""
+    """Names of the layers of each level; level i ends before layer ends[i]."""
     return [[f"features.{i}" for i in range(a, b)] for a, b in zip((0, *ends), ends, strict=False)]
 
 
@@ -96,10 +96,10 @@ def _initialise(features: nn.Module) -> None:
 
 
 def _limit_stride(features: nn.Module, output_stride: int) -> None:
-    """Takes away strides beyond `output_stride`; each one taken away doubles the dilation of what follows it.
+    """Removes strides beyond `output_stride`; each removed stride multiplies the dilation of the layers after it.
 
-    Layers must be registered in forward order, with no strided side branch. A pool that loses its stride
-    becomes 3 x 3, so that it still takes in its neighbours evenly.
+    Layers must be registered in forward order, without strided side branches. A pool that loses its stride becomes
+    3 x 3, so that it is centered on its pixel.
     """
     stride = dilation = 1
     for module in features.modules():

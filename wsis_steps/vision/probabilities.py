@@ -1,4 +1,4 @@
-"""What becomes of the class probabilities of a network before they are made labels."""
+"""Processing of a network's class probabilities before they become labels."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from wsis_steps.vision.dense_crf import DenseField
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.settings import DenseCrf
 
-LEAST = 1e-12  # keeps a pixel finite in which all that is allowed has underflowed to 0
+LEAST = 1e-12  # avoids division by zero in pixels where all allowed classes underflowed to 0
 
 
 def limit_to_tags(probability: torch.Tensor, tags: torch.Tensor, background_weight: float) -> torch.Tensor:
-    """Class probabilities (1 + C, h, w) given the tags bool (C,): other classes 0, the background weighted.
+    """Class probabilities (1 + C, h, w) given the tags bool (C,): 0 for other classes, background weighted.
 
-    They no longer sum to 1: a score made of them stays that of the network.
+    They no longer sum to 1, so that scores computed from them remain the network's own.
     """
     factors = torch.cat([tags.new_full((1,), background_weight, dtype=torch.float32), tags.float()])
     return probability * factors[:, None, None]
@@ -26,11 +26,11 @@ def limit_to_tags(probability: torch.Tensor, tags: torch.Tensor, background_weig
 def refine_ahead(
     pictures: Pictures, outputs: Iterator[tuple[int, torch.Tensor]], settings: DenseCrf, processes: int
 ) -> Iterator[torch.Tensor]:
-    """Class probabilities after a dense CRF over the classes that are likeliest somewhere, in order.
+    """Class probabilities after a dense CRF over the classes that are the most likely ones somewhere, in order.
 
-    outputs: image index and class probabilities (1 + C, h, w) at the picture's size, in any scale. With no iteration,
-    or one class, they pass as they are. Processes refine a few pictures ahead of the reader; they run no torch, which
-    a fork could lock.
+    outputs: image index and class probabilities (1 + C, h, w) at image size, in any scale. Without iterations, or with
+    only one class, they pass unchanged. Processes refine a few images ahead of the reader; they run no torch, which
+    could deadlock after a fork.
     """
     if not settings.crf_iterations:
         yield from (probability for _, probability in outputs)
@@ -52,6 +52,6 @@ def refine_ahead(
 
     for part in fork_map(refine, parts(), processes, chunk=1, ahead=processes + 2):
         present, refined = waiting.popleft()
-        if len(present) > 1:  # of one class it is the network's own tensor, which may not be written to
+        if len(present) > 1:  # with one class, it is the network's own tensor, which must not be changed
             refined[present] = torch.from_numpy(part).to(refined.device)
         yield refined

@@ -1,10 +1,9 @@
-"""Several processes that train one network together, each on its places of every batch: ranks 0 to count - 1.
+"""Processes that train one network together, each on its share of every batch: ranks 0 to count - 1.
 
-`--ranks n` of a training starts them by torchrun, which gives each its number in the environment. What they
-compute is what one process would on the whole batch, up to rounding: gradients are means over the ranks, losses that
-are sums over a count divide by the count of all (`divisor`), and batch normalization takes its statistics over all
-(`join_batch_norms`). Random numbers that a network draws differ between ranks. Where there is one process, nothing here
-does anything.
+With `--ranks n`, torchrun starts n processes and sets their numbers in the environment. Up to rounding they compute the
+same as one process on the whole batch: gradients are averaged over ranks, losses that are sums over a count divide by
+the total count (`divisor`), and batch normalization uses statistics over all ranks (`join_batch_norms`). Random numbers
+that a network draws differ between ranks. With a single process, nothing here has an effect.
 """
 
 import os
@@ -16,23 +15,23 @@ from torch.distributed.nn.functional import all_reduce as sum_over_ranks  # its 
 
 
 def join(device: torch.device) -> None:
-    """Makes this process a rank, where torchrun started it."""
+    """Makes this process a rank, if torchrun started it."""
     if "RANK" in os.environ and not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
 
 def count() -> int:
-    """Number of ranks; 1 without any others."""
+    """Number of ranks; 1 for a single process."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def number() -> int:
-    """Which of them this is, from 0."""
+    """Number of this rank, from 0."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def any_of(here: bool) -> bool:
-    """Whether something is so on any rank."""
+    """Whether a condition holds on any rank."""
     if count() == 1:
         return here
     found = torch.tensor(float(here), device=_device())
@@ -41,9 +40,9 @@ def any_of(here: bool) -> bool:
 
 
 def divisor(amount: Tensor | int) -> Tensor | int:
-    """What a rank divides its sum by, so that the mean over ranks is the sum of all by the `amount` of all, at least 1.
+    """The divisor of a rank's sum such that the mean over ranks is the total sum divided by the total `amount`.
 
-    amount: how many of something this rank has, a scalar.
+    amount: how many items this rank has, a scalar; the total counts as at least 1.
     """
     if count() == 1:
         return amount.clamp(min=1) if isinstance(amount, Tensor) else max(amount, 1)
@@ -53,9 +52,9 @@ def divisor(amount: Tensor | int) -> Tensor | int:
 
 
 def mean_of_largest(values: Tensor, share: float) -> Tensor:
-    """Mean of the `share` (0 to 1) of values (n,) that are largest, at least of one; a scalar.
+    """Mean of the largest values among (n,), a `share` (0 to 1) of them but at least one; a scalar.
 
-    With several ranks, each of n values: the mean over ranks is that of the largest of all.
+    With several ranks of n values each, the mean over ranks is that of the largest of all values.
     """
     amount = max(1, int(share * len(values) * count()))
     if count() == 1:
@@ -68,9 +67,9 @@ def mean_of_largest(values: Tensor, share: float) -> Tensor:
 
 @torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter], more: Iterable[Tensor]) -> list[Tensor]:
-    """Replaces gradients by their means over the ranks; gives the means of the scalars in `more`, in their order.
+    """Replaces gradients by their means over ranks; returns the means of the scalars in `more`, in order.
 
-    A parameter that has no gradient on any rank keeps none.
+    A parameter that has no gradient on any rank still has none.
     """
     if count() == 1:
         return list(more)
@@ -89,7 +88,7 @@ class JointBatchNorm(nn.BatchNorm2d):
     """Batch normalization whose statistics in training are those of the batches of all ranks together."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Normalized maps (B, C, h, w); every rank must come here."""
+        """Normalized maps (B, C, h, w); must be called on every rank."""
         if not self.training:
             return super().forward(maps)
         values = maps.double() if maps.dtype == torch.float64 else maps.float()
@@ -108,22 +107,22 @@ class JointBatchNorm(nn.BatchNorm2d):
 
 
 class JointBatchNormAct(JointBatchNorm):
-    """The same for timm's batch normalization with an activation inside."""
+    """The same for timm's batch normalization with a built-in activation."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Activated maps (B, C, h, w); every rank must come here."""
+        """Activated maps (B, C, h, w); must be called on every rank."""
         return self.act(self.drop(super().forward(maps)))
 
 
 def join_batch_norms(model: nn.Module) -> None:
-    """Turns the batch normalizations of a network into joint ones, in place, where there are several ranks."""
+    """Converts the batch normalizations of a network to joint ones, in place, if there are several ranks."""
     if count() > 1:
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d) and not isinstance(module, JointBatchNorm):
-                # its parameters, names and mode stay
+                # keeps parameters, names and mode
                 module.__class__ = JointBatchNormAct if hasattr(module, "act") else JointBatchNorm
 
 
 def _device() -> torch.device:
-    """Where this rank's collective operations take place."""
+    """The device of this rank's collective operations."""
     return torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")

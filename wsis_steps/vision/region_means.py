@@ -1,4 +1,4 @@
-"""Means of class maps over regions, from sums over their superpixels: no region is drawn."""
+"""Means of class maps over regions, computed from sums over superpixels, without drawing regions."""
 
 import cv2
 import numpy as np
@@ -10,16 +10,16 @@ ACTIVATION_BACKGROUND = 0.2  # best of 0, 0.2 and 0.4 on photographs
 
 
 def least_background(maps: Maps, wanted: float | None) -> float:
-    """Least value of the background beside these maps: what is wanted, else none beside probabilities of pixels."""
+    """Lowest value of the background: `wanted` or, if None, 0 for pixel probabilities and more for activation maps."""
     if wanted is not None:
         return wanted
     return 0.0 if maps.provenance.step == "classifier_learn_pixels" else ACTIVATION_BACKGROUND
 
 
 def with_background(maps: np.ndarray, background: float) -> np.ndarray:
-    """Probabilities float32 (1 + k, h, w), background first, of maps (k, h, w), 0 to 1, of an image's classes.
+    """Probabilities float32 (1 + k, h, w), background first, from maps (k, h, w) in 0..1 of an image's classes.
 
-    The background gets what the classes leave of 1, and `background` at least; then all are divided by their sum.
+    The background gets what the classes leave of 1, but at least `background`; then all are divided by their sum.
     """
     maps = maps.astype(np.float32)
     rest = np.clip(1 - maps.sum(axis=0, keepdims=True), background, 1)
@@ -30,7 +30,7 @@ def with_background(maps: np.ndarray, background: float) -> np.ndarray:
 def superpixel_sums(maps: np.ndarray, regions: RegionProposals) -> np.ndarray:
     """Sums of maps (k, any size) over each superpixel of an image, float32 (k, superpixels).
 
-    Maps are enlarged to the size of the image by bilinear interpolation.
+    Maps are enlarged to image size by bilinear interpolation.
     """
     height, width = regions.superpixels.shape
     labels, count = regions.superpixels.ravel(), regions.members.shape[1]

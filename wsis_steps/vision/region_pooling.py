@@ -1,8 +1,8 @@
 """RoIAlign (He et al., Mask R-CNN, section 3) as matrix products, for training on CPUs.
 
-torchvision's gradient adds up cell by cell, which took a quarter of an iteration. The bilinear weights of a region's
-cells are those of its rows times those of its columns, so on small maps two products give the same in a tenth of the
-time.
+torchvision's gradient is summed cell by cell, which took a quarter of an iteration. The bilinear weights of a region's
+cells are products of row and column weights, so on small maps two matrix products give the same result in a tenth of
+the time.
 """
 
 import torch
@@ -10,16 +10,16 @@ from torch import Tensor
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 from torchvision.ops.poolers import initLevelMapper
 
-SAMPLES = 2  # a side, in each cell
-CANONICAL_LEVEL = 4  # stride 16, from which boxes of 224 pixels are pooled (FPN, section 4.2)
-LARGEST = 64 * 64  # cells of a map up to which products are faster
+SAMPLES = 2  # per side of a cell
+CANONICAL_LEVEL = 4  # stride 16, the level of boxes of 224 pixels (FPN, section 4.2)
+LARGEST = 64 * 64  # cells of the largest map for which products are faster
 
 
 def align_regions(maps: Tensor, regions: Tensor, size: int, scale: float, aligned: bool) -> Tensor:
-    """Features float (n, channels, size, size) of regions (n, 5), image, x1, y1, x2, y2 in pixels, in order of images.
+    """Features float (n, channels, size, size) of regions (n, 5): image, x1, y1, x2, y2 in pixels, sorted by image.
 
-    maps: float (B, channels, h, w), of which a cell is 1 / `scale` pixels wide. aligned: pixels are squares, as in
-    torchvision, else points, and a region has a side of one cell at least.
+    maps: float (B, channels, h, w), with cells of 1 / `scale` pixels. aligned: pixels are squares, as in torchvision;
+    otherwise they are points, and a region is at least one cell wide and high.
     """
     height, width = maps.shape[2:]
     if maps.device.type != "cpu" or height * width > LARGEST or torch.jit.is_tracing():
@@ -36,7 +36,7 @@ def align_regions(maps: Tensor, regions: Tensor, size: int, scale: float, aligne
 
 
 def _weights(start: Tensor, extent: Tensor, size: int, length: int) -> Tensor:
-    """Weights (n, size, length) of a map's cells along one side, of regions from `start` (n,), `extent` (n,) long."""
+    """Weights (n, size, length) of a map's cells along one axis, for regions from `start` (n,) with `extent` (n,)."""
     steps = (torch.arange(size * SAMPLES) + 0.5) / (size * SAMPLES)
     places = start[:, None] + extent[:, None] * steps
     inside = (places >= -1) & (places <= length)
@@ -45,17 +45,17 @@ def _weights(start: Tensor, extent: Tensor, size: int, length: int) -> Tensor:
 
 
 class RegionPooling(MultiScaleRoIAlign):
-    """Pools each box from the level of a feature pyramid that fits its size, as torchvision's, where its cells look.
+    """Pools each box from the pyramid level that fits its size, like torchvision's, but where the cells really are.
 
-    torchvision takes the middle of a pyramid's first cell for the corner of the picture. Here the center of each
-    level's first cell is stated.
+    torchvision assumes that the center of the first cell is the corner of the image. Here the center of each level's
+    first cell is given.
 
     Args:
         levels: names of the maps, fine to coarse.
-        strides: pixels a cell of each is wide, powers of two.
-        centers: pixels from the picture's corner to the center of each level's first cell.
-        size: cells a side of what is pooled.
-        finer: by how many levels finer than usual the level of a box is.
+        strides: width of a cell of each map in pixels, powers of two.
+        centers: for each level, pixels from the image's corner to the center of the first cell.
+        size: cells per side of the result.
+        finer: by how many levels to pool from a finer level than usual.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class RegionPooling(MultiScaleRoIAlign):
         self.register_buffer("centers", torch.tensor(centers))
 
     def forward(self, maps: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
-        """(n, channels, size, size) of all boxes (n_b, 4) of all images; maps by name, (B, channels, h, w) each."""
+        """(n, channels, size, size) for all boxes (n_b, 4) of all images; maps by name, (B, channels, h, w) each."""
         images = torch.cat([torch.full_like(of_image[:, :1], image) for image, of_image in enumerate(boxes)])
         level = self.map_levels(boxes)
         pooled, places = [], []
@@ -77,7 +77,7 @@ class RegionPooling(MultiScaleRoIAlign):
             zip(self.featmap_names, self.strides, self.centers.unbind(), strict=True)
         ):
             here = (level == number).nonzero()[:, 0]
-            moved = torch.cat(boxes)[here] + (stride / 2 - center)  # to where the first cell would be a square
+            moved = torch.cat(boxes)[here] + (stride / 2 - center)  # as if the first cell started at the corner
             regions = torch.cat([images[here], moved], dim=1)
             pooled.append(align_regions(maps[name], regions, self.output_size[0], 1 / stride, aligned=True))
             places.append(here)

@@ -1,6 +1,6 @@
-"""The proposals of one image in memory: boxes, regions over superpixels, or masks; one interface over the three.
+"""The proposals of one image in memory: boxes, regions of superpixels, or masks, with one interface.
 
-Every class has `boxes` float32 (n, 4) x1, y1, x2, y2 and `scores` float32 (n,), best first, and
+Every class has `boxes` float32 (n, 4) x1, y1, x2, y2 and `scores` float32 (n,), best first, and:
 
     areas                  float32 (n,), pixels
     masks(rows)            uint8 (len(rows), h, w), values 0 and 1
@@ -9,7 +9,7 @@ Every class has `boxes` float32 (n, 4) x1, y1, x2, y2 and `scores` float32 (n,),
     overlaps(masks)        float32 (n, m): intersection over union with given masks
     pairwise()             float32 (n, n): intersection over union with each other
 
-Regions answer the last three from superpixels: no mask is decoded.
+Regions compute the last three from superpixels, without decoding a mask.
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from wsis_steps.vision.masks import count_pixels
 
 @dataclass(frozen=True)
 class BoxProposals:
-    """Boxes as proposals, whose masks are the filled boxes; height and width are the image's.
+    """Boxes as proposals; their masks are filled boxes. height and width are the image's.
 
-    Boxes lie in the image and end on whole pixels, as the file keeps them.
+    Boxes lie inside the image and end at whole pixels, as stored in the file.
     """
 
     boxes: np.ndarray
@@ -69,7 +69,7 @@ class BoxProposals:
 class RegionProposals:
     """Unions of superpixels.
 
-    superpixels: int32 (h, w), numbered from 0; members: bool (n, superpixels), which of them a proposal holds.
+    superpixels: int32 (h, w), numbered from 0; members: bool (n, superpixels), which of them belong to a proposal.
     """
 
     boxes: np.ndarray
@@ -81,7 +81,7 @@ class RegionProposals:
         return len(self.boxes)
 
     def at(self, rows: np.ndarray) -> "RegionProposals":
-        """Some of them, by their numbers int64 (m,)."""
+        """A selection, by indices int64 (m,)."""
         return RegionProposals(self.boxes[rows], self.scores[rows], self.superpixels, self.members[rows])
 
     @cached_property
@@ -102,7 +102,7 @@ class RegionProposals:
 
     def codes(self, rows: np.ndarray) -> list[dict]:
         columns = np.take(self.members[rows].astype(np.uint8), self.superpixels.T, axis=1)
-        return coco.encode(columns.transpose(2, 1, 0))  # by columns, as the codes run: nothing is copied
+        return coco.encode(columns.transpose(2, 1, 0))  # column-major, as the codes are, so nothing is copied
 
     def intersections(self, masks: np.ndarray) -> np.ndarray:
         held = _held(np.ascontiguousarray(masks, np.uint8), self.superpixels, self.members.shape[1])
@@ -117,7 +117,7 @@ class RegionProposals:
 
 @dataclass(frozen=True)
 class MaskProposals:
-    """Masks that share no superpixels, as COCO run-length codes; height and width are the image's."""
+    """Masks without common superpixels, as COCO run-length codes; height and width are the image's."""
 
     boxes: np.ndarray
     scores: np.ndarray
@@ -144,7 +144,7 @@ class MaskProposals:
     def intersections(self, masks: np.ndarray) -> np.ndarray:
         if not self.rles or not len(masks):
             return np.zeros((len(self.rles), len(masks)), np.float32)
-        # of a crowd, pycocotools gives the share of the first mask: that times its area is a whole number
+        # for crowds, pycocotools returns shares of the first mask; multiplied by its area they are whole numbers
         shares = coco.iou(self.rles, _encode(masks), [1] * len(masks))
         return np.rint(shares * self.areas[:, None]).astype(np.float32)
 
@@ -202,5 +202,5 @@ def _held(masks: np.ndarray, superpixels: np.ndarray, count: int) -> np.ndarray:
 
 
 def best_first(scores: np.ndarray, cap: int) -> np.ndarray:
-    """Rows of the `cap` highest scores (0: of all), best first; equal ones keep their order."""
+    """Rows of the `cap` highest scores (0: all), best first; equal scores keep their order."""
     return np.argsort(-scores.astype(np.float64), kind="stable")[: cap or None]

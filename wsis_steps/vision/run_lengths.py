@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-_LONGEST = 7  # digits of a number, which hold the difference of two lengths of 32 bits
-_MOST_PIXELS = 1 << 32  # libraries keep the length of a run in 32 bits
+_LONGEST = 7  # digits of a number, enough for the difference of two 32-bit lengths
+_MOST_PIXELS = 1 << 32  # libraries store the length of a run in 32 bits
 
 
 def run_bounds(rle: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -16,9 +16,9 @@ def run_bounds(rle: dict) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bounds_of_runs(rles: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`run_bounds` of several masks (n >= 1) at once: starts, ends, and the place of the mask of each run.
+    """`run_bounds` of several masks (n >= 1) at once: starts, ends, and the index of the mask of each run.
 
-    Decoding only the runs spares COCO's 860,000 masks 300 kB of pixels each.
+    Decoding only the runs saves writing 300 kB of pixels for each of COCO's 860,000 masks.
     """
     codes = [rle["counts"] for rle in rles]
     pixels = np.array([rle["size"][0] * rle["size"][1] for rle in rles], dtype=np.int64)
@@ -53,7 +53,7 @@ def _is_good(data: np.ndarray, offsets: np.ndarray, pixels: np.ndarray) -> bool:
 
 
 class _Runs(NamedTuple):
-    """The runs of several codes, one after the other: where each ends, whether it is of ones, and its code."""
+    """Runs of several codes, one after another: where each ends, whether it is of ones, and its code."""
 
     bounds: np.ndarray
     odd: np.ndarray
@@ -65,28 +65,28 @@ def _read_runs(data: np.ndarray, lengths: np.ndarray, pixels: np.ndarray) -> _Ru
     (the format of cocoapi's maskApi). Raises ValueError if a run is negative or a code's runs do not fill its image."""
     numbers, first, owner = _numbers(data, lengths)
     if pixels.max() >= _MOST_PIXELS:
-        raise ValueError("its picture is too large for run lengths of 32 bits")
+        raise ValueError("its image is too large for run lengths of 32 bits")
     place = np.arange(len(numbers)) - first[owner]
     odd, head = (place & 1).astype(bool), numbers[first]
-    numbers[first] = 0  # no sum holds it
+    numbers[first] = 0  # the first number of a code is in no sum
     runs = np.where(odd, _sums(np.where(odd, numbers, 0), first, owner), _sums(np.where(odd, 0, numbers), first, owner))
     runs[first] = head
-    if runs.min() < 0 or (runs > pixels[owner]).any():  # before sums of them could overflow
+    if runs.min() < 0 or (runs > pixels[owner]).any():  # checked before sums could overflow
         raise ValueError("its runs do not fit its size")
     bounds = _sums(runs, first, owner)
     last = np.append(first[1:], len(numbers)) - 1
-    if (bounds[last] != pixels).any():  # fewer would leave pixels unset
+    if (bounds[last] != pixels).any():  # too few would leave pixels unset
         raise ValueError("its runs do not fit its size")
     return _Runs(bounds, odd, owner)
 
 
 def _numbers(data: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The numbers of several codes, one after the other, the place of the first of each, and the code of each number.
+    """The numbers of several codes, one after another; the index of the first of each code; the code of each number.
 
-    The bytes are base-32 digits, least first, offset by 48; bit 5 says that the number goes on and bit 4 of its last
-    digit is its sign.
+    The bytes are base-32 digits, least significant first, offset by 48. Bit 5 says that the number continues; bit 4 of
+    its last digit is its sign.
     """
-    digits = data - np.uint8(48)  # what is below becomes more than 63
+    digits = data - np.uint8(48)  # bytes below 48 wrap to values above 63
     stops = np.flatnonzero((digits & 32) == 0)  # the last digit of each number
     code_ends = np.cumsum(lengths)
     if lengths.min() == 0 or digits.max() > 63 or (digits[code_ends - 1] & 32).any():

@@ -1,4 +1,4 @@
-"""What a network trains on: a data set of pictures, and whether there is anything to learn from it."""
+"""Training samples: a data set of images, and checks that there is something to learn."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -15,9 +15,9 @@ from wsis_steps.vision.settings import Training
 
 
 class Samples(Dataset, ABC):
-    """A sample of each of some images, drawn anew at each visit; classes derived from this one say what it is.
+    """A random sample of each of some images, drawn anew at each visit; subclasses define what a sample is.
 
-    members: int64 (n,), the places in `images` of those that are learned from.
+    members: int64 (n,), indices of the training images in `images`.
     """
 
     def __init__(self, images: Images, members: np.ndarray, settings: Training) -> None:
@@ -28,25 +28,25 @@ class Samples(Dataset, ABC):
         return len(self.members)
 
     def __getitem__(self, key: tuple[int, int, int]) -> Any:
-        """The sample of (index, iteration, place in the batch); what is random in it depends on the seed and on the
-        last two alone."""
+        """The sample of (index, iteration, place in the batch); its randomness depends only on the seed and the last
+        two."""
         index, *place = key
         rng = np.random.default_rng((self.settings.seed, *place))
         return self.draw(index, self.pictures.read(self.members[index]), rng)
 
     @abstractmethod
     def draw(self, index: int, picture: np.ndarray, rng: np.random.Generator) -> Any:
-        """The sample of the picture uint8 RGB (h, w, 3) of the image `members[index]`."""
+        """The sample of the image `members[index]`, uint8 RGB (h, w, 3)."""
 
 
 def check_tags(images: Images, members: np.ndarray) -> None:
-    """Raises InputError where none of these images has a tag."""
+    """Raises InputError if none of these images has a tag."""
     if not images.tags[members].any():
         raise InputError(f"{images.path}: no training image has a tag, so there is nothing to learn.")
 
 
 def check_instances(labels: Instances, verdict: str = "stop") -> None:
-    """Raises InputError where the labels hold no instance, or most pictures have none and `verdict` is not `warn`."""
+    """Raises InputError if the labels hold no instance, or most images have none and `verdict` is not `warn`."""
     if verdict != "warn":
         check_labelled(labels.path, labels.attributes)
     if not sum(map(len, labels)):

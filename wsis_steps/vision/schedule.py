@@ -1,4 +1,4 @@
-"""Optimisers, and how the learning rate and what else changes run along a training."""
+"""Optimizers, and the schedules of the learning rate and other values during a training."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ MOMENTUM = 0.9  # of SGD, in every training
 
 
 def rate(settings: Training, iteration: int, iterations: int) -> float:
-    """Factor on the learning rate at an iteration counted from 0."""
+    """Factor on the learning rate at an iteration, counted from 0."""
     progress = iteration / iterations
     factor = 1.0
     if settings.schedule == "drop":
@@ -31,19 +31,19 @@ def rate(settings: Training, iteration: int, iterations: int) -> float:
 
 
 def _dropped(settings: Training, drops: int) -> float:
-    """What is left of the learning rate after some of its drops."""
+    """The remaining factor after some drops of the learning rate."""
     if settings.drop_to:
         return settings.drop_to[drops - 1] if drops else 1.0
     return 0.1**drops
 
 
 def ramp(share: float, iteration: int, iterations: int) -> float:
-    """Factor of what grows from 0 to 1 during the first `share` of the training, at an iteration counted from 1."""
+    """Factor that rises from 0 to 1 during the first `share` of a training, at an iteration counted from 1."""
     return min(iteration / (share * iterations), 1) if share else 1
 
 
 def build_optimizer(settings: Training, groups: list[dict[str, Any]], nesterov: bool = False):
-    """torch optimizer over parameter groups; each may have its own `lr`."""
+    """A torch optimizer for parameter groups, each of which may have its own `lr`."""
     common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=MOMENTUM, nesterov=nesterov, **common)

@@ -1,4 +1,4 @@
-"""Settings shared by steps of several folders: trainings and dense CRFs. Imports no torch."""
+"""Settings that steps of several folders share: trainings and dense CRFs. Imports no torch."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -10,17 +10,16 @@ from wsis_steps.vision.backbone_table import TABLE, TIMM, fault_of
 
 def _odd(value: int) -> int:
     if value % 2 == 0:
-        raise ValueError(f"a window of {value} pixels has no middle; take {value - 1} or {value + 1}")
+        raise ValueError(f"a window of {value} pixels has no center; use {value - 1} or {value + 1}")
     return value
 
 
 def check_normalization(settings: Any) -> Any:
-    """Returns the settings of a step; ValueError for normalization: half with a timm backbone."""
+    """Returns the settings of a step; ValueError for `normalization: half` with a timm backbone."""
     backbone = getattr(settings, "backbone", "")
     if backbone.startswith(TIMM) and settings.normalization == "half":
         raise ValueError(
-            f"normalization: half is for other weights than those of {backbone}, whose normalization timm knows; "
-            "write normalization: imagenet"
+            f"normalization: half is not for {backbone}, whose normalization timm defines; set normalization: imagenet"
         )
     return settings
 
@@ -83,9 +82,9 @@ class Training(Settings):
     @model_validator(mode="after")
     def _drops(self) -> Self:
         if "drop_to" not in self.model_fields_set and self.drop_at != type(self).model_fields["drop_at"].default:
-            self.drop_to = ()  # the default shares belong to the default drops
+            self.drop_to = ()  # the default fractions belong to the default drops
         if self.drop_to and len(self.drop_to) != len(self.drop_at):
-            raise ValueError(f"drop_to has {len(self.drop_to)} shares for the {len(self.drop_at)} of drop_at")
+            raise ValueError(f"drop_to has {len(self.drop_to)} values, but drop_at has {len(self.drop_at)}")
         return self
 
 

@@ -11,7 +11,7 @@ import torch
 
 from wsis_steps.engine.errors import InputError
 
-# what zipfile and torch.load raise on damaged or foreign files (found by cutting files short and changing their bytes)
+# what zipfile and torch.load raise for damaged or foreign files (found by truncating files and changing their bytes)
 _UNREADABLE = (
     UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, OSError, ValueError,
     LookupError, AssertionError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError,
@@ -21,11 +21,11 @@ _FOLDER = 0x10  # the attribute of a folder: torch then reads nothing, and uses 
 
 
 def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> Any:
-    """The content of a file written by torch.save, its tensors on `device`.
+    """The content of a file written by torch.save, with its tensors on `device`.
 
     Raises:
-        InputError: missing, forbidden, no such file, truncated, damaged, or holding anything but tensors and plain
-            values. Files from before torch 1.6 have no checksums.
+        InputError: the file is missing, forbidden, truncated, damaged, of another kind, or contains anything but
+            tensors and plain values. Files from before torch 1.6 have no checksums.
     """
     try:
         _verify(path)
@@ -43,11 +43,11 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> An
 def _verify(path: str | Path) -> None:
     """Raises one of _UNREADABLE if the file is a zip and one of its parts does not match its checksum."""
     with open(path, "rb") as file:
-        if file.read(len(_ZIP)) != _ZIP:  # as torch tells them
+        if file.read(len(_ZIP)) != _ZIP:  # torch.load reports such files
             return
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
                 if member.compress_type != zipfile.ZIP_STORED or member.external_attr & _FOLDER:
-                    raise ValueError(f"torch.save writes no {member.filename} like this")
+                    raise ValueError(f"torch.save does not write {member.filename} in this form")
             if wrong := archive.testzip():
                 raise ValueError(f"the checksum of {wrong} is wrong")

@@ -1,4 +1,4 @@
-"""Thresholds of activation maps that follow from the maps themselves, without true masks."""
+"""Thresholds for activation maps, computed from the maps alone, without ground-truth masks."""
 
 import numpy as np
 

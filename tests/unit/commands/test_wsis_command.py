@@ -229,7 +229,7 @@ def test_show_says_what_is_doubtful_about_a_file(result, tmp_path, capsys):
     counts = {"images": 1, "expected": 1, "without": 1, "labels": 0}
     write_instances(tmp_path / "labels.h5", provenance(), ["image0"], [SIZE], [SIZE], [nothing()], counts)
     assert call("show", tmp_path / "labels.h5") == 0
-    assert "doubtful     1 of 1 tagged pictures (100 %) have no label." in capsys.readouterr().out
+    assert "doubtful     1 of 1 tagged images (100 %) have no label." in capsys.readouterr().out
 
 
 def test_show_draws_edges_which_are_bytes_but_no_labels(tmp_path):

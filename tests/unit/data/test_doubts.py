@@ -32,7 +32,7 @@ def test_names_that_count_and_doubts_of_the_import_are_told(tmp_path):
     doubts = find_doubts(replace(dataset([[0], [1]] * 20, ("car-1", "car-2"), tmp_path), doubts=["It may be turned."]))
     assert doubts[0] == "It may be turned."
     assert doubts[1:] == [
-        "The classes 'car-1', 'car-2' differ only at their ends; if they count instances of one class, name all of "
+        "The classes 'car-1', 'car-2' differ only at their ends; if they number instances of one class, name all of "
         "them 'car'."
     ]
 
@@ -45,12 +45,12 @@ def test_names_that_count_and_doubts_of_the_import_are_told(tmp_path):
         ([[0], [1]] * 20, ("aeroplane", "aeroplan"), "are nearly alike"),
         ([[0], [1]] * 20, ("washer", "wahser"), "'washer' and 'wahser' are nearly alike"),
         ([[0], [1]] * 5 + [[0]] * 20, ("cat", "horse"), "Few training images of: horse 5;"),
-        ([[0]] * 500 + [[1]] * 21, ("cat", "horse"), "500 training images of 'cat', 21 of 'horse'"),
+        ([[0]] * 500 + [[1]] * 21, ("cat", "horse"), "500 training images of 'cat', but 21 of 'horse'"),
         ([[0]] * 30, ("cat",), "'cat' is the only class and on every training image"),
         ([[0], [0, 1]] * 20, ("cat", "horse"), "Class 'cat' is on every training image"),
         ([[0, 1], [2]] * 20, ("cat", "horse", "owl"), "'cat' and 'horse' are always on the same images"),
         ([[0], [0, 1]] * 25 + [[2]] * 25, ("cat", "horse", "owl"), "'cat' is on every image of 'horse'"),
-        ([[0], [1], [2]] * 25, ("traffic light", "light", "traffic"), "'traffic light' is made of the names of other"),
+        ([[0], [1], [2]] * 25, ("traffic light", "light", "traffic"), "'traffic light' consists of names of other"),
         ([[0], [1]] * 20 + [[]] * 50, ("cat", "horse"), "50 of 90 training images have no tag"),
     ],
 )

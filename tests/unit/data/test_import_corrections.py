@@ -96,7 +96,7 @@ def test_corrected_labels_are_counted_so_that_none_are_learned_that_most_picture
     "images, annotations, categories, words",
     [
         (["other"], [], CLASSES, "there is no image 'other.png'"),
-        (["image7"], [], CLASSES, "corrects no training image"),
+        (["image7"], [], CLASSES, "does not correct any training image"),
         (["image1", "a/image1"], [], CLASSES, "'image1' is corrected twice"),
         (["image1"], [annotation(0, 0, square_mask(0))], ("cot", "dog"), "no class 'cot'; the nearest is 'cat'"),
         (["image1"], [annotation(0, 0, np.ones((4, 4)))], CLASSES, "its mask is 4x4"),

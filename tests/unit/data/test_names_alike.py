@@ -123,4 +123,4 @@ def test_hints_search_for_the_first_few_only():
     told = [hints.nearest(f"other{k}", ["class7"]) for k in range(19)]
     assert hints.nearest("clas7", []) == "the nearest is 'class7'"
     assert seconds(lambda: [hints.nearest(f"row{k}", valid) for k in range(100_000)]) < 5
-    assert len(told) == 19 and hints.nearest("clas8", valid) == "there are 30000 others"
+    assert len(told) == 19 and hints.nearest("clas8", valid) == "there are 30000 valid names"

@@ -192,7 +192,7 @@ def test_leftovers_of_a_killed_run_are_removed_first(call, tmp_path):
     [
         (["--settings", '{"widht": 3}'], ["there is no key 'widht', the nearest is 'width'", "test_step"]),
         (["--settings", '{"width": "three"}'], ["'width' is 'three' but should be a valid integer"]),
-        (["--settings", '{"width": 3'], ["--settings is no JSON"]),
+        (["--settings", '{"width": 3'], ["--settings is not JSON"]),
         (["--settings", "[]"], ["test_step"]),
         (["--threads", "0"], ["--threads is 0; it must be at least 1."]),
         (["--second", "/absent/file"], ["/absent/file does not exist."]),

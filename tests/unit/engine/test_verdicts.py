@@ -31,24 +31,24 @@ LABELS = {"images": 120, "expected": 120, "without": 83, "labels": 48, **COMPONE
 ROUND = {"images": 120, "expected": 120, "without": 0, "labels": 27 * 120, "before": 48, "again": 40}
 DOUBTFUL = [
     (
-        (PEAKS,), CUES, "cues of a tag", "2,206 cues in 120 pictures are 12.3 for each",
+        (PEAKS,), CUES, "cues of a tag", "2,206 cues in 120 images are 12.3 per tag",
         "classifier_find_peaks.min_value", 0.45,
     ),
     (
-        (CRF,), MAPS, "share of classes", "66 % of the semantic maps of tagged pictures is a class",
+        (CRF,), MAPS, "share of classes", "66 % of the semantic maps of tagged images is a class",
         "postprocess_refine_with_crf.foreground", 0.3,
     ),
     (
         (LABEL, CRF, PEAKS), LABELS, "pictures without a label",
-        "83 of 120 tagged pictures (69 %) have no label; in 60 of them a component of the semantic map holds several",
+        "83 of 120 tagged images (69 %) have no label; in 60 of them a component of the semantic map contains several",
         "classifier_find_peaks.min_value", 0.45,
     ),
     (
-        (LABEL, CRF, PEAKS), LABELS, "components with several cues", "160 of 268 components hold several cues",
+        (LABEL, CRF, PEAKS), LABELS, "components with several cues", "160 of 268 components contain several cues",
         "classifier_find_peaks.min_value", 0.45,
     ),
     (
-        (INFER, TRAIN), ROUND, "labels a picture", "27.0 labels a picture, where the round before had 0.4",
+        (INFER, TRAIN), ROUND, "labels a picture", "27.0 labels per image, where the previous round had 0.4",
         "bestie_infer.min_center", 0.3,
     ),
 ]  # fmt: skip
@@ -91,16 +91,16 @@ def test_there_is_nothing_to_say_of_the_demo(counts):
 @pytest.mark.parametrize(
     ("counts", "says", "setting", "value"),
     [
-        ({**CUES, "cues": 100, "with_cue": 100}, "80 of 180 tags of pictures have no cue", "min_value", 0.2),
-        ({**FEW, "without_class": 40}, "40 of 120 tagged pictures have nothing of a class", "foreground", 0.13),
-        ({**FEW, "filled": 40}, "In 40 of 120 tagged pictures classes fill", "foreground", 0.3),
+        ({**CUES, "cues": 100, "with_cue": 100}, "80 of 180 tags of images have no cue", "min_value", 0.2),
+        ({**FEW, "without_class": 40}, "40 of 120 tagged images have no class", "foreground", 0.13),
+        ({**FEW, "filled": 40}, "In 40 of 120 tagged images, classes fill", "foreground", 0.3),
         ({**FEW, "unsure": 10**7}, "is unsure", "background", 0.15),
-        ({**LABELS, "uncued": 61}, "in 61 of them no component of the semantic map holds a cue", "min_value", 0.2),
+        ({**LABELS, "uncued": 61}, "in 61 of them no component of the semantic map contains a cue", "min_value", 0.2),
         ({**LABELS, "undersized": 63}, "in 63 of them all components of the semantic map are too", "min_area", 25),
-        ({**LABELS, "bare": 63}, "in 63 of them the semantic map has nothing of a class", "foreground", 0.13),
-        ({**ROUND, "labels": 12}, "0.1 labels a picture, where the round before had 0.4: obj", "min_center", 0.067),
-        ({**ROUND, "labels": 600, "again": 20}, "5.0 labels a picture, where the round before", "min_center", 0.3),
-        ({**ROUND, "labels": 60, "again": 12}, "25 % of the labels of the round before are found", "iterations", 800),
+        ({**LABELS, "bare": 63}, "in 63 of them the semantic map contains no class", "foreground", 0.13),
+        ({**ROUND, "labels": 12}, "0.1 labels per image, where the previous round had 0.4: obj", "min_center", 0.067),
+        ({**ROUND, "labels": 600, "again": 20}, "5.0 labels per image, where the previous round", "min_center", 0.3),
+        ({**ROUND, "labels": 60, "again": 12}, "25 % of the previous round's labels are found", "iterations", 800),
         ({**FOUND, "without": 9, "predictions": 9}, "9 of 24 tagged evaluation", "min_center", 0.067),
     ],
 )  # fmt: skip
@@ -117,8 +117,8 @@ POOLED = ("postprocess_pool_over_regions", {"missed": 0.5})
 @pytest.mark.parametrize(
     ("cause", "min_area", "clause", "setting", "value"),
     [
-        ("undersized", 50, "the regions that fit are too small", "bestie_label.min_area", 25),
-        ("undersized", 1, "the regions that fit are too small", "bestie_label.beta", 0.83),
+        ("undersized", 50, "the matching regions are too small", "bestie_label.min_area", 25),
+        ("undersized", 1, "the matching regions are too small", "bestie_label.beta", 0.83),
         ("bare", 50, "the maps of its classes are empty", "classifier_train.epochs", 40),
     ],
 )
@@ -126,7 +126,7 @@ def test_labels_of_regions_have_causes_and_settings_of_their_own(cause, min_area
     regions = (REGIONS[0], {**REGIONS[1], "min_area": min_area})
     labels = {"images": 9, "expected": 9, "without": 6, "labels": 3, **dict.fromkeys(CAUSES, 0), cause: 6}
     (verdict,) = judge((regions, POOLED, ("classifier_train", {"epochs": 20})), labels)
-    assert verdict.says == f"6 of 9 tagged pictures (67 %) have no label; in 6 of them {clause}."
+    assert verdict.says == f"6 of 9 tagged images (67 %) have no label; in 6 of them {clause}."
     assert (verdict.trial.setting, verdict.trial.value) == (setting, value)
 
 
@@ -143,15 +143,15 @@ def test_a_share_of_the_best_takes_no_picture_its_last_instance(fault, key):
 @pytest.mark.parametrize(
     ("cause", "clause", "value"),
     [
-        ("crowded", "a component of the semantic map holds several points", 0.3),
-        ("uncued", "no component of the semantic map holds a point", 0.13),
+        ("crowded", "a component of the semantic map contains several points", 0.3),
+        ("uncued", "no component of the semantic map contains a point", 0.13),
     ],
 )
 def test_points_take_the_place_of_cues_so_the_maps_are_to_blame(cause, clause, value):
     made = (("bestie_label", {"supervision": "points", "min_area": 50}), CRF)
     verdicts = judge(made, {**LABELS, cause: 61})
     first = next(one for one in verdicts if one.figure == "pictures without a label")
-    assert f"83 of 120 pictures with a point (69 %) have no label; in 61 of them {clause}." in first.says
+    assert f"83 of 120 images with a point (69 %) have no label; in 61 of them {clause}." in first.says
     assert (first.trial.setting, first.trial.value) == ("postprocess_refine_with_crf.foreground", value)
     assert not any("cue" in one.says or "cue" in one.figure for one in verdicts)
 
@@ -164,7 +164,7 @@ def test_classes_that_are_hardly_recognised_are_named_the_worst_first():
     counts = {"images": 60, "tagged": {}, "average_precision": precision, "chance": chance, "chance_limit": limit}
     made = (("classifier_audit_tags", {"size": 32}), ("classifier_train", {"epochs": 20}))
     (verdict,) = judge(made, counts)
-    assert "recognises 6 of 7 classes hardly better than chance" in verdict.says
+    assert "recognizes 6 of 7 classes hardly better than chance" in verdict.says
     assert ": e (AP 0.21, by chance 0.25), d (AP 0.22, by chance 0.25), b (" in verdict.says
     assert verdict.says.endswith("c (AP 0.30, by chance 0.25) and 1 more.")
     assert verdict.row()["setting"] == "classifier_train.epochs" and verdict.row()["try"] == 40
@@ -250,7 +250,7 @@ def test_labels_that_most_pictures_lack_are_refused_with_what_to_try(tmp_path, b
     with pytest.raises(InputError) as error:
         check_instances(labels)
     text = str(error.value)
-    assert "4 of 6 tagged pictures (67 %) have no label; in " in text
+    assert "4 of 6 tagged images (67 %) have no label; in " in text
     assert "; nothing is trained on these labels. " in text
     tried = "Try classifier_find_peaks: {min_value: 0.45} (now 0.3), or set" if before else "Set"
     assert text.endswith(f". {tried} verdict: warn to train anyway.")
@@ -272,7 +272,7 @@ def test_counts_are_read_from_results_and_other_files_have_none(tmp_path):
     (tmp_path / "page.html").write_text("")
     for name in ("images.h5", "figures.json", "list.json", "page.html"):
         assert verdicts_of(tmp_path / name) == []
-    with pytest.raises(InputError, match="broken.json holds no document"):
+    with pytest.raises(InputError, match="broken.json is not a valid document"):
         (tmp_path / "broken.json").write_text("{")
         verdicts_of(tmp_path / "broken.json")
 

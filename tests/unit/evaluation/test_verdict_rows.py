@@ -42,7 +42,7 @@ def test_the_worst_comes_first_with_its_run_stage_and_file(rows):
         ("cues", "cues of a tag", 10.0),
     ]
     first = found["verdicts"][0]
-    assert first["run"] == "one" and first["file"] == rows[1][2] and "round before had 1.0" in first["says"]
+    assert first["run"] == "one" and first["file"] == rows[1][2] and "previous round had 1.0" in first["says"]
     assert first["setting"] is None  # the step that made it has no settings here
     figures = {(row["stage"], row["figure"]): row["value"] for row in found["figures"]}
     assert figures["cues", "tags without a cue"] == 0.0 and figures["labels/round01", "labels found again"] == 1.0

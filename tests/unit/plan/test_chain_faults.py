@@ -15,8 +15,8 @@ from wsis_steps.plan.systems import CHAINS, STAGES
 
 LABELS = Stage("bestie_label", writes={"labels": "labels/round00.h5"})
 WRONG = {
-    "a step without settings": (replace(LABELS, step="bestie_lable"), "has the class BestieLable"),
-    "rounds in one file": (replace(LABELS, rounds=each_round), "should hold {round}"),
+    "a step without settings": (replace(LABELS, step="bestie_lable"), "defines BestieLable"),
+    "rounds in one file": (replace(LABELS, rounds=each_round), "add {round}"),
     "a role that it does not write": (replace(LABELS, shows=(Show("label", "x"),)), "the nearest is 'labels'"),
     "a split that is none": (replace(LABELS, shows=(Show("labels", "x", scored="test"),)), "is scored on 'test'"),
     "what no rule scores": (
@@ -63,14 +63,14 @@ def graph_of(monkeypatch, *stages: Stage, ends: str = "bestie_infer", **run) -> 
 
 @pytest.mark.parametrize("when", [{}, {"when": lambda run, settings: True}])
 def test_a_role_that_nothing_writes_is_told_also_where_some_runs_may_lack_it(monkeypatch, when):
-    with pytest.raises(InputError, match="Run a: nothing makes the peeks that bestie_infer reads"):
+    with pytest.raises(InputError, match="Run a: bestie_infer reads peeks, but no step makes it"):
         graph_of(monkeypatch, Stage("bestie_infer", reads=(Read("peeks", **when),)))
     assert graph_of(monkeypatch, Stage("bestie_infer", reads=(Read("peeks", when=lambda r, s: False),))).nodes
 
 
 def test_stages_that_stand_on_each_other_are_told(monkeypatch):
     train = Stage("bestie_train", reads=(Read("b"),), writes={"a": "a.h5"})
-    with pytest.raises(InputError, match="reads what is made of its own"):
+    with pytest.raises(InputError, match="depends on its own b"):
         graph_of(monkeypatch, train, Stage("bestie_infer", reads=(Read("a"),), writes={"b": "b.h5"}))
 
 

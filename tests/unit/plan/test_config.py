@@ -56,7 +56,7 @@ WRONG = {
     "rounds that are a word": (with_run(rounds="two"), "'runs.one.rounds' is 'two' but should be a valid integer"),
     "supervision of a step": (
         with_run(steps={"bestie_label": {"supervision": "points"}}),
-        "runs.one.steps.bestie_label: supervision is a run's",
+        "runs.one.steps.bestie_label: supervision belongs to the run",
     ),
     "unknown supervision": (with_run(supervision="masks"), "'runs.one.supervision' is 'masks' but should be 'tags'"),
     "supervision that a system cannot use": (
@@ -85,16 +85,16 @@ WRONG = {
     ),
     "a step that all runs share, in a run": (
         with_run(steps={"proposals_search_selectively": {"mode": "quality"}}),
-        "runs.one.steps.proposals_search_selectively would be the same for all runs; set it under the global 'steps'",
+        "runs.one.steps.proposals_search_selectively applies to all runs; set it under the top-level 'steps'",
     ),
     "an unknown backbone": (
         plain(steps={"classifier_train": {"backbone": "resnet"}}),
-        "'backbone': there is no backbone 'resnet', the nearest is 'resnet50' (or one of timm's",
+        "'backbone': there is no backbone 'resnet', the nearest is 'resnet50' (or a timm network",
     ),
     "a normalization of other weights for a network of timm": (
         plain(steps={"classifier_train": {"backbone": "timm/resnet18", "normalization": "half"}}),
-        "In steps.classifier_train: normalization: half is for other weights than those of timm/resnet18, whose "
-        "normalization timm knows; write normalization: imagenet",
+        "In steps.classifier_train: normalization: half is not for timm/resnet18, whose "
+        "normalization timm defines; set normalization: imagenet",
     ),
     "seeds that are one number": (plain(seeds=3), "'seeds' is 3 but"),
 }
@@ -115,7 +115,7 @@ def test_a_mistake_is_one_sentence_with_the_nearest_valid_value(case):
 )
 def test_no_step_takes_a_network_of_timm_with_another_normalization(step):
     values = {"backbone": "timm/resnet18", "normalization": "half"}
-    with pytest.raises(ValidationError, match="write normalization: imagenet"):
+    with pytest.raises(ValidationError, match="set normalization: imagenet"):
         STEPS[step].model_validate(values)
     STEPS[step].model_validate(values | {"normalization": "imagenet"})
     STEPS[step].model_validate(values | {"backbone": "resnet50_gn"})
@@ -166,7 +166,9 @@ def test_a_removed_key_is_to_be_left_out():
     step = "annotation_consistency_sample"
     with pytest.raises(InputError) as caught:
         load(plain(steps={step: {"pairwise_clip": False}}))
-    assert str(caught.value) == f"In steps.{step}: 'pairwise_clip' is gone: gains have no limit any more; leave it out."
+    assert (
+        str(caught.value) == f"In steps.{step}: 'pairwise_clip' was removed: gains are no longer limited; leave it out."
+    )
     for model in STEPS.values():
         assert not REMOVED.keys() & model.model_fields.keys()
 
@@ -225,7 +227,7 @@ def test_canonical_text_is_equal_where_settings_are():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"runs": {"a": {"system": "bestie", "steps": {"evaluation_score_instances": {}}}}}, "global 'steps'"),
+        ({"runs": {"a": {"system": "bestie", "steps": {"evaluation_score_instances": {}}}}}, "top-level 'steps'"),
         ({"seeds": [1, 2], "runs": {"a": {"system": "bestie", "seed": 0}}}, "drop one of the two"),
         ({"steps": {"classifier_train": {"weights": "classifier"}}}, "cannot start from itself"),
     ],

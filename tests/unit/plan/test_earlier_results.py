@@ -23,14 +23,14 @@ def summary(tmp_path, monkeypatch):
 def test_results_from_before_are_told_in_one_sentence(summary, code):
     summary.write_text(json.dumps({"class_names": []} | ({} if code is None else {"code": code})))
     assert made_anew(summary) == (
-        "results/shapes was made before fingerprints left out what cannot change a figure "
-        f"(now results version {RESULTS}), so everything is made anew once."
+        "results/shapes was made by a version without results versions "
+        f"(now results version {RESULTS}), so everything is recomputed once."
     )
 
 
 def test_results_of_another_version_are_told(summary):
     summary.write_text(json.dumps({"code": f"{RESULTS}1-0123456789abcdef"}))
-    assert f"results/shapes was made under results version {RESULTS}1 (now" in made_anew(summary)
+    assert f"results/shapes was made with results version {RESULTS}1 (now" in made_anew(summary)
 
 
 @pytest.mark.parametrize("code", ["", f"{RESULTS}-0123456789abcdef", fingerprint("wsis_steps.data.import_dataset")])

@@ -43,9 +43,9 @@ def test_the_worst_is_said_first_with_where_it_is_and_what_to_try():
     heading, *lines = last_lines(found)
     assert heading == "Doubtful, the worst first:"
     assert lines == [
-        "  one, labels/round01: 30.0 labels a picture, where the round before had 1.0: the network may cut objects "
-        "into pieces, as one does that had too little to learn from. Try bestie_infer: {min_center: 0.3} (now 0.1).",
-        "  one, labels/round00: 3 of 9 tagged pictures (33 %) have no label; in 3 of them all components of the "
+        "  one, labels/round01: 30.0 labels per image, where the previous round had 1.0: the network may cut objects "
+        "into pieces, as it does if it had too little to learn from. Try bestie_infer: {min_center: 0.3} (now 0.1).",
+        "  one, labels/round00: 3 of 9 tagged images (33 %) have no label; in 3 of them all components of the "
         "semantic map are too small. Try bestie_label: {min_area: 25} (now 50).",
     ]
 
@@ -99,7 +99,7 @@ def test_tags_are_judged_by_the_settings_of_the_audit_and_of_the_classifier():
     path = Path("results/d/one/classifier/tag_audit.json")
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"images": 9, "tagged": {"cat": 1}, **scores, "provenance": made}))
-    assert "  one, tags: The classifier recognises 1 of 1 classes hardly better" in last_lines(found)[1]
+    assert "  one, tags: The classifier recognizes 1 of 1 classes hardly better" in last_lines(found)[1]
     assert last_lines(runs(data, one=bestie(steps={"classifier_train": {"epochs": 3}}))) == []
 
 

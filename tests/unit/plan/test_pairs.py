@@ -27,8 +27,8 @@ def pairs_of(configuration):
 WRONG = {
     "no such run": ({"less": {**PARTS, "against": "fall"}}, "there is no run 'fall', the nearest is 'full'"),
     "a run that is left out": ({"full": None, "other": {"system": "bestie"}, "less": PARTS}, "there is no run 'full'"),
-    "itself": ({"less": {**PARTS, "against": "less"}}, "runs.less.against: a run is not compared with itself"),
-    "another seed": ({"less": {**PARTS, "seed": 4}}, "less has seed 4 and full seed 0; a pair has one seed"),
+    "itself": ({"less": {**PARTS, "against": "less"}}, "runs.less.against: a run cannot be compared with itself"),
+    "another seed": ({"less": {**PARTS, "seed": 4}}, "less has seed 4, but full has seed 0; they must be equal"),
     "with a number": ({"less": {**PARTS, "against": 3}}, "'runs.less.against' is 3 but should be a valid string"),
 }  # fmt: skip
 

@@ -134,8 +134,8 @@ def test_learned_maps_that_nothing_reads_are_told():
     with pytest.raises(InputError) as caught:
         check(runs(a=bestie(class_maps="learned")))
     said = (
-        "Run a has class_maps: learned, but none of its steps reads them; what is made of regions does, as with "
-        "semantic: regions."
+        "Run a has class_maps: learned, but none of its steps reads these maps; use steps that work on "
+        "regions, for instance semantic: regions."
     )
     assert str(caught.value) == said
 
@@ -409,7 +409,7 @@ def test_an_upper_bound_without_masks_is_refused():
     check(runs(steps, a={"system": "learning_to_segment"}))
     for system in ("supervised", "supervised_semantic"):
         found = runs(steps, a={"system": system})
-        with pytest.raises(InputError, match=r"Run a learns from the true masks .*truth is \[val\]"):
+        with pytest.raises(InputError, match=r"Run a learns from the ground-truth masks .*truth is \[val\]"):
             check(found)
 
 

@@ -79,20 +79,20 @@ FAULTS = {
     "uns.b.takes.semantic: there is no run 'aa', the nearest is 'a'": {
         "a": bestie(), "b": bestie(takes={"semantic": "aa"})
     },
-    "uns: a takes of b takes of a, which is a circle": {
+    "uns: a takes from b takes from a, which is a circle": {
         "a": bestie(takes={"semantic": "b"}), "b": bestie(takes={"pretrained": "a"})
     },
-    "uns: a takes of a, which is a circle": {"a": bestie(takes={"semantic": "a"})},
-    "it takes the semantic maps of run a; leave semantic out": {
+    "uns: a takes from a, which is a circle": {"a": bestie(takes={"semantic": "a"})},
+    "it takes the semantic maps of run a; remove semantic": {
         "a": bestie(), "b": bestie(semantic="imported", takes={"semantic": "a"})
     },
-    "Run b takes semantic of run a, which makes none: its steps are maskrcnn_infer, maskrcnn_train.": {
+    "Run b takes semantic from run a, which does not make it: its steps are maskrcnn_infer, maskrcnn_train.": {
         "a": {"system": "supervised"}, "b": bestie(takes={"semantic": "a"})
     },
-    "un b takes semantic of run a, but none of its steps reads any": {
+    "un b takes semantic from run a, but none of its steps reads it": {
         "a": bestie(), "b": {"system": "supervised", "takes": {"semantic": "a"}}
     },
-    "un b takes pretrained of run a, but none of its steps reads any": {
+    "un b takes pretrained from run a, but none of its steps reads it": {
         "a": bestie(), "b": bestie(takes={"pretrained": "a"}, **PLAIN)
     },
     "takes.labels": {"a": bestie(), "b": bestie(takes={"labels": "a"})},
@@ -112,10 +112,10 @@ def test_a_training_starts_from_a_classifier_with_its_own_backbone_only():
     with pytest.raises(InputError) as caught:
         runs(a=bestie(steps=start, rounds=2), b=bestie(steps=same))
     assert str(caught.value) == (
-        "Run a: bestie_train has weights: classifier and backbone resnet50, but that of classifier_train is vgg16; "
-        "set weights: imagenet or the same backbone."
+        "Run a: bestie_train has weights: classifier and backbone resnet50, but the backbone of "
+        "classifier_train is vgg16; set weights: imagenet or the same backbone."
     )
-    with pytest.raises(InputError, match=r"^Run b: bestie_train .* that of classifier_train is vgg16"):
+    with pytest.raises(InputError, match=r"^Run b: bestie_train .* the backbone of classifier_train is vgg16"):
         runs(a=bestie(), b=bestie(steps=same, takes={"pretrained": "a"}))
     runs(a=bestie(steps=same), b=bestie(steps=start, takes={"pretrained": "a"}))  # what is read is what counts
     tagged = {"bestie_train": {"weights": "classifier", "backbone": "timm/resnet18"}}

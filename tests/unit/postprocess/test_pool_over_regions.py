@@ -77,7 +77,7 @@ def test_regions_that_are_too_small_are_told(given):
     counts = Instances(given / "out/labels.h5").counts
     assert (counts["without"], counts["undersized"], counts["bare"]) == (COUNT, COUNT, 0)
     (said,) = [line for line in done.log if line.startswith("doubtful")]
-    assert "the regions that fit are too small. Try bestie_label: {min_area: 250} (now 500)." in said
+    assert "the matching regions are too small. Try bestie_label: {min_area: 250} (now 500)." in said
 
 
 def test_what_the_semantic_map_has_beside_the_labels_is_ignored(given):

@@ -424,7 +424,7 @@ def test_broken_files_are_named(tmp_path, name, message):
 def test_a_missing_or_foreign_artifact_is_refused(tmp_path):
     job = build(tmp_path)
     (tmp_path / "semantic.h5").write_text("no HDF5")
-    with pytest.raises(InputError, match="no HDF5 file"):
+    with pytest.raises(InputError, match="not an HDF5 file"):
         main(job)
     (tmp_path / "semantic.h5").unlink()
     with pytest.raises(InputError, match="does not exist"):

@@ -11,7 +11,7 @@ ROW = {
     "run": "one", "stage": "labels/round00", "file": "results/d/one/labels/round00.h5", "figure": "x", "value": 0.7,
     "says": "83 of 120 <tagged> pictures have no label.", "setting": "bestie_label.min_area", "now": 50, "try": 25,
 }  # fmt: skip
-TAGS = {**ROW, "stage": "tags", "says": "It hardly recognises a & b.", "setting": None}
+TAGS = {**ROW, "stage": "tags", "says": "It hardly recognizes a & b.", "setting": None}
 
 
 def test_a_verdict_has_its_sentence_its_setting_and_a_link(tmp_path):

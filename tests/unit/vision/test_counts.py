@@ -76,7 +76,7 @@ def test_labels_are_expected_of_tagged_images_and_under_points_of_those_that_hav
 
 def test_a_round_before_of_other_images_is_refused(tmp_path):
     write_instances(tmp_path / "before.h5", provenance(), ["image0"], [12], [16], [ONE])
-    with pytest.raises(InputError, match="before.h5 holds no image 'image1'"):
+    with pytest.raises(InputError, match="before.h5 has no image 'image1'"):
         list(compare_rounds([ONE], ["image1"], Instances(tmp_path / "before.h5"), Counter()))
 
 

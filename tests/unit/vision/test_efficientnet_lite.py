@@ -149,7 +149,10 @@ def test_the_word_imagenet_finds_the_package(tmp_path, monkeypatch, caplog, inst
         load_weights(backbone, "imagenet")
         assert torch.equal(backbone.conv_stem.weight, network.conv_stem.weight)
         assert backbone.normalization == ((0.5,) * 3, (0.5,) * 3)
-        assert f"timm/{name} starts from {path} of {PACKAGE} {told}, which is not the published file" in caplog.text
+        assert (
+            f"timm/{name} starts with weights from {path} of {PACKAGE} {told}, which is not the published file"
+            in caplog.text
+        )
 
 
 def test_a_file_in_the_folder_of_weights_comes_before_the_package(tmp_path, monkeypatch, caplog, installed):

@@ -72,7 +72,7 @@ def test_drops_to_given_shares_are_those_of_a_published_schedule():
     found = [1e-4 * rate(settings, t, settings.iterations) for t in (0, 79_999, 80_000, 159_999, 160_000, 239_999)]
     assert settings.iterations == 240_000 and settings.batch_size == 10 and settings.learning_rate == 1e-4
     assert found == pytest.approx([1e-4, 1e-4, 0.5e-4, 0.5e-4, 1e-5, 1e-5])
-    with pytest.raises(ValueError, match="drop_to has 1 shares for the 2 of drop_at"):
+    with pytest.raises(ValueError, match="drop_to has 1 values, but drop_at has 2"):
         Training(drop_at=(0.3, 0.6), drop_to=(0.5,))
 
 
@@ -82,7 +82,7 @@ def test_the_shares_of_a_published_schedule_go_with_its_drops_only():
     assert AnnotationConsistencyInitialise.model_validate_json(made.model_dump_json()) == made
     assert AnnotationConsistencyInitialise(drop_at=(0.5,), drop_to=(0.3,)).drop_to == (0.3,)
     assert AnnotationConsistencyInitialise(drop_at=(1 / 3, 2 / 3)).drop_to == (0.5, 0.1)
-    with pytest.raises(ValueError, match="drop_to has 1 shares for the 2 of drop_at"):
+    with pytest.raises(ValueError, match="drop_to has 1 values, but drop_at has 2"):
         AnnotationConsistencyInitialise(drop_to=(0.5,))
 
 
@@ -200,10 +200,10 @@ def test_resuming_goes_on_and_does_not_begin_again(tmp_path, caplog):
 def test_random_weights_are_said_where_a_training_begins(tmp_path, caplog, weights, said):
     with caplog.at_level(logging.INFO, "wsis"), pytest.raises(Killed):
         run(job(tmp_path, weights=weights), until(3, kill))
-    assert ("starts from random weights" in caplog.text) == said
+    assert ("starts with random weights" in caplog.text) == said
     caplog.clear()
     run(job(tmp_path, weights=weights))
-    assert "starts from random weights" not in caplog.text
+    assert "starts with random weights" not in caplog.text
 
 
 def test_speed_is_told_and_how_much_of_the_time_went_into_waiting(monkeypatch, caplog):
@@ -376,4 +376,4 @@ def test_a_process_that_was_killed_while_it_loaded_is_a_sentence(caplog):
         raise RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. ")
 
     assert guarded(die) == 2
-    assert "A process that loads pictures died." in caplog.text and "Traceback" not in caplog.text
+    assert "A process that loads images died." in caplog.text and "Traceback" not in caplog.text

@@ -88,10 +88,10 @@ def test_the_root_says_the_kind_and_what_was_seen(tmp_path):
 
 def test_another_artifact_and_another_version_are_refused(tmp_path):
     labels = write_labels(tmp_path / "l.h5")
-    with pytest.raises(InputError, match=r"l\.h5 holds 'instances', but 'proposals' is wanted here"):
+    with pytest.raises(InputError, match=r"l\.h5 holds 'instances', but 'proposals' is needed here"):
         Proposals(labels)
     path = write(tmp_path / "p.h5", "boxes", [])
-    with pytest.raises(InputError, match=r"p\.h5 holds 'proposals', but 'instances' is wanted here"):
+    with pytest.raises(InputError, match=r"p\.h5 holds 'proposals', but 'instances' is needed here"):
         Instances(path)
     with h5py.File(path, "a") as file:
         file.attrs["schema_version"] = 3

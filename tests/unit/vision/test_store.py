@@ -84,8 +84,8 @@ def test_no_images_at_all_is_a_file_too(tmp_path):
     [
         ({"heights": [SIZE - 1]}, "masks of"),
         ({"ids": [], "heights": [], "widths": []}, "shorter"),
-        ({"category": 7}, r"categories \[7\] of 2 classes"),
-        ({"category": -1}, r"categories \[-1\] of 2 classes"),
+        ({"category": 7}, r"categories \[7\] with 2 classes"),
+        ({"category": -1}, r"categories \[-1\] with 2 classes"),
     ],
 )
 def test_instances_that_would_mislead_a_reader_are_not_written(tmp_path, change, words):
@@ -150,7 +150,7 @@ def test_joined_features_are_those_of_the_parts_and_need_chunks_of_one_size(tmp_
         for found, expected in zip(joined.read(i), maps, strict=True):
             np.testing.assert_array_equal(found, expected)
     other = write_features(tmp_path / "other.h5", 4, largest=(5, 7))
-    with pytest.raises(InputError, match=r"other\.h5 and .*0\.h5 have maps of other sizes; delete both"):
+    with pytest.raises(InputError, match=r"other\.h5 and .*0\.h5 have maps of different sizes; delete both"):
         join_shards([parts[0], other], tmp_path / "again.h5")
     assert not (tmp_path / "again.h5").exists()
 

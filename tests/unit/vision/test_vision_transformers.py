@@ -77,7 +77,7 @@ def test_positions_are_those_of_a_network_that_timm_builds_for_the_size(name, he
 
 @pytest.mark.parametrize("name", ["beit_base_patch16_224", "swin_tiny_patch4_window7_224"])
 def test_transformers_for_pictures_of_one_size_are_refused(name):
-    with torch.device("meta"), pytest.raises(InputError, match="gives no feature maps of pictures of any size"):
+    with torch.device("meta"), pytest.raises(InputError, match="gives no feature maps for images of any size"):
         build_backbone(f"timm/{name}")
 
 
@@ -212,6 +212,6 @@ def test_weights_that_are_not_of_imagenet_are_named_with_their_address(monkeypat
         imagenet_path(f"timm/{DINOV2}")
     text = str(caught.value)
     assert f"timm/{DINOV2} has no ImageNet weights, but others (lvd142m): download https://" in text
-    assert "huggingface.co/timm/vit_small_patch14_dinov2.lvd142m and write its path as weights" in text
+    assert "huggingface.co/timm/vit_small_patch14_dinov2.lvd142m and set its path as weights" in text
     with pytest.raises(InputError, match=r"'data/dino\.pth': no such file; those published .* are https://.*lvd142m"):
         load_weights(build_backbone(f"timm/{DINOV2}"), "data/dino.pth")

@@ -1,4 +1,4 @@
-"""Whether the inputs of a step belong together: of the same classes, of the same images."""
+"""Checks that the inputs of a step belong together: same classes, same images."""
 
 from pathlib import Path
 from typing import Protocol
@@ -17,29 +17,29 @@ class Classed(Protocol):
 
 
 def check_same_classes(first: Classed, *others: Classed) -> None:
-    """Raises InputError where one of the others has other classes, or another order of them, than the first."""
+    """Raises InputError if one of the others has other classes than the first, or the same in another order."""
     for other in others:
         if other.class_names != first.class_names:
             raise InputError(
                 f"{other.path} has the classes {', '.join(other.class_names)}, but {first.path} has "
-                f"{', '.join(first.class_names)}; one of the two belongs to other data."
+                f"{', '.join(first.class_names)}; one of the two belongs to another data set."
             )
 
 
 def places(images: Artifact, other: Artifact) -> np.ndarray:
-    """Where each image of `other` lies in `images`, int64 (n,).
+    """Index of each image of `other` in `images`, int64 (n,).
 
-    Raises InputError that names the first image that is not there or is of another size there.
+    Raises InputError that names the first image that `images` lacks or has in another size.
     """
     missing = next((identity for identity in other.ids if identity not in images.index), None)
     if missing is not None:
-        raise InputError(f"{other.path} holds image '{missing}', which {images.path} does not; they are of other data.")
+        raise InputError(f"{other.path} holds image '{missing}', which {images.path} does not; one is of other data.")
     found = np.array([images.index[identity] for identity in other.ids], dtype=np.int64)
     differing = np.flatnonzero((images.heights[found] != other.heights) | (images.widths[found] != other.widths))
     if len(differing):
         i, own = differing[0], found[differing[0]]
         raise InputError(
             f"{other.path} holds image '{other.ids[i]}' as {other.widths[i]}x{other.heights[i]} pixels, "
-            f"{images.path} as {images.widths[own]}x{images.heights[own]}; they are of other data."
+            f"{images.path} as {images.widths[own]}x{images.heights[own]}; one of the two belongs to another data set."
         )
     return found

@@ -1,6 +1,6 @@
-"""What every HDF5 artifact shares: root attributes that say what made it, a table of images, and a reader that checks.
+"""The base of every HDF5 artifact: root attributes that say what made it, a table of images, and a checking reader.
 
-Readers open a file lazily in each process, so they may cross a fork.
+Readers open their file lazily in each process, so they may cross a fork.
 """
 
 import json
@@ -36,9 +36,9 @@ READ = (1, SCHEMA_VERSION)
 def create(
     path: Path, schema: str, provenance: Provenance, counts: Mapping[str, int] | None = None
 ) -> Iterator[OutputFile]:
-    """Opens a new artifact of `schema` for one writer and signs it with its provenance; OSError on a full disk.
+    """Opens a new artifact of `schema` for one writer and signs it with its provenance; OSError if the disk is full.
 
-    counts: what is counted while it is written, as `vision.counts` does; kept with it at the end.
+    counts: counts that change while the file is written, such as those of `vision.counts`; stored at the end.
     """
     file = OutputFile(path)
     try:
@@ -56,9 +56,9 @@ def create(
 
 
 class Artifact:
-    """Reading side of every contract: opens lazily, checks the schema, gives the table of images.
+    """The reader of every contract: opens its file lazily, checks its schema, and gives the table of images.
 
-    Raises InputError where the file is missing, locked, forbidden, not whole, or of another schema or version.
+    Raises InputError if the file is missing, locked, forbidden, damaged, or of another schema or version.
     """
 
     schema = ""
@@ -116,19 +116,19 @@ class Artifact:
 
     @property
     def counts(self) -> dict[str, int]:
-        """What the step that made the file counted of it; empty where it counts nothing."""
+        """The counts that the step stored with its result; empty if it stored none."""
         return json.loads(self.attributes.get("counts", "{}"))
 
     @property
     def file(self) -> h5py.File:
-        """The open file of this process."""
+        """The file, opened in this process."""
         if self._process != os.getpid():
             self._file, self._datasets = open_hdf5(self.path), {}
             self._process = os.getpid()
         return self._file
 
     def dataset(self, name: str) -> CheckedDataset:
-        """A dataset of the file, looked up once a process: that costs as much as reading a small map."""
+        """A dataset of the file, looked up once per process, since that takes as long as reading a small map."""
         file = self.file
         if name not in self._datasets:
             self._datasets[name] = find_dataset(file, name)
@@ -145,10 +145,10 @@ class Artifact:
         found, version = self.attributes.get("schema"), self.attributes.get("schema_version")
         if found != self.schema:
             there = f"'{found}'" if found else "no result of this program"
-            raise InputError(f"{self.path} holds {there}, but '{self.schema}' is wanted here.")
+            raise InputError(f"{self.path} holds {there}, but '{self.schema}' is needed here.")
         if version not in READ:
             raise InputError(
-                f"{self.path} has schema version {version} of '{found}', this program reads version "
+                f"{self.path} has schema version {version} of '{found}', but this program reads version "
                 f"{SCHEMA_VERSION}; delete the file and run again."
             )
 
@@ -176,7 +176,7 @@ class Artifact:
 
     @cached_property
     def first(self) -> np.ndarray:
-        """Row numbers, int64 (images + 1,): image i owns rows first[i] to first[i + 1]."""
+        """Row numbers, int64 (images + 1,): image i has rows first[i] to first[i + 1]."""
         return self.dataset("image/first")[:]
 
     def rows(self, i: int) -> slice:
@@ -186,7 +186,7 @@ class Artifact:
 def write_image_table(
     file: h5py.File, ids: Sequence[str], heights: Sequence[int], widths: Sequence[int], counts: Sequence[int]
 ) -> None:
-    """Writes `image/{id,height,width,first}`; counts are rows per image."""
+    """Writes `image/{id,height,width,first}`; counts: number of rows per image."""
     write_texts(file, "image/id", ids)
     file.create_dataset("image/height", data=np.asarray(heights, dtype=np.int32))
     file.create_dataset("image/width", data=np.asarray(widths, dtype=np.int32))
@@ -194,7 +194,7 @@ def write_image_table(
 
 
 def write_texts(file: h5py.File, name: str, texts: Sequence[str]) -> None:
-    """Writes texts, padded to the longest, as `Artifact.texts` reads them."""
+    """Writes texts, padded to the longest, for `Artifact.texts` to read."""
     encoded = [text.encode() for text in texts]
     longest = max(map(len, encoded), default=0)
     kind = h5py.string_dtype("utf-8", max(longest, 1))
@@ -202,7 +202,7 @@ def write_texts(file: h5py.File, name: str, texts: Sequence[str]) -> None:
 
 
 def write_bytes(file: h5py.File, name: str, data: bytes | bytearray, lengths: Sequence[int]) -> None:
-    """Writes byte strings that lie one after another as uint8 `name/bytes` and int64 `name/offsets`."""
+    """Writes consecutive byte strings as uint8 `name/bytes` and int64 `name/offsets`."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     file.create_dataset(f"{name}/bytes", data=np.frombuffer(data, dtype=np.uint8))
     file.create_dataset(f"{name}/offsets", data=offsets)

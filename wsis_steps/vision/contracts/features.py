@@ -1,4 +1,4 @@
-"""The contract of the features of a frozen backbone: `features.h5`."""
+"""The contract for features of a frozen backbone: `features.h5`."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,9 +10,9 @@ from wsis_steps.vision.contracts.artifact import Artifact, write_image_table
 
 
 class Features(Artifact):
-    """The maps of a backbone's last level, float16, of images at one size or several.
+    """Maps of a backbone's last level, float16, for images at one or several sizes.
 
-    Maps are padded to the largest of the file, one chunk a map, shuffled and gzipped.
+    Maps are padded to the largest in the file, one per chunk, shuffled and gzipped.
     """
 
     schema = "features"
@@ -25,7 +25,7 @@ class Features(Artifact):
         self.require(within and (sizes > 0).all() and (sizes <= self.largest).all(), "the size of each map")
 
     def read(self, i: int) -> list[np.ndarray]:
-        """The maps (channels, h, w) of image i, one for each size at which the backbone saw it."""
+        """The maps (channels, h, w) of image i, one for each size in which the backbone saw it."""
         rows = self.rows(i)
         sizes = self.map_sizes[rows].tolist()
         stored = self.dataset("features")
@@ -63,18 +63,18 @@ class FeaturesWriter:
             shuffle=True,
             compression="gzip",
             compression_opts=1,
-            rdcc_nbytes=1,  # no chunk waits, as none of `copy` does: so joined files have the bytes of one
+            rdcc_nbytes=1,  # write chunks at once, like `copy`, so that joined files are byte-identical
         )
         self.table, self.sizes = [], []
 
     def add(self, identity: str, height: int, width: int, maps: Sequence[np.ndarray]) -> None:
-        """Adds maps float16 (channels, h, w) of the image whose own size is (height, width)."""
+        """Adds maps float16 (channels, h, w) of an image; (height, width) is the image's own size."""
         row = self._grow(identity, height, width, [one.shape[1:] for one in maps])
         for k, one in enumerate(maps):
             self.maps[row + k, :, : one.shape[1], : one.shape[2]] = one
 
     def copy(self, other: Features, i: int) -> None:
-        """Adds the maps of image i of a file that has the same chunks, which stay compressed."""
+        """Adds the maps of image i from a file with the same chunks, without decompressing them."""
         rows = other.rows(i)
         first = self._grow(other.ids[i], int(other.heights[i]), int(other.widths[i]), other.map_sizes[rows].tolist())
         for row in range(rows.start, rows.stop):
@@ -82,7 +82,7 @@ class FeaturesWriter:
             self.maps.id.write_direct_chunk((first + row - rows.start, 0, 0, 0), chunk, skipped)
 
     def _grow(self, identity: str, height: int, width: int, sizes: Sequence[tuple[int, int]]) -> int:
-        """The first row of an image with maps of such sizes."""
+        """Makes room for maps of the given sizes and returns the first row of the image."""
         self.file.check()
         row = len(self.maps)
         self.maps.resize(row + len(sizes), axis=0)

@@ -1,4 +1,4 @@
-"""The contract of pictures with their weak annotations: `images.h5`."""
+"""The contract for images with their weak annotations: `images.h5`."""
 
 import json
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Annotation:
 
 
 class Images(Artifact):
-    """`images.h5`: encoded pictures with their weak annotations and the split of each (`train` or `val`)."""
+    """`images.h5`: encoded images with their weak annotations and splits (`train` or `val`)."""
 
     schema = "images"
 
@@ -47,12 +47,12 @@ class Images(Artifact):
 
     @cached_property
     def picture_range(self) -> tuple[int, int] | None:
-        """The samples of pictures of more than 8 bits that became black and white; None where none had so many."""
+        """Samples that became black and white in images of more than 8 bits; None if there were no such images."""
         text = self.attributes.get("picture_range")
         return tuple(map(int, json.loads(text))) if text else None
 
     def members(self, split: str) -> np.ndarray:
-        """Indices of the images of a split, int64, in the order of the list that was imported."""
+        """Indices of the images of a split, int64, in the order of the imported list."""
         return np.flatnonzero(self.splits == split)
 
     @cached_property
@@ -86,7 +86,7 @@ class Images(Artifact):
 
 
 class ImagesWriter:
-    """Appends pictures one by one to `images.h5`; `close` writes the tables."""
+    """Appends images one by one to `images.h5`; `close` writes the tables."""
 
     def __init__(self, file: OutputFile, picture_range: tuple[int, int] | None = None) -> None:
         self.file = file

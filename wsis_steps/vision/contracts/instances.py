@@ -1,4 +1,4 @@
-"""The contract of instances: labels, predictions and truth, one flat table over all of them."""
+"""The contract for instances: labels, predictions and ground truth, in one flat table."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,11 +20,11 @@ AT_ONCE = 1 << 18  # bytes of run-length codes that are checked at once
 
 @dataclass(frozen=True)
 class ImageInstances:
-    """The instances of one image: labels, predictions or truth.
+    """The instances of one image: labels, predictions or ground truth.
 
     rles: COCO run-length masks (compressed bytes); categories int64 (n,); scores float32 (n,) 0 to 1;
-    boxes float32 (n, 4) xyxy; areas float64 (n,) pixels; crowd bool (n,); ignore: the pixels that count
-    neither way, or None; weights float32 (n,) in training, None = all 1.
+    boxes float32 (n, 4) xyxy; areas float64 (n,) pixels; crowd bool (n,); ignore: pixels to ignore in scoring, or
+    None; weights float32 (n,) in training, None = all 1.
     """
 
     rles: list[dict]
@@ -40,14 +40,14 @@ class ImageInstances:
         return len(self.rles)
 
     def at(self, rows: np.ndarray) -> "ImageInstances":
-        """Some of them, by their numbers int64 (m,)."""
+        """A selection, by indices int64 (m,)."""
         columns = {name: getattr(self, name) for name in _COLUMNS}
         chosen = {name: None if column is None else column[rows] for name, column in columns.items()}
         return replace(self, rles=[self.rles[row] for row in rows], **chosen)
 
 
 class Instances(Artifact):
-    """Labels, predictions or truth of a list of images: one flat table over all instances."""
+    """Labels, predictions or ground truth for a list of images, in one flat table."""
 
     schema = "instances"
 
@@ -86,7 +86,7 @@ class Instances(Artifact):
             self.require(k is None, f"only valid masks of the size of image '{name}'")
 
     def read(self, i: int) -> ImageInstances:
-        """The instances of image i; all masks of the file stay in memory, for what reads them in any order."""
+        """The instances of image i. All masks of the file stay in memory, for reading them in any order."""
         return self._build(i, self._masks)
 
     def _build(self, i: int, masks: np.ndarray | h5py.Dataset) -> ImageInstances:
@@ -102,7 +102,7 @@ class Instances(Artifact):
         )
 
     def __iter__(self) -> Iterator[ImageInstances]:
-        """Image by image, each from the file."""
+        """Yields the instances of each image, read from the file one image at a time."""
         masks = self.dataset("mask/bytes")
         return (self._build(i, masks) for i in range(len(self)))
 
@@ -142,9 +142,9 @@ def write_instances(
     images: Iterable[ImageInstances],
     counts: Mapping[str, int] | None = None,
 ) -> None:
-    """Writes the instances of the images, in their order; an image is let go before the next is asked for.
+    """Writes the instances of the images, in order; each image is released before the next is requested.
 
-    counts: what is counted as images pass, as `vision.counts` does.
+    counts: counts that change as images pass, such as those of `vision.counts`.
     """
     rows = InstanceRows(images, heights, widths, len(provenance.class_names))
     with create(path, Instances.schema, provenance, counts) as file:
@@ -152,19 +152,19 @@ def write_instances(
 
 
 class InstanceRows:
-    """The instances of one image after another, each let go before the next is asked for.
+    """The instances of one image after another, each image released before the next is requested.
 
-    A buffer a column grows with them: small arrays that stay would lie between what a network allocates, which then
-    finds no room where it was before and takes more with every image.
+    Each column is one growing buffer. Many small arrays that stay would fragment the memory between a network's
+    allocations, so that it takes more with every image.
     """
 
     def __init__(
         self, images: Iterable[ImageInstances], heights: Sequence[int], widths: Sequence[int], classes: int
     ) -> None:
-        """Takes the instances of the images in turn, whose sizes are `heights` and `widths`.
+        """Collects the instances of the images, whose sizes are `heights` and `widths`.
 
-        Raises ValueError where a mask is of another size, a category is none of the `classes` (0: not known), or there
-        are more or fewer images than sizes: whoever reads the file would be misled, or wait for ever.
+        Raises ValueError if a mask has another size, a category is not one of the `classes` (0: unknown), or there are
+        more or fewer images than sizes: readers of the file would be misled, or would wait forever.
         """
         self.columns = {name: bytearray() for name in _COLUMNS}
         self.masks, self.ignored = bytearray(), bytearray()
@@ -172,9 +172,9 @@ class InstanceRows:
         for image, height, width in zip(images, heights, widths, strict=True):
             sizes = {tuple(rle["size"]) for rle in image.rles}
             if sizes - {(int(height), int(width))}:
-                raise ValueError(f"masks of {sizes} pixels for a picture of {(int(height), int(width))}")
+                raise ValueError(f"masks of {sizes} pixels for an image of {(int(height), int(width))}")
             if classes and len(image) and not 0 <= image.categories.min() <= image.categories.max() < classes:
-                raise ValueError(f"categories {sorted(set(image.categories.tolist()))} of {classes} classes")
+                raise ValueError(f"categories {sorted(set(image.categories.tolist()))} with {classes} classes")
             self._add(image)
 
     def _add(self, image: ImageInstances) -> None:
@@ -189,7 +189,7 @@ class InstanceRows:
         self.ignored_lengths.append(len(image.ignore["counts"]) if image.ignore else 0)
 
     def write(self, file: OutputFile, ids: Sequence[str], heights: Sequence[int], widths: Sequence[int]) -> None:
-        """Writes the tables of `Instances` into an artifact that may hold more."""
+        """Writes the tables of `Instances` into an artifact that may contain more."""
         write_image_table(file, ids, heights, widths, self.counts)
         for name, dtype in _COLUMNS.items():
             file.check()

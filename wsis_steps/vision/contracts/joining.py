@@ -1,4 +1,4 @@
-"""Joins what jobs or processes made that shared a step's images into the file that one alone would have written."""
+"""Joins the outputs of jobs or processes that shared a step's images into the file that a single one would write."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -22,15 +22,15 @@ def open_shards(paths: Sequence[Path]) -> list[Artifact]:
     """The files of the shards.
 
     Raises:
-        InputError: they are of other contracts, of different jobs, or of the same job with other settings or inputs.
+        InputError: they have other contracts, or were made by different steps, settings or inputs.
     """
     with open_hdf5(paths[0]) as file:
         schema = read_attributes(file).get("schema")
     if schema not in CONTRACTS:
-        raise InputError(f"{paths[0]} holds '{schema}'; what can be joined is {', '.join(sorted(CONTRACTS))}.")
+        raise InputError(f"{paths[0]} holds '{schema}'; only these can be joined: {', '.join(sorted(CONTRACTS))}.")
     first, *others = shards = [CONTRACTS[schema](path) for path in paths]
     for shard in others:
-        # a commit between two jobs says nothing about their code, whose fingerprint is compared
+        # commits between two jobs do not matter: the fingerprints of their code are compared
         same = replace(shard.provenance, commit=first.provenance.commit) == first.provenance
         if not same or shard.attributes.get("kind") != first.attributes.get("kind"):
             raise InputError(f"{shard.path} and {first.path} were made differently; delete both and run again.")
@@ -40,12 +40,12 @@ def open_shards(paths: Sequence[Path]) -> list[Artifact]:
 def join_shards(
     paths: Sequence[Path], joined: Path, progress: Callable[[Sequence], Iterable] = lambda places: places
 ) -> None:
-    """Writes `joined` from what `CONTRACTS` has of neighbouring ranges of images, in order.
+    """Writes `joined` from files of consecutive ranges of images, in order; their contracts must be in `CONTRACTS`.
 
-    progress: passes on the images of maps, features and proposals, as `Job.progress` does.
+    progress: passes on the images of maps, features and proposals, like `Job.progress`.
 
     Raises:
-        InputError: the files are of other contracts, of different jobs, or of the same job with other settings.
+        InputError: the files have other contracts, or were made by different steps, settings or inputs.
     """
     shards = open_shards(paths)
     places = [(shard, i) for shard in shards for i in range(len(shard))]
@@ -73,7 +73,7 @@ def _join_features(shards: Sequence[Features], places: Iterable[tuple[Features, 
     channels, *largest = first.dataset("features").shape[1:]
     for shard in others:
         if shard.dataset("features").chunks != first.dataset("features").chunks:
-            raise InputError(f"{shard.path} and {first.path} have maps of other sizes; delete both and run again.")
+            raise InputError(f"{shard.path} and {first.path} have maps of different sizes; delete both and run again.")
     with create(joined, Features.schema, first.provenance) as file:
         writer = FeaturesWriter(file, channels, tuple(largest))
         for shard, i in places:

@@ -1,4 +1,4 @@
-"""K label sets of each image in one table of instances: those of all sets, and which sets each is in."""
+"""K label sets for each image in one table of instances: all instances, and which sets contain each."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -12,7 +12,7 @@ from wsis_steps.vision.contracts.instances import ImageInstances, InstanceRows, 
 
 
 class LabelSets(Instances):
-    """Instances with `instance/sets`, bool (n, K): the label sets that hold each."""
+    """Instances with `instance/sets`, bool (n, K): which label sets contain each."""
 
     schema = "label_sets"
 
@@ -35,7 +35,7 @@ def write_label_sets(
     images: Iterable[ImageInstances],
     sets: Sequence[np.ndarray],
 ) -> None:
-    """Writes the instances of the images, in their order, with the sets (n, K) that hold them."""
+    """Writes the instances of the images, in order, with `sets` (n, K): which label sets contain each."""
     rows = InstanceRows(images, heights, widths, len(provenance.class_names))
     with create(path, LabelSets.schema, provenance) as file:
         rows.write(file, ids, heights, widths)

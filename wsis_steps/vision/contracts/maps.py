@@ -1,4 +1,4 @@
-"""The contract of activation maps and semantic label maps."""
+"""The contract for activation maps and semantic label maps."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,10 +13,10 @@ SEMANTIC = 255  # the category of a label map of all classes and of edges, which
 
 
 class Maps(Artifact):
-    """Activation maps (float16, only the classes an image has) or semantic label maps (uint8, one an image).
+    """Activation maps (float16, only for an image's classes) or semantic label maps (uint8, one per image).
 
-    Maps are padded to the largest size in the file, one chunk a map where that is at most 512 x 512, shuffled and
-    gzipped: the padding costs next to nothing on disk.
+    Maps are padded to the largest size in the file, one per chunk if that is at most 512 x 512, shuffled and gzipped:
+    padding takes next to no space on disk.
     """
 
     schema = "maps"
@@ -81,7 +81,7 @@ class MapsWriter:
         maps: np.ndarray,
         categories: Sequence[int] = (SEMANTIC,),
     ) -> None:
-        """Adds maps (k, h, w) of the image whose own size is (height, width)."""
+        """Adds maps (k, h, w) of an image; (height, width) is the image's own size."""
         self.file.check()
         start, (count, rows, columns) = len(self.maps), maps.shape
         self.maps.resize(start + count, axis=0)
@@ -95,5 +95,5 @@ class MapsWriter:
         ids, heights, widths, counts = zip(*self.table, strict=True) if self.table else ((), (), (), ())
         write_image_table(self.file, ids, heights, widths, counts)
         self.file.create_dataset("image/map_size", data=np.array(self.sizes, dtype=np.int32).reshape(-1, 2))
-        dtype = np.min_scalar_type(max(self.categories, default=0))  # a byte where that is enough
+        dtype = np.min_scalar_type(max(self.categories, default=0))  # a byte if that is enough
         self.file.create_dataset("category", data=np.array(self.categories, dtype=dtype))

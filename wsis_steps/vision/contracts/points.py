@@ -1,4 +1,4 @@
-"""The contract of located cues: `peaks.h5`."""
+"""The contract for located cues: `peaks.h5`."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property

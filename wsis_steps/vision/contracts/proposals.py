@@ -1,8 +1,8 @@
-"""The contract of region and box proposals (`proposals/*.h5`): written image by image, read image by image.
+"""The contract for region and box proposals (`proposals/*.h5`), written and read image by image.
 
-One file holds proposals of one kind: `boxes`, `regions` (a superpixel map of each image, as a 16-bit PNG, and which
-superpixels each proposal holds, as packed bits) or `masks` (run-length codes). Rows of an image are ordered by score,
-best first, so the first n rows are the n best.
+One file holds proposals of one kind: `boxes`, `regions` (for each image a superpixel map as a 16-bit PNG, and, as
+packed bits, which superpixels belong to each proposal) or `masks` (run-length codes). Rows of an image are sorted by
+score, best first, so the first n rows are the n best.
 """
 
 import zlib
@@ -22,11 +22,11 @@ from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.regions import BoxProposals, ImageProposals, MaskProposals, RegionProposals
 from wsis_steps.vision.run_lengths import find_bad_code
 
-BLOCK = 1 << 18  # bytes of a chunk of the file
+BLOCK = 1 << 18  # bytes of a chunk in the file
 
 
 class Proposals(Artifact):
-    """Proposals of every image of `images.h5`, in its order."""
+    """Proposals for every image of `images.h5`, in its order."""
 
     schema = "proposals"
 
@@ -96,9 +96,9 @@ COLUMNS = {
 
 
 def encode(proposals: ImageProposals) -> tuple[dict[str, np.ndarray], dict[str, bytes]]:
-    """The columns and the encoded parts of one image's proposals, as the writer takes them.
+    """Encodes one image's proposals as columns and parts, as the writer expects them.
 
-    Workers call this, so that the one writer only appends.
+    Workers call this, so that the single writer only has to append.
     """
     columns = {"boxes": np.rint(proposals.boxes).reshape(-1, 4), "scores": proposals.scores}
     if isinstance(proposals, RegionProposals):
@@ -128,7 +128,7 @@ class ProposalsWriter:
     def add(
         self, identity: str, height: int, width: int, columns: dict[str, np.ndarray], parts: dict[str, bytes]
     ) -> None:
-        """Adds what `encode` made of the image's proposals."""
+        """Adds the proposals of an image, as encoded by `encode`."""
         self.file.check()
         for name, values in columns.items():
             _append(self.columns[name], values)
@@ -152,7 +152,7 @@ def write_proposals(
     members: np.ndarray,
     encoded: Iterable[tuple[dict[str, np.ndarray], dict[str, bytes]]],
 ) -> None:
-    """Writes what `encode` made of the images `members` (indices of `images`), as it comes."""
+    """Writes what `encode` returned for the images `members` (indices of `images`), as it arrives."""
     with create(path, Proposals.schema, provenance) as file:
         writer = ProposalsWriter(file, kind)
         for i, (columns, parts) in zip(members, encoded, strict=True):
