@@ -1,4 +1,4 @@
-"""Finds the image that a name in an annotation file means: by the whole name, then by shared parts, never by a guess."""
+"""Finds the image that a name in an annotation file means: by the whole name, then by shared parts, never guessed."""
 
 import os
 import re
