@@ -522,7 +522,7 @@ def test_the_export_is_found_in_its_folder_by_what_it_holds(tmp_path):
     assert imported(read, tmp_path).class_names == ["pipe"]
     (tmp_path / "min.json").write_text(json.dumps(MIN))
     assert looks_like(tmp_path / "min.json")
-    with pytest.raises(InputError, match="holds 2 exports of Label Studio; name one by `annotations`"):
+    with pytest.raises(InputError, match="holds 2 exports of Label Studio; set `annotations` to one"):
         imported(read, tmp_path)
     path.unlink()
     (tmp_path / "min.json").unlink()

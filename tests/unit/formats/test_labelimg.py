@@ -134,8 +134,8 @@ def test_a_turned_rectangle_is_a_polygon(tmp_path):
         ("<name>dog</name>", "", "object 1 has no <name>"),
         ("<annotation>", "<annotations>", "is not an XML file: it breaks off or breaks XML's rules at "),
         ("</annotation>", "", "is not an XML file: it breaks off or breaks XML's rules at "),
-        ("<annotation>", '<?xml version="1.0" encoding="x-none"?><annotation>', "its encoding is not known; save"),
-        ("<annotation>", '<?xml version="1.0" encoding="gb2312"?><annotation>', "its encoding is not known; save"),
+        ("<annotation>", '<?xml version="1.0" encoding="x-none"?><annotation>', "its encoding is unknown; save"),
+        ("<annotation>", '<?xml version="1.0" encoding="gb2312"?><annotation>', "its encoding is unknown; save"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_one_sentence_that_names_it(old, new, words, tmp_path):
