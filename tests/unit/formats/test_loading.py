@@ -152,7 +152,9 @@ def test_the_folder_of_the_pictures_alone_leads_to_the_one_above(tmp_path):
 
 def test_a_file_of_no_format_is_refused(tmp_path):
     (tmp_path / "f.txt").write_text("x")
-    with pytest.raises(InputError, match="f.txt is not an annotation file of a supported format; these are: a folder with"):
+    with pytest.raises(
+        InputError, match="f.txt is not an annotation file of a supported format; these are: a folder with"
+    ):
         find_format(tmp_path / "f.txt")
     with pytest.raises(InputError, match="does not exist"):
         find_format(tmp_path / "absent")
