@@ -60,7 +60,7 @@ def read_json(path: Path) -> object:
         place = f"{error.lineno}:{error.colno}"
         raise InputError(f"{path} is not a JSON file: it breaks off or breaks JSON's rules at {place}.") from None
     except (ValueError, RecursionError):
-        raise InputError(f"{path} is not a JSON file: its numbers or its nesting exceed what can be read.") from None
+        raise InputError(f"{path} is not a JSON file: it has numbers or nesting beyond what can be read.") from None
 
 
 def read_xml(path: Path) -> ElementTree.Element:

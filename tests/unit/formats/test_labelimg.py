@@ -212,7 +212,7 @@ def test_what_it_looks_like(tmp_path):
     write(tmp_path / "deep/a.xml", None, file="a.jpg")
     assert looks_like(tmp_path) and looks_like(tmp_path / "deep/a.xml")
     assert not looks_like(tmp_path / "annotations.xml")
-    assert "is no annotation of a picture: it begins with <annotations>" in told(tmp_path)[0]
+    assert "is not an image annotation: it begins with <annotations>" in told(tmp_path)[0]
     with pytest.raises(InputError, match="holds no XML files of boxes"):
         (tmp_path / "empty").mkdir()
         imported(read, tmp_path / "empty")

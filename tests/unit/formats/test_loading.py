@@ -85,7 +85,10 @@ COCO = '{"images": [], "annotations": [], "categories": []}'
 VIA = '{"_via_settings": {}, "_via_img_metadata": {}}'
 OLD_VIA = '{"a.jpg1": {"regions": [{"shape_attributes": {}, "region_attributes": {}}]}}'
 HINTS = {
-    "plain": ({"a.jpg": "", "b.jpg": "", "n.md": ""}, "It holds 2 pictures, 1 .md file. A table tags.csv is"),
+    "plain": (
+        {"a.jpg": "", "b.jpg": "", "n.md": ""},
+        "It holds 2 pictures, 1 .md file. The simplest is a table tags.csv",
+    ),
     "one": ({"a.jpg": "", "n.md": "", "o.md": ""}, "It holds 1 picture, 2 .md files."),
     "voc": (
         {"JPEGImages/a.jpg": "", "Annotations/x.txt": ""},
