@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--score", type=float, default=0.3, help="leave out instances below this score (0 to 1, default 0.3)"
     )
     parser.add_argument(
+        "--short_side", type=int, metavar="PIXELS", help="shorter side of the resized images (default: as in training)"
+    )
+    parser.add_argument(
         "--settings", default="{}", metavar="JSON", help="settings of maskrcnn_infer, as in your configuration"
     )
     parser.add_argument("--follow_links", action="store_true", help="follow links that lead out of the folder")
