@@ -1,6 +1,6 @@
-"""Measurements of the limits that the project sets itself: `python -m bench.run`."""
+"""Benchmarks against the project's own limits: `python -m bench.run`."""
 
 import os
 
-# Figures are of one thread; numpy's own threads wait for work by spinning, which counts as time of the processor.
+# Figures are for one thread; numpy's own threads wait by spinning, which counts as processor time.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

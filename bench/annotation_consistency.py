@@ -1,5 +1,5 @@
-"""Drawing K = 10 label sets of one image from 2,000 proposals, besides the network: graph of the proposals, pairwise
-term, exact inference, instances. One core; a picture of 480 x 640 pixels over some 2,600 superpixels, with two tags.
+"""Time to draw K = 10 label sets of one image from 2,000 proposals, without the network: proposal graph, pairwise term,
+exact inference, instances. One core; an image of 480 x 640 pixels with about 2,600 superpixels and two tags.
 
 Baseline: the same with one sample.
 """
@@ -46,7 +46,7 @@ def draw_regions(rng: np.random.Generator) -> RegionProposals:
 
 
 def measure_samples(samples: int, **scoring) -> float:
-    """Seconds of processor time for an image, the least of several."""
+    """Processor seconds for one image, the minimum of several runs."""
     rng = np.random.default_rng(0)
     settings = AnnotationConsistencySample(samples=samples, **scoring)
     model = ConditionalNetwork(AnnotationConsistencyInitialise(), CLASSES).eval()
@@ -75,7 +75,7 @@ def measure_samples(samples: int, **scoring) -> float:
 
 
 def measure() -> list[Row]:
-    """All rows of this file."""
+    """All rows of this benchmark."""
     threads, rows = torch.get_num_threads(), []
     torch.set_num_threads(1)
     try:

@@ -1,7 +1,7 @@
-"""What checksums cost whoever reads: pictures in random order as training does, activation maps, label maps, instances.
+"""Cost of checksums when reading: images in random order as in training, activation maps, label maps, instances.
 
-Baseline: the same files without checksums, as the first version of the contracts had them. Both are read in turns, from
-memory, where a checksum weighs most.
+Baseline: the same files without checksums, as in the first version of the contracts. Both are read alternately from
+memory, where a checksum costs most.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ NONE = Annotation(np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros((0, 5)))
 
 
 def write_pictures(path: Path, rng: np.random.Generator) -> None:
-    """JPEG pictures as large as those of VOC, of some 100 kB."""
+    """JPEG images of VOC's size, about 100 kB each."""
     with create(path, Images.schema, MADE) as file:
         writer = ImagesWriter(file)
         for k in range(IMAGES):
@@ -37,7 +37,7 @@ def write_pictures(path: Path, rng: np.random.Generator) -> None:
 
 
 def write_maps(path: Path, rng: np.random.Generator, shape: tuple[int, int], dtype: type) -> None:
-    """A smooth map an image: labels where the type is one of whole numbers."""
+    """One smooth map per image; labels if the type is an integer."""
     with create(path, Maps.schema, MADE) as file:
         writer = MapsWriter(file, shape, dtype)
         for k in range(IMAGES):
@@ -64,14 +64,14 @@ def without_checksums(path: Path) -> Path:
 
 
 def read_in_turns(path: Path, read: Callable[[Path], Callable[[], object]]) -> tuple[float, float]:
-    """Milliseconds of reading a file and its copy without checksums, the medians of several turns."""
+    """Milliseconds to read a file and its copy without checksums, medians of several turns."""
     both = read(path), read(without_checksums(path))
     times = [[milliseconds(one, repeats=1) for one in both] for _ in range(TURNS)]
     return tuple(np.median(times, axis=0))
 
 
 def pictures(path: Path) -> Callable[[], object]:
-    """Reads and decodes all pictures of a file in random order."""
+    """Reads and decodes all images of a file in random order."""
     images = Pictures(Images(path))
     order = np.random.default_rng(0).permutation(IMAGES)
     return lambda: [images.read(i) for i in order]
@@ -89,7 +89,7 @@ def instances(path: Path) -> Callable[[], object]:
 
 
 def measure(folder: Path) -> list[Row]:
-    """The rows of this file; `folder` is for the data."""
+    """All rows of this benchmark; `folder` is for the data."""
     rng, rows = np.random.default_rng(0), []
     write_pictures(folder / "pictures.h5", rng)
     write_maps(folder / "activation.h5", rng, (HEIGHT // STRIDE, WIDTH // STRIDE), np.float16)

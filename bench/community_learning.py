@@ -1,7 +1,7 @@
-"""Memory and time of an iteration of community_learning with the paper's settings: ResNet-50, one picture of 600 x
-800 pixels, 500, 1,000 and 2,000 proposals, all of which go through res5.
+"""Memory and time of one iteration of community_learning with the paper's settings: ResNet-50, one image of 600 x 800
+pixels, and 500, 1,000 and 2,000 proposals, all passed through res5.
 
-Baseline: the same with 500 proposals. Memory is bounded by the project; time should grow no faster than the proposals.
+Baseline: the same with 500 proposals. Memory has a limit; time should grow no faster than the number of proposals.
 """
 
 import multiprocessing
@@ -28,7 +28,7 @@ ITERATIONS = {"cuda": 5, "cpu": 1}
 
 
 def draw_sample(count: int, device: torch.device) -> dict[str, torch.Tensor]:
-    """A picture with two tags and random boxes of all sizes."""
+    """An image with two tags and random boxes of all sizes."""
     rng = np.random.default_rng(0)
     picture = draw_picture(rng, WIDTH)[:HEIGHT]
     sides = np.exp(rng.uniform(np.log(20), np.log(HEIGHT), (count, 2)))
@@ -43,7 +43,7 @@ def draw_sample(count: int, device: torch.device) -> dict[str, torch.Tensor]:
 
 
 def measure_iteration(count: int, kind: str) -> tuple[float, float]:
-    """Peak MB and seconds of an iteration, the first of which on a GPU does not count; in a process of its own."""
+    """Peak MB and seconds of an iteration, in a separate process; on a GPU, the first iteration is not counted."""
     device = torch.device(kind)
     settings = CommunityLearningTrain(weights="none")
     model = CommunityNetwork(settings, CLASSES).to(device, memory_format=torch.channels_last).train()
@@ -63,7 +63,7 @@ def measure_iteration(count: int, kind: str) -> tuple[float, float]:
 
 
 def measure(device: torch.device) -> list[Row]:
-    """All rows of this file."""
+    """All rows of this benchmark."""
     found = []
     for count in COUNTS:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:

@@ -1,8 +1,8 @@
 """Calls a step and records what it takes: python -m bench.counted RECORD wsis_steps.bestie.train --images FILE ...
 
-RECORD becomes JSON: seconds and processor seconds of the step's own function, without imports; FLOPs that torch's
+RECORD is JSON: seconds and processor seconds of the step's own function, without imports; the FLOPs that torch's
 counter saw (multiplications and additions of convolutions and matrix products, forward and backward); and the ids of
-the images that what it wrote, or else what it read, is of.
+the images in its outputs, or else in its inputs.
 """
 
 import functools
@@ -20,13 +20,13 @@ from wsis_steps.engine.step import Job, Step
 
 
 class NoModules(nullcontext):
-    """Keeps torch's counter from following each module, for which it would hold a tenth more memory."""
+    """Stops torch's counter from tracking each module, which would need a tenth more memory."""
 
     parents = frozenset({"Global"})
 
 
 def image_ids(paths: Iterable[Path]) -> list[str] | None:
-    """The images that these artifacts hold, sorted; None where no file lists images."""
+    """The image ids in these artifacts, sorted; None if no file lists images."""
     lists = []
     for path in paths:
         if path.is_file() and h5py.is_hdf5(path):
@@ -37,7 +37,7 @@ def image_ids(paths: Iterable[Path]) -> list[str] | None:
 
 
 def job_images(job: Job) -> list[str]:
-    """The images of a job: those of its outputs, even none; where these list no images, those of all its inputs."""
+    """The image ids of a job: those in its outputs, even if empty; if these list no images, those in its inputs."""
     written = image_ids(job.outputs.values())
     if written is not None:
         return written
@@ -46,7 +46,7 @@ def job_images(job: Job) -> list[str]:
 
 
 def counted(main: Callable[[Job], None], record: Path) -> Callable[[Job], None]:
-    """A step's function that also writes `record`. Where the step does not use torch there is nothing to count."""
+    """A step's function that also writes `record`. FLOPs are counted only if the step uses torch."""
 
     @functools.wraps(main)
     def call(job: Job) -> None:
@@ -68,7 +68,7 @@ def counted(main: Callable[[Job], None], record: Path) -> Callable[[Job], None]:
 
 
 def count_runs(record: Path) -> None:
-    """From now on every step that is run in this process writes `record`."""
+    """Makes every step that runs in this process write `record`."""
     run = Step.run
 
     def counted_run(step: Step, main: Callable[[Job], None], *arguments) -> None:

@@ -1,8 +1,8 @@
-"""Time and memory of reading COCO annotations, besides their pictures, against pycocotools.
+"""Time and memory to read COCO annotations, without the images, compared with pycocotools.
 
-Generated are 5,000 pictures of 640 x 480 pixels and 36,000 polygons. The import reads the JSON, checks it, and makes
-tags, points, boxes and run-length masks; pycocotools reads the same JSON and decodes each mask. Times are of the
-processor on one core, the least of turns that alternate, so that other work on the machine matters little.
+The data are 5,000 generated images of 640 x 480 pixels with 36,000 polygons. The import reads and checks the JSON and
+makes tags, points, boxes and run-length masks; pycocotools reads the same JSON and decodes each mask. Times are
+processor times on one core, the minimum of alternating turns, so that other work on the machine matters little.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ TURNS = 3
 
 
 def draw_polygon(rng: np.random.Generator) -> np.ndarray:
-    """The corners float (n, 2) of a star-shaped polygon; sizes and numbers of corners are spread as COCO's are."""
+    """The corners float (n, 2) of a star-shaped polygon; sizes and numbers of corners are distributed as in COCO."""
     corners = min(max(int(rng.lognormal(3.1, 0.6)), 4), 150)
     radius = min(max(rng.lognormal(3.6, 0.9), 4), 230)
     center = rng.uniform([radius / 2, radius / 2], [WIDTH - radius / 2, HEIGHT - radius / 2])
@@ -46,7 +46,7 @@ def draw_polygon(rng: np.random.Generator) -> np.ndarray:
 
 
 def annotation(rng: np.random.Generator, number: int, image: int) -> dict:
-    """A row of COCO's annotations, as COCO has them."""
+    """One annotation in COCO's form."""
     corners = draw_polygon(rng)
     low, high = corners.min(axis=0), corners.max(axis=0)
     x, y = corners.T
@@ -62,7 +62,7 @@ def annotation(rng: np.random.Generator, number: int, image: int) -> dict:
 
 
 def generate(folder: Path, count: int) -> Path:
-    """Writes a data set of `count` pictures, all of them one file under many names, and returns its JSON."""
+    """Writes a data set of `count` images, all one file under many names, and returns its JSON."""
     rng = np.random.default_rng(count)
     (folder / "train2017").mkdir(parents=True)
     (folder / "annotations").mkdir()
@@ -84,7 +84,7 @@ def generate(folder: Path, count: int) -> Path:
 
 
 def read(root: Path) -> Dataset:
-    """What the import reads, besides decoding pictures."""
+    """The import without decoding images."""
     settings = DataImportDataset(format="coco", root=root)
     notes = Notes()
     return assemble(root, coco.read(Source(root, settings), notes), Choices.of(settings), notes)
@@ -104,7 +104,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def seconds(root: Path, file: Path) -> tuple[float, float]:
-    """Processor time of the import besides the headers of its pictures, and of pycocotools."""
+    """Processor seconds of the import, without reading image headers, and of pycocotools."""
     pictures = sorted((root / "train2017").iterdir())
     turns = [
         (
@@ -118,7 +118,7 @@ def seconds(root: Path, file: Path) -> tuple[float, float]:
 
 
 def peak_megabytes(root: str, whole: bool) -> float:
-    """The most that a process holds that reads the annotations, or (not `whole`) no more than their JSON."""
+    """The peak memory of a process that reads the annotations, or only their JSON if not `whole`."""
     if whole:
         read(Path(root))
     else:
@@ -136,7 +136,7 @@ def _peak_of_a_process(root: Path, whole: bool) -> float:
 
 
 def measure(folder: Path) -> list[Row]:
-    """All rows of this file; `folder` is for the data."""
+    """All rows of this benchmark; `folder` is for the data."""
     file = generate(folder / "many", MANY)
     generate(folder / "few", FEW)
     ours, theirs = seconds(folder / "many", file)

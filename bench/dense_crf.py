@@ -1,6 +1,6 @@
-"""Speed of the dense CRF over class probabilities: a picture of 375 x 500 pixels, 10 iterations, one thread.
+"""Speed of the dense CRF over class probabilities: an image of 375 x 500 pixels, 10 iterations, one thread.
 
-Four classes are present, as in most tagged pictures; baseline: the same with all 21 of VOC, which the steps avoid.
+Four classes are present, as in most tagged images. Baseline: the same with all 21 of VOC, which the steps avoid.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ HEIGHT, WIDTH, PRESENT, ALL = 375, 500, 4, 21
 
 
 def measure() -> list[Row]:
-    """The one row of this file."""
+    """The only row of this benchmark."""
     rng = np.random.default_rng(0)
     picture = draw_picture(rng, WIDTH)[:HEIGHT]
     settings = DenseCrf(crf_iterations=10)

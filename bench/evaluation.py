@@ -1,7 +1,7 @@
-"""Time and memory of scoring 1,449 images with 30 predictions each, as many as VOC's val has.
+"""Time and memory to score 1,449 images, as many as in VOC's val, with 30 predictions each.
 
-The step runs as the workflow calls it, in a process of its own. Baseline: pycocotools' COCOeval, which computes the
-COCO figures only, on a tenth of the images.
+The step runs in a separate process, as in the workflow. Baseline: pycocotools' COCOeval, which computes only the COCO
+figures, on a tenth of the images.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ def draw_object(rng: np.random.Generator) -> np.ndarray:
 
 
 def roughen(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
-    """The mask moved, grown or shrunk, and with the ragged outline that a network gives."""
+    """The mask moved, grown or shrunk, with a ragged outline like a network's."""
     moved = np.roll(mask, rng.integers(-15, 16, 2), (0, 1))
     side = int(rng.integers(3, 12))
     moved = (cv2.dilate if rng.random() < 0.5 else cv2.erode)(moved, np.ones((side, side), np.uint8))
@@ -50,7 +50,7 @@ def roughen(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
 
 
 def draw_scene(rng: np.random.Generator) -> tuple[ImageInstances, ImageInstances]:
-    """The true instances of an image, one to four, and 30 predictions, most of them near one of these."""
+    """One to four true instances of an image, and 30 predictions, most of them near a true one."""
     count = int(rng.integers(1, 5))
     masks, categories = [draw_object(rng) for _ in range(count)], rng.integers(0, CLASSES, count)
     found, classes = [], []
@@ -97,7 +97,7 @@ def run_step(folder: Path) -> tuple[float, float]:
 
 
 def time_cocoeval(scenes: list[tuple[ImageInstances, ImageInstances]]) -> float:
-    """Seconds of pycocotools on the first images of the set, scaled to all."""
+    """Seconds of pycocotools on the first images, scaled to all."""
     count = IMAGES // SHARE
     truth, predicted = [], []
     for image in range(count):
@@ -125,7 +125,7 @@ def time_cocoeval(scenes: list[tuple[ImageInstances, ImageInstances]]) -> float:
 
 
 def measure(folder: Path) -> list[Row]:
-    """All rows of this file; `folder` is for the data."""
+    """All rows of this benchmark; `folder` is for the data."""
     scenes = write_files(folder)
     baseline = time_cocoeval(scenes)
     seconds, megabytes = run_step(folder)

@@ -1,6 +1,6 @@
-"""How time and memory of an import grow: twice the classes or rows may take little more than twice as much.
+"""Growth of an import's time and memory: twice the classes or rows may take little more than twice as much.
 
-Times are of the processor, each the least of some turns that alternate, so that other work matters little.
+Times are processor times, the minimum of alternating turns, so that other work matters little.
 """
 
 import os
@@ -43,7 +43,7 @@ def doubts(picture: Path, scale: int) -> Callable[[], object]:
 
 
 def write_table(folder: Path, count: int) -> Path:
-    """A data set of so many pictures with tags, of 200 classes; the pictures are one file."""
+    """A data set of `count` tagged images of 200 classes; all images are one file."""
     (folder / "pictures").mkdir(parents=True)
     Image.new("RGB", (64, 48)).save(folder / "0.png")
     rng, names = random.Random(0), words(200)
@@ -61,7 +61,7 @@ def read_table(folder: Path) -> None:
 
 
 def megabytes(folder: str) -> float:
-    """By how much reading makes this process grow."""
+    """The growth of this process's memory while reading."""
     before = _peak()
     read_table(Path(folder))
     return _peak() - before
@@ -79,7 +79,7 @@ def _of_a_process(folder: Path) -> float:
 
 
 def seconds(*works: Callable[[], object]) -> list[float]:
-    """The least processor time of each of some calls, in turn."""
+    """The minimum processor time of each call, taken in turns."""
     found: list[list[float]] = [[] for _ in works]
     for _ in range(TURNS):
         for own, work in zip(found, works, strict=True):
@@ -90,7 +90,7 @@ def seconds(*works: Callable[[], object]) -> list[float]:
 
 
 def measure(folder: Path) -> list[Row]:
-    """All rows of this file; `folder` is for the data."""
+    """All rows of this benchmark; `folder` is for the data."""
     few, many = words(NAMES), words(2 * NAMES)
     half, whole = seconds(lambda: list(alike_names(few)), lambda: list(alike_names(many)))
     rows = [

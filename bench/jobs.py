@@ -1,4 +1,4 @@
-"""The jobs of a workflow as command lines, for benches that run them one by one."""
+"""The jobs of a workflow as command lines, for benchmarks that run them one by one."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ _JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)Shell command: (pytho
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job before it runs. name: <run>/<job>, as its log has it. Files are relative to the working directory."""
+    """A job before it runs. name: <run>/<job>, as in its log. Files are relative to the working directory."""
 
     step: str
     name: str
@@ -44,7 +44,7 @@ def planned_jobs(folder: Path, *configurations: Path) -> list[PlannedJob]:
 
 
 def planned(said: str) -> list[PlannedJob]:
-    """The jobs of which Snakemake told in a dry run."""
+    """The jobs that Snakemake listed in a dry run."""
     return [_planned(*found) for found in _JOB.findall(said)]
 
 

@@ -1,7 +1,7 @@
 """Speed of BESTIE's round-0 labels and of its refinement: 416 pixels, 20 classes, batch 16, one thread.
 
-Baselines: the method written out pixel by pixel (tests/helpers/bestie_reference.py), timed here on a few images whose
-result must be the same, and what the released code took on the same task where it was measured.
+Baselines: a pixel-by-pixel implementation (tests/helpers/bestie_reference.py), timed on a few images and required to
+give the same result; and the measured time of the released code on the same task.
 """
 
 import time
@@ -56,7 +56,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
 
 
 def draw_outputs(rng: np.random.Generator, scenes: list[Scene], state: str) -> dict[str, torch.Tensor]:
-    """What a network might say of the scenes: `start` is near 0, `middle` noisy, `trained` near the truth."""
+    """Possible network outputs for the scenes: `start` is near 0, `middle` noisy, `trained` near the ground truth."""
     generator = torch.Generator().manual_seed(0)
 
     def noise(channels: int) -> torch.Tensor:
@@ -82,8 +82,7 @@ def draw_outputs(rng: np.random.Generator, scenes: list[Scene], state: str) -> d
 
 
 def milliseconds(call: Callable[[], object], repeats: int = 7) -> float:
-    """Median CPU time of a call in this one thread, after a call that does not count; other work on the machine adds
-    nothing to it."""
+    """Median CPU time of a call in this thread, after a warm-up call; other work on the machine does not add to it."""
     times = []
     for _ in range(repeats + 1):
         started = time.process_time()
@@ -101,7 +100,7 @@ def label(scenes: list[Scene]) -> Targets:
 
 
 def check_same(name: str, ours: list[torch.Tensor], literal: tuple) -> None:
-    """Raises AssertionError where two sets of maps differ: a fast wrong answer is worth nothing."""
+    """Raises AssertionError if two sets of maps differ."""
     for mine, theirs in zip(ours, literal, strict=True):
         assert np.allclose(np.asarray(mine), theirs, atol=1e-4), f"{name} differs from the literal reference"
 
@@ -149,7 +148,7 @@ def measure_refinement(rng: np.random.Generator, scenes: list[Scene]) -> list[Ro
 
 
 def measure() -> list[Row]:
-    """All rows of this file."""
+    """All rows of this benchmark."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

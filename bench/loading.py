@@ -1,7 +1,7 @@
-"""Whether loading keeps up with training: images a second of a training fed by its loader, against the same
-training on one batch that lies in memory, for the classifier and the instance network of config.yaml.
+"""Whether loading keeps up with training: images per second of a training fed by its loader, compared with the same
+training on one batch in memory, for the classifier and the instance network of config.yaml.
 
-Both are timed in turns in one run, on the generated data set, drawn and imported as the workflow does it.
+Both are timed alternately in one run, on the generated data set, drawn and imported as in the workflow.
 """
 
 import itertools
@@ -51,7 +51,7 @@ def run_step(module: str, settings: dict, *arguments: str) -> None:
 
 
 def draw_data(folder: Path, settings: dict) -> None:
-    """Draws and imports the data set, and takes its true masks for semantic maps and pseudo labels."""
+    """Draws and imports the data set, and uses its ground truth as semantic maps and pseudo labels."""
     run_step("data.draw_shapes", {**settings, "train": IMAGES, "val": 8}, "--tree", f"{folder}/tree")
     names = ("images", "instances_train", "instances_val", "summary")
     outputs = [text for name in names for text in (f"--{name}", f"{folder}/{name}.h5")]
@@ -84,7 +84,7 @@ def bestie(folder: Path, settings: Training) -> tuple[nn.Module, Dataset, Loss, 
 
 
 def compare(parts: tuple, settings: Training, device: torch.device, threads: int) -> tuple[float, float]:
-    """Images a second with the loader, and on one batch: medians over blocks taken in turns."""
+    """Images per second with the loader and on one batch: medians over alternating blocks."""
     model, dataset, loss, collate = parts
     model.to(device).train()
     optimizer = build_optimizer(settings, [{"params": list(model.parameters())}])
@@ -116,7 +116,7 @@ def compare(parts: tuple, settings: Training, device: torch.device, threads: int
 
 
 def measure(folder: Path, device: torch.device) -> list[Row]:
-    """All rows of this file; `folder` is for the data."""
+    """All rows of this benchmark; `folder` is for the data."""
     configuration = Runs(load(yaml.safe_load((ROOT / "config.yaml").read_text())))
     draw_data(folder, configuration.values("shared", "data_draw_shapes").model_dump(mode="json"))
     threads = os.cpu_count() or 1

@@ -1,10 +1,10 @@
-"""Whether a step's memory grows with the number of images: the peak of each on 100 and on 1,000 generated pictures.
+"""Whether a step's memory grows with the number of images: its peak on 100 and on 1,000 generated images.
 
-A step may keep a line of a table and run-length masks of each image, and pictures up to a limit (`vision/images.py`),
-so a tenth more is allowed for ten times the images; two calls on the same images differ by some MB.
+A step may keep a table row and run-length masks per image, and images up to a limit (`vision/images.py`). A tenth more
+memory is therefore allowed for ten times the images; two calls on the same images differ by some MB.
 
 The steps are those that Snakemake would run for all systems at the tests' tiny sizes, with the same command lines, one
-after another, each in a process of its own with one thread.
+after another, each in a separate process with one thread.
 """
 
 import json
@@ -36,13 +36,13 @@ def configure(folder: Path, count: int) -> Path:
         steps |= yaml.safe_load((ROOT / f"tests/{name}.yaml").read_text())["steps"]
     steps["data_draw_shapes"] |= {"train": count // 2, "val": count - count // 2}
     path = folder / "config.yaml"
-    values = {"dataset": "tiny", "verdict": "warn", "runs": RUNS, "steps": steps}  # networks that know nothing
+    values = {"dataset": "tiny", "verdict": "warn", "runs": RUNS, "steps": steps}  # untrained networks
     path.write_text(yaml.safe_dump(values))
     return path
 
 
 def peaks(folder: Path, count: int) -> dict[str, float]:
-    """MB that a job on `count` pictures holds at most, by the jobs' names."""
+    """Peak MB of each job on `count` images, by job name."""
     (folder / "benchmarks/tiny").mkdir(parents=True)  # which Snakemake would fill
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     found = {}
@@ -58,13 +58,13 @@ def peaks(folder: Path, count: int) -> dict[str, float]:
 
 
 def _peaks_from_outside(folder: Path, count: int) -> dict[str, float]:
-    """As `peaks`, seen by a small process: the peak of a job is at least the size of the process that starts it."""
+    """As `peaks`, from a small process, because a job's peak is at least the size of the process that starts it."""
     command = [sys.executable, "-m", "bench.memory", str(folder), str(count)]
     return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def measure(folder: Path) -> list[Row]:
-    """All rows of this file; `folder` is for the two workflows."""
+    """All rows of this benchmark; `folder` is for the two workflows."""
     few, many = (_peaks_from_outside(folder / str(count), count) for count in (FEW, MANY))
     return [
         Row(f"memory of {name}, {MANY:,} images", many[name], "MB", f"{FEW} images", few[name], 1.1, of_ratio=True)

@@ -1,8 +1,8 @@
 """Speed of the neighbourhood distribution of class probabilities: 56 x 56 pixels, 21 classes, batch 20.
 
-Both kernels, summed over all pixels, weighted and exponentiated. Baseline: pydensecrf, which computes the same on a
-lattice, approximately; its result must be near. It has one thread, so the figures are of one but where they say else.
-Its time depends on the pictures: short where colors are smooth, as in photographs, and several times as long in noise.
+Both kernels are summed over all pixels, weighted and exponentiated. Baseline: pydensecrf, which approximates the same
+on a lattice; its result must be near. It uses one thread, so the figures are for one thread unless stated otherwise.
+Its time depends on the images: short for smooth colors, as in photographs, and several times as long for noise.
 """
 
 import time
@@ -67,7 +67,7 @@ def filtered(lattices: Iterable[Lattice], probabilities: torch.Tensor) -> np.nda
 
 
 def wall_milliseconds(call: Callable[[], object], repeats: int = 7) -> float:
-    """Shortest time of a call by the clock, for calls with several threads."""
+    """Shortest wall-clock time of a call, for calls with several threads."""
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -77,7 +77,7 @@ def wall_milliseconds(call: Callable[[], object], repeats: int = 7) -> float:
 
 
 def measure() -> list[Row]:
-    """All rows of this file."""
+    """All rows of this benchmark."""
     threads = torch.get_num_threads()
     rng = np.random.default_rng(0)
     smooth = [draw_picture(rng) for _ in range(BATCH)]

@@ -1,9 +1,9 @@
-"""How well region proposals cover objects: the tables of docs/proposals.md. Takes half an hour on two cores.
+"""How well region proposals cover objects: makes the tables of docs/proposals.md in half an hour on two cores.
 
     python -m bench.proposal_quality                       segments of BSDS500's val, photographs, boxes
     python -m bench.proposal_quality --part photographs --variant "learned, accurate"
 
-Needs BSDS500 and photographs in VOC layout beside the project (../shared/data). Nothing is chosen by these figures.
+Needs BSDS500 and photographs in VOC layout beside the project (../shared/data). No settings are tuned on these figures.
 """
 
 import argparse
@@ -41,7 +41,7 @@ Sample = tuple[np.ndarray, np.ndarray]  # a picture and true masks uint8 (m, h, 
 
 
 def bsds() -> Iterator[Sample]:
-    """Pictures of BSDS500's val with the object-like segments of all who drew."""
+    """Images of BSDS500's val with the object-like segments of all annotators."""
     for identity in list_images(DATA / "bsds500", "val"):
         image = read_image(DATA / "bsds500", "val", identity)
         yield image.picture, object_segments(image.segmentations, SMALLEST)

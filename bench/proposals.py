@@ -1,4 +1,4 @@
-"""Time and memory of region proposals, edges included, and what a second worker brings."""
+"""Time and memory of region proposals, edges included, and the speedup by a second worker."""
 
 import multiprocessing
 import subprocess
@@ -39,7 +39,7 @@ def _resized(picture: np.ndarray) -> np.ndarray:
 
 
 def proposer(mode: str) -> Callable[[np.ndarray], int]:
-    """A function that makes the proposals of a picture and returns how many."""
+    """A function that makes the proposals of an image and returns their number."""
     torch.set_num_threads(1)
     settings = ProposalsGroupRegions(mode=mode)
     find_edges, _ = load_edge_finder(settings.edges, settings.edge_model)
@@ -56,7 +56,7 @@ def _seconds(function: Callable[[np.ndarray], object], seen: list[np.ndarray]) -
 
 
 def peak_megabytes(mode: str) -> float:
-    """Most resident memory of this process after four pictures, with all that it imports."""
+    """Peak resident memory of this process after four images, including imports."""
     make = proposer(mode)
     for picture in pictures()[:4]:
         make(picture)
@@ -66,14 +66,14 @@ def peak_megabytes(mode: str) -> float:
 
 
 def _peak_of_a_process(mode: str) -> float:
-    """As `peak_megabytes`, of a process that has loaded nothing else."""
+    """As `peak_megabytes`, of a fresh process."""
     code = f"from bench.proposals import peak_megabytes; print(peak_megabytes({mode!r}))"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     return float(said.split()[-1])
 
 
 def _speedup(function: Callable[[np.ndarray], object], seen: list[np.ndarray]) -> tuple[float, float]:
-    """Time of one worker over that of two, on the same pictures, and what as many processes without a pool reach."""
+    """Time of one worker over time of two on the same images, and the same ratio for processes without a pool."""
 
     def pool(workers: int) -> float:
         started = time.perf_counter()

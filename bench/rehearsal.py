@@ -1,17 +1,18 @@
-"""Runs every step of the preset voc2012 at full size on few pictures, then what ablations and COCO add: make rehearsal
+"""Runs every step of the preset voc2012 at full size on few images, then the parts that ablations and COCO add.
 
-    python -m bench.rehearsal                      six hours of one core; writes the tables of docs/cost.md
-    python -m bench.rehearsal --folder FOLDER      keeps what it makes there, and goes on from it
-    python -m bench.rehearsal --rate 100           hours of a GPU that sustains 100 TFLOP/s
+    make rehearsal, or
+    python -m bench.rehearsal                      takes six hours on one core; writes the tables of docs/cost.md
+    python -m bench.rehearsal --folder FOLDER      keeps its results there and resumes from them
+    python -m bench.rehearsal --rate 100           computes hours for a GPU that sustains 100 TFLOP/s
 
-Networks, sizes of pictures, batches and all other settings are the preset's, which is checked; trainings take two
-iterations, on two drawn pictures of 375 x 500 pixels, and weights are random. In this order run
-- all jobs of voc2012.yaml, except trainings and samples of rounds that do the same as an earlier one;
-- of the presets that are laid over it what takes another way through the code, with small batches and, of Deep
-  Community Learning, fewer boxes and a single pass (bench/rehearsal_plan.py);
-- the heaviest trainings of coco2017.yaml and what they stand on.
-Left out are the other presets with data of their own, and the download of the archives. Jobs run one after the other,
-each in a process of its own with one thread.
+Networks, image sizes, batches and all other settings are the preset's, which is checked. Trainings take two iterations
+on two generated images of 375 x 500 pixels, from random weights. The jobs, in this order:
+- all jobs of voc2012.yaml, except trainings and samples of rounds that repeat an earlier round;
+- from the presets that extend it, the jobs that use other code, with small batches and, for Deep Community Learning,
+  fewer boxes and a single pass (bench/rehearsal_plan.py);
+- the most expensive trainings of coco2017.yaml and the jobs they depend on.
+Other presets with their own data, and the downloads, are left out. Jobs run one after another, each in a separate
+process with one thread.
 """
 
 import argparse
@@ -72,8 +73,8 @@ def plan(folder: Path, presets: list[Path]) -> list[PlannedJob]:
 
 
 def make_inputs(folder: Path) -> None:
-    """Writes what the presets read, in a process of its own: a job's memory is at least that of what starts it. What an
-    earlier call wrote stays, since jobs run again whose inputs are younger than their records."""
+    """Writes the inputs of the presets in a separate process, because a job's memory is at least that of its parent.
+    Keeps existing inputs, because jobs rerun if their inputs are newer than their records."""
     settings = resolved(merged(*PRESETS)) | resolved(merged(COCO_PRESET))
     lists = [merged(*PRESETS)["steps"]["data_import_dataset"][name] for name in ("train_list", "val_list")]
     wanted, written = [*lists, *backbones(settings.values())], folder / "inputs.json"
@@ -98,13 +99,13 @@ def groups(takens: list[Taken], every: list[PlannedJob], presets: list[Path]) ->
 
 
 def splits(takens: list[Taken]) -> tuple[set[str], set[str]]:
-    """Ids of the images to train and to evaluate on: of drawn pictures the earlier are to train on."""
+    """Ids of the training and the evaluation images; the first generated images are for training."""
     ids = sorted(next(taken.images for taken in takens if taken.step == "data_import_dataset"))
     return set(ids[: len(ids) // 2]), set(ids[len(ids) // 2 :])
 
 
 def rehearse(folder: Path, rate: float) -> list[Taken]:
-    """Runs all in `folder`, writes the tables and returns what failed."""
+    """Runs all jobs in `folder`, writes the tables and returns the failures."""
     make_inputs(folder)
     every = plan(folder, PRESETS)
     jobs, stand_ins = choose(plan(folder, PRESETS[:1]), every)

@@ -1,10 +1,10 @@
-"""What the presets read, small and made up: data in the layouts of VOC 2012, SBD and COCO 2017, and files of weights.
+"""Generates small inputs for the presets: data in the layouts of VOC 2012, SBD and COCO 2017, and weight files.
 
     python -m bench.rehearsal_data FOLDER trainaug val vgg16 resnet50    these lists and backbones, in FOLDER/data
 
-Everything lies where the presets look for it, so that their paths hold. Pictures are drawn shapes of 375 x 500 pixels
-under VOC's class names, with which COCO's 80 classes begin here. Weights are random, in the layout of the real files;
-running means of batch norm are those of noise, as features would grow from layer to layer without them.
+All files are where the presets expect them. Images show generated shapes, 375 x 500 pixels, under VOC's class names,
+which are also the first of COCO's 80 classes here. Weights are random, in the layout of the real files; running means
+of batch norm are computed on noise, because features would otherwise grow from layer to layer.
 """
 
 import sys
@@ -40,7 +40,7 @@ def draw(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def write_image(root: Path, name: str, number: int, in_sbd: bool) -> None:
-    """Writes picture, annotation and masks of an image; those of an image of SBD as it has them, in a .mat file."""
+    """Writes an image with annotation and masks; for SBD, the masks are in a .mat file."""
     tree = root / TREE
     picture, objects, classes = draw(number)
     Image.fromarray(picture).save(tree / f"JPEGImages/{name}.jpg", quality=95)
@@ -84,7 +84,7 @@ def write_coco_data(root: Path) -> None:
 
 
 def build_network(name: str) -> nn.Module:
-    """The whole network of which a backbone's ImageNet weights are, as torchvision or timm has it, random."""
+    """The full torchvision or timm network of a backbone's ImageNet weights, randomly initialized."""
     entry = entry_of(name)
     if entry.source == "timm":
         import timm
@@ -96,7 +96,7 @@ def build_network(name: str) -> nn.Module:
 
 
 def write_weights(root: Path, name: str) -> None:
-    """Writes the file of a backbone's ImageNet weights, unless it is there."""
+    """Writes the ImageNet weight file of a backbone, unless it exists."""
     path = root / "data/weights" / f"{name.replace('/', '_')}_imagenet.pth"
     if path.is_file():
         return

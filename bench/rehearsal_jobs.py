@@ -1,4 +1,4 @@
-"""Runs the jobs of a rehearsal one after the other and keeps what each took."""
+"""Runs the jobs of a rehearsal one after another and records the cost of each."""
 
 import json
 import os
@@ -22,12 +22,11 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass
 class Taken:
-    """What a job took.
+    """The cost of a job.
 
-    settings: with which it ran. clock, job_processor: seconds of the whole job, with Python's start; seconds,
-    processor: of the step's own function. memory: MB at the most; expected: that of the preset's batch, where a
-    smaller one ran. flops: those that torch's counter saw. images: whose results it wrote. fault: why it has no
-    result; empty where it has one.
+    settings: those it ran with. clock, job_processor: seconds of the whole job, including Python's start; seconds,
+    processor: of the step's own function. memory: peak MB; expected: peak MB for the preset's batch, if a smaller one
+    ran. flops: from torch's counter. images: the images whose results it wrote. fault: why it has no result, or ''.
     """
 
     name: str
@@ -52,11 +51,11 @@ def run_all(
     smaller: dict[str, tuple[int, int]],
     stand_ins: dict[str, str] | None = None,
 ) -> list[Taken]:
-    """Runs jobs in `folder`, each in a process of its own. One whose record `folder` has is not run again while its
-    command line, with settings and the fingerprint of its code, and the files that it reads are those of the record.
+    """Runs jobs in `folder`, each in a separate process. A recorded job is not run again while its command line
+    (including settings and code fingerprint) and its input files match the record.
 
-    limit: MB of memory; a job that takes more is ended. smaller: two batch sizes for each training whose own needs
-    more. stand_ins: the file that is taken for one that no job makes.
+    limit: MB of memory; a job that exceeds it is killed. smaller: two batch sizes for each training whose own batch
+    needs more. stand_ins: the file to use in place of one that no job makes.
     """
     (folder / "rehearsal").mkdir(exist_ok=True)
     truth = next((path for job in jobs for path in job.outputs if path.endswith("/instances_train.h5")), None)
@@ -81,7 +80,7 @@ def run_all(
 
 
 def provide(job: PlannedJob, folder: Path, stand_ins: dict[str, str]) -> None:
-    """Links what a job reads of jobs that do not run to the files of those of their kind."""
+    """Links inputs from jobs that do not run to the outputs of jobs of the same kind."""
     for path in job.inputs:
         source = folder / stand_ins.get(path, path)
         if path in stand_ins and source.exists():
@@ -91,7 +90,7 @@ def provide(job: PlannedJob, folder: Path, stand_ins: dict[str, str]) -> None:
 
 
 def with_instances(job: PlannedJob, folder: Path, truth: str | None) -> PlannedJob:
-    """The job, with the truth for labels that a training refuses: random networks may find nothing, or too little."""
+    """The job, with the ground truth in place of labels that a training refuses: random networks may find too few."""
     if "batch_size" not in job.option("settings") or "--labels" not in job.command:
         return job
     labels = folder / job.option("labels")
@@ -105,13 +104,13 @@ def with_instances(job: PlannedJob, folder: Path, truth: str | None) -> PlannedJ
 
 
 def made_by(job: PlannedJob, folder: Path) -> list:
-    """What the result of a job depends on: its command line and when the files that it reads were written."""
+    """What the result of a job depends on: its command line and the modification times of its inputs."""
     inputs = [folder / path for path in job.inputs]
     return [list(job.command), [path.stat().st_mtime_ns if path.exists() else 0 for path in inputs]]
 
 
 def recorded(record: Path, job: PlannedJob, folder: Path) -> Taken | None:
-    """What a record says of a job; None where there is none, or it is of other settings, code or inputs."""
+    """The recorded cost of a job; None if there is no record, or settings, code or inputs have changed."""
     if not record.is_file() or not all((folder / path).exists() for path in job.outputs):
         return None
     document = json.loads(record.read_text())
@@ -126,7 +125,7 @@ def describe(taken: Taken) -> str:
 
 
 def run_smaller(job: PlannedJob, folder: Path, limit: float, batches: tuple[int, int]) -> Taken:
-    """Runs a training with two small batches, the larger last, and tells from both how much memory its own needs."""
+    """Runs a training with two small batches, the larger one last, and extrapolates the memory of its own batch."""
     settings = json.loads(job.option("settings"))
     less, taken = (
         run(job.with_option("settings", canonical(with_batch(settings, batch))), folder, limit) for batch in batches
@@ -165,7 +164,7 @@ def run(job: PlannedJob, folder: Path, limit: float) -> Taken:
 
 
 def watch(command: list[str], folder: Path, limit: float) -> tuple[int, resource.struct_rusage, str]:
-    """Exit status of a process, what it used, and what it said; it is ended beyond `limit` MB."""
+    """Exit status of a process, its resource use, and its output; it is killed beyond `limit` MB."""
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with (folder / "rehearsal/said.txt").open("w+") as said:
         with subprocess.Popen(command, cwd=folder, env=variables, stdout=said, stderr=said) as process:

@@ -1,7 +1,7 @@
-"""What a rehearsal of presets runs: their jobs with short trainings, and of several alike the first.
+"""Plans a rehearsal of presets: their jobs with short trainings, and only the first of several equal ones.
 
-Nothing but the length of trainings differs from the presets, which `check_settings` makes sure of; jobs of ablations
-are then made smaller by `reduced`.
+Only the length of trainings differs from the presets, which `check_settings` verifies; jobs of ablations are then made
+smaller by `reduced`.
 """
 
 import json
@@ -42,7 +42,7 @@ SMALLER = {
 
 
 def merged(*paths: Path) -> dict[str, Any]:
-    """The configuration of files that are laid one over the other, as Snakemake does it."""
+    """The configuration of several files, merged as Snakemake does it."""
     configuration: dict[str, Any] = {}
     for path in paths:
         update_config(configuration, yaml.safe_load(path.read_text()))
@@ -55,7 +55,7 @@ def own_data(preset: Path) -> bool:
 
 
 def shortened(configuration: dict[str, Any], pictures: int = PICTURES) -> dict[str, Any]:
-    """What is laid over a configuration so that every training on so many pictures takes ITERATIONS iterations."""
+    """The settings that make every training on this many images take ITERATIONS iterations."""
     steps = configuration.get("steps") or {}
     shorter = {step: _length(step, steps.get(step) or {}, pictures) for step in STEPS if _trains(step)}
     runs = {}
@@ -91,7 +91,7 @@ def resolved(configuration: dict[str, Any]) -> dict[tuple[str, str], dict[str, A
 
 
 def check_settings(preset: dict[str, Any], rehearsed: dict[str, Any]) -> None:
-    """Raises ValueError where a rehearsal's settings differ from the preset's in more than the length of trainings."""
+    """Raises ValueError if a rehearsal's settings differ from the preset's in more than the length of trainings."""
     before, after = (load(configuration).model_dump(mode="json") for configuration in (preset, rehearsed))
     for document in (before, after):
         document.pop("steps")
@@ -109,10 +109,10 @@ def check_settings(preset: dict[str, Any], rehearsed: dict[str, Any]) -> None:
 
 
 def kind(job: PlannedJob, makers: dict[str, PlannedJob]) -> str:
-    """Equal where two jobs do the same: the step, its settings, and those of the trainings whose results it reads.
+    """A key that is equal for jobs that do the same: the step, its settings, and those of the trainings it depends on.
 
-    Of a fraction it only matters whether it is 0: another threshold or weight takes no other way through the code; of
-    layers with attention which is the first. Of the trainings whose networks it reads TRAINING_ONLY does not matter.
+    For fractions, only whether they are 0 matters, because another threshold or weight runs the same code; for layers
+    with attention, only the first matters. TRAINING_ONLY settings of the trainings it depends on are ignored.
 
     makers: the job that makes a file, by the file.
     """
@@ -131,11 +131,11 @@ def _roughly(job: PlannedJob, without: Iterable[str] = ()) -> str:
 
 
 def choose(first: list[PlannedJob], every: list[PlannedJob]) -> tuple[list[PlannedJob], dict[str, str]]:
-    """The jobs that run, in order, and the file that stands in for each one that is not made.
+    """The jobs to run, in order, and the stand-in for each file that is not made.
 
-    Of `first` all run, except those on a GPU that do the same as in an earlier round of their run; then, of `every`,
-    one of each kind that `first` lacks, made smaller. What a job reads of one that does not run is taken from the one
-    of its kind that does.
+    All jobs of `first` run, except GPU jobs that repeat an earlier round of their run; then, from `every`, one of each
+    kind that `first` lacks, made smaller. The outputs of jobs that do not run are taken from the job of their kind that
+    does.
     """
     makers = {path: job for job in every for path in job.outputs}
     chosen: dict[str, PlannedJob] = {}
@@ -156,7 +156,7 @@ def choose(first: list[PlannedJob], every: list[PlannedJob]) -> tuple[list[Plann
 
 
 def reduced(job: PlannedJob) -> PlannedJob:
-    """The same with small batches and what SMALLER says."""
+    """The same job with small batches and the settings of SMALLER."""
     settings = json.loads(job.option("settings"))
     changed = settings | SMALLER.get(job.step, {})
     if _trains(job.step) and settings.get("batch_size", 0) > BATCH:
@@ -171,7 +171,7 @@ def with_batch(settings: dict[str, Any], batch: int) -> dict[str, Any]:
 
 
 def with_ancestors(names: Iterable[str], every: list[PlannedJob]) -> list[PlannedJob]:
-    """The jobs of these names and all that they stand on, in order."""
+    """The jobs with these names and all jobs they depend on, in order."""
     makers = {path: job for job in every for path in job.outputs}
     by_name = {job.name: job for job in every}
     found: set[str] = set()

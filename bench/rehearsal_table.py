@@ -1,4 +1,4 @@
-"""The table of a rehearsal: what each kind of job took, and how many hours that makes on the whole of a data set."""
+"""The table of a rehearsal: the cost of each kind of job, and the hours it would take on a full data set."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,9 +16,8 @@ ALIGNMENT = ("---", "---", "---:", "---", *["---:"] * 6)
 
 @dataclass
 class Group:
-    """Jobs that do the same: `taken` those that ran, `jobs` how many the presets have.
-
-    settings: of the preset, whose trainings are longer.
+    """Jobs that do the same. taken: those that ran; jobs: their number in the presets; settings: the preset's, whose
+    trainings are longer.
     """
 
     taken: list[Taken]
@@ -39,7 +38,7 @@ class Group:
 
     @property
     def smaller(self) -> bool:
-        """Whether settings besides length and batch differed from the preset's, so that FLOPs say little."""
+        """Whether settings other than length and batch differed from the preset's, so that its FLOPs do not apply."""
         ran = self.ran[0].settings
         return any(
             ran.get(name) != value for name, value in self.settings.items() if name not in (*LENGTHS, "batch_size")
@@ -47,14 +46,14 @@ class Group:
 
     @property
     def memory(self) -> float:
-        """MB: the most that any took; where a smaller batch than the preset's ran, what is expected of the preset's."""
+        """Peak MB of all jobs; if a smaller batch than the preset's ran, the expected peak of the preset's."""
         return max(taken.expected or taken.memory for taken in self.ran)
 
 
 def times(group: Group, train: set[str], val: set[str], sizes: tuple[int, int] = VOC) -> float:
-    """How many times as much the same job does on a whole data set: iterations of the preset's batches, or images.
+    """The factor by which the job grows on a full data set: iterations of the preset's batches, or images.
 
-    train, val: images of the rehearsal; sizes: how many the data set has of either.
+    train, val: images of the rehearsal; sizes: numbers of training and evaluation images of the data set.
     """
     taken, ran = group.ran[0], group.ran[0].settings
     if "batch_size" in ran:
@@ -66,7 +65,7 @@ def times(group: Group, train: set[str], val: set[str], sizes: tuple[int, int] =
 
 
 def hours(group: Group, factor: float, rate: float) -> float:
-    """Of a GPU that sustains `rate` TFLOP/s, where the workflow gives the step one; else of one core, as measured."""
+    """Hours on a GPU that sustains `rate` TFLOP/s, if the step gets a GPU; else on one core, as measured."""
     seconds = group.mean("flops") / (rate * 1e12) if group.first.on_gpu else group.mean("processor")
     return seconds * factor / 3600
 
@@ -86,7 +85,7 @@ def line(cells: Iterable[str]) -> str:
 
 
 def row(group: Group, factor: float, took: float) -> str:
-    """The line of a group with its factor and hours; of one that failed, how."""
+    """The row of a group with its factor and hours; for a failed group, the reason."""
     run = group.first.name.split("/")[0] if "/" in group.first.name else ""
     names = f"`{group.first.step}`", run, str(group.jobs)
     if not group.ran:
@@ -105,15 +104,15 @@ def row(group: Group, factor: float, took: float) -> str:
 
 
 def figure(value: float) -> str:
-    """Two digits, or all before the point."""
+    """A number with two digits, or with all digits before the point."""
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def extrapolated(
     groups: list[Group], train: set[str], val: set[str], rate: float, sizes: tuple[int, int] = VOC
 ) -> list[tuple[Group, float, float]]:
-    """Each group with `times` and the hours of one of its jobs; 0 where all failed. The hours of one that ran with
-    smaller settings are those of the first group of its step that did not."""
+    """Each group with `times` and the hours of one of its jobs, 0 if all failed. A group that ran with smaller settings
+    gets the hours of the first group of its step that did not."""
     found = []
     for group in groups:
         whole = [other for other in groups if other.first.step == group.first.step and other.ran and not other.smaller]
@@ -137,7 +136,7 @@ def total(rows: list[tuple[Group, float, float]]) -> str:
 
 
 def write_between(page: Path, text: str) -> None:
-    """Puts text between the marks of a page; ValueError where it has none."""
+    """Puts text between the marks of a page. Raises ValueError if the page has no marks."""
     before, begun, rest = page.read_text().partition(BEGIN)
     _, ended, after = rest.partition(END)
     if not begun or not ended:

@@ -1,7 +1,7 @@
-"""Speed of replacing predicted masks by proposals: a picture of 375 x 500 pixels, 30 predictions, 2,000 proposals that
-are unions of about 2,600 superpixels; reading included, one thread.
+"""Speed of replacing predicted masks by proposals: an image of 375 x 500 pixels, 30 predictions, 2,000 proposals that
+are unions of about 2,600 superpixels; including reading, with one thread.
 
-Baseline: every proposal decoded, pycocotools for the overlaps; the chosen masks must be the same.
+Baseline: decode every proposal and compute overlaps with pycocotools; the chosen masks must be the same.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ BLOCK = 100  # proposals decoded at a time
 
 
 def draw_regions(rng: np.random.Generator) -> RegionProposals:
-    """Superpixels around random seeds; a proposal is those whose centers lie in an ellipse."""
+    """Superpixels around random seeds; a proposal contains those with centers in an ellipse."""
     seeds = np.ones((HEIGHT, WIDTH), np.uint8)
     seeds.ravel()[rng.choice(seeds.size, SUPERPIXELS, replace=False)] = 0
     _, labels = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
@@ -64,7 +64,7 @@ def replace_decoded(predictions: Instances, proposals: Proposals) -> list[dict]:
 
 
 def measure(folder: Path) -> list[Row]:
-    """The one row of this file; `folder` is for the data."""
+    """The only row of this benchmark; `folder` is for the data."""
     predictions, proposals = write_files(folder)
 
     def replace() -> list[dict]:

@@ -1,12 +1,12 @@
-"""A measured figure beside its baseline, and the table of all."""
+"""A measured figure with its baseline, and the table of all figures."""
 
 from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
 class Row:
-    """`value` and `baseline` in `unit`; `against` names the baseline; `wanted` bounds `value`, or `ratio` (value over
-    baseline) where it is about that; `least` says that the bound is a lower one."""
+    """value, baseline: in `unit`. against: the name of the baseline. wanted: the limit of `value`, or of `ratio` (value
+    over baseline). least: whether the limit is a lower one."""
 
     what: str
     value: float

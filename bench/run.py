@@ -1,10 +1,10 @@
-"""Measures the limits that the project sets itself, each beside a baseline in the same run (make bench).
+"""Runs the benchmarks against the project's limits, each with a baseline in the same run (make bench).
 
-    python -m bench.run                       all, some minutes on two cores
-    python -m bench.run labels evaluation     some
+    python -m bench.run                       all; some minutes on two cores
+    python -m bench.run labels evaluation     only these
 
-Prints a table and writes benchmarks/bench.json. Figures that other work on the machine can spoil: loading, workflow,
-semantic_training, community_learning.
+Prints a table and writes benchmarks/bench.json. Other work on the machine can distort loading, workflow,
+semantic_training and community_learning.
 """
 
 import argparse

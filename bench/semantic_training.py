@@ -1,8 +1,8 @@
-"""What the neighbourhood loss adds to an iteration of learning_to_segment: time, and peak memory of the process.
+"""The time and peak memory that the neighbourhood loss adds to an iteration of learning_to_segment.
 
 Baseline: the same iteration with neighbourhood_weight 0. The settings are those of the voc2012 preset (VGG-16, 224
-pixels, 21 classes; on a CPU with a batch of 4, since all costs grow with the images) and of the generated data.
-Iterations with and without take turns.
+pixels, 21 classes; on a CPU with a batch of 4, because all costs grow with the images) and of the generated data.
+Iterations with and without the loss alternate.
 """
 
 import multiprocessing
@@ -64,7 +64,7 @@ class Training:
 
 
 def peak_memory(neighbourhood_weight: float, *training_of) -> float:
-    """MB that two iterations take at most, of the GPU or else of this process, which must be a fresh one."""
+    """Peak MB of two iterations, on the GPU, else of this process, which must be fresh."""
     training = Training(*training_of)
     for _ in range(2):
         training.iterate(neighbourhood_weight)

@@ -1,8 +1,8 @@
-"""Every training at the papers' sizes on a GPU: images a second in bfloat16 against float32, the share of the time
-spent waiting for pictures, and the largest batch that fits, against the papers'.
+"""Every training at the papers' sizes on a GPU: images per second in bfloat16 compared with float32, the share of time
+spent waiting for images, and the largest batch that fits compared with the paper's.
 
 The steps are those of the voc2012 preset with the command lines that Snakemake would run, from random weights, on
-generated pictures of 500 pixels. Without a GPU there is nothing to measure.
+generated images of 500 pixels. Without a GPU, nothing is measured.
 """
 
 import json
@@ -50,13 +50,13 @@ def configure(folder: Path, steps: dict[str, dict], size: int) -> Path:
 
 
 def length(name: str, iterations: int, pictures: int) -> dict[str, int]:
-    """The setting that makes a training about so long (at batches of 8, where it is counted in epochs)."""
+    """The setting that makes a training about this long (in epochs, assuming batches of 8)."""
     values = STEPS[name].model_fields
     return {"iterations": iterations} if "iterations" in values else {"epochs": -(-8 * iterations // pictures)}
 
 
 def run(command: list[str], folder: Path, variables: dict[str, str]) -> str:
-    """What a step said; empty where its memory did not suffice. Raises RuntimeError where it failed otherwise."""
+    """The output of a step; empty if it ran out of memory. Raises RuntimeError for other failures."""
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     if done.returncode and "Out of memory" in done.stderr:
         return ""
@@ -66,7 +66,7 @@ def run(command: list[str], folder: Path, variables: dict[str, str]) -> str:
 
 
 def speed(said: str) -> tuple[float, float]:
-    """Images a second of a training, and the share (percent) of its time that it waited for them."""
+    """Images per second of a training, and the percentage of time spent waiting for them."""
     rate, share = re.search(r"([\d.e+]+) images/s, ([\d.]+) % of the time waiting", said).groups()
     return float(rate), float(share)
 
@@ -79,7 +79,7 @@ def with_batch(command: list[str], name: str, batch: int) -> list[str]:
 
 
 def largest_batch(command: list[str], name: str, batch: int, most: int, folder: Path, variables: dict) -> int:
-    """The largest batch of `batch` times a power of 2, at most `most`, that fits; 0 where `batch` does not."""
+    """The largest `batch` times a power of 2, at most `most`, that fits; 0 if `batch` does not."""
     largest = 0
     while batch <= most and run(with_batch(command, name, batch), folder, variables):
         largest, batch = batch, 2 * batch

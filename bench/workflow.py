@@ -1,7 +1,7 @@
-"""How long Snakemake takes before the first job: dry runs of the presets coco2017 and voc2012 without the data sets,
-and a second run of the latter that finds everything done.
+"""Snakemake's time before the first job: dry runs of the presets coco2017 and voc2012 without the data sets, and a
+second run of voc2012 that finds everything done.
 
-Baseline of all: a dry run of a Snakefile that has one empty rule, which is Snakemake's own start.
+Baseline: a dry run of a Snakefile with one empty rule, which is Snakemake's own start.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ REPEATS = 3
 
 
 def snakemake(folder: Path, *arguments: str) -> tuple[float, str]:
-    """Seconds and standard output of a call that works in `folder`."""
+    """Seconds and standard output of a call in the working directory `folder`."""
     command = [sys.executable, "-m", "snakemake", "--directory", str(folder), "--cores", "1", *arguments]
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -29,7 +29,7 @@ def snakemake(folder: Path, *arguments: str) -> tuple[float, str]:
 
 
 def median(folder: Path, *arguments: str) -> tuple[float, str]:
-    """As `snakemake`: median time of a few calls, and what the last one said."""
+    """As `snakemake`: the median time of several calls, and the output of the last."""
     calls = [snakemake(folder, *arguments) for _ in range(REPEATS)]
     return float(np.median([seconds for seconds, _ in calls])), calls[-1][1]
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Pillow 13.0.0: a picture saved to a disk that fills up at its end is cut off, without an error.
+# Pillow 13.0.0: an image saved to a disk that fills up at its end is truncated without an error.
 #
-# Guess: Image.save raises OSError (no space left, or file too large) as soon as a write comes up short.
-# Seen:  Pillow's encoder writes to the file descriptor and treats only a negative result as an error. A disk with room for
-#        a part of the last block writes that part and returns its length, and nothing follows that could fail: a JPEG of
-#        3.1 kB in 2,500 bytes of room ends there, Image.save returns, and the file opens without complaint; only decoding
-#        all of it fails. Saving to an io.BytesIO and writing its bytes raises, as Python's own files do.
+# Guess: Image.save raises OSError (no space left, or file too large) as soon as a write is incomplete.
+# Seen:  Pillow's encoder writes to the file descriptor and treats only a negative result as an error. If the
+#        disk has space for only a part of the last block, write() returns the length of that part, and no later call
+#        fails. A JPEG of 3.1 kB with 2,500 bytes of space is truncated, Image.save returns, and the file opens without
+#        an error; only decoding it to the end fails. Saving to an io.BytesIO and writing its bytes raises an error.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Pillow 13.0.0: an uncompressed gray TIFF with an EXIF quarter turn has other pixels by its path than by its bytes.
+# Pillow 13.0.0: an uncompressed gray TIFF with an EXIF quarter turn is read differently by path than from bytes.
 #
-# Guess: Image.open(path) and Image.open(BytesIO(path.read_bytes())) give the same array. Pillow turns TIFFs upright
-#        itself since version 6, so that array is the upright picture.
-# Seen:  by its bytes it is upright. By its path the file is mapped into memory with the sides already exchanged, and then
-#        turned: a picture of 6 x 4 pixels, upright 4 x 6, comes as 6 x 4 pixels that are none of the picture's rows or
-#        columns, and `size` changes from (4, 6) to (6, 4) when the pixels are loaded. No warning. Microscopes and scanners
-#        write such files, of 8 bits and of 16.
+# Guess: Image.open(path) and Image.open(BytesIO(path.read_bytes())) give the same array. Since
+#        version 6, Pillow rotates TIFFs itself, so the array is the upright image.
+# Seen:  from bytes, the image is upright. By path, the file is memory-mapped with its sides already swapped, and then
+#        rotated: an image of 6 x 4 pixels (4 x 6 upright) becomes 6 x 4 pixels that match none of its rows or columns,
+#        and `size` changes from (4, 6) to (6, 4) when the pixels are loaded. There is no warning. Microscopes and
+#        scanners write such files, with 8 and 16 bits.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

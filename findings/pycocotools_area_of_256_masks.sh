@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# pycocotools 2.0.11, numpy 2.4.6: the areas of 255 masks are counted, those of 256 raise.
+# pycocotools 2.0.11, numpy 2.4.6: `mask.area` works for 255 masks and raises an error for 256.
 #
 # Guess: `mask.area` takes a list of any length, as `encode`, `decode`, `iou` and `toBbox` do.
 # Seen:  OverflowError: Python integer 256 out of bounds for uint8. The number of masks is written into one byte of an
-#        array's shape; NumPy 1 wrapped it, NumPy 2 refuses. An image with 256 annotations, a crowd of people or cells,
-#        is enough. `iou` of the same list works. Counting in parts of 255 helps.
+#        array's shape; NumPy 1 wrapped the value, NumPy 2 refuses it. An image with 256 annotations, a crowd of people or cells,
+#        is enough. `iou` of the same list works. Workaround: pass at most 255 masks per call.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

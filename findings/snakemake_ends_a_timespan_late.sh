@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # snakemake 9.27.1: with --max-jobs-per-timespan 100/20s a workflow of one short job ends twenty seconds late.
 #
-# Guess: the option limits how many jobs start in a timespan; a workflow of one job does not notice it.
-# Seen:  after each look at the jobs a timer is started that wakes the scheduler a timespan later, and Python waits for
-#        it at the end, although all is done. With the default, 100/1s, it is a second; with 50/1m, the example of
-#        --help, up to a minute. The timer is also why Snakemake looks at the inputs of every job that is ready once a
-#        timespan, also while nothing can start: with some hundred jobs ready and one running that took an eighth of
-#        a core here.
+# Guess: the option limits how many jobs start in a timespan; it has no effect on a workflow of one job.
+# Seen:  each time Snakemake checks the jobs, it starts a timer that wakes the scheduler a timespan later. Python waits
+#        for this timer at the end, although all jobs are done: one second with the default, 100/1s, and up to a minute
+#        with 50/1m, the example of --help. Because of the timer, Snakemake also checks the inputs of every ready job
+#        once per timespan, even if no job can start: with some hundred ready jobs and one running, that took an eighth
+#        of a core here.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

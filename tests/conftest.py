@@ -1,4 +1,4 @@
-"""How long a test may take is no part of what it tests: machines are busy."""
+"""Disables the deadlines of Hypothesis, because machines are busy."""
 
 from hypothesis import HealthCheck, settings
 

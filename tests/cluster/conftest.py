@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list) -> None:
 
 @dataclass
 class Finished:
-    """A run of the whole small workflow through SLURM, what the queue was while it ran, and one without SLURM."""
+    """A run of the small workflow through SLURM, the queue while it ran, and a run without SLURM."""
 
     run: Run
     local: Run
@@ -30,7 +30,7 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Finished:
-    """Made once for all processes that share the tests: the first one makes it, the others wait."""
+    """Made once for all test processes: the first makes it, the others wait."""
     folder = tmp_path_factory.getbasetemp()
     folder = folder.parent if "popen" in folder.name else folder  # of xdist's processes
     run, local, queues = Run(folder / "cluster"), Run(folder / "local"), folder / "queues.json"
@@ -42,7 +42,7 @@ def finished(tmp_path_factory) -> Finished:
 
 
 def watch(run: Run, local: Run) -> list[list[Queued]]:
-    """Runs the workflow through SLURM, and beside it without; returns what the queue was, twice a second."""
+    """Runs the workflow through SLURM and, in parallel, without it; returns the queue, sampled twice a second."""
     seen, snakemake, other = [], run.start(), local.start(slurm=False)
     try:
         while snakemake.poll() is None:
@@ -60,7 +60,7 @@ def watch(run: Run, local: Run) -> list[list[Queued]]:
 
 @pytest.fixture
 def run(finished, tmp_path) -> Run:
-    """A copy of the finished run in which one training has to run again, for longer."""
+    """A copy of the finished run in which one training must run again, and longer."""
     folder = tmp_path / "run"
     shutil.copytree(finished.run.folder, folder)
     return Run(folder, changed={"iterations": 200})

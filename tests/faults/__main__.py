@@ -1,6 +1,6 @@
-"""Disturbs every step and every command that writes: `make faults`, or `python -m tests.faults --help`.
+"""Tests every step and every writing command under faults: `make faults`, or `python -m tests.faults --help`.
 
-Prints a line a case and a table at the end, which takes the place of the last one in FILE. Exit status 1 where anything
+Prints one line per case and a table at the end, which replaces the previous one in FILE. Exit status 1 if anything
 failed.
 """
 

@@ -1,7 +1,7 @@
-"""Every step of the four systems, and the commands that write, each ready to be run by itself.
+"""Every step of the four systems, and the writing commands, each ready to run alone.
 
-`prepare` runs the tiny workflows of the tests to their ends. Snakemake keeps of each result how it was made: a case is
-such a command line, to be run in the folder of the finished run, and what lies there is what it must make again.
+`prepare` runs the tests' tiny workflows to their ends. Snakemake records how each result was made. A case is such a
+command line, run in the folder of the finished run; it must reproduce the existing results.
 """
 
 import base64
@@ -46,7 +46,7 @@ class Case:
         return [self.tiny.run / output for output in self.outputs]
 
     def contents(self) -> dict[str, str]:
-        """Digests of the files of the outputs, by the place of the output and the path in it."""
+        """Digests of the output files, by index of the output and path inside it."""
         found = {}
         for place, path in enumerate(self.paths()):
             for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -55,7 +55,7 @@ class Case:
         return found
 
     def wrong(self) -> list[str]:
-        """Files that are there and are not as they should be, and folders that are neither whole nor absent."""
+        """Existing files with wrong content, and folders that are neither complete nor absent."""
         found, wanted = self.contents(), self.wanted
         wrong = [f"{name} differs" for name in found if found[name] != wanted.get(name)]
         for place, path in enumerate(self.paths()):
@@ -68,7 +68,7 @@ class Case:
         return sorted({str(path) for folder in folders for path in folder.rglob(".*") if is_leftover(path)})
 
     def faults(self) -> list[str]:
-        """What is not as after a run that nothing disturbed."""
+        """The differences from an undisturbed run."""
         missing = [f"{name} is missing" for name in self.wanted.keys() - self.contents().keys()]
         return [*self.wrong(), *missing, *(f"{path} is left" for path in self.leftovers())]
 
@@ -77,7 +77,7 @@ class Case:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def start(self, limit: int | None = None, said: int = subprocess.PIPE) -> subprocess.Popen:
-        """Starts it as a process group of its own; limit: bytes that a file may have."""
+        """Starts the case as a separate process group. limit: maximum bytes of a file."""
         more = {"PYTHONPATH": str(self.tiny.code), "WSIS_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
             [sys.executable, *self.words], cwd=self.tiny.run, env={**os.environ, **more}, text=True, stderr=said,
@@ -86,13 +86,13 @@ class Case:
         )  # fmt: skip
 
     def run(self, limit: int | None = None) -> tuple[int, str]:
-        """Its exit status and what it says."""
+        """Exit status and output of the process."""
         process = self.start(limit)
         said = process.communicate()[1]
         return process.returncode, said
 
     def begun(self, ended) -> bool:
-        """Waits until it has taken its locks; False where ended() says before that it is over."""
+        """Waits until the case has taken its locks; False if ended() becomes true first."""
         locks = [path / ".wsis.lock" if self.shared else path.with_name(f".{path.name}.lock") for path in self.paths()]
         while not any(lock.exists() for lock in locks):
             if ended():
@@ -101,7 +101,7 @@ class Case:
         return True
 
     def measure(self) -> None:
-        """Runs it undisturbed: notes how long it takes, and that it makes what the workflow made, if that did."""
+        """Runs the case undisturbed: records its time, and checks that it reproduces the workflow's results, if any."""
         made = {} if self.name in OF_TIMES else self.contents()
         self.times = {path: path.stat().st_mtime_ns for path in self.paths() if made}
         self.clear()
@@ -113,7 +113,7 @@ class Case:
         assert status == 0 and not self.faults(), f"{self.name}: {status}, {self.faults()}"
 
     def put_back_times(self) -> None:
-        """Gives the outputs the times that the workflow gave them, so that nothing after them is out of date."""
+        """Restores the outputs' modification times, so that no later job is out of date."""
         for path, time_ns in self.times.items():
             if path.exists():
                 os.utime(path, ns=(time_ns, time_ns))
@@ -124,7 +124,7 @@ def is_leftover(path: Path) -> bool:
 
 
 def prepare(folder: Path) -> list[Tiny]:
-    """The workflows of the four systems, run to their ends, each in a folder of its own; what is there is taken."""
+    """The finished workflows of the four systems, each in a separate folder; existing runs are reused."""
     found = []
     for configuration in CONFIGURATIONS:
         tiny = Tiny(folder / configuration.stem)
@@ -150,7 +150,7 @@ def steps_of(tiny: Tiny, configuration: Path) -> Iterator[Case]:
 
 
 def commands_of(tiny: Tiny, configuration: Path) -> Iterator[Case]:
-    """Cases of what people call by hand, on the results of a finished run."""
+    """Cases of commands that people run by hand, on the results of a finished run."""
     results = tiny.results.relative_to(tiny.run)
     model, labels = results / "bestie/maskrcnn/model.pt", results / "bestie/labels/round00.h5"
     calls = {f"export {kind}": ["export", str(labels), "--format", kind] for kind in ("coco", "voc", "yolo", "cvat")}

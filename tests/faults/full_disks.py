@@ -1,4 +1,4 @@
-"""A disk that is full at the n-th byte: of each file, as a limit of the process, and of all, as a small file system."""
+"""Disks that are full at the n-th byte: per file, by a process limit, and in total, by a small file system."""
 
 import random
 import subprocess
@@ -16,7 +16,7 @@ PAGE = 4096  # bytes by which a file system in memory grows
 
 
 def limit_files(case: Case, times: int, chance: random.Random) -> Outcome:
-    """Runs a case with so many limits on the bytes of a file, from few up to those of the largest."""
+    """Runs a case with several limits on the size of a file, from few bytes up to the size of the largest."""
     outcome = Outcome("no file larger than n bytes", case.name)
     largest = max(path.stat().st_size for path in _files(case))
     for limit in [LEAST, *(chance.randrange(LEAST, max(largest, LEAST + 1)) for _ in range(times - 1))]:
@@ -40,7 +40,7 @@ def fill_file_systems(case: Case, times: int, chance: random.Random) -> Outcome:
 
 @contextmanager
 def file_system(folder: Path, size: int) -> Iterator[None]:
-    """A file system of so many bytes in a folder; CalledProcessError where this user may mount none."""
+    """A file system of `size` bytes in a folder. Raises CalledProcessError if this user may not mount."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True, capture_output=True)
     try:
         yield
@@ -58,7 +58,7 @@ def can_mount() -> bool:
 
 
 def move(case: Case, folder: Path) -> Case:
-    """The case with its outputs and its work folder in another folder."""
+    """The case with its outputs and its work folder moved to another folder."""
     places = {output: str(folder / f"{k}_{Path(output).name}") for k, output in enumerate(case.outputs)}
     if "--work" in case.words:
         places[case.words[case.words.index("--work") + 1]] = str(folder / "work")
@@ -81,7 +81,7 @@ def _count(outcome: Outcome, case: Case, status: int, said: str, what: str) -> N
 
 
 def _end(outcome: Outcome, case: Case) -> None:
-    """With room again, the case ends as if nothing had happened."""
+    """Checks that the case ends as if undisturbed once there is space again."""
     status, said = case.run()
     if status or case.faults():
         outcome.count([f"with room again: exit status {status}: {said[-300:]}", *case.faults()])

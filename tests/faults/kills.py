@@ -1,4 +1,4 @@
-"""Killed at random moments: a step by itself, and in a workflow the job, Snakemake or both."""
+"""Kills at random moments: of a single step, and in a workflow of the job, Snakemake or both."""
 
 import os
 import random
@@ -15,7 +15,7 @@ from tests.faults.outcomes import Outcome
 
 
 def kill_step(case: Case, times: int, chance: random.Random) -> Outcome:
-    """Kills a step again and again, each time as the last left it, then lets it end; a run is a kill."""
+    """Kills a step repeatedly, each time in the state the last kill left, then lets it end; each kill is a run."""
     outcome, killed, wrong = Outcome("a step is killed", case.name), 0, []
     case.clear()
     for _ in range(3 * times):  # some end before they are killed
@@ -41,7 +41,7 @@ def kill_step(case: Case, times: int, chance: random.Random) -> Outcome:
 
 
 def kill_in_workflow(case: Case, who: str, chance: random.Random) -> Outcome:
-    """Kills the `job`, `snakemake` or `both` while Snakemake makes the outputs anew; then calls it again to the end."""
+    """Kills the `job`, `snakemake` or `both` while Snakemake remakes the outputs; then runs it again to the end."""
     outcome = Outcome(f"in a workflow, killed: {who}", case.name)
     case.clear()
     snakemake = case.tiny.start("--", *case.outputs, configuration=case.configuration)

@@ -1,4 +1,4 @@
-"""What came of the cases, as a table."""
+"""The outcomes of the cases, as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Outcome:
-    """Runs of a case under one kind of fault: how many ended in the same bytes and how many stopped with a sentence,
-    and a line for each of the others."""
+    """Runs of a case under one kind of fault: the number that ended with the same bytes, the number that stopped with a
+    sentence, and one line for each other run."""
 
     fault: str
     case: str
@@ -16,7 +16,7 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
 
     def count(self, faults: Sequence[str], sentence: bool = False) -> None:
-        """Counts a run; faults: what is wrong with how it ended."""
+        """Counts a run. faults: the errors in how it ended."""
         if faults:
             self.failures.append("; ".join(faults))
         elif sentence:
@@ -26,7 +26,7 @@ class Outcome:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Markdown: a row a fault with the sums over its cases, and a line for each failure."""
+    """Markdown: one row per fault with the sums over its cases, and one line per failure."""
     lines = ["| fault | cases | runs | same bytes | a sentence | failures |", "| --- " * 6 + "|"]
     for fault in dict.fromkeys(outcome.fault for outcome in outcomes):
         own = [outcome for outcome in outcomes if outcome.fault == fault]

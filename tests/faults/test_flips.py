@@ -1,6 +1,6 @@
-"""Flipped bytes and cut ends of every kind of file: noticed with a sentence, or of no effect; never read as other data.
+"""Flipped bytes and truncated files of every kind are reported or have no effect; they are never read as other data.
 
-The environment variable WSIS_FAULTS says how many copies of each file are damaged (40).
+The environment variable WSIS_FAULTS sets the number of damaged copies of each file (40).
 """
 
 import os
@@ -17,7 +17,7 @@ COPIES = int(os.environ.get("WSIS_FAULTS", 40))
 
 
 def check(path, read):
-    """Damaged copies of a file are noticed, or read as the file itself."""
+    """Asserts that damaged copies of a file are reported, or read like the file itself."""
     data, rng = path.read_bytes(), random.Random(path.name)
     copies = [*flips(data, COPIES, rng), *cuts(data, COPIES // 4, rng)]
     counts, wrong = outcomes(path, read, copies)
@@ -37,7 +37,7 @@ def test_damage_to_a_model_is_noticed(tmp_path):
 
 
 def test_a_part_of_a_model_that_calls_itself_a_folder_is_noticed(tmp_path):
-    """One bit in the directory of the zip, of which no checksum tells, lets torch take weights from unset memory."""
+    """One flipped bit in the zip directory, which no checksum covers, lets torch read weights from unset memory."""
     from small_model import read_model, write_model
 
     path = write_model(tmp_path / "model.pt")
@@ -51,7 +51,7 @@ def test_a_part_of_a_model_that_calls_itself_a_folder_is_noticed(tmp_path):
 
 
 def known(content, keys):
-    """What readers take of JSON values; they look at no other key."""
+    """The part of JSON values that readers use; they look at no other keys."""
     return repr({key: content.get(key) for key in keys})
 
 

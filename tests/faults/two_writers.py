@@ -1,4 +1,4 @@
-"""Two processes that make the same outputs at once."""
+"""Two processes that write the same outputs at once."""
 
 import random
 import time
@@ -8,7 +8,7 @@ from tests.faults.outcomes import Outcome
 
 
 def write_twice(case: Case, times: int, chance: random.Random) -> Outcome:
-    """Starts a case twice, the second time while the first works; one waits for the other or stops with a sentence."""
+    """Starts a case a second time while the first is running; one waits for the other or stops with a sentence."""
     outcome = Outcome("two processes make one output", case.name)
     for _ in range(times):
         case.clear()

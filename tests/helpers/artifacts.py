@@ -1,4 +1,4 @@
-"""Small artifacts with known content, for tests of the core and of the steps."""
+"""Small artifacts with known content, for tests of the core and the steps."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def provenance(class_names=CLASSES, supervision=("tags",), step="test") -> Prove
 
 @contextmanager
 def edited(path: Path) -> Iterator[h5py.File]:
-    """An artifact open for changes, with checksums and a digest that fit what they come to."""
+    """An artifact open for changes; its checksums and digest are updated afterwards."""
     with h5py.File(path, "r+") as file:
         yield file
         file.attrs.pop("digest", None)
@@ -34,7 +34,7 @@ def edited(path: Path) -> Iterator[h5py.File]:
 
 
 def square_mask(number: int, size: int = SIZE) -> np.ndarray:
-    """A square of 12 pixels whose place depends on the number, uint8 (size, size)."""
+    """A square of 12 pixels whose position depends on the number, uint8 (size, size)."""
     mask = np.zeros((size, size), dtype=np.uint8)
     mask[4 + number % 5 : 16 + number % 5, 3 + 2 * (number % 7) : 15 + 2 * (number % 7)] = 1
     return mask
@@ -61,8 +61,8 @@ def write_images(
     untagged=(),
     unpointed=(),
 ) -> Path:
-    """Square pictures; image k is of class k mod 2, with a point in its square. Those of the numbers `untagged` have no
-    tag, those of `unpointed` no point."""
+    """Square images; image k has class k mod 2 and a point in its square. Images with numbers in `untagged` have no
+    tag, those in `unpointed` no point."""
     with create(path, Images.schema, provenance(class_names, ())) as file:
         writer = ImagesWriter(file)
         for k in range(train + val):

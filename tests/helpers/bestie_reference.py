@@ -1,4 +1,4 @@
-"""BESTIE's label and grouping rules written out pixel by pixel: slow, and independent of the package's code.
+"""BESTIE's label and grouping rules, pixel by pixel: slow, and independent of the package's code.
 
 Components come from scipy, everything else is loops over pixels in raster order. Maps are numpy arrays of one image;
 `tags` lists category numbers, points are (y, x).
@@ -104,7 +104,7 @@ def divide(heatmap, offsets, pixels, threshold, window, tolerance, gap=100):
 
 
 def assign(offsets, pixels, centers):
-    """The pixels of each center: each goes to the center nearest to where its offset points."""
+    """The pixels of each center; each pixel goes to the center nearest to its offset's target."""
     parts = [[] for _ in centers]
     for y, x in pixels:
         aim = y + float(offsets[0, y, x]), x + float(offsets[1, y, x])

@@ -1,4 +1,4 @@
-"""A small tree in the layout of BSDS500: bright discs on dark ground, each annotator a pixel off the others."""
+"""A small tree in the layout of BSDS500: bright discs on a dark background; annotators differ by one pixel."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def write_drawings(path: Path, segmentations: list[np.ndarray]) -> None:
 
 
 def write_tree(root: Path, count: int = 3, splits: tuple[str, ...] = ("train",), annotators: int = 4) -> Path:
-    """`count` images a split, named 100, 101, ...; gives the root."""
+    """Writes `count` images per split, named 100, 101, ..., and returns the root."""
     rng = np.random.default_rng(0)
     for split in splits:
         for kind in ("images", "groundTruth"):

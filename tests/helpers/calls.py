@@ -1,4 +1,4 @@
-"""Calling a step as its command line does, in this process."""
+"""Calls a step in this process, as its command line does."""
 
 import importlib
 import json
@@ -30,7 +30,7 @@ class _Records(logging.Handler):
 
 
 def call(step: str, settings: dict | str | None = None, **arguments) -> Outcome:
-    """Runs `python -m wsis_steps.<step>` with the arguments; those that are lists are several files."""
+    """Runs `python -m wsis_steps.<step>` with the arguments; lists are several files."""
     module = importlib.import_module(f"wsis_steps.{step}")
     words = [] if settings is None else ["--settings", settings if isinstance(settings, str) else json.dumps(settings)]
     for name, value in {"threads": 1, **arguments}.items():

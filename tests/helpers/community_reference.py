@@ -1,4 +1,4 @@
-"""Equations 2 to 14 of Deep Community Learning written out term by term, for the tests. Slow and plain."""
+"""Equations 2 to 14 of Deep Community Learning, term by term; a slow and simple reference for the tests."""
 
 import math
 
@@ -53,7 +53,7 @@ def centered(box: list[float]) -> list[float]:
 
 
 def l_reg(v: list[list[float]], proposals: list[list[float]], truths: list[list[float]], q: list[list[bool]]) -> float:
-    """Equation 5; q: which proposal (row) is matched with which pseudo ground truth."""
+    """Equation 5. q: the pseudo ground truth matched to each proposal (row)."""
     loss = 0.0
     for r in range(len(v)):
         for j in range(len(truths)):
@@ -75,7 +75,7 @@ def l_cam(logits: list[list[float]], y: list[int]) -> float:
 
 
 def l_seg(logits: list[list[list[float]]], m: list[list[list[bool]]]) -> float:
-    """Equation 9, for one class a region."""
+    """Equation 9, for one class per region."""
     side, loss = len(logits[0]), 0.0
     for r in range(len(logits)):
         for i in range(side):

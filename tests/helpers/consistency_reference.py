@@ -1,4 +1,4 @@
-"""Annotation Consistent Instances in plain loops: what the tests compare with."""
+"""Annotation Consistent Instances in plain loops, as reference for the tests."""
 
 import itertools
 
@@ -12,13 +12,13 @@ def labellings(proposals: int, labels: int) -> np.ndarray:
 
 
 def meets(labelling: np.ndarray, claimed: np.ndarray, candidates: np.ndarray) -> bool:
-    """Whether each claim has a proposal of its own that is a candidate and has its label."""
+    """Whether each claim has its own proposal that is a candidate and has its label."""
     able = [np.flatnonzero(row & (labelling == label)) for label, row in zip(claimed, candidates, strict=True)]
     return any(len(set(chosen)) == len(chosen) for chosen in itertools.product(*able))
 
 
 def best_score(scores: np.ndarray, claimed: np.ndarray, candidates: np.ndarray) -> float:
-    """The highest score of a labelling of scores (P, L) that meets all claims; minus infinity without one."""
+    """The highest score of a labelling of scores (P, L) that meets all claims; minus infinity if there is none."""
     rows = np.arange(len(scores))
     found = (scores[rows, y].sum() for y in labellings(*scores.shape) if meets(y, claimed, candidates))
     return max(found, default=-np.inf)
@@ -37,8 +37,8 @@ def touching_pixels(height: int, width: int):
 
 
 def contour(first: np.ndarray, second: np.ndarray, strength: np.ndarray) -> tuple[float, float]:
-    """Summed strength and length of the contour between two masks, pixel pair by pixel pair: where a pixel of one
-    touches a pixel of the other that the first does not hold."""
+    """Summed strength and length of the contour between two masks, over pairs of touching pixels: one of the first
+    mask, the other of the second but not of the first."""
     total = length = 0.0
     for pixel, neighbour in touching_pixels(*first.shape):
         value = max(strength[pixel], strength[neighbour])
@@ -50,8 +50,8 @@ def contour(first: np.ndarray, second: np.ndarray, strength: np.ndarray) -> tupl
 
 
 def contours_beyond(whole: np.ndarray, part: np.ndarray, superpixels: np.ndarray, strength: np.ndarray) -> float:
-    """Summed strength, pixel pair by pixel pair, of the contours between superpixels that a mask holds and a part of
-    it does not."""
+    """Summed strength, over pairs of touching pixels, of the contours between superpixels of a mask and those missing
+    in a part of it."""
     total = 0.0
     for pixel, neighbour in touching_pixels(*whole.shape):
         held, of_part = whole[pixel] and whole[neighbour], part[pixel] and part[neighbour]
@@ -61,7 +61,7 @@ def contours_beyond(whole: np.ndarray, part: np.ndarray, superpixels: np.ndarray
 
 
 def spread(samples: np.ndarray) -> float:
-    """How far the margins over background of scores (K, P, L) lie apart, over proposals."""
+    """The spread over proposals of the margins over background of scores (K, P, L)."""
     variances = [
         np.mean((margins - margins.mean()) ** 2)
         for sample in samples

@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits in all the ways that cameras and tools write them."""
+"""Images of more than 8 bits, in the ways that cameras and tools write them."""
 
 import struct
 import zlib
@@ -13,8 +13,8 @@ ORIENTATION = 274
 def write_tiff(
     path: Path, samples: np.ndarray, photometric: int, planes: int = 1, alpha: int | None = None, turn: int = 1
 ) -> Path:
-    """uint16 (h, w, c) without compression. photometric: 1 gray, 2 RGB, 5 CMYK; planes: 2 for channels apart; alpha: 1
-    where colors are multiplied by it, 2 where not; turn: orientation as in EXIF."""
+    """Writes uint16 (h, w, c) without compression. photometric: 1 gray, 2 RGB, 5 CMYK; planes: 2 for separate channels;
+    alpha: 1 for premultiplied colors, 2 otherwise; turn: EXIF orientation."""
     height, width, channels = samples.shape
     parts = [samples] if planes == 1 else [samples[..., k] for k in range(channels)]
     strips = [part.astype("<u2").tobytes() for part in parts]

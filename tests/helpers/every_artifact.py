@@ -1,4 +1,4 @@
-"""One small artifact of every contract, and what their readers find in it."""
+"""One small artifact of every contract, and its content as the readers return it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +77,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 
 
 def read_everything(path: Path) -> object:
-    """All that the reader of a file's contract gives, as text."""
+    """Everything that the reader of a file's contract returns, as text."""
     artifact = open_artifact(path)
     return repr([_plain(value) for value in _parts(artifact)])
 

@@ -1,4 +1,4 @@
-"""Instances with their pictures, as the writers of other tools' formats take them."""
+"""Instances with their images, as input for the format writers."""
 
 from pathlib import Path
 

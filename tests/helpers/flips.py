@@ -1,4 +1,4 @@
-"""Damages files byte by byte and watches, from outside, how their reader takes it."""
+"""Damages files byte by byte and observes from another process how their reader reacts."""
 
 import multiprocessing
 import random
@@ -20,15 +20,15 @@ def flips(data: bytes, count: int, rng: random.Random) -> Iterator[tuple[str, by
 
 
 def cuts(data: bytes, count: int, rng: random.Random) -> Iterator[tuple[str, bytes]]:
-    """Copies that end too early, or are empty."""
+    """Copies that are truncated or empty."""
     for k in range(count):
         length = rng.randrange(len(data)) if k else 0
         yield f"{length} of {len(data)} bytes", data[:length]
 
 
 def outcome(read: Reader, path: Path, whole: object) -> str:
-    """What becomes of a damaged file: `noticed` with one sentence that names it, `harmless` where all is read as it
-    was, `silent` where something else is, or the traceback."""
+    """The outcome of a damaged file: `noticed` with one sentence that names it, `harmless` if everything is read as
+    before, `silent` if something else is read, or the traceback."""
     try:
         return "harmless" if read(path) == whole else "silent"
     except InputError as error:
@@ -38,9 +38,9 @@ def outcome(read: Reader, path: Path, whole: object) -> str:
 
 
 def outcomes(path: Path, read: Reader, copies: list[tuple[str, bytes]]) -> tuple[Counter, list[str]]:
-    """How often each outcome came of damaged copies of a file, and a line on each that should not have been.
+    """The count of each outcome for damaged copies of a file, and one line per bad outcome.
 
-    The reader works in a process of its own: what hangs or crashes it is told, and it goes on with the next copy.
+    The reader works in a separate process: hangs and crashes are reported, and the next copy is read.
     """
     damaged, whole = path.with_name(f"damaged_{path.name}"), read(path)
     context = multiprocessing.get_context("fork")

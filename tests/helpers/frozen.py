@@ -1,4 +1,4 @@
-"""A frozen classifier of small pictures of any size, from its features to its maps."""
+"""A frozen classifier for small images of any size, from its features to its maps."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ SIZES = [(48, 64), (64, 48), (30, 50), (64, 64), (17, 101), (40, 64), (64, 33), 
 
 
 def write_pictures(path: Path, seed: int = 0) -> Path:
-    """Blocks of random colors; image k is of class k mod 2, but image 2 of both, and image 4 has no tag."""
+    """Blocks of random colors; image k has class k mod 2, except that image 2 has both and image 4 has no tag."""
     tags = {2: [0, 1], 4: []}
     none = np.zeros((0, 3), np.float32), np.zeros((0, 5), np.float32)
     with create(path, Images.schema, provenance(CLASSES, ())) as file:

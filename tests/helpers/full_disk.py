@@ -1,4 +1,4 @@
-"""A disk that is full, for one process."""
+"""Simulates a full disk for one process."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond `size` bytes."""
+    """Limits every file of this process to `size` bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

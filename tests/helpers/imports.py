@@ -1,4 +1,4 @@
-"""Importing small data sets in tests."""
+"""Imports small data sets in tests."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from wsis_steps.formats.records import Dataset
 
 
 def imported(reader, root: Path, annotations: Path | None = None, **settings) -> Dataset:
-    """The data set that a reader (`formats.coco.read`) makes of a folder; InputError as the import raises it."""
+    """The data set that a reader (such as `formats.coco.read`) makes from a folder. Raises InputError as the import."""
     settings.setdefault("truth", ())
     chosen = DataImportDataset(format="drawn", root=root, annotations=annotations, **settings)
     notes = Notes()

@@ -42,9 +42,9 @@ def instances(masks, categories, scores=None, crowd=None, ignore=None) -> ImageI
 
 
 def random_set(seed: int, images: int = 6, classes: int = 3, crowd: float = 0.0):
-    """Predictions and truths, some with void; truths are disjoint, predictions are shifted truths and blobs.
+    """Predictions and ground truth, some with void; true masks are disjoint, predictions are shifted copies and blobs.
 
-    Scores are few, so that they tie; one image has no truth, one no prediction.
+    There are few different scores, so that they tie; one image has no ground truth, one no predictions.
     """
     rng = np.random.default_rng(seed)
     predictions, truths = [], []

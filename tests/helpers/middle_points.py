@@ -4,11 +4,10 @@ import numpy as np
 
 
 def middle_points(id_map: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """The centroid of each instance moved to its nearest own pixel: int64 (n, 2) of x, y.
+    """The pixel of each instance nearest to its centroid: int64 (n, 2) of x, y.
 
-    `id_map` is an integer HxW map whose non-zero values are `ids` (n, sorted). A ring's centroid lies in its
-    hole, so the centroid itself need not belong to the instance; of equally near pixels the first in reading
-    order wins.
+    `id_map` is an integer (h, w) map whose non-zero values are `ids` (n, sorted). The centroid need not belong to the
+    instance: a ring's lies in its hole. Ties go to the first pixel in reading order.
     """
     ids = np.asarray(ids)
     if len(ids) == 0:

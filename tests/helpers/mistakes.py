@@ -1,4 +1,4 @@
-"""What the cases of `test_errors.py` do: calls of steps on valid artifacts, and ways to damage a file."""
+"""The actions of the cases in `test_errors.py`: calls of steps on valid artifacts, and ways to damage a file."""
 
 import json
 import shutil
@@ -103,7 +103,7 @@ def score(place: Place, truth: Path, predictions: Path) -> Outcome:
 
 
 def first(place: Place, folder: str) -> Path:
-    """The first file of a folder of the tree; folders are listed in the order of the names."""
+    """The first file of a folder of the tree, sorted by name."""
     return sorted((place.tree / folder).iterdir())[0]
 
 
@@ -122,7 +122,7 @@ def cut(path: Path, to: Path | None = None, share: float = 0.5) -> Path:
 
 
 def resave(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> Path:
-    """Changes the values of a mask. (Written gray: values are what counts.)"""
+    """Changes the values of a mask, and writes it as gray, since only values matter."""
     with Image.open(path) as picture:
         values = np.array(picture)
     Image.fromarray(change(values)).save(path)
@@ -177,7 +177,7 @@ def import_own(place: Place, tags: str, points: str = "", **settings) -> Outcome
 
 
 def coco_tree(place: Place, **changes) -> Path:
-    """One black picture with one box in either split."""
+    """One black image with one box in each split."""
     root = place.tmp / "coco"
     for split in ("train", "val"):
         (root / split).mkdir(parents=True)
@@ -208,7 +208,7 @@ def other_classes(place: Place) -> Path:
 
 
 def larger(place: Place) -> Path:
-    """Semantic maps of the same names, but of other pictures."""
+    """Semantic maps with the same names, but of other images."""
     shutil.copy(place.made.semantic, place.tmp / "semantic.h5")
     with h5py.File(place.tmp / "semantic.h5", "a") as file:
         file["image/width"][:] += 1
@@ -228,7 +228,7 @@ def blank_picture(place: Place) -> Path:
 
 
 def check(place: Place, outcome: Outcome, words: tuple[str, ...], said: str) -> None:
-    """The step ended with status 2 and one sentence that holds the words, on stderr too, and left nothing."""
+    """Asserts that the step ended with status 2 and one sentence with these words, also on stderr, and left nothing."""
     assert outcome.status == 2, outcome
     (sentence,) = outcome.errors
     assert not outcome.traceback and "Traceback" not in said

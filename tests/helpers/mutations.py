@@ -18,7 +18,7 @@ TOKENS = ("", "-1", "0", "1e308", "nan", "99999999999999999999", "x", ";", ",", 
 
 
 def damage(path: Path, rng: random.Random) -> None:
-    """Changes a file of annotations in one to three places."""
+    """Changes an annotation file in one to three places."""
     text = path.read_text(encoding="utf-8")
     for _ in range(rng.choice((1, 1, 2, 3))):
         try:
@@ -34,7 +34,7 @@ def damage(path: Path, rng: random.Random) -> None:
 
 
 def in_json(content: object, rng: random.Random) -> object:
-    """JSON values with a change at a random place, deep ones as likely as shallow ones."""
+    """JSON values with a change at a random place, deep or shallow with equal probability."""
     places = list(_places(content, ()))
     if not places:
         return rng.choice(ODD)
@@ -120,7 +120,7 @@ JUNK = (None, "", -1, float("nan"), [], {}, "é", [1], {"a": 1}, True, 1e9)
 
 
 def damaged(content: object, junk: tuple = JUNK, leave: str = "", place: tuple = ()) -> Iterator[object]:
-    """JSON's content with one value after another gone or replaced by junk; what lies below a key `leave` stays."""
+    """Variants of JSON content with one value removed or replaced by junk; values below a key in `leave` stay."""
     inner = content
     for key in place:
         inner = inner[key]

@@ -1,4 +1,4 @@
-"""Another process that writes, as long as a test wants it to."""
+"""Another process that writes for as long as a test wants."""
 
 import multiprocessing
 import os
@@ -25,7 +25,7 @@ class OtherWriter:
             pipe.recv()
 
     def holds(self) -> "OtherWriter":
-        """Waits until it is."""
+        """Waits until the process is the writer."""
         assert self.ours.recv() == "holds"
         return self
 
@@ -33,7 +33,7 @@ class OtherWriter:
         self.ours.send("go on")
 
     def end(self) -> int:
-        """Its exit status, when it has ended."""
+        """The exit status of the ended process."""
         self.release()
         self.process.join()
         return self.process.exitcode

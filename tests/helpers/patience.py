@@ -1,3 +1,3 @@
-"""How long tests wait for what is sure to happen: so long that a busy machine fails none, for nothing but a hang."""
+"""How long tests wait for events that must happen: long enough for busy machines, so that only a hang fails."""
 
 PATIENCE = 1800.0  # seconds

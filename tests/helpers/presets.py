@@ -1,4 +1,4 @@
-"""The shipped presets, each as it is meant to be used: alone, or laid over other files."""
+"""The shipped presets as they are meant to be used: alone, or merged over other files."""
 
 from pathlib import Path
 
@@ -29,5 +29,5 @@ def merged(*names: str) -> dict:
 
 
 def preset(name: str) -> Configuration:
-    """A use of a preset: with what it is laid over."""
+    """A use of a preset: the preset and the files below it."""
     return load(merged(*LAYERS.get(name, (name,))))

@@ -1,4 +1,4 @@
-"""Small random proposals of each kind, for tests: as the steps read them, and as plain arrays of pixels."""
+"""Small random proposals of each kind for tests: as the steps read them, and as plain pixel arrays."""
 
 from pathlib import Path
 

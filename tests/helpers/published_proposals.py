@@ -1,4 +1,4 @@
-"""Writes proposals in the layouts in which others publish them: .mat files of both versions, and COCO's RLE."""
+"""Writes proposals in published layouts: .mat files of both versions, and COCO's RLE."""
 
 import json
 from pathlib import Path
@@ -36,8 +36,8 @@ def write_mat(path: Path, version: str, variables: dict) -> Path:
 
 
 def _put(group: h5py.Group, name: str | None, value: np.ndarray | str, references: h5py.Group) -> h5py.Dataset:
-    """As MATLAB does: axes in reverse, a text as code units, a cell as references into `#refs#`, where names are no
-    matter (None)."""
+    """Writes a value as MATLAB does: axes reversed, text as code units, a cell as references into `#refs#`, where names
+    do not matter (None)."""
     if isinstance(value, str):
         value, kind = np.frombuffer(value.encode("utf-16-le"), np.uint16)[None], b"char"
     else:

@@ -1,4 +1,4 @@
-"""Proposals of the three kinds with the masks that they stand for."""
+"""Proposals of the three kinds, with their masks."""
 
 import numpy as np
 from proposal_sets import boxes_of

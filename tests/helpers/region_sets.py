@@ -1,4 +1,4 @@
-"""Random sets of the parts of small pictures, for tests of what the proposals are made of."""
+"""Random sets of parts of small images, for tests of the building blocks of proposals."""
 
 import cv2
 import numpy as np
@@ -40,7 +40,7 @@ def pack(held: np.ndarray) -> np.ndarray:
 
 
 def random_sets(seed: int, parts: Parts, count: int) -> np.ndarray:
-    """bool (count, parts): grown around random parts, so mostly in one piece, some nearly equal to others."""
+    """bool (count, parts): grown around random parts, so mostly connected; some are nearly equal to others."""
     rng = np.random.default_rng(seed)
     held = np.zeros((count, parts.count), bool)
     for row in range(count):

@@ -1,4 +1,4 @@
-"""The workflow on the SLURM that `slurm.sh up` started, and what that says of its jobs."""
+"""Runs the workflow on the SLURM started by `slurm.sh up`, and reads the states of its jobs."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ STEP, MODEL = "learning_to_segment_train", "results/tiny/learning_to_segment/lea
 
 
 def slurm(*command: str) -> str:
-    """What a command of SLURM says; a busy machine may keep it waiting too long, so it is asked again."""
+    """The output of a SLURM command; retried, because it may time out on a busy machine."""
     for _ in range(5):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0 and "timed out" not in done.stderr:
@@ -43,7 +43,7 @@ class Queued:
 
 @dataclass
 class Run:
-    """The workflow in a folder of its own, through the profile as a user would edit it."""
+    """The workflow in a separate folder, with the profile as a user would edit it."""
 
     folder: Path
     changed: dict = field(default_factory=dict)  # settings of STEP
@@ -66,7 +66,7 @@ class Run:
         return self.folder / f"work/tiny/learning_to_segment/{STEP}/checkpoint.pt"
 
     def start(self, *options: str, slurm: bool = True) -> subprocess.Popen:
-        """Starts snakemake; what it says goes to `said.txt`."""
+        """Starts snakemake with its output in `said.txt`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         values = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
         values["runs"] = {name: values["runs"][name] for name in ("bestie", "supervised", "learning_to_segment")}
@@ -83,21 +83,21 @@ class Run:
             )
 
     def call(self, *options: str) -> int:
-        """Exit status of snakemake, when it has ended."""
+        """The exit status of snakemake once it has ended."""
         return self.start(*options).wait(timeout=1200)
 
     def queue(self) -> list[Queued]:
-        """What SLURM has and had of this folder, oldest first; `rule` is what Snakemake writes into the comment."""
+        """The current and past SLURM jobs of this folder, oldest first. rule: Snakemake's comment on the job."""
         lines = slurm("squeue", "--states=all", "--noheader", "--format=%i|%T|%N|%k|%r|%m|%l|%Z").splitlines()
         jobs = [Queued(*line.split("|")) for line in lines]
         return sorted((job for job in jobs if job.folder == str(self.folder)), key=lambda job: int(job.number))
 
     def states(self, number: str) -> list[str]:
-        """The state of a job; none where SLURM has forgotten it."""
+        """The state of a job; none if SLURM has forgotten it."""
         return [job.state for job in self.queue() if job.number == number]
 
     def _profile(self) -> Path:
-        """The project's profile with this cluster's partition, and less patient than one would be."""
+        """The project's profile with this cluster's partition and shorter waiting times."""
         values = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
         values["default-resources"]["slurm_partition"] = "lab"
         for resources in values["set-resources"].values():
@@ -118,7 +118,7 @@ class Run:
 
     @contextmanager
     def caught_training(self, *options: str) -> Iterator[tuple[subprocess.Popen, Queued, psutil.Process]]:
-        """Snakemake, its job and the training, which stands still since it has saved a checkpoint."""
+        """Snakemake, its job and the training, which pauses after saving a checkpoint."""
         snakemake = self.start(*options, MODEL)
         try:
             wait(lambda: self.checkpoint.exists() or snakemake.poll() is not None, 600)

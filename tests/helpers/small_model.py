@@ -1,4 +1,4 @@
-"""A file of a training, of a small network, and what its reader finds in it."""
+"""The model file of a small training, and its content as the reader returns it."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from wsis_steps.vision.models import load_any_model, save_model
 
 
 def write_model(path: Path) -> Path:
-    """A file of a training, of a small network."""
+    """The model file of a training of a small network."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
     save_model(path, network, provenance(), (100, 4095))
@@ -18,7 +18,7 @@ def write_model(path: Path) -> Path:
 
 
 def read_model(path: Path) -> object:
-    """All that the reader of a trained model gives, as text."""
+    """Everything that the reader of a trained model returns, as text."""
     trained, made = load_any_model(path)
     state = {name: (str(value.dtype), value.tolist()) for name, value in trained.state.items()}
     return repr([state, trained.settings, trained.class_names, trained.supervision, trained.picture_range, made])

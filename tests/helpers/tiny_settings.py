@@ -1,4 +1,4 @@
-"""Settings that let every step run in a moment on the pictures of `artifacts.py`."""
+"""Settings with which every step runs in a moment on the images of `artifacts.py`."""
 
 CLASSIFIER = {
     "backbone": "small", "weights": "none", "head_width": 8, "epochs": 4, "batch_size": 3, "resize": 32, "crop": 32,

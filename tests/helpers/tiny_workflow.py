@@ -1,4 +1,4 @@
-"""Running the workflow as a user does: the snakemake command on a copy of the code, in a folder of its own."""
+"""Runs the workflow as a user does: the snakemake command on a copy of the code, in a separate folder."""
 
 import base64
 import os
@@ -43,7 +43,7 @@ class Tiny:
         return self.run / "results/tiny"
 
     def start(self, *options: str, configuration: Path = CONFIGURATION) -> subprocess.Popen:
-        """Starts snakemake in a process group of its own; what it says goes to `said.txt`."""
+        """Starts snakemake in a separate process group with its output in `said.txt`."""
         paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
         variables = {"PATH": os.pathsep.join(paths), "WSIS_CHECKPOINT_SECONDS": "0", "OMP_NUM_THREADS": "1"}
         command = [*COMMAND, "--directory", str(self.run), "--configfile", str(configuration), *options]
@@ -58,7 +58,7 @@ class Tiny:
             )
 
     def call(self, *options: str, configuration: Path = CONFIGURATION, patience: float = PATIENCE) -> tuple[int, str]:
-        """Exit status of snakemake and what it said; it is killed after so many seconds."""
+        """Exit status and output of snakemake; it is killed after the timeout."""
         process = self.start(*options, configuration=configuration)
         try:
             status = process.wait(timeout=patience)
@@ -74,7 +74,7 @@ class Tiny:
 
     @contextmanager
     def edited(self, path: str, before: str, after: str) -> Iterator[None]:
-        """The code with a text replaced, for a while."""
+        """Replaces a text in the code, temporarily."""
         file = self.code / path
         text = file.read_text()
         assert before in text, f"{path} no longer holds {before!r}"
@@ -86,7 +86,7 @@ class Tiny:
 
     @contextmanager
     def touched(self, path: str) -> Iterator[None]:
-        """A result whose time is now, for a while."""
+        """Sets the modification time of a result to now, temporarily."""
         file = self.results / path
         before = file.stat()
         os.utime(file)
@@ -97,7 +97,7 @@ class Tiny:
 
     @contextmanager
     def without(self, path: str) -> Iterator[None]:
-        """A result that is away, for a while."""
+        """Removes a result, temporarily."""
         file, aside = self.results / path, self.folder / "aside"
         file.rename(aside)
         try:
@@ -107,7 +107,7 @@ class Tiny:
 
     @contextmanager
     def unfinished(self, path: str) -> Iterator[None]:
-        """A result that snakemake was about to sign when it was killed, for a while."""
+        """A result that snakemake had not yet recorded when it was killed, temporarily."""
         name = base64.urlsafe_b64encode(f"results/tiny/{path}".encode()).decode()
         mark = self.run / ".snakemake/incomplete" / name
         mark.touch()
@@ -117,7 +117,7 @@ class Tiny:
             mark.unlink()
 
     def configured(self, **changes) -> Path:
-        """tests/tiny.yaml with some keys changed; those with dots lie deeper."""
+        """tests/tiny.yaml with some keys changed; dots separate nested keys."""
         values = yaml.safe_load(CONFIGURATION.read_text())
         for key, value in changes.items():
             *above, last = key.split("__")
@@ -140,7 +140,7 @@ def jobs(said: str) -> Iterator[str]:
 
 
 def kill_all(process: subprocess.Popen) -> None:
-    """Kills a process with all that it started."""
+    """Kills a process and all its children."""
     try:
         family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
     except psutil.NoSuchProcess:
@@ -154,7 +154,7 @@ def kill_all(process: subprocess.Popen) -> None:
 
 
 def wait_for(process: subprocess.Popen, folder: Path, pattern: str) -> Path:
-    """The first file of the pattern, as soon as it is there; AssertionError where the process ends before."""
+    """The first file of the pattern, once it exists. Raises AssertionError if the process ends first."""
     while process.poll() is None:
         found = next(folder.glob(pattern), None)
         if found:
@@ -172,7 +172,7 @@ def copy_code(tiny: Tiny) -> None:
 
 
 def make(folder: Path) -> dict:
-    """Runs the workflow, kills it while it trains, and runs it again to the end; tells what happened."""
+    """Runs the workflow, kills it during a training, and runs it again to the end; returns what happened."""
     tiny = Tiny(folder)
     copy_code(tiny)
     process = tiny.start()

@@ -1,4 +1,4 @@
-"""Every training step with what it trains on: settings that let it end in a moment, and small inputs."""
+"""Every training step with small inputs, and settings with which it ends in a moment."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def make_inputs(folder: Path) -> dict[str, Path]:
 
 
 def settings_of(step: str, iterations: int) -> dict:
-    """The settings of a training of so many iterations; the classifier's are two an epoch."""
+    """The settings of a training with this many iterations; the classifier has two per epoch."""
     length = {"epochs": iterations // 2} if step == "classifier.train" else {"iterations": iterations}
     return {**STEPS[step][0], **length}
 

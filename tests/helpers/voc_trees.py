@@ -43,7 +43,7 @@ def plain_tree(root, names=("a", "b"), val=("c",), size=20):
 
 
 def read_voc(root, train="train", val="val", mapper=map, **options):
-    """The data set of two lists of a tree, or of one; options as of `voc.Options`."""
+    """The data set of one or two lists of a tree; options as in `voc.Options`."""
     options = Options(**{"truth": ("train", "val"), **options})
     lists = {split: name for split, name in (("train", train), ("val", val)) if name}
     notes = Notes()

@@ -1,7 +1,7 @@
-"""What the tests of the workflow work on: one valid artifact of each kind, and a finished run of tests/tiny.yaml.
+"""Inputs of the workflow tests: one valid artifact of each kind, and a finished run of tests/tiny.yaml.
 
-The run is made once for all tests and all of their processes. It was killed in the middle and run again, so that
-what every test finds is also what an interrupted run leaves.
+The run is made once for all tests and processes. It is killed in the middle and run again, so every test also checks
+the results of an interrupted run.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ from wsis_steps.data.shapes import draw_voc_tree
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
-    """The folder of the finished run; the first process that asks makes it, the others wait."""
+    """The folder of the finished run; the first process makes it, the others wait."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with (shared / "tiny.lock").open("w") as lock:
@@ -39,7 +39,7 @@ def finished(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(finished, tmp_path_factory) -> Tiny:
-    """The finished run in a copy of this process's own, with a copy of the code: both may be changed and put back."""
+    """This process's copy of the finished run and of the code; tests may change both and must restore them."""
     folder = tmp_path_factory.mktemp("tiny") / "own"
     shutil.copytree(finished, folder, symlinks=True)
     return Tiny(folder)
@@ -47,7 +47,7 @@ def tiny(finished, tmp_path_factory) -> Tiny:
 
 @pytest.fixture(scope="session")
 def inputs(tmp_path_factory) -> dict[str, Path]:
-    """What the training steps read."""
+    """The inputs of the training steps."""
     return make_inputs(tmp_path_factory.mktemp("inputs"))
 
 

@@ -1,19 +1,20 @@
-"""Lists all that is wrong with a data set, each with its file and line, before anything is trained.
+"""Checks a data set, a configuration or a folder of results before anything is trained.
 
-Then it tells what is allowed but makes learning harder: names that are nearly alike, few or uneven images, classes that
-tags cannot tell apart. Of a configuration it also says what is wrong with its runs and their backbones, and which
-weights are still to be downloaded.
+A data set: lists every error with its file and line. Then it lists what is allowed but makes learning harder: class
+names that are nearly the same, few or unevenly distributed images, classes that tags cannot separate.
 
-Of a folder of results it reads every file to the end, with its checksums, and lists those that are damaged.
+A configuration: checks its data, its runs and their backbones, and lists the weights that must be downloaded.
+
+A folder of results: reads every file to the end, verifies its checksums, and lists the damaged files.
 
 Exit status: 0 if nothing is wrong, missing or damaged, 2 otherwise.
 
 examples:
-  wsis check data/own_images                    a folder of any format that is read; says which it found
+  wsis check data/own_images                    a folder in any supported format; prints the format it found
   wsis check data/own_images --annotations export.json
-  wsis check results                            whether what the workflow made is whole
-  wsis check my.yaml                            the data that a configuration names, of any format
-  wsis check my.yaml more.yaml                  more.yaml laid over it, as snakemake's --configfile does
+  wsis check results                            whether the files of the workflow are intact
+  wsis check my.yaml                            a configuration and the data it names
+  wsis check my.yaml more.yaml                  more.yaml overrides my.yaml, as with snakemake's --configfile
 """
 
 import argparse
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument(
         "data", type=Path, nargs="+", metavar="FOLDER_OR_CONFIG",
-        help="a folder of pictures, or .yaml files, each laid over those before it",
+        help="a folder of images or results, or .yaml files, each overriding those before it",
     )  # fmt: skip
     parser.add_argument("--annotations", type=Path, metavar="FILE", help="what another tool exported of the folder")
     parser.add_argument("--follow_links", action="store_true", help="follow links that lead out of the folder")
@@ -69,23 +70,23 @@ def find_settings(paths: list[Path], annotations: Path | None, links: str = "ref
     """
     folders, path = [path for path in paths if path.is_dir()], paths[0]
     if folders and len(paths) > 1:
-        raise InputError(f"{folders[0]} is a folder; only configurations are laid over one another.")
+        raise InputError(f"{folders[0]} is a folder; give one folder, or several configurations.")
     if folders:
         return DataImportDataset(format="drawn", root=path, annotations=annotations, links=links)
     if annotations:
-        raise InputError(f"{path} is no folder; --annotations names what another tool exported of a folder.")
+        raise InputError(f"{path} is not a folder; --annotations works with a folder only.")
     return settings_of_data(paths)
 
 
 def find_pictures(settings: DataImportDataset) -> list[Path]:
-    """The pictures of somebody's own data set, in order; none of a published one, of which not all are used."""
+    """The images of a user's own data set, sorted; empty for VOC and COCO, which use only some of their images."""
     if not settings.root or format_of(Source(settings.root, settings)) in ("voc", "coco"):
         return []
     return walk(settings.root, SUFFIXES)
 
 
 def tell(dataset: Dataset) -> None:
-    """Prints what there is: images and, of each class, the images with its tag."""
+    """Prints the number of images of each split, and how many of them carry the tag of each class."""
     for split in SPLITS:
         records = [record for record in dataset.records if record.split == split]
         tags = Counter(dataset.class_names[tag] for record in records for tag in record.tags)
@@ -97,7 +98,7 @@ def tell(dataset: Dataset) -> None:
 
 
 def read_all(settings: DataImportDataset, threads: int) -> tuple[Dataset | None, list[str]]:
-    """The data set, None where it is generated or cannot be read, and all that is wrong with it and its pictures."""
+    """The data set (None if it is generated or unreadable) and a sentence for each error in it or its images."""
     dataset, wrong = None, []
     if settings.format == "shapes":
         return dataset, wrong
@@ -114,14 +115,14 @@ def read_all(settings: DataImportDataset, threads: int) -> tuple[Dataset | None,
 
 
 def check_results(folder: Path, threads: int) -> None:
-    """Prints a line for each damaged file of a folder of results, and raises InputError if there is any."""
+    """Prints a line for each damaged file of a folder of results; raises InputError if there are any."""
     count, damaged = find_damaged(folder, threads)
     if damaged:
         print(printable_lines("\n".join(damaged)))
         raise InputError(
             f"{folder}: {len(damaged)} of {count} files are damaged; delete them and run the workflow again."
         )
-    print(f"{folder}: all {count} files are whole.")
+    print(f"{folder}: all {count} files are intact.")
 
 
 def main(options: argparse.Namespace) -> None:
@@ -141,8 +142,8 @@ def main(options: argparse.Namespace) -> None:
     if wrong:
         print(printable_lines("\n".join([*wrong, *missing])))
         raise InputError(
-            f"{name}: {len(wrong)} problem{'s' * (len(wrong) > 1)}; what makes learning harder is looked at "
-            "once there is none."
+            f"{name}: {len(wrong)} problem{'s' * (len(wrong) > 1)}; what makes learning harder is listed once "
+            "all are fixed."
         )
     doubts = []
     if dataset:

@@ -1,4 +1,4 @@
-"""What a user should know of a configuration before it runs: what is wrong with it, and which weights are missing."""
+"""Checks of a configuration before it runs: its errors, and the weights that are missing."""
 
 import math
 from functools import cache
@@ -18,11 +18,11 @@ from wsis_steps.vision.backbone_table import fault_of, stride_of_patches
 from wsis_steps.vision.backbones import build_backbone
 from wsis_steps.vision.weights import weights_path
 
-MOST_VALUES = 100_000  # of a configuration
+MOST_VALUES = 100_000  # in a configuration
 
 
 def read_configuration(paths: list[Path]) -> Configuration:
-    """What YAML files configure, each laid over those before it; InputError where one is none."""
+    """The configuration of YAML files, each overriding those before it. Raises InputError."""
     merged: dict = {}
     for path in paths:
         update_config(merged, read_yaml(path))
@@ -30,7 +30,7 @@ def read_configuration(paths: list[Path]) -> Configuration:
 
 
 def read_yaml(path: Path) -> dict:
-    """The content of a configuration; InputError where it is none."""
+    """The content of a configuration file. Raises InputError if it is not one."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -58,19 +58,21 @@ def _count(value: object, known: dict[int, float]) -> float:
 
 
 def settings_of_data(paths: list[Path]) -> DataImportDataset:
-    """Which data a configuration names; InputError where it is none."""
+    """The import settings of a configuration. Raises InputError if it is not one."""
     return Runs(read_configuration(paths)).values("shared", "data_import_dataset")
 
 
 def faulty_runs(paths: list[Path]) -> list[str]:
-    """A sentence for all that is wrong with the runs of a configuration; a folder has none."""
+    """One sentence per error in the runs of a configuration; empty for a folder."""
     found = [] if paths[0].is_dir() else faults(Runs(read_configuration(paths)))
     return [f"{fault[0].upper()}{fault[1:]}." for fault in found]
 
 
 def faulty_backbones(paths: list[Path]) -> list[str]:
-    """A sentence for each step of a configuration whose backbone cannot be built, which takes no memory; a folder has
-    none."""
+    """One sentence per step whose backbone cannot be built; empty for a folder.
+
+    Backbones are built on the meta device, which takes no memory.
+    """
     if paths[0].is_dir():
         return []
     runs, found = Runs(read_configuration(paths)), {}
@@ -78,7 +80,7 @@ def faulty_backbones(paths: list[Path]) -> list[str]:
         for step in sorted(step for step in graph.steps if not graph.stage(step).settings_of):
             values = runs.values(run, step)
             name, stride = getattr(values, "backbone", ""), getattr(values, "output_stride", "own")
-            told = stride == "own" or stride_of_patches(name)  # by `faulty_runs`, where it is wrong
+            told = stride == "own" or stride_of_patches(name)  # `faulty_runs` reports wrong strides
             fault = None if fault_of(name) else _fault_of_backbone(name, None if told else stride)
             if fault:
                 found[f"{step}: {fault}"] = None
@@ -96,7 +98,7 @@ def _fault_of_backbone(name: str, output_stride: int | None) -> str | None:
 
 
 def unmarked_runs(paths: list[Path], dataset: Dataset) -> list[str]:
-    """A sentence for each run of a configuration that learns from points or boxes which no training image has."""
+    """One sentence per run that learns from points or boxes although no training image has any."""
     if paths[0].is_dir():
         return []
     train = [record for record in dataset.records if record.split == "train"]
@@ -109,7 +111,7 @@ def unmarked_runs(paths: list[Path], dataset: Dataset) -> list[str]:
 
 
 def idle_settings(paths: list[Path]) -> list[str]:
-    """A sentence that lists the settings of a configuration which its frozen classifiers have no use for."""
+    """One sentence per set of settings that frozen classifiers ignore, with the runs that set them."""
     if paths[0].is_dir():
         return []
     runs, found = Runs(read_configuration(paths)), {}
@@ -123,7 +125,7 @@ def idle_settings(paths: list[Path]) -> list[str]:
 
 
 def missing_weights(paths: list[Path]) -> list[str]:
-    """What has to be downloaded before the runs of a configuration can begin; of a folder nothing is known."""
+    """One sentence per file of weights that must be downloaded before the runs can start; empty for a folder."""
     if paths[0].is_dir():
         return []
     runs, missing = Runs(read_configuration(paths)), {}

@@ -1,4 +1,4 @@
-"""What is in a result and how it was made, as lines of text."""
+"""The content and the provenance of a result, as lines of text."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from wsis_steps.vision.masks import UNSURE
 
 
 def made_by(provenance: Provenance) -> list[str]:
-    """Lines on what made a file."""
+    """The provenance of a file: step, supervision, classes, commit, inputs and settings."""
     settings = json.loads(provenance.settings)
     inputs = ", ".join(f"{name} {mark[:8]}" for name, mark in provenance.inputs.items()) or "none"
     lines = [
@@ -35,7 +35,7 @@ def made_by(provenance: Provenance) -> list[str]:
 
 
 def spread(values: np.ndarray) -> str:
-    """'12 to 340, mostly 50': the range and the median."""
+    """'12 to 340, median 50', or the value itself if all are equal."""
     if not len(values):
         return "none"
     least, most = (f"{value:g}" for value in (values.min(), values.max()))
@@ -47,11 +47,11 @@ def by_class(counts: Sequence[int], class_names: Sequence[str]) -> str:
 
 
 def range_line(ends: tuple[int, int]) -> str:
-    return f"range        {ends[0]} to {ends[1]}, black and white of pictures of more than 8 bits"
+    return f"range        {ends[0]} to {ends[1]}, black and white of images of more than 8 bits"
 
 
 def contents(artifact: Artifact) -> list[str]:
-    """Lines on what a file holds."""
+    """The content of a file: numbers of images and objects, sizes, classes."""
     count = len(artifact)
     lines = [f"images       {count}, {spread(artifact.widths)} wide, {spread(artifact.heights)} high (pixels)"]
     counts = np.diff(artifact.first)
@@ -85,12 +85,12 @@ def contents(artifact: Artifact) -> list[str]:
 
 
 def doubts(path: Path) -> list[str]:
-    """Lines on what is doubtful about a file."""
+    """The doubts that were recorded about a file."""
     return [f"doubtful     {verdict.sentence()}" for verdict in verdicts_of(path)]
 
 
 def of_image(artifact: Artifact, i: int, least_score: float) -> list[str]:
-    """Lines on one image of a file; of instances those that are so sure."""
+    """The content of image `i`; instances below `least_score` are left out."""
     names = artifact.class_names
     lines = [f"image        {artifact.ids[i]} (number {i}), {artifact.widths[i]}x{artifact.heights[i]} pixels"]
     if isinstance(artifact, Images):
@@ -120,5 +120,5 @@ def of_image(artifact: Artifact, i: int, least_score: float) -> list[str]:
         else:
             lines += [f"  {names[c]}, at most {m.max():.3f}" for c, m in zip(categories, maps, strict=True)]
     if isinstance(artifact, Proposals):
-        lines += [f"  {len(artifact.read(i).boxes)} {artifact.kind}, of which a picture shows the first {MOST}"]
+        lines += [f"  {len(artifact.read(i).boxes)} {artifact.kind}, of which a drawing shows the first {MOST}"]
     return lines

@@ -1,22 +1,24 @@
-"""Writes labels, predictions or true masks in the formats of other tools, and trained Mask R-CNNs for other programs.
+"""Exports labels, predictions or ground truth to the formats of other tools, and trained Mask R-CNNs to other programs.
 
-Of a file of instances (labels/, predictions/, shared/data/instances_*.h5), with its pictures:
+Formats of a file of instances (labels/, predictions/, shared/data/instances_*.h5), written with its images:
 
   coco          annotations/instances_<split>.json, exact masks
-  voc           SegmentationObject and SegmentationClass PNGs, lists; overlapping masks lose what lies below
-  yolo          polygons, labels/<split>/*.txt and data.yaml; parts of a mask are joined by lines
+  voc           SegmentationObject and SegmentationClass PNGs, lists; where masks overlap, only the top one is kept
+  yolo          polygons, labels/<split>/*.txt and data.yaml; separate parts of a mask are joined by lines
   label_studio  tasks with brush masks as suggestions, exact
   cvat          XML of `CVAT for images 1.1` with masks, exact
 
-Exports of two splits into one folder add up. Of a file of semantic maps (semantic/) of VOC's 20 classes:
+Two splits can be exported into one folder.
+
+Format of a file of semantic maps (semantic/) of VOC's 20 classes:
 
   voc_server    results/VOC2012/Segmentation/comp6_test_cls/<id>.png, to be packed for VOC's evaluation server;
-                --competition comp5 for networks that have seen VOC's pictures alone, no ImageNet
+                --competition comp5 for networks trained on VOC's images alone, without ImageNet
 
-Of a model.pt of a Mask R-CNN, for the CPU:
+Formats of a model.pt of a Mask R-CNN, for the CPU:
 
-  torchscript   a file for torch.jit.load: float RGB (3, h, w) from 0 to 1 to boxes, labels, scores, masks
-  onnx          the same for ONNX runtimes, which compute it to about a ten-thousandth of a pixel
+  torchscript   a file for torch.jit.load: takes float RGB (3, h, w) from 0 to 1, returns boxes, labels, scores, masks
+  onnx          the same for ONNX runtimes; results agree to about a ten-thousandth of a pixel
 
 examples:
   wsis export results/shapes/bestie/labels/round01.h5 --format label_studio --out to_correct --score 0.3
@@ -54,15 +56,21 @@ MODELS = ("torchscript", "onnx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what the command takes to its parser."""
+    """Adds the command's arguments to its parser."""
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="an .h5 file of instances or semantic maps, or a model.pt"
     )
     parser.add_argument("--format", required=True, choices=[*WRITERS, SERVER, *MODELS])
-    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="a folder; of a model a file")
-    parser.add_argument("--score", type=float, default=0.0, help="leave out what is less sure (0 to 1, default 0)")
-    parser.add_argument("--images", type=Path, metavar="FILE", help="images.h5, where it does not lie with the result")
-    parser.add_argument("--competition", choices=COMPETITIONS, default="comp6", help="of voc_server (default comp6)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="PATH", help="the output folder; for a model, the file"
+    )
+    parser.add_argument(
+        "--score", type=float, default=0.0, help="leave out instances below this score (0 to 1, default 0)"
+    )
+    parser.add_argument(
+        "--images", type=Path, metavar="FILE", help="images.h5, if it is not in the same results folder"
+    )
+    parser.add_argument("--competition", choices=COMPETITIONS, default="comp6", help="for voc_server (default comp6)")
 
 
 def main(options: argparse.Namespace) -> None:
@@ -91,4 +99,4 @@ def main(options: argparse.Namespace) -> None:
     labels.images = progress(labels.images, labels.count, "export")
     with one_writer_of_folder(options.out):
         written = WRITERS[options.format](options.out, labels)
-    log.info("wrote %s and %d pictures", written, labels.count)
+    log.info("wrote %s and %d images", written, labels.count)

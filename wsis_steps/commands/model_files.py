@@ -1,4 +1,4 @@
-"""A trained Mask R-CNN as one file for programs without this package: TorchScript or ONNX."""
+"""Writes a trained Mask R-CNN as one TorchScript or ONNX file, for programs without this package."""
 
 import io
 import json
@@ -14,16 +14,16 @@ from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 
 OUTPUTS = ("boxes", "labels", "scores", "masks")
-CLASSES = "class_names"  # where both kinds of file keep them, as a JSON list
-RANGE = "picture_range"  # likewise, the samples of pictures of more than 8 bits that were black and white in training
-_OPSET = 17  # of ONNX; runtimes of the last years know it
+CLASSES = "class_names"  # metadata key in both kinds of file; the value is a JSON list
+RANGE = "picture_range"  # likewise: the samples that were black and white in training, for images of more than 8 bits
+_OPSET = 17  # of ONNX; runtimes of recent years support it
 
 
 class OneImage(nn.Module):
     """The detector on one float RGB image (3, h, w) from 0 to 1.
 
-    It returns boxes (n, 4) x1 y1 x2 y2 in pixels, labels (n,) 1 + category, scores (n,) and masks (n, 1, h, w) from 0
-    to 1.
+    Returns boxes (n, 4) x1 y1 x2 y2 in pixels, labels (n,) 1 + category, scores (n,) and masks (n, 1, h, w) from 0 to
+    1.
     """
 
     def __init__(self, detector: nn.Module) -> None:
@@ -36,7 +36,7 @@ class OneImage(nn.Module):
 
 
 def export_model(path: Path, kind: str, out: Path) -> None:
-    """Writes the Mask R-CNN of a model.pt as `torchscript` or `onnx`, for one image of any size at a time."""
+    """Writes the Mask R-CNN of a model.pt as `torchscript` or `onnx`; it takes one image of any size."""
     trained = read_maskrcnn(path)
     network = OneImage(load_maskrcnn(trained, MaskrcnnInfer())).eval().requires_grad_(False)
     side = trained.settings["min_size"]
@@ -44,7 +44,7 @@ def export_model(path: Path, kind: str, out: Path) -> None:
     example = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
     about = {CLASSES: json.dumps(trained.class_names), RANGE: json.dumps(trained.picture_range or FULL)}
     with one_writer(out), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns wherever Python looks at a tensor, and that it is old
+        warnings.simplefilter("ignore")  # tracing warns of each tensor used in Python, and of its own deprecation
         write_whole(out, {"torchscript": _torchscript, "onnx": _onnx}[kind](network, example, about))
 
 
@@ -60,7 +60,7 @@ def _onnx(network: nn.Module, example: Tensor, about: dict[str, str]) -> bytes:
     sides = {1: "height", 2: "width"}
     axes = {"image": sides, **{name: {0: "instances"} for name in OUTPUTS}}
     axes["masks"] |= {2: "height", 3: "width"}
-    # torch's newer exporter refuses what torchvision's detector does with numbers of boxes that it cannot know
+    # torch's newer exporter rejects torchvision's detector, whose number of boxes depends on the data
     written = io.BytesIO()
     torch.onnx.export(
         network, (example,), written, dynamo=False, opset_version=_OPSET,

@@ -1,13 +1,13 @@
-"""Draws the masks of any pictures with a trained Mask R-CNN, on a GPU where there is one.
+"""Predicts the masks of any images with a trained Mask R-CNN, on a GPU if there is one.
 
-A folder is taken with its subfolders and may be of any size: pictures are read, predicted and written one by one.
-OUT then holds
+A folder is read with its subfolders and may be of any size: images are read, predicted and written one by one.
+OUT then contains
 
   instances.json   COCO JSON: images, categories, and annotations with masks (RLE), boxes and scores
-  masks/           a PNG a picture: 0 where there is nothing, else the number of the instance in its picture
-  overlays/        a JPEG a picture: the masks drawn over it, enlarged where it is small
+  masks/           one PNG per image: 0 is background, k is instance k of the image
+  overlays/        one JPEG per image: the masks drawn over it; small images are enlarged
 
-Pictures that cannot be read are left out and named at the end; the exit status is 2 then.
+Images that cannot be read are skipped and listed at the end; the exit status is then 2.
 
 examples:
   wsis predict photo.jpg --model results/shapes/bestie/maskrcnn/model.pt --out found
@@ -52,13 +52,15 @@ log = logging.getLogger("wsis")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what the command takes."""
-    parser.add_argument("input", type=Path, metavar="IMAGE_OR_FOLDER", help="a picture, or a folder of pictures")
-    parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="model.pt of a Mask R-CNN")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the results go")
-    parser.add_argument("--score", type=float, default=0.3, help="leave out what is less sure (0 to 1, default 0.3)")
+    """Adds the command's arguments to its parser."""
+    parser.add_argument("input", type=Path, metavar="IMAGE_OR_FOLDER", help="an image, or a folder of images")
+    parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="model.pt of a trained Mask R-CNN")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the output folder")
     parser.add_argument(
-        "--short_side", type=int, metavar="PIXELS", help="size at which pictures are seen; as in training by default"
+        "--score", type=float, default=0.3, help="leave out instances below this score (0 to 1, default 0.3)"
+    )
+    parser.add_argument(
+        "--short_side", type=int, metavar="PIXELS", help="shorter side of the resized images (default: as in training)"
     )
     parser.add_argument(
         "--settings", default="{}", metavar="JSON", help="settings of maskrcnn_infer, as in your configuration"
@@ -68,25 +70,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def find_pictures(path: Path, out: Path) -> tuple[Path, list[Path]]:
-    """The folder that names are relative to, and the pictures in order, less what lies in `out`, where an earlier call
-    drew some; InputError where there is none."""
+    """The folder that names are relative to, and the sorted images, without the output of earlier calls in `out`.
+
+    Raises InputError if there are no images.
+    """
     if path.is_file():
         return path.parent, [path]
     if not path.is_dir():
         raise InputError(f"{path} does not exist.")
     found = [one for one in walk(path, SUFFIXES) if out.resolve() not in one.resolve().parents]
     if not found:
-        raise InputError(f"{path} holds no picture ({', '.join(sorted(SUFFIXES))}).")
+        raise InputError(f"{path} contains no image ({', '.join(sorted(SUFFIXES))}).")
     return path, found
 
 
 def read_picture(path: Path, ends: Range) -> tuple[np.ndarray | InputError, Range | None]:
-    """The picture as in training, uint8 RGB (h, w, 3), or what is wrong with it; and `used_range`."""
+    """The image as in training, uint8 RGB (h, w, 3), or the error in it; and its `used_range`."""
     return attempt(load_image, path, ends), used_range(path)
 
 
 def ahead(function: Callable, items: Iterable, threads: int) -> Iterator:
-    """function(item) in order, computed in threads a few items before the reader."""
+    """function(item) in order, computed in threads a few items ahead of the consumer."""
     waiting: deque[Future] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for item in items:
@@ -98,7 +102,7 @@ def ahead(function: Callable, items: Iterable, threads: int) -> Iterator:
 
 
 def short_names(names: Sequence[Path]) -> dict[Path, Path]:
-    """Each picture's name without its suffix, which stays where a.jpg lies beside a.png, or a beside a.jpg."""
+    """Each image's name without its suffix; the suffix stays if two names would be equal, as of a.jpg and a.png."""
     uses = Counter([*names, *(name.with_suffix("") for name in names)])
     return {name: name if uses[name.with_suffix("")] > 1 else name.with_suffix("") for name in names}
 
@@ -129,7 +133,7 @@ def main(options: argparse.Namespace) -> None:
         refuse_links(options.input, SUFFIXES, "if you want that, add --follow_links")
     folder, paths = find_pictures(options.input, options.out)
     if options.out.exists() and options.out.resolve() in (folder.resolve(), *folder.resolve().parents):
-        raise InputError(f"--out {options.out} holds the pictures themselves; give another folder.")
+        raise InputError(f"--out {options.out} contains the input images; give another folder.")
     trained = read_maskrcnn(options.model)
     device = choose_device(options.threads)
     settings = inference_settings(trained.settings, options.short_side, options.score, options.settings)
@@ -148,7 +152,7 @@ def main(options: argparse.Namespace) -> None:
             deep += [] if used is None else [used]
             height, width = picture.shape[:2]
             if min(height, width) * longest < max(height, width):
-                problems.add(f"{path} is {width}x{height} pixels, too narrow to be shrunk to {longest}.")
+                problems.add(f"{path} is {width}x{height} pixels, too narrow to be resized to {longest}.")
                 continue
             name = path.relative_to(folder)
             if not is_file_name(name.as_posix()):
@@ -159,10 +163,10 @@ def main(options: argparse.Namespace) -> None:
             write_masks(options.out, shown_as[name], picture, instances, trained.class_names, colors)
             count += len(instances)
     done = len(paths) - len(problems.sentences)
-    log.info("%d instance%s in %d picture%s: %s", count, "s" * (count != 1), done, "s" * (done != 1), options.out)
+    log.info("%d instance%s in %d image%s: %s", count, "s" * (count != 1), done, "s" * (done != 1), options.out)
     written = {options.out / "masks" / f"{name}.png" for name in shown_as.values()}
     if old := sum(path not in written for path in (options.out / "masks").rglob("*.png")):
-        log.warning("%s holds %d masks of earlier calls too, which instances.json no longer names", options.out, old)
+        log.warning("%s also contains %d masks of earlier calls, which instances.json does not list", options.out, old)
     for doubt in unlike_training(deep, ends):
         log.warning("%s", doubt)
     problems.raise_any("The folder")
@@ -171,7 +175,7 @@ def main(options: argparse.Namespace) -> None:
 def write_masks(
     out: Path, name: Path, picture: np.ndarray, instances: ImageInstances, class_names: tuple[str, ...], colors: list
 ) -> None:
-    """Writes masks/ and overlays/ of one picture, as `name` and a suffix."""
+    """Writes masks/<name>.png and overlays/<name>.jpg of one image."""
     write_picture(path_below(out / "masks", f"{name}.png"), paint(instances, *picture.shape[:2]).astype(np.uint16))
     drawn = draw_instances(enlarge(picture), instances, class_names, colors, scored=True)
     write_picture(path_below(out / "overlays", f"{name}.jpg"), drawn)

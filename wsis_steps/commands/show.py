@@ -1,4 +1,4 @@
-"""Tells what is in a result (.h5, or a trained model.pt) and how it was made; draws any image of it.
+"""Shows what a result (.h5, or a trained model.pt) contains and how it was made; draws any image of it.
 
 examples:
   wsis show results/shapes/bestie/labels/round01.h5
@@ -31,22 +31,24 @@ log = logging.getLogger("wsis")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="an .h5 file of results/, or a model.pt")
-    parser.add_argument("--image", metavar="ID", help="tell of this image, by its id or its number from 0")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="where the drawing of that image goes (png, jpg)")
-    parser.add_argument("--score", type=float, default=0.0, help="leave out instances that are less sure (0 to 1)")
-    parser.add_argument("--images", type=Path, metavar="FILE", help="images.h5, where it does not lie with the result")
+    parser.add_argument("--image", metavar="ID", help="show this image, by its id or its number from 0")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="file for the drawing of that image (png, jpg)")
+    parser.add_argument("--score", type=float, default=0.0, help="leave out instances below this score (0 to 1)")
+    parser.add_argument(
+        "--images", type=Path, metavar="FILE", help="images.h5, if it is not in the same results folder"
+    )
 
 
 def find_image(artifact: Artifact, wanted: str) -> int:
-    """The place of an image by its id or number; InputError names the nearest id."""
+    """The index of an image, by its id or number. Raises InputError, which names the nearest id."""
     if wanted in artifact.index:
         return artifact.index[wanted]
     if wanted.isdecimal() and int(wanted) < len(artifact):
         return int(wanted)
     close = nearest(wanted, artifact.ids) if len(artifact) <= 20 else _some(wanted, artifact)
     if not len(artifact):
-        raise InputError(f"{artifact.path} holds no image.")
-    raise InputError(f"{artifact.path} holds no image '{wanted}'; {close}.")
+        raise InputError(f"{artifact.path} contains no images.")
+    raise InputError(f"{artifact.path} contains no image '{wanted}'; {close}.")
 
 
 def _some(wanted: str, artifact: Artifact) -> str:
@@ -68,14 +70,14 @@ def show_model(path: Path) -> None:
 
 def main(options: argparse.Namespace) -> None:
     if options.picture and options.image is None:
-        raise InputError("--picture needs --image: the image to draw.")
+        raise InputError("--picture needs --image, the image to draw.")
     if not 0 <= options.score <= 1:
         raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
     if options.file.is_dir():
-        raise InputError(f"{options.file} is a folder; name an .h5 file or a model.pt in it.")
+        raise InputError(f"{options.file} is a folder; give an .h5 file or a model.pt in it.")
     if options.file.suffix in (".pt", ".pth"):
         if options.image is not None:
-            raise InputError(f"{options.file} is a model and holds no image; leave --image out.")
+            raise InputError(f"{options.file} is a model and contains no images; leave out --image.")
         show_model(options.file)
         return
     artifact = open_artifact(options.file)
@@ -87,9 +89,9 @@ def main(options: argparse.Namespace) -> None:
     _tell([title, *of_image(artifact, i, options.score)])
     if options.picture:
         if isinstance(artifact, Features):
-            raise InputError(f"{options.file} holds features, of which there is no drawing; leave --picture out.")
+            raise InputError(f"{options.file} contains features, which cannot be drawn; leave out --picture.")
         images = artifact if isinstance(artifact, Images) else Images(options.images or find_images(options.file))
-        if not isinstance(artifact, Proposals):  # which know no classes
+        if not isinstance(artifact, Proposals):  # proposals have no classes
             check_same_classes(images, artifact)
         picture = Pictures(images).read(int(places(images, artifact)[i]))
         with one_writer(options.picture):

@@ -1,9 +1,9 @@
-"""The code of a brush mask of Label Studio.
+"""Encodes and decodes the brush masks of Label Studio.
 
-It is the run-length code of the package rle-pack over the four channels of a picture, whose last one, the opacity,
-counts: a header of 32 bits (number of values), 5 (bits of a value less one) and four times 4 (bits of the lengths less
-one), then runs of a bit (1: one value repeated, 0: values one by one), 2 bits (which of the four lengths), the length
-less one, and the value or values.
+The code is the run-length code of the package rle-pack over the four channels of an image. Only the last channel, the
+opacity, matters. The header has 32 bits (number of values), 5 bits (bits per value - 1) and four times 4 bits (bits of
+the four length sizes - 1). Each run then has 1 bit (1: one value repeated, 0: single values), 2 bits (which length
+size), the length - 1, and the value or values.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ _LONGEST = 1 << 16
 
 
 def decode_brush(code: object, height: int, width: int) -> np.ndarray:
-    """The binary mask uint8 (height, width) of a code, a list of bytes; ValueError where it is none of such a
-    picture."""
+    """The binary mask uint8 (height, width) of a code, a list of bytes. Raises ValueError if it does not fit the
+    image."""
     if not isinstance(code, list) or not all(type(byte) is int and 0 <= byte < 256 for byte in code):
         raise ValueError(f"its brush mask is {shown(code)}, not a list of bytes")
     bits = np.unpackbits(np.array(code, np.uint8))
@@ -45,7 +45,7 @@ def encode_brush(mask: np.ndarray) -> list[int]:
     flat = mask.reshape(-1) > 0
     starts = np.flatnonzero(np.diff(flat, prepend=~flat[:1]))
     lengths = _CHANNELS * np.diff(starts, append=len(flat))
-    pieces = -(-lengths // _LONGEST)  # a run of more is cut
+    pieces = -(-lengths // _LONGEST)  # longer runs are split
     values = np.repeat(flat[starts], pieces)
     last = np.cumsum(pieces) - 1
     sizes = np.full(pieces.sum(), _LONGEST)

@@ -1,11 +1,11 @@
-"""Reads pictures that lie in a folder a class, as ImageNet's training images do: one tag a picture, no masks.
+"""Reads images sorted into one folder per class, as ImageNet's training images are: one tag per image, no masks.
 
-root/<folder>/*.JPEG   pictures, also in subfolders; or root/train/<folder>/, root/val/<folder>/, as ImageFolder of
-                       torchvision is used
-class_map              a CSV file `folder,class`: several folders may be one class, those it leaves out are not read;
-                       without one, every folder is a class of its name
+root/<folder>/*.JPEG   images, also in subfolders; or root/train/<folder>/ and root/val/<folder>/, as with
+                       torchvision's ImageFolder
+class_map              a CSV file `folder,class`: several folders may share a class, unlisted folders are not read;
+                       without this file, every folder is a class of its own name
 
-Evaluation images are those of a VOC tree, with their masks and the same classes, or a share of the pictures.
+Evaluation images are a share of the images, or those of a VOC tree with masks and the same classes.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ _NONE = "it has no folder of pictures"
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a folder, or its subsets, hold several folders of pictures, and beside these neither pictures nor what
-    may be annotations of them."""
+    """Whether a folder or its subsets contain several folders of images, and neither loose images nor possible
+    annotations."""
     try:
         return path.is_dir() and not _unlike(path)
     except OSError:
@@ -38,7 +38,7 @@ def looks_like(path: Path) -> bool:
 
 
 def lacks(path: Path) -> str:
-    """What makes folders of pictures no classes of themselves; nothing where there are none."""
+    """Why folders of images are not taken for classes; empty if there are no such folders."""
     why = _unlike(path)
     if not why or why == _NONE or any(is_of_masks(folder.name) for folder in _folders(path)):
         return ""
@@ -46,7 +46,7 @@ def lacks(path: Path) -> str:
 
 
 def _unlike(path: Path) -> str:
-    """Why the folders in a folder are not taken for classes; nothing where they are."""
+    """Why the subfolders are not taken for classes; empty if they are."""
     bases = _bases(path)
     folders = [folder for base, split in bases if split is not None for folder in _folders(base)]
     if not folders or not any(map(_has_picture, folders)):
@@ -65,8 +65,8 @@ def _unlike(path: Path) -> str:
 
 
 def _annotations(folder: Path) -> Path | None:
-    """A file in a folder, or one folder down, as tools write them for annotations."""
-    for file in chain(folder.glob("*.*"), folder.glob("*/*.*")):  # of which there may be a million
+    """A file in a folder or one level below that looks like annotations of a tool."""
+    for file in chain(folder.glob("*.*"), folder.glob("*/*.*")):  # there may be a million files
         suffix = file.suffix.lower()
         is_one = suffix in (".xml", ".yaml", ".yml") or (suffix == ".txt" and is_labels(file))
         if is_one or (suffix == ".json" and known_as(file)):
@@ -79,8 +79,8 @@ def _has_loose_picture(folder: Path) -> bool:
 
 
 def _bases(root: Path) -> list[tuple[Path, str | None]]:
-    """The folders that hold those of the classes, with their splits: the subsets where there are no other folders, else
-    the folder of the data set alone."""
+    """The folders that contain the class folders, with their splits: the subsets if there are no other folders, else
+    the data set's folder alone."""
     folders = _folders(root)
     if folders and all(is_subset(one.name) for one in folders) and any(map(_folders, folders)):
         return [(folder, split_of(folder.name)) for folder in folders]
@@ -92,13 +92,13 @@ def _has_picture(folder: Path) -> bool:
 
 
 def _folders(root: Path) -> list[Path]:
-    """The folders in a folder that are not hidden."""
+    """The subfolders that are not hidden."""
     return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != "." and path.name != "__MACOSX")
 
 
 def read(source: Source, notes: Notes) -> Reading:
-    """The pictures of class folders and, with `val_root`, the evaluation images of a VOC tree, whose classes must be
-    those of the folders."""
+    """The images of class folders and, with `val_root`, the evaluation images of a VOC tree, which must have the same
+    classes."""
     settings, root = source.settings, source.root
     bases = _bases(root)
     classes = _read_class_map(source, [base for base, _ in bases], notes)
@@ -115,7 +115,7 @@ def read(source: Source, notes: Notes) -> Reading:
 
 
 def _read_class_map(source: Source, bases: Sequence[Path], notes: Notes) -> dict[str, tuple[str, str]]:
-    """Folder -> its class and where that is said, in the order of the file; notes folders that do not exist."""
+    """Folder -> its class and the place that says so, in the order of the file; notes folders that do not exist."""
     root, path = source.root, source.settings.class_map
     places = {folder.name: str(folder) for base in bases for folder in _folders(base)}
     there = sorted(places)
@@ -140,7 +140,7 @@ def _read_class_map(source: Source, bases: Sequence[Path], notes: Notes) -> dict
 def _read_pictures(
     source: Source, bases: Sequence[tuple[Path, str | None]], classes: dict[str, tuple[str, str]], notes: Notes
 ) -> list[Drawing]:
-    """The pictures, in the order of their paths; notes folders without any, and counts those of other subsets."""
+    """The images, sorted by path; notes empty folders and counts images of other subsets."""
     drawings, filled = [], set()
     for base, split in bases:
         split = "train" if source.settings.val_root and split == "" else split
@@ -164,7 +164,7 @@ def _read_pictures(
 
 
 def _read_val(source: Source, class_names: Sequence[str], notes: Notes) -> Reading:
-    """The evaluation images of a VOC tree; InputError where they show a class that no folder has."""
+    """The evaluation images of a VOC tree. Raises InputError if they show a class that has no folder."""
     settings = source.settings
 
     def read_as(truth: tuple[str, ...], names: Sequence[str], own: Notes) -> Reading:
@@ -174,7 +174,7 @@ def _read_val(source: Source, class_names: Sequence[str], notes: Notes) -> Readi
 
     own = Notes()
     reading = read_as(settings.truth, class_names, own)
-    # what is wrong with masks may come of classes that the folders lack: which these are, the XML files say
+    # Errors in masks may come from classes that have no folder; the XML files name these classes.
     named = read_as((), (), Notes()) if own.sentences else reading
     labels = {shape.label for drawing in named.drawings for shape in drawing.shapes} - set(class_names)
     if lacking := sorted(name for name in labels if not is_no_class(name) and not is_ignored(name)):

@@ -1,8 +1,8 @@
-"""Reads COCO's JSON, whichever tool wrote it: boxes and masks of instances, and regions of several (`iscrowd`).
+"""Reads COCO JSON from any tool: boxes and masks of instances, and crowd regions (`iscrowd`).
 
-Classes stand in the order of the categories' ids. Ids may be numbers or text, 7 and "7" being one. An annotation
-without a segmentation is a box, or a polygon where CVAT says that it is turned. A category that only groups all others,
-as Roboflow writes it, is no class.
+Classes are ordered by category id. Ids may be numbers or text; 7 and "7" are the same id. An annotation without a
+segmentation is a box, or a polygon if CVAT marked it as rotated. A category that only groups all others, as Roboflow
+writes it, is not a class.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ Id = int | str
 
 @dataclass(frozen=True)
 class _Category:
-    """name: as text. group: what it says that it belongs to."""
+    """name: as text. group: its supercategory."""
 
     name: str
     group: str
@@ -37,8 +37,8 @@ class _Category:
 
 @dataclass
 class _Found:
-    """What the files hold. categories: those of the file `first`, by their ids. used: the places of those that have
-    annotations. pictures: those of each folder that belongs to a file."""
+    """The content of all files. categories: those of the file `first`, by id. used: positions of the categories that
+    have annotations. pictures: the images of each folder that belongs to a file."""
 
     drawings: list[Drawing] = field(default_factory=list)
     categories: dict[Id, _Category] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class _Found:
 
 
 def read(source: Source, notes: Notes) -> Reading:
-    """What COCO files say of the pictures of a data set; raises InputError where there is no such file."""
+    """Reads the COCO files of a data set. Raises InputError if there are none."""
     found, parts = _Found(), find_parts(source)
     for part in parts:
         with notes.catch():
@@ -61,7 +61,7 @@ def read(source: Source, notes: Notes) -> Reading:
 
 
 def _read_part(part: Part, found: _Found, notes: Notes) -> None:
-    """Adds what a file holds; what is of another subset is counted only."""
+    """Adds the content of a file; the content of other subsets is only counted."""
     content = read_json(part.file)
     lists = {key: content.get(key) if isinstance(content, dict) else None for key in _LISTS}
     missing = [key for key, rows in lists.items() if not isinstance(rows, list)]
@@ -71,11 +71,11 @@ def _read_part(part: Part, found: _Found, notes: Notes) -> None:
             notes.leave_out(reasons[key], str(part.file), len(lists[key]))
         return
     if missing:
-        raise InputError(f"{part.file} has no list '{missing[0]}', so it is no COCO instance file.")
+        raise InputError(f"{part.file} has no list '{missing[0]}', so it is not a COCO instance file.")
     categories = _categories(lists["categories"], part.file, notes)
     if found.first is None:
         found.first, found.categories = part.file, categories
-    elif sorted(_names(found.categories)) != sorted(_names(categories)):  # other ids do no harm
+    elif sorted(_names(found.categories)) != sorted(_names(categories)):  # different ids are harmless
         notes.add(f"{part.file} has other categories than {found.first}{_difference(categories, found.categories)}.")
     if part.folder and part.folder not in found.pictures:
         found.pictures[part.folder] = Pictures(part.folder)
@@ -90,8 +90,8 @@ def _read_part(part: Part, found: _Found, notes: Notes) -> None:
 
 
 def _places(used: set[Id], own: dict[Id, _Category], first: dict[Id, _Category]) -> set[int]:
-    """The places in the first file of the categories that are used in one: by id, where that has one name in both, else
-    by name."""
+    """The positions, in the first file, of the categories that another file uses: matched by id if the name is the same
+    in both files, else by name."""
     names = {own[key].name for key in used if key in own and first.get(key, own[key]).name != own[key].name}
     names |= {own[key].name for key in used if key in own and key not in first}
     return {
@@ -102,15 +102,15 @@ def _places(used: set[Id], own: dict[Id, _Category], first: dict[Id, _Category])
 
 
 def _outermost(folders: Collection[Path]) -> list[Path]:
-    """The folders that lie in no other of them, in order."""
+    """The folders that are not inside another of them, sorted."""
     return sorted(folder for folder in folders if not any(other in folder.parents for other in folders))
 
 
 def as_id(value: object) -> Id | None:
-    """An id, as a number where it is one in text or a float; None where it is none."""
+    """An id, as a number if text or a float states one; None if it is not an id."""
     if isinstance(value, str):
         text = value.strip()
-        # of "007" the zeros may matter
+        # the zeros of "007" may matter
         return int(text) if len(text) < 20 and text.isascii() and text.isdigit() and str(int(text)) == text else value
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
@@ -118,7 +118,7 @@ def as_id(value: object) -> Id | None:
 
 
 def _categories(rows: list, file: Path, notes: Notes) -> dict[Id, _Category]:
-    """The categories by their ids, in the order of these."""
+    """The categories by id, sorted by id."""
     found: dict[Id, _Category] = {}
     for place, row in enumerate(rows, 1):
         row = row if isinstance(row, dict) else {}
@@ -138,13 +138,13 @@ def _names(categories: dict[Id, _Category]) -> list[str]:
 
 
 def _difference(one: dict[Id, _Category], other: dict[Id, _Category]) -> str:
-    """What two lists of categories differ in."""
+    """The names that only one of two lists of categories has."""
     odd = sorted(set(_names(one)) ^ set(_names(other)))
     return f": {', '.join(map(repr, odd[:4]))}{' ...' * (len(odd) > 4)} is not in both" if odd else ""
 
 
 def _class_names(found: _Found, notes: Notes) -> list[str]:
-    """The names of the categories, less one that only groups all others."""
+    """The names of the categories, without one that only groups all others."""
     categories = dict(found.categories)
     groups = Counter(category.group for category in categories.values())
     for key, category in [item for place, item in enumerate(categories.items()) if place not in found.used]:
@@ -159,7 +159,7 @@ def _class_names(found: _Found, notes: Notes) -> list[str]:
 
 
 def _images(rows: list, part: Part, pictures: Pictures | None, notes: Notes) -> dict[Id, Drawing | None]:
-    """Image id -> what is drawn on it, nothing yet; None of an image of which something is wrong."""
+    """Image id -> its drawing, still without shapes; None for an image with an error."""
     found: dict[Id, Drawing | None] = {}
     taken: dict[Path, str] = {}
     for place, row in enumerate(rows, 1):
@@ -197,7 +197,7 @@ def _image(row: dict, name: str, part: Part, pictures: Pictures | None, notes: N
 
 
 def _side(row: dict, key: str) -> int:
-    """The height or width that an image states, 0 where it states none; ValueError where it is no such number."""
+    """The stated height or width of an image, 0 if missing. Raises ValueError if it is invalid."""
     value = row.get(key)
     if value is None:
         return 0
@@ -210,10 +210,10 @@ def _side(row: dict, key: str) -> int:
 def _add_annotations(
     rows: list, file: Path, images: dict[Id, Drawing | None], categories: dict[Id, _Category], notes: Notes
 ) -> set[Id]:
-    """Gives each image its shapes, and returns the ids of the categories that occur."""
+    """Adds the shapes to their images and returns the ids of the categories used."""
     used, hints, known = set(), Hints(), [str(key) for key in categories]
     for place in range(len(rows)):
-        row, rows[place] = rows[place], None  # what a shape does not keep is free, which matters with a million
+        row, rows[place] = rows[place], None  # frees what the shape does not keep; there may be a million
         try:
             if not isinstance(row, dict):
                 raise ValueError(f"it is {shown(row)}, not an object with its properties")
@@ -234,7 +234,7 @@ def _add_annotations(
 
 
 def _where(row: object, place: int) -> str:
-    """'annotation 17', by its id, or by its place where it has none."""
+    """'annotation 17' by its id, or its position if it has no id."""
     key = as_id(row.get("id")) if isinstance(row, dict) else None
     return (
         f"entry {place + 1} of 'annotations'"

@@ -1,4 +1,4 @@
-"""The annotations of COCO's JSON, one by one."""
+"""Reads single annotations of COCO JSON."""
 
 import math
 
@@ -11,11 +11,11 @@ _YES_OR_NO = {0: False, 1: True, "0": False, "1": True}
 
 
 def read_shape(row: dict, where: str, label: str) -> Shape:
-    """An annotation; ValueError says what is wrong with it."""
+    """The shape of an annotation. Raises ValueError if it is invalid."""
     box, area, rings, crowd = _box(row.get("bbox")), row.get("area"), row.get("segmentation"), _is_set(row, "iscrowd")
     if area is not None:
         area = _area(area)
-    if _is_set(row, "ignore"):  # what training passes over and no score counts, as in the tools of OpenMMLab
+    if _is_set(row, "ignore"):  # excluded from training and scores, as in OpenMMLab's tools
         label = IGNORED_LABEL
     if not is_nothing(rings):
         return Shape(where, "rings", label, rings, None, crowd, box, area)
@@ -28,13 +28,13 @@ def read_shape(row: dict, where: str, label: str) -> Shape:
 
 
 def count_keypoints(row: dict) -> int:
-    """How many keypoints of an object are set: of x, y, v, x, y, v, ... those whose v is not 0."""
+    """The number of keypoints that are set: in x, y, v, x, y, v, ..., those with v other than 0."""
     value = row.get("keypoints")
     return sum(v != 0 for v in value[2::3]) if isinstance(value, list) else 0
 
 
 def _box(value: object) -> tuple[float, float, float, float] | None:
-    """x1, y1, x2, y2 of x, y, width, height; None where there is none."""
+    """x1, y1, x2, y2 of x, y, width, height; None if there is no box."""
     if value is None or value == []:
         return None
     try:
@@ -45,10 +45,10 @@ def _box(value: object) -> tuple[float, float, float, float] | None:
 
 
 def _rotation(attributes: object) -> float:
-    """Degrees by which a box is turned about its middle, clockwise.
+    """The clockwise rotation of a box about its center, in degrees.
 
-    CVAT writes `bbox` as if the box were not turned, and the turn into the attributes: `_convert_shape` in its
-    dataset_manager/bindings.py, for rectangles only; how it is meant, `RotatedBoxesToPolygons` in
+    CVAT writes the unrotated box as `bbox` and the rotation as an attribute, for rectangles only. Sources in CVAT:
+    `_convert_shape` in dataset_manager/bindings.py, `RotatedBoxesToPolygons` in
     dataset_manager/formats/transformations.py."""
     turn = attributes.get("rotation") if isinstance(attributes, dict) else None
     if turn is None:

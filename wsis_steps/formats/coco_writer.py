@@ -1,4 +1,4 @@
-"""Writing instances as COCO JSON, image by image."""
+"""Writes instances as COCO JSON, image by image."""
 
 import json
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ def annotations(image: int, first: int, instances: ImageInstances, scored: bool)
 
 
 class CocoFile:
-    """A COCO instance file that grows image by image; it is put in place when the block ends without an error.
+    """A COCO instance file, written image by image; it appears under its name when the block ends without an error.
 
-    Category ids are 1 + the place of the class; crowds carry `iscrowd`, predictions a `score`.
+    Category ids are 1 + the index of the class; crowds have `iscrowd`, predictions a `score`.
     """
 
     def __init__(self, path: Path, class_names: Sequence[str]) -> None:
@@ -65,7 +65,7 @@ class CocoFile:
 
 
 def write_coco(out: Path, labels: Labels) -> Path:
-    """Writes annotations/instances_<split>.json and the pictures in <split>/, as the data format `coco` reads them.
+    """Writes annotations/instances_<split>.json and the images in <split>/, as the data format `coco` reads them.
 
     Returns the file.
     """

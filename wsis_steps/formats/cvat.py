@@ -1,10 +1,10 @@
-"""CVAT's XML (CVAT for images 1.1): reading what people exported, and writing instances as masks.
+"""CVAT's XML (CVAT for images 1.1): reads exports, and writes instances as masks.
 
-A mask there is a box (left, top, width, height) and the lengths of its runs row by row, the first of zeros. Boxes and
-ellipses may be turned about their middles; a turned box is a polygon. Each of the points of <points> is a mark of its
-own. Shapes of one label and one group are one instance. The subsets train and val (Train, Validation) are splits,
-others are left out; the pictures of a subset may lie in images/<subset>/ or <subset>/. A shape that is marked as
-`outside` is not in the picture: CVAT keeps it for the frames before and behind.
+A mask is a box (left, top, width, height) and the lengths of its runs, row by row, starting with zeros. Boxes and
+ellipses may be rotated about their centers; a rotated box becomes a polygon. Each point of <points> is a separate mark.
+Shapes with the same label and group are one instance. The subsets train and val (Train, Validation) are splits; others
+are left out. The images of a subset may be in images/<subset>/ or <subset>/. A shape marked as `outside` is not in the
+image: CVAT keeps it for neighboring frames.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ from wsis_steps.formats.rings import numbers, shown
 from wsis_steps.formats.subsets import split_of
 from wsis_steps.vision.masks import decode
 
-_NAME = "annotations.xml"  # what CVAT calls its file
+_NAME = "annotations.xml"  # CVAT's own file name
 _MOST = 10**9  # pixels of a side
-_MOST_PIXELS = 1 << 28  # of the box of a mask; no picture that is read has more
+_MOST_PIXELS = 1 << 28  # of the box of a mask; larger images are not read
 _NEEDED = "choose the format 'CVAT for images 1.1'"
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a file is of CVAT's XML, or a folder holds such a file."""
+    """Whether a file is CVAT's XML, or a folder contains such a file."""
     try:
         return bool(_files(path))
     except OSError:
@@ -43,7 +43,7 @@ def looks_like(path: Path) -> bool:
 
 
 def _files(path: Path) -> list[Path]:
-    """The files of CVAT's among a file or the files of a folder; its own name alone where that is there."""
+    """The CVAT files at a path, a file or a folder; annotations.xml alone if the folder has it."""
     if not path.is_dir():
         return [path] if _is_cvat(path) else []
     if _is_cvat(path / _NAME):
@@ -56,13 +56,13 @@ def _is_cvat(file: Path) -> bool:
 
 
 def read(source: Source, notes: Notes) -> Reading:
-    """The images of an export; InputError where there is none."""
+    """The images of an export. Raises InputError if there is no export."""
     path = source.annotations
     if path.is_dir():
         files = _files(path)
         if len(files) != 1:
             found = f"{len(files)} XML files of CVAT" if files else "no XML file of CVAT"
-            raise InputError(f"{path} holds {found}; name one by `annotations`.")
+            raise InputError(f"{path} holds {found}; set `annotations` to one.")
         [path] = files
     root = read_xml(path)
     if root.tag == "annotations" and root.find("track") is not None:
@@ -83,7 +83,7 @@ def read(source: Source, notes: Notes) -> Reading:
 
 
 class _Subsets:
-    """The folders in which the pictures of subsets lie, where there are such."""
+    """The folders that hold the images of subsets, if they exist."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -91,11 +91,11 @@ class _Subsets:
 
     @property
     def folders(self) -> list[Path]:
-        """Those that were looked into."""
+        """The existing ones among those searched."""
         return [folder for folder, pictures in self.pictures.items() if pictures]
 
     def place(self, drawing: Drawing, subset: str) -> None:
-        """Tells a drawing its picture and what that is called in the folder of a subset, where it is there."""
+        """Sets a drawing's path and name, if its image is in the folder of the subset."""
         for folder in [self.root / "images" / subset, self.root / subset] if subset else []:
             if folder not in self.pictures:
                 self.pictures[folder] = Pictures(folder) if folder.is_dir() else None
@@ -106,7 +106,7 @@ class _Subsets:
 
 
 def _read_image(element: ElementTree.Element, where: str, subsets: _Subsets, notes: Notes) -> Iterator[Drawing]:
-    """What is drawn on an image, or nothing where it is left out."""
+    """The drawing of an image; nothing if the image is left out."""
     name, subset = element.get("name"), element.get("subset") or ""
     split = split_of(subset) if subset else ""
     if split is None:
@@ -133,7 +133,7 @@ def _read_image(element: ElementTree.Element, where: str, subsets: _Subsets, not
 
 
 def _side(element: ElementTree.Element, key: str) -> int:
-    """The height or width that an image states, 0 where it states none; ValueError where it is no such number."""
+    """The stated height or width of an image, 0 if missing. Raises ValueError if it is invalid."""
     text = element.get(key)
     if text is None:
         return 0
@@ -143,12 +143,12 @@ def _side(element: ElementTree.Element, key: str) -> int:
 
 
 def _marks(shape: ElementTree.Element) -> int:
-    """How many marks an element is."""
+    """The number of marks in an element."""
     return shape.get("points", "").count(";") + 1 if shape.tag == "points" else 1
 
 
 def _shapes(shape: ElementTree.Element, where: str, drawing: Drawing) -> Iterator[Shape]:
-    """What an element marks; ValueError says what is wrong with it."""
+    """The shapes of an element. Raises ValueError if it is invalid."""
     label, group, kind = shape.get("label"), _group(shape), shape.tag
     if label is None:
         raise ValueError("it has no 'label'")
@@ -177,7 +177,7 @@ def _group(shape: ElementTree.Element) -> int | None:
     text = shape.get("group_id") or "0"
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"its 'group_id' is {shown(text)}, not a number")
-    return int(text.lstrip("0")[:20] or 0) or None  # 0: in none
+    return int(text.lstrip("0")[:20] or 0) or None  # 0: no group
 
 
 def _numbers(element: ElementTree.Element, *keys: str) -> list[float]:
@@ -192,7 +192,7 @@ def _numbers(element: ElementTree.Element, *keys: str) -> list[float]:
 
 
 def _rotation(shape: ElementTree.Element) -> float:
-    """Degrees, clockwise."""
+    """In degrees, clockwise."""
     return _numbers(shape, "rotation")[0] % 360 if shape.get("rotation") else 0.0
 
 
@@ -217,7 +217,7 @@ def _box(shape: ElementTree.Element, where: str, label: str, group: int | None) 
 
 
 def _mask(shape: ElementTree.Element, drawing: Drawing) -> dict:
-    """The code of a mask; ValueError where its runs do not fill its box, `Unusable` where that leaves the picture."""
+    """The code of a mask. Raises ValueError if its runs do not fill its box, `Unusable` if the box leaves the image."""
     left, top, across, down = map(round, _numbers(shape, "left", "top", "width", "height"))
     if not (drawing.height and drawing.width):
         raise ValueError("its mask needs the width and height of its <image>")
@@ -232,7 +232,7 @@ def _mask(shape: ElementTree.Element, drawing: Drawing) -> dict:
 
 
 def from_row_runs(runs: list[int], height: int, width: int) -> np.ndarray:
-    """The mask uint8 (height, width) of such runs; ValueError where they do not fill it."""
+    """The mask uint8 (height, width) of row-by-row runs. Raises ValueError if they do not fill it."""
     if min(runs, default=0) < 0 or sum(runs) != height * width:
         raise ValueError(f"its runs hold {sum(runs)} pixels, its box {height * width}")
     values = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)
@@ -240,14 +240,14 @@ def from_row_runs(runs: list[int], height: int, width: int) -> np.ndarray:
 
 
 def row_runs(mask: np.ndarray) -> list[int]:
-    """Lengths of the runs of a binary mask (h, w) in reading order, the first of zeros (and 0 where there is none)."""
+    """Lengths of the runs of a binary mask (h, w), row by row, starting with zeros (0 if the first pixel is set)."""
     flat = mask.reshape(-1) > 0
     starts = np.flatnonzero(np.diff(flat, prepend=~flat[:1]))
     return [0] * int(flat[0]) + np.diff(starts, append=len(flat)).tolist()
 
 
 def write_cvat(out: Path, labels: Labels) -> Path:
-    """Writes `cvat_<split>.xml` and the pictures; returns the file."""
+    """Writes `cvat_<split>.xml` and the images; returns the file."""
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
     task = ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task")

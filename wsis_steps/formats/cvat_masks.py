@@ -1,13 +1,12 @@
-"""Reads masks as CVAT's "Segmentation mask 1.1" and labelme2voc write them: a map of classes and one of objects a
-picture.
+"""Reads masks as CVAT's "Segmentation mask 1.1" and labelme2voc write them: a class map and an object map per image.
 
-SegmentationClass/, SegmentationObject/   CVAT's PNGs of colors, with labelmap.txt; Datumaro's of values
-SegmentationClassPNG/, ...ClassNpy/       labelme2voc's of values, with class_names.txt; likewise of objects
-ImageSets/Segmentation/<subset>.txt       CVAT's lists, by which its subsets are told
-JPEGImages/                               the pictures, or else they lie elsewhere in the data set
+SegmentationClass/, SegmentationObject/   CVAT's color PNGs, with labelmap.txt; Datumaro's value PNGs
+SegmentationClassPNG/, ...ClassNpy/       labelme2voc's value maps, with class_names.txt; likewise for objects
+ImageSets/Segmentation/<subset>.txt       CVAT's lists, which name its subsets
+JPEGImages/                               the images; they may also be elsewhere in the data set
 
-What Annotations/ holds are boxes that were drawn beside the masks; those of objects with a mask are there twice. Pixels
-of a class that belong to no object are a region of several; of a class without any map of objects there are tags only.
+Annotations/ holds boxes that were drawn in addition to the masks; boxes that repeat a mask are dropped. Pixels of a
+class that belong to no object are a crowd region. Class maps without object maps give tags only.
 """
 
 from collections import defaultdict
@@ -33,7 +32,7 @@ from wsis_steps.formats.voc_annotations import read_annotation
 from wsis_steps.formats.voc_masks import split_objects
 from wsis_steps.vision.masks import encode
 
-# In the order in which they are looked for: PNGs before the same in NumPy files.
+# In search order: PNGs before the same maps as NumPy files.
 _CLASSES = ("SegmentationClassPNG", "SegmentationClass", "SegmentationClassNpy")
 _OBJECTS = ("SegmentationObjectPNG", "SegmentationObject", "SegmentationObjectNpy")
 _MAPS = (".png", ".npy")
@@ -41,8 +40,8 @@ _MAPS = (".png", ".npy")
 
 @dataclass
 class _Item:
-    """A picture of the export. name: with folders, without suffix. where: a file that names it. splits: those of the
-    lists that have it, None of another subset."""
+    """An image of the export. name: with folders, without suffix. where: a file that names it. splits: those of the
+    lists that contain it, None for another subset."""
 
     name: str
     where: str
@@ -53,12 +52,12 @@ class _Item:
 
     @property
     def split(self) -> str | None:
-        """train, val, '' where it is to be divided, None of a picture that is left out."""
+        """train, val, '' if it is to be divided, None if it is left out."""
         return split_of_all(self.splits)
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a folder holds maps and what they stand for, or a file says what maps beside it stand for."""
+    """Whether a folder contains maps and their legend, or a file is the legend of maps beside it."""
     try:
         folder = path.parent if path.is_file() else path
         return find_legend(folder) in (path, *(path / name for name in LEGENDS)) and _has_maps(folder)
@@ -67,9 +66,9 @@ def looks_like(path: Path) -> bool:
 
 
 def lacks(path: Path) -> str:
-    """What a folder with maps needs besides."""
+    """What a folder with maps still needs."""
     if find_legend(path) is None and _has_maps(path):
-        return f"it has maps, but neither {' nor '.join(LEGENDS)}, which say what these show"
+        return f"it has maps, but neither {' nor '.join(LEGENDS)}, which name their classes"
     return ""
 
 
@@ -79,14 +78,13 @@ def _has_maps(folder: Path) -> bool:
 
 
 def read(source: Source, notes: Notes) -> Reading:
-    """The pictures with their masks, which are read one by one. Raises InputError where there are no maps or
-    pictures."""
+    """The images with their masks, read one by one. Raises InputError if there are no maps or no images."""
     folder = source.annotations if source.annotations.is_dir() else source.annotations.parent
     file = find_legend(folder)
     if file is None or not _has_maps(folder):
         raise InputError(
             f"{folder} needs SegmentationClass and SegmentationObject with maps, and a labelmap.txt or class_names.txt "
-            "that says what they show."
+            "that names their classes."
         )
     legend = read_legend(file, notes)
     notes.raise_any(f"The labels in {folder}")
@@ -96,7 +94,7 @@ def read(source: Source, notes: Notes) -> Reading:
     drawings, left_out = [], set()
     for item, (drawing, repeated, wrong) in zip(items, source.mapper(partial(_read_item, legend), items), strict=True):
         notes.sentences += wrong
-        with suppress(InputError):  # told where the picture is looked for again
+        with suppress(InputError):  # reported when the image is located again
             drawing.path = pictures.find(item.name)
         if item.split is not None:
             drawings.append(drawing)
@@ -111,7 +109,7 @@ def read(source: Source, notes: Notes) -> Reading:
 
 
 def _find_items(folder: Path, notes: Notes) -> list[_Item]:
-    """All pictures that a map, a list or an XML file names, in order; notes those of two splits."""
+    """All images that a map, a list or an XML file names, sorted; notes those in two splits."""
     lists = list(read_subsets(folder))
     found: dict[str, _Item] = {}
 
@@ -140,8 +138,8 @@ def _name(text: str) -> str:
 
 
 def _find_pictures(root: Path, folder: Path) -> list[Path]:
-    """The files that may be pictures: those of JPEGImages, else all below `root` that are no maps. InputError where
-    there are none."""
+    """The candidate images: those in JPEGImages, else all below `root` that are not maps. Raises InputError if there
+    are none."""
     own = folder / "JPEGImages"
     found = walk(own, SUFFIXES) if own.is_dir() and root in (own, *own.parents) else []
     if not found:
@@ -159,8 +157,7 @@ def _find_pictures(root: Path, folder: Path) -> list[Path]:
 
 
 def _read_item(legend: Legend, item: _Item) -> tuple[Drawing, int, list[str]]:
-    """What the files say of a picture, how many of its boxes are those of masks, and a sentence for all that is
-    wrong."""
+    """The drawing of an image, the number of its boxes that repeat masks, and one sentence per error."""
     notes, drawing, boxes = Notes(), Drawing(item.where, item.name, split=item.split or ""), []
     with notes.catch():
         _add_masks(drawing, legend, item)
@@ -180,7 +177,7 @@ def _read_item(legend: Legend, item: _Item) -> tuple[Drawing, int, list[str]]:
 
 
 def _add_masks(drawing: Drawing, legend: Legend, item: _Item) -> None:
-    """Adds the objects of the maps, and the pixels of classes that belong to none. Raises InputError."""
+    """Adds the objects of the maps, and class pixels without an object as crowds. Raises InputError."""
     if item.classes is None:
         if item.objects is not None:
             raise InputError(f"{item.objects} has no map of classes, SegmentationClass/{item.name}.png.")
@@ -211,7 +208,7 @@ def _add_masks(drawing: Drawing, legend: Legend, item: _Item) -> None:
 
 
 def _read_boxes(drawing: Drawing, path: Path, notes: Notes) -> list[Shape]:
-    """The boxes of an XML file, as Datumaro writes them, in pixels from 0 on. Raises InputError."""
+    """The boxes of an XML file, in pixels counted from 0, as Datumaro writes them. Raises InputError."""
     found = read_annotation(path)
     notes.sentences += found.wrong
     if not drawing.height:

@@ -1,4 +1,4 @@
-"""From the drawings of a reader to a data set: finds pictures, fits annotations, names classes, makes splits."""
+"""Turns a reader's drawings into a data set: finds images, fits annotations, names classes, makes splits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,10 +25,13 @@ from wsis_steps.formats.tables import note_alike
 
 @dataclass(frozen=True)
 class Choices:
-    """What of `data_import_dataset` matters behind the readers: the classes, or none; the splits whose masks are true
-    masks of all that is to be seen; the share of the images that goes to val where nothing says; whether shapes that
-    cannot be masks, objects without a mask in a split of `truth`, and pictures without a shape are left out; whether
-    crowds are objects."""
+    """The settings of `data_import_dataset` that apply after reading.
+
+    class_names: the classes, empty if not set; truth: splits whose masks are complete ground truth; val_share: the
+    share of images for val if no split is given; skip_unknown, leave_out_maskless, leave_out_untouched: whether to
+    leave out shapes that cannot be masks, objects without a mask in a split of `truth`, images without a shape;
+    crowds_are_objects: whether crowds are read as objects.
+    """
 
     class_names: tuple[str, ...] = ()
     truth: tuple[str, ...] = ()
@@ -61,7 +64,7 @@ class _Image:
 
 
 def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mapper: Callable = map) -> Dataset:
-    """The data set of what a reader found in `root`; one InputError names up to 20 of all that is wrong.
+    """The data set of what a reader found in `root`. Raises one InputError that lists up to 20 errors.
 
     mapper: `map`, or that of a process pool.
     """
@@ -70,7 +73,7 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
     rules = Rules(choices.class_names, choices.skip_unknown, choices.crowds_are_objects)
     drawings, paths = [drawing for drawing, _ in located], [path for _, path in located]
     images: list[_Image] = []
-    numbers: dict[str, int] = {}  # of labels, and where each was first seen
+    numbers: dict[str, int] = {}  # label -> number; `first`: where each label was first seen
     first: list[str] = []
     for drawing, path, found in zip(drawings, paths, mapper(partial(_fit, rules), drawings, paths), strict=True):
         if isinstance(found, InputError):
@@ -79,7 +82,7 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
             images.append(_Image(drawing, path, pack(found, numbers)))
             first += [drawing.where] * (len(numbers) - len(first))
             notes.omit(found.omitted)
-        drawing.shapes = []  # of large files there is not room for both
+        drawing.shapes = []  # large files do not fit in memory twice
     _check_readings(images, notes)
     seen = dict(zip(numbers, first, strict=True))
     class_names = _name_classes(root, reading, seen, choices, notes)
@@ -97,14 +100,14 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
 def _fit(rules: Rules, drawing: Drawing, path: Path) -> Fitted | InputError:
     is_sized = drawing.height or drawing.width or any(shape.kind != "tag" for shape in drawing.shapes)
     try:
-        # tags alone need no picture, of which there may be millions
+        # tags alone need no image header; there may be millions of images
         return fit(drawing, path, picture_header(path) if is_sized else Header(0, 0, 1), rules)
     except InputError as error:
         return error
 
 
 def _locate(reading: Reading, pictures: Pictures, choices: Choices, notes: Notes) -> list[tuple[Drawing, Path]]:
-    """Drawings with their pictures; notes those without one, and pictures that two drawings mean."""
+    """Drawings with their images; notes drawings without one, and images with two drawings."""
     found: dict[tuple[Path, str], Drawing] = {}
     missing: list[str] = []
     for drawing in reading.drawings:
@@ -113,7 +116,7 @@ def _locate(reading: Reading, pictures: Pictures, choices: Choices, notes: Notes
         except InputError as error:
             missing.append(f"{drawing.where}: {error}.")
             continue
-        key = (path, drawing.name if drawing.path else "")  # a layout may list a picture under two names
+        key = (path, drawing.name if drawing.path else "")  # a layout may list an image under two names
         if key in found:
             notes.add(f"{drawing.where}: {path} is also the picture of {found[key].where}.")
         else:
@@ -136,7 +139,7 @@ def _locate(reading: Reading, pictures: Pictures, choices: Choices, notes: Notes
 
 
 def _name_classes(root: Path, reading: Reading, first: dict[str, str], choices: Choices, notes: Notes) -> list[str]:
-    """The classes in their order; `first`: where each label was first seen."""
+    """The classes in order. first: where each label was first seen."""
     own = [n for n in reading.class_names if not is_no_class(n, choices.class_names) and not is_ignored(n)]
     if not choices.class_names and not own:
         note_alike(first, notes)
@@ -155,7 +158,7 @@ def _why_nothing(notes: Notes) -> str:
 
 
 def _divide(root: Path, images: list[_Image], pictures: Pictures, choices: Choices, notes: Notes) -> list[str]:
-    """Gives each image its id and its split, and says where what is for training was divided after all."""
+    """Sets the id and split of each image. Returns a sentence if training images were moved to val."""
     names = [image.drawing.name if image.drawing.path else pictures.name(image.path) for image in images]
     given = [image.drawing.split for image in images]
     splits = _splits(names, given, choices.val_share)
@@ -164,27 +167,27 @@ def _divide(root: Path, images: list[_Image], pictures: Pictures, choices: Choic
         splits = _splits(names, [""] * len(names), choices.val_share)
         if count := splits.count("val"):
             doubts.append(
-                f"Nothing says which pictures are for evaluation, so {count} of {len(names)} that are said to be for "
-                "training are kept for it; `val_share: 0` trains on all of them."
+                f"No evaluation images are given, so {count} of the {len(names)} training images are used for "
+                "evaluation; set `val_share: 0` to train on all of them."
             )
     for image, identity, split in zip(images, identities(names), splits, strict=True):
         image.id, image.split = identity, split
         if not is_file_name(identity):
             notes.add(f"{str(image.path)!r}: its name has a control character, or cannot be a file name; rename it.")
     if images and "train" not in splits:
-        notes.add(f"{root}: every image is in val, so there is none to train on.")
+        notes.add(f"{root}: every image is in val, so there are none to train on.")
     return doubts
 
 
 def _splits(names: list[str], given: list[str], share: float) -> list[str]:
-    """The splits that are given, those of the others by their names."""
+    """The given splits; images without one are divided by the hashes of their names."""
     undecided = [k for k, split in enumerate(given) if not split]
     chosen = dict(zip(undecided, divide([names[k] for k in undecided], share), strict=True))
     return [split or chosen[k] for k, split in enumerate(given)]
 
 
 def _check_truth(images: list[_Image], choices: Choices, notes: Notes) -> None:
-    """Notes objects without a mask in a split of `truth`, unless they may be."""
+    """Notes objects without a mask in a split of `truth`, unless they are left out."""
     for split in choices.truth:
         found = [(image, *one) for image in images if image.split == split for one in image.found.without_mask]
         if found and not choices.leave_out_maskless:
@@ -197,7 +200,7 @@ def _check_truth(images: list[_Image], choices: Choices, notes: Notes) -> None:
 
 
 def _check_readings(images: list[_Image], notes: Notes) -> None:
-    """Notes that most shapes look as if their numbers meant something else; a few may by chance."""
+    """Notes if the numbers of most shapes seem to mean something else; a few may do so by chance."""
     doubts = [(kind, image, where) for image in images for kind, where in image.found.doubts]
     clicks = notes.counts.get("boxes_under_one_pixel", 0) + notes.counts.get("shapes_without_area", 0)
     placed = clicks + sum(max(len(image.found.points), len(image.found.boxes)) for image in images)

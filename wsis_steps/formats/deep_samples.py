@@ -1,6 +1,7 @@
-"""Pictures of more than 8 bits a channel: their samples, and which of these become black and white.
+"""Images of more than 8 bits per channel: reads their samples and maps a range of them to 0..255.
 
-Pillow gives one channel of 16 bits as it is, but color as bytes; those samples OpenCV reads, and both must agree.
+Pillow keeps the 16 bits of gray images but reduces color to bytes. Color samples are therefore read with OpenCV, and
+their high bytes must equal Pillow's.
 """
 
 from pathlib import Path
@@ -13,7 +14,7 @@ from wsis_steps.engine.errors import InputError
 
 Range = tuple[int, int]
 FULL: Range = (0, 65535)
-_BITS, _PLANES = 258, 284  # tags of TIFF: bits of each channel, and 2 where each channel lies apart
+_BITS, _PLANES = 258, 284  # TIFF tags: bits of each channel; 2 if channels are stored separately
 _COLOR = ("RGB", "RGBA")
 
 
@@ -23,7 +24,7 @@ def is_gray(picture: Image.Image) -> bool:
 
 
 def is_deep(picture: Image.Image) -> bool:
-    """Whether a picture that was opened, but not decoded, has more than 8 bits a channel."""
+    """Whether an opened, not yet decoded image has more than 8 bits per channel."""
     if is_gray(picture):
         return True
     if picture.format == "TIFF":
@@ -32,13 +33,13 @@ def is_deep(picture: Image.Image) -> bool:
 
 
 def refuse_planes(picture: Image.Image, path: Path) -> None:
-    """InputError where the channels of a deep picture lie apart, which decoders take for others."""
+    """Raises InputError if the channels of a deep image are stored separately, which decoders misread."""
     if picture.format == "TIFF" and picture.tag_v2.get(_PLANES) == 2 and len(picture.tag_v2.get(_BITS, ())) > 1:
         raise InputError(f"{path} keeps its channels of more than 8 bits apart (planar); save it with them together.")
 
 
 def gray_samples(picture: Image.Image, path: Path) -> np.ndarray:
-    """uint16 (h, w) of a decoded picture of one channel; InputError where they are others."""
+    """uint16 (h, w) of a decoded image of one channel. Raises InputError if its samples are outside 0..65535."""
     samples = np.asarray(picture)
     if samples.dtype.kind == "f" or samples.min() < 0 or samples.max() > FULL[1]:
         raise InputError(f"{path} has {picture.mode} samples outside 0..65535; save it with 8 or 16 bits a channel.")
@@ -46,9 +47,9 @@ def gray_samples(picture: Image.Image, path: Path) -> np.ndarray:
 
 
 def color_samples(picture: Image.Image, content: bytes, path: Path) -> np.ndarray:
-    """uint16 RGB or RGBA (h, w, 3 or 4), turned as the decoded picture is, from the bytes of its file.
+    """uint16 RGB or RGBA (h, w, 3 or 4) from the bytes of a file, in the orientation of the decoded image.
 
-    InputError where the two decoders read different pictures, as of CMYK or of colors multiplied by their alpha.
+    Raises InputError if the two decoders disagree, for example for CMYK or colors premultiplied by alpha.
     """
     found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if picture.mode in _COLOR else None
     high = np.asarray(picture)
@@ -63,8 +64,8 @@ def color_samples(picture: Image.Image, content: bytes, path: Path) -> np.ndarra
 
 
 def to_bytes(samples: np.ndarray, ends: Range) -> np.ndarray:
-    """uint8 of uint16 samples: `ends`, lowest and highest, become 0 and 255, and what lies beyond is cut. Of the full
-    range that is the high byte."""
+    """uint8 of uint16 samples: the lowest and highest of `ends` become 0 and 255, samples beyond are clipped. For the
+    full range this is the high byte."""
     low, high = ends
     steps = np.arange(FULL[1] + 1).clip(low, high) - low
     return (steps * 256 // (high - low + 1)).astype(np.uint8)[samples]

@@ -1,8 +1,7 @@
-"""The contract of the readers of formats: what a file says of a picture, whatever the format.
+"""The contract of the format readers: what a file says about an image, in any format.
 
-A reader takes a source and notes, and yields drawings as the file has them. Which picture is meant, whether the
-places lie in it, which names are classes, and what is left out: all of that is decided behind the readers, alike for
-every format.
+A reader takes a source and notes, and yields drawings exactly as the file has them. Later steps decide, in the same way
+for all formats, which image is meant, whether places lie inside it, which names are classes, and what is left out.
 """
 
 from collections import Counter
@@ -13,14 +12,14 @@ from pathlib import Path
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.formats.rings import shown
 
-WEAK = ("tag", "point", "box")  # the weak annotations, of which a shape gives one or several
-KINDS = frozenset({*WEAK, "rings", "mask", "ellipse"})  # of shapes that are read
+WEAK = ("tag", "point", "box")  # the weak annotations; a shape gives one or several
+KINDS = frozenset({*WEAK, "rings", "mask", "ellipse"})  # kinds of shapes that are read
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is to be read: the folder of the data set, and all settings of the import. mapper: `map`, or that of a
-    process pool."""
+    """What to read: the folder of the data set and all settings of the import. mapper: `map`, or that of a process
+    pool."""
 
     root: Path
     settings: DataImportDataset
@@ -28,7 +27,7 @@ class Source:
 
     @property
     def annotations(self) -> Path:
-        """The file or folder of the annotations: what the user names, else the folder of the data set."""
+        """The file or folder of the annotations: the setting, else the folder of the data set."""
         return self.settings.annotations or self.root
 
 
@@ -36,19 +35,20 @@ class Source:
 class Shape:
     """One mark.
 
-    where: its place in the file, for messages: 'annotation 17'. label: its class as the file has it. geometry by
-    kind, in pixels from the top left corner of the picture, or in shares of its sides where the drawing says so:
-      tag       None: the whole picture
-      point     (x, y), where (0, 0) is the middle of the first pixel
-      box       (x1, y1, x2, y2), the last two one past the last pixel
-      rings     polygons in whatever nesting (`rings.py`), or COCO's run-length code
-      mask      COCO's run-length code of the whole picture, made by us
-      ellipse   (x, y, radius x, radius y, turn in degrees, clockwise)
-      another   a shape that cannot be a mask; the kind is what its tool calls it
-    or an `Unusable`, where a shape is well written but cannot be used.
-    group: shapes of one label and one group are one instance; None: alone. crowd: a region of several. box (x1, y1,
-    x2, y2) and area in pixels: what the file says beside the geometry. weak: the weak annotations that it gives, None
-    for all that it can."""
+    where: its place in the file, for messages: 'annotation 17'. label: its class as written in the file. geometry:
+    depends on the kind, in pixels from the top left corner of the image, or in shares of its sides if the drawing says
+    so:
+      tag       None: the whole image
+      point     (x, y), where (0, 0) is the center of the first pixel
+      box       (x1, y1, x2, y2), where x2 and y2 are one past the last pixel
+      rings     polygons, nested in any way (`rings.py`), or COCO's run-length code
+      mask      COCO's run-length code of the whole image, made by a reader
+      ellipse   (x, y, radius x, radius y, clockwise rotation in degrees)
+      other     a shape that cannot be a mask; the kind is its tool's name for it
+    or an `Unusable`, for a well-formed shape that cannot be used.
+    group: shapes with the same label and group are one instance; None: not grouped. crowd: a region of several objects.
+    box (x1, y1, x2, y2), area: what the file states in addition to the geometry, in pixels. weak: the weak annotations
+    that the shape gives; None: all it can."""
 
     where: str
     kind: str
@@ -62,20 +62,20 @@ class Shape:
 
 
 def foreign_kind(name: object) -> str:
-    """The kind of a shape that cannot be a mask, by what its tool calls it: never one of ours."""
+    """The kind of a shape that cannot be a mask, from its tool's name for it; never one of KINDS."""
     is_foreign = isinstance(name, str) and name.isidentifier() and name not in KINDS
     return name if is_foreign else f"shape called {shown(name)}"
 
 
 @dataclass(slots=True)
 class Drawing:
-    """What a file says of one picture.
+    """What a file says about one image.
 
-    where: the file, and the picture's place in it. name: what the file calls the picture, with slashes. height and
-    width in pixels as the file says, 0 where it does not. split: train, val, or nothing. path: the picture, where the
-    layout says which it is. shares: places are shares of the sides. sized: boxes were a corner and a size in the
-    file, not two corners. uploaded: folders in the name are a server's and mean nothing. middles: the format has no
-    points, so that the middle of a box is one where the object has no mask."""
+    where: the file, and the image's place in it. name: the file's name for the image, with slashes. height, width: as
+    stated in the file, in pixels, 0 if not stated. split: train, val, or ''. path: the image, if the layout determines
+    it. shares: coordinates are shares of the sides. sized: boxes are a corner and a size in the file, not two corners.
+    uploaded: folders in the name are a server's and are ignored. middles: the format has no points, so the center of a
+    box is used as point of an object without a mask."""
 
     where: str
     name: str
@@ -92,11 +92,13 @@ class Drawing:
 
 @dataclass(slots=True)
 class Reading:
-    """What a reader found. drawings: taken once. class_names: all classes in their order, where the format has one;
-    what stands for the background or for ignored pixels may be among them. folders: where its pictures lie, folders
-    or single files, the whole folder of the data set unless it says; what else lies there is counted. counts: figures
-    worth keeping beside those of the records. doubts: kinds of `notes.py` with their places, of what no single picture
-    shows."""
+    """What a reader found.
+
+    drawings: iterated once. class_names: all classes in order, if the format defines one; may include names for the
+    background or ignored pixels. folders: folders or single files of its images, empty for the whole data set; unlisted
+    images there are counted. counts: additional figures to keep. doubts: kinds of `notes.py` with their places, for
+    doubts that concern more than one image.
+    """
 
     drawings: Iterable[Drawing]
     class_names: Sequence[str] = ()
@@ -106,7 +108,7 @@ class Reading:
 
 
 def tell_apart(drawings: Sequence[Drawing], root: Path) -> None:
-    """Names pictures whose name several have by their places in the folder of the data set."""
+    """Renames images that share a name to their paths within the data set."""
     uses = Counter(drawing.name for drawing in drawings)
     for drawing in drawings:
         if drawing.path and uses[drawing.name] > 1:

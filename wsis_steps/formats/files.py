@@ -1,4 +1,4 @@
-"""Finding and reading the files that a user names."""
+"""Finds and reads the files that a user names."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def head_of(path: Path, size: int = 1 << 12) -> bytes:
-    """The first bytes of a file, without a byte order mark and spaces before them; none where it is no file."""
+    """The first bytes of a file, without byte order mark and leading spaces; empty if it is not a file."""
     if not path.is_file():
         return b""
     with path.open("rb") as opened:
@@ -36,15 +36,15 @@ def head_of(path: Path, size: int = 1 << 12) -> bytes:
 
 
 def few_files(folder: Path, suffix: str, most: int = 20) -> list[Path]:
-    """The files of a suffix in a folder, in order; none where there are more, which are of pictures or of something
-    else."""
+    """The files with a suffix in a folder, sorted; empty if there are more than `most`, which are then probably one
+    file per image."""
     files = (file for file in folder.glob(f"*{suffix}") if not file.name.startswith("."))
     found = list(islice(files, most + 1))
     return sorted(found) if len(found) <= most else []
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark; InputError where it is none."""
+    """The text of a UTF-8 file, with or without byte order mark. Raises InputError if it is not one."""
     try:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -52,7 +52,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> object:
-    """The content of a JSON file; InputError where it is none."""
+    """The content of a JSON file. Raises InputError if it is not one."""
     text = read_text(path)
     try:
         return json.loads(text)
@@ -60,11 +60,11 @@ def read_json(path: Path) -> object:
         place = f"{error.lineno}:{error.colno}"
         raise InputError(f"{path} is not a JSON file: it breaks off or breaks JSON's rules at {place}.") from None
     except (ValueError, RecursionError):
-        raise InputError(f"{path} is not a JSON file: it holds what no such file of annotations may hold.") from None
+        raise InputError(f"{path} is not a JSON file: it has numbers or nesting beyond what can be read.") from None
 
 
 def read_xml(path: Path) -> ElementTree.Element:
-    """The outermost element of an XML file; InputError where it is none."""
+    """The root element of an XML file. Raises InputError if it is not one."""
     try:
         return ElementTree.fromstring(read_bytes(path))
     except ElementTree.ParseError as error:
@@ -73,13 +73,13 @@ def read_xml(path: Path) -> ElementTree.Element:
             f"{path} is not an XML file: it breaks off or breaks XML's rules at {line}:{column + 1}."
         ) from None
     except (ValueError, LookupError):
-        raise InputError(f"{path} is not an XML file: its encoding is not known; save it in UTF-8.") from None
+        raise InputError(f"{path} is not an XML file: its encoding is unknown; save it in UTF-8.") from None
 
 
 def walk(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The files below a folder with one of these suffixes (in small letters), in order.
+    """The files below a folder with one of these suffixes (lower case), sorted.
 
-    What is hidden is no data: names that begin with a dot (.ipynb_checkpoints, the ._a.jpg of a Mac) and __MACOSX.
+    Skips hidden files and folders: names that begin with a dot (.ipynb_checkpoints, macOS's ._a.jpg) and __MACOSX.
     """
     return sorted(path for path in files_below(folder) if path.suffix.lower() in suffixes)
 
@@ -129,7 +129,7 @@ def refuse_links(folder: Path, suffixes: Collection[str], remedy: str) -> None:
 
 
 def links_out(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The symbolic links below a folder that lead out of it, to a folder or as a file of one of these suffixes."""
+    """The symbolic links below a folder that lead out of it, to folders or files with one of these suffixes."""
     root, below, known, found = folder.resolve(), [folder], set(), []
     while below:
         for entry in _inside(below.pop()):

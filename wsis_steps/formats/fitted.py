@@ -1,4 +1,4 @@
-"""The annotations of a picture, whatever the format, with the names of their labels."""
+"""The annotations of an image, in any format, with the names of their labels."""
 
 from dataclasses import dataclass, field
 
@@ -7,9 +7,9 @@ from wsis_steps.formats.notes import Omission
 
 @dataclass
 class Fitted:
-    """The annotations of a picture. tags: labels; points: x, y and label; boxes: x1, y1, x2, y2 and label; rles, labels
-    and crowd of its masks; ignore: pixels that do not count. without_mask: where objects stand that have none. kept:
-    shapes that are in one of these; joined: those of them that are of one instance with another one."""
+    """The annotations of an image. tags: labels; points: x, y, label; boxes: x1, y1, x2, y2, label; rles, labels, crowd
+    of its masks; ignore: ignored pixels; without_mask: label and place of each object without a mask; kept:
+    number of shapes used; joined: number of those that were joined to another shape of their instance."""
 
     height: int
     width: int

@@ -1,7 +1,6 @@
-"""From what a file says of a picture to its annotations: the one way for all readers.
+"""Turns what a file says about an image into annotations, in the same way for all readers.
 
-Every shape is kept or counted by the reason for which it is left out; a shape that cannot be right is told with its
-place.
+Every shape is either kept, or counted under the reason for leaving it out. A wrong shape is an error with its place.
 """
 
 from collections import defaultdict
@@ -26,9 +25,9 @@ SKIPS = "`unknown_shapes: skip` leaves such shapes out"
 
 @dataclass(frozen=True)
 class Rules:
-    """chosen: classes that the user names, which are classes whatever their names; skip_unknown: shapes that cannot be
-    used are counted, not refused; crowds_are_objects: what a file calls a crowd is an object like all others; may_skip:
-    whether the user could choose to skip."""
+    """chosen: classes that the user set, which are classes even if their names say background; skip_unknown: count
+    unusable shapes instead of refusing them; crowds_are_objects: read crowds as ordinary objects; may_skip: whether the
+    user can choose to skip."""
 
     chosen: Collection[str] = ()
     skip_unknown: bool = False
@@ -37,7 +36,7 @@ class Rules:
 
 
 def fit(drawing: Drawing, picture: object, header: Header, rules: Rules) -> Fitted:
-    """The annotations of a picture, which messages call `picture`. InputError lists all that is wrong with them."""
+    """The annotations of an image. picture: its name in messages. Raises InputError, which lists every error."""
     work = _Work(drawing, header, rules)
     try:
         if (doubt := places.check_size(drawing, header)) and any(shape.kind != "tag" for shape in drawing.shapes):
@@ -62,19 +61,19 @@ def fit(drawing: Drawing, picture: object, header: Header, rules: Rules) -> Fitt
 
 
 class _Work:
-    """One picture on its way."""
+    """The state while one image is fitted."""
 
     def __init__(self, drawing: Drawing, header: Header, rules: Rules) -> None:
         self.drawing, self.header, self.rules = drawing, header, rules
         self.found = Fitted(header.height, header.width)
         self.wrong: list[str] = []
         self.regions: list[Region] = []
-        self.groups: dict[tuple, Region] = {}  # the instances of several shapes by label and group
+        self.groups: dict[tuple, Region] = {}  # instances of several shapes, by label and group
         self.marks: list[tuple[Shape, str, tuple]] = []  # tags, points and boxes with their labels
         self.crowds: list[tuple[str, Shape]] = []
 
     def tell(self, shape: Shape, wrong: ValueError) -> None:
-        """Notes what is wrong with a shape, or counts one that may be skipped."""
+        """Notes the error in a shape, or counts a shape that is skipped."""
         if not isinstance(wrong, Unusable):
             self.wrong.append(f"{self.drawing.where}: {shape.where}: {wrong}.")
         elif not self.rules.skip_unknown:
@@ -93,7 +92,7 @@ class _Work:
         self.found.doubts.append((kind, f"{self.drawing.where}: {shape.where}"))
 
     def add(self, shape: Shape) -> None:
-        """Takes a shape; ValueError where it cannot be right."""
+        """Adds a shape. Raises ValueError if it is wrong."""
         if shape.crowd and self.rules.crowds_are_objects:
             shape = replace(shape, crowd=False)
         label = label_text(shape.label)
@@ -119,7 +118,7 @@ class _Work:
             raise Unusable(f"a {shape.kind} cannot be a mask", "shapes_that_are_no_masks")
 
     def _add_drawn(self, shape: Shape, label: str, ignored: bool) -> None:
-        """Takes a region; one that has no corners enough gives its box, where it has a good one."""
+        """Adds a region; one with too few corners is replaced by its box, if the file states a valid one."""
         try:
             code, doubt = code_of(shape, self.header, self.drawing)
             if doubt:
@@ -140,7 +139,7 @@ class _Work:
             return False
 
     def _look_for_shares(self, shape: Shape, values: Sequence[float]) -> None:
-        """Notes a shape whose numbers may be shares; whether they are, all shapes of a data set tell together."""
+        """Notes a shape whose numbers may be shares; the whole data set decides whether they are."""
         if not self.drawing.shares and places.may_be_shares(values):
             self.doubt(places.MAY_BE_SHARES, shape)
 
@@ -159,7 +158,7 @@ class _Work:
             self.marks.append((shape, label, box))
 
     def add_regions(self) -> None:
-        """Encodes the regions, joins those of one instance, and takes them with their boxes and points."""
+        """Encodes the regions, joins those of one instance, and adds them with their boxes and points."""
         regions, wrong = encode_drawn(self.regions, self.header, self.drawing)
         for region, error in wrong:
             self.tell(region.shapes[0], error)
@@ -182,7 +181,7 @@ class _Work:
         ]
 
     def _join_marks(self) -> None:
-        """Takes the marks that are of an instance with a mask; what of its group lies elsewhere stays a mark."""
+        """Joins marks to the mask of their group; marks that lie elsewhere stay separate."""
         alone = []
         for shape, label, value in self.marks:
             region = None if shape.group is None else self.groups.get((label, shape.group))
@@ -196,7 +195,7 @@ class _Work:
         self.marks = alone
 
     def _is_of(self, shape: Shape, value: tuple, region: Region) -> bool:
-        """Whether a mark lies where the instance of its group is; doubted where it does not."""
+        """Whether a mark lies on the instance of its group; notes a doubt if it does not."""
         if shape.kind == "point" and not covers(region.code, *value):
             self.doubt("points_off_their_groups", shape)
             return False
@@ -206,7 +205,7 @@ class _Work:
         return True
 
     def _add_region(self, region: Region) -> bool:
-        """Takes a region; whether it gives a point. ValueError where it cannot be right."""
+        """Adds a region and returns whether it gives a point. Raises ValueError if it is wrong."""
         shape, found, label = region.shapes[0], self.found, region.label
         if not region.area:
             self._without_area(region)
@@ -237,7 +236,7 @@ class _Work:
         return "point" in weak and not shape.crowd
 
     def _without_area(self, region: Region) -> None:
-        """A mask that covers no pixel: its box, where there is one, stands for the object."""
+        """Handles a mask that covers no pixel: its box, if there is one, stands for the object."""
         [shape] = region.shapes
         box = places.fit_box(shape.box, self.header, self.drawing) if shape.box else None
         if box is not None and not region.ignored:
@@ -249,11 +248,11 @@ class _Work:
             return
         if not shape.crowd and (shape.weak is None or "tag" in shape.weak):
             self.found.tags.add(region.label)
-        if not shape.box or not places.is_tiny(shape.box, self.header, self.drawing):  # else it is no object at all
+        if not shape.box or not places.is_tiny(shape.box, self.header, self.drawing):  # tiny boxes are no objects
             self.found.without_mask.append((region.label, shape.where))
 
     def add_marks(self) -> None:
-        """Takes the tags, points and boxes that stand alone."""
+        """Adds the tags, points and boxes that belong to no mask."""
         found = self.found
         boxes = self._boxes_of_masks() if self.marks else {}
         seen: set[tuple] = set()
@@ -263,7 +262,7 @@ class _Work:
                 self.omit("repeated_shapes", shape)
                 continue
             seen.add(key)
-            if shape.crowd:  # only as a region it says something
+            if shape.crowd:  # a crowd is useful only as a region
                 self.omit("crowds_without_a_mask", shape)
                 self.crowds.append((label, shape))
                 found.without_mask.append((label, shape.where))
@@ -292,5 +291,5 @@ class _Work:
 
 
 def _has_mask(value: tuple, boxes: np.ndarray | None) -> bool:
-    """Whether a mask of the class is there, for a box one that it may be the box of; `boxes`: of the masks."""
+    """Whether the class has a mask or, for a box, a mask that it fits. boxes: those of the masks of the class."""
     return boxes is not None and (len(value) != 4 or bool((places.ious(value, boxes) >= places.ALIKE).any()))

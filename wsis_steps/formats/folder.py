@@ -1,13 +1,13 @@
-"""Reads one's own pictures: a folder with a tags.csv, optionally a points.csv or a boxes.csv, and no masks.
+"""Reads a user's own images: a folder with a tags.csv, optionally a points.csv or a boxes.csv, and no masks.
 
-tags.csv:    image,tags[,split]   `image` is a path inside the folder; `tags` are class names, none or more,
-                                  between spaces, or in the whole table between semicolons or (in quotes)
-                                  commas; `split` is train or val; other subsets, as test, are left out
-points.csv:  image,x,y,class      a pixel inside one instance; (0, 0) is the middle of the first pixel
+tags.csv:    image,tags[,split]   `image` is a path inside the folder; `tags` are zero or more class names, separated
+                                  by spaces or, in the whole table, by semicolons or (in quotes) commas; `split` is
+                                  train or val; other subsets, such as test, are left out
+points.csv:  image,x,y,class      a pixel inside one instance; (0, 0) is the center of the first pixel
 boxes.csv:   image,x1,y1,x2,y2,class  the box around an instance, in pixels from the top left corner; x2 and y2 are the
-                                  first column and line that it leaves out, so a box over the picture ends on its size
+                                  first column and row outside it, so a box of the whole image ends on its size
 
-The header line names the columns in any order; without one they are in the order above. Columns are separated by
+The header line names the columns in any order; without it, the columns have the order above. Columns are separated by
 commas.
 """
 
@@ -32,10 +32,10 @@ MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks
 
 @dataclass
 class _Tables:
-    """What is known of the tables while they are read. rows: the images of tags.csv, by picture and as they are written
-    there. refused: images of rows of tags.csv that something is wrong with. others: pictures of other subsets than
-    train and val. valid: all classes that may be marked. hints: of classes that are none of them. far: how many images
-    were not found in the rows."""
+    """The state while the tables are read. rows, written: the rows of tags.csv by image file and by the name written
+    there. refused: images whose rows in tags.csv have an error. others: images of subsets other than train and val.
+    valid: classes that marks may have. hints: nearest names of unknown classes. far: number of images not found in the
+    rows."""
 
     pictures: Pictures
     notes: Notes
@@ -50,7 +50,7 @@ class _Tables:
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a file is a table of tags, or a folder has one."""
+    """Whether a file is a tags.csv, or a folder contains one."""
     try:
         return (path / TAGS).is_file() or (path.name == TAGS and path.is_file())
     except OSError:
@@ -58,8 +58,8 @@ def looks_like(path: Path) -> bool:
 
 
 def read(source: Source, notes: Notes) -> Reading:
-    """The pictures that tags.csv names, with the points of points.csv and the boxes of boxes.csv where there are such
-    files beside it. Raises InputError where a table is none."""
+    """The images of tags.csv, with the points.csv and boxes.csv beside it, if any. Raises InputError if a table is
+    invalid."""
     path = source.annotations / TAGS if source.annotations.is_dir() else source.annotations
     tables = _Tables(Pictures(source.root), notes, source.settings.class_names or ())
     _read_rows(path, tables)
@@ -77,13 +77,13 @@ def read(source: Source, notes: Notes) -> Reading:
 
 
 def _unmarked(row: Drawing, kind: str) -> int:
-    """How many tags of an image have no mark of a kind."""
+    """The number of tags of an image without a mark of this kind."""
     labels = {of: {shape.label for shape in row.shapes if shape.kind == of} for of in ("tag", kind)}
     return len(labels["tag"] - labels[kind])
 
 
 def _image_path(cells: dict[str, str]) -> str:
-    """The image of a row as a path with slashes, without './'; empty where there is none."""
+    """The image of a row as a path with slashes, without './'; empty if the cell is."""
     return str(PurePosixPath(cells["image"].replace("\\", "/"))) if cells["image"] else ""
 
 
@@ -92,7 +92,7 @@ def _split_tags(text: str, by_spaces: bool) -> list[str]:
 
 
 def _read_rows(path: Path, tables: _Tables) -> None:
-    """Reads the rows of tags.csv whose image exists; notes the others, repeated images and unknown splits."""
+    """Reads the rows of tags.csv; notes missing images, repeated images and unknown splits."""
     notes = tables.notes
     table = read_table(path, ("image", "tags", "split"), 2, notes)
     by_spaces = not any(mark in cells["tags"] for _, cells in table for mark in ";,")
@@ -128,8 +128,8 @@ def _read_rows(path: Path, tables: _Tables) -> None:
 
 
 def _read_marks(path: Path, kind: str, tables: _Tables) -> None:
-    """Adds the points or boxes of a table to the rows; notes those that are no numbers, of unknown images or classes,
-    or against the tags, and a table that holds none."""
+    """Adds the points or boxes of a table to the rows; notes invalid numbers, unknown images or classes, marks that
+    contradict the tags, and an empty table."""
     columns, notes = MARKS[kind], tables.notes
     table = read_table(path, ("image", *columns, "class"), len(columns) + 2, notes)
     for where, cells in table:
@@ -156,12 +156,12 @@ def _read_marks(path: Path, kind: str, tables: _Tables) -> None:
 
 
 def _row_of(image: str, tables: _Tables) -> Drawing | None:
-    """The row of an image: that which is written alike, else that of the picture that is meant."""
+    """The row of an image: the one with the same spelling, else the one of the same file."""
     return tables.written.get(image) or tables.rows.get(_find(image, tables))
 
 
 def _find(image: str, tables: _Tables) -> Path | None:
-    """The picture that a table calls `image`, None where there is none."""
+    """The file of the image that a table names; None if there is none."""
     try:
         return tables.pictures.find(image)
     except InputError:
@@ -177,7 +177,7 @@ def _near(image: str, tables: _Tables) -> str:
 
 
 def _against_the_tags(row: Drawing, kind: str, label: str, tables: _Tables) -> str:
-    """What is wrong with the class of a mark; nothing where the image is tagged with it, or where it is none."""
+    """The error in the class of a mark; empty if the image is tagged with it, or if it is not a class."""
     tags = {shape.label for shape in row.shapes if shape.kind == "tag"}
     if label in tags or is_no_class(label, tables.chosen) or is_ignored(label, tables.chosen):
         return ""

@@ -1,4 +1,4 @@
-"""What a path that is of no format holds, and what may be meant: for the sentence that refuses it."""
+"""Describes a path of no known format and suggests what may be meant, for the error that refuses it."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from wsis_steps.formats.files import files_below, head_of
 from wsis_steps.formats.pictures import SUFFIXES
 from wsis_steps.formats.subsets import is_of_masks, is_part
 
-_LOOKED_AT = 20_000  # files of a folder of which nothing is known
+_LOOKED_AT = 20_000  # files of an unknown folder
 _FEW = 50  # files and folders that are opened
 _ANNOTATIONS = (".json", ".xml", ".yaml", ".yml", ".csv")
 _SIGNS_ABOVE = (
@@ -17,7 +17,7 @@ _SIGNS_ABOVE = (
     "_annotations.coco.json",
 )  # fmt: skip
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
-# Files of other tools: what all of them hold within their first bytes, what they are, and what to do.
+# Files of other tools: strings in their first bytes, what the file is, and what to do.
 _KNOWN = (
     ((b'"_via_',), "a project of VIA (VGG Image Annotator)", "export it in COCO format there"),
     ((b'"shape_attributes"', b'"region_attributes"'), "VIA's own JSON", "export it in COCO format there"),
@@ -43,7 +43,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def known_as(file: Path) -> str:
-    """What a file is that people take for annotations, and what to do; nothing where it is none of these."""
+    """What an unsupported annotation file is, and what to do; empty for other files."""
     suffix = file.suffix.lower()
     if suffix in _ARCHIVES:
         return f"{file} is an archive; unpack it first."
@@ -55,7 +55,7 @@ def known_as(file: Path) -> str:
         return ""
     for signs, what, remedy in _KNOWN:
         if all(sign in head for sign in signs):
-            return f"{file} is {what}, which is not read; {remedy}."
+            return f"{file} is {what}, which is not supported; {remedy}."
     if head.startswith(b"[") and b'"image_id"' in head and b'"category_id"' in head:
         return (
             f"{file} is a list of results in COCO's format, which names no pictures and no classes; annotations are "
@@ -67,40 +67,40 @@ def known_as(file: Path) -> str:
 
 
 def look_around(folder: Path, title_of: Callable[[Path], str]) -> str:
-    """Where in a folder something is that is read, a file or a folder; or what it holds that is not read.
+    """Where in or above a folder a supported data set is, or which unsupported files it contains.
 
-    title_of: what the format of a path is called."""
+    title_of: the title of a path's format."""
     suffixes = {path.suffix.lower() for path in islice(files_below(folder), _LOOKED_AT)}
-    told_by = _ANNOTATIONS if suffixes & SUFFIXES else (*_ANNOTATIONS, *_ARCHIVES)  # else it was unpacked
+    told_by = _ANNOTATIONS if suffixes & SUFFIXES else (*_ANNOTATIONS, *_ARCHIVES)  # then archives were unpacked
     files = (path for path in files_below(folder) if path.suffix.lower() in told_by)
     for file in sorted(islice(files, _FEW)):
         if title := title_of(file):
-            return f"{file} is of the format {title}; name it by `annotations`."
+            return f"{file} has the format {title}; set `annotations` to it."
         if told := known_as(file):
             return told
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
     titles = {below: title for below in islice(inside, _FEW) if (title := title_of(below))}
     if len(titles) == 1:
         [(below, title)] = titles.items()
-        return f"{below} is of the format {title}; name that folder, or move what it holds."
+        return f"{below} has the format {title}; use that folder, or move its content up."
     if titles:
         names = ", ".join(below.name for below in titles)
-        return f"It holds several data sets: {names}; name one of them, or call them train and val."
+        return f"It contains several data sets: {names}; use one of them, or rename them to train and val."
     return _look_above(folder)
 
 
 def _look_above(folder: Path) -> str:
-    """The folder above a part of a data set, where annotations are at their places there; nothing else is opened."""
+    """Suggests the folder above a part of a data set if it has annotations in the usual places; opens no files."""
     above = folder.resolve()
     while is_part(above.name):
         above = above.parent
         if sign := next((name for name in _SIGNS_ABOVE if (above / name).exists() and above / name != folder), ""):
-            return f"The folder above, {above}, has {sign}; name that one."
+            return f"The folder above, {above}, has {sign}; use that one."
     return ""
 
 
 def guess(folder: Path) -> str:
-    """What a folder may be of which nothing is known but its pictures; nothing where it may be anything."""
+    """What a folder of images without annotations may be; empty if nothing suggests it."""
     inside = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
     if tables := sorted(folder.glob("*.csv")):
         return f"{tables[0].name} is not read; tags are read from tags.csv, whose first line is image,tags."
@@ -111,5 +111,5 @@ def guess(folder: Path) -> str:
             "`format: class_folders`."
         )
     if not inside and all(path.suffix.lower() in SUFFIXES for path in islice(files_below(folder), _FEW)):
-        return "If it is the folder of one class, name the folder above it; else write a table tags.csv."
+        return "If it is the folder of one class, use the folder above it; else write a table tags.csv."
     return ""

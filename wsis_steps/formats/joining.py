@@ -1,4 +1,4 @@
-"""The regions of a picture: their run-length codes, made at once, and which of them are one instance."""
+"""Encodes the regions of an image together and joins those that are one instance."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ _AT_ONCE = 16  # codes that are merged
 class Region:
     """A shape that covers pixels, or several that are one instance.
 
-    code: its run-length code, or until it is encoded its rings, float (n, 2) of x, y in pixels. area in pixels and box
-    (x1, y1, x2, y2) of the code, once it is joined. point: the one that was drawn for the instance."""
+    code: its run-length code; before encoding, its rings, float (n, 2) of x, y in pixels. area (pixels) and box (x1,
+    y1, x2, y2): set when joined. point: the point that was drawn for the instance."""
 
     shapes: list[Shape]
     label: str
@@ -35,15 +35,15 @@ class Region:
 
 
 def code_of(shape: Shape, header: Header, drawing: Drawing) -> tuple[dict | list[np.ndarray], str]:
-    """The code of a shape that covers pixels, or its rings in pixels; and a kind of doubt, '' for none. ValueError
-    where it cannot be right."""
+    """The code of a shape, or its rings in pixels, and a kind of doubt ('' for none). Raises ValueError if it is
+    wrong."""
     height, width = header.height, header.width
     if shape.kind == "ellipse":
         extent = ellipse_extent(shape.geometry)
         x, y = shape.geometry[:2]
         if places.leaves((x, y, x, y), header):
             raise places.over_the_side("ellipse with its middle at", f"{x:g}, {y:g}", header)
-        # which no tool stops at the side
+        # tools do not clip ellipses at the side
         return encode_ellipse(shape.geometry, height, width), "ellipses_cut" * places.leaves(extent, header)
     code = shape.geometry if shape.kind == "mask" else read_segmentation(shape.geometry, height, width, least=1)
     if code is None:
@@ -57,14 +57,14 @@ def code_of(shape: Shape, header: Header, drawing: Drawing) -> tuple[dict | list
     if not rings:
         raise Unusable(few_corners(code[0]), "polygons_of_too_few_corners")
     doubt = "parts_of_too_few_corners" * (len(rings) < len(code))
-    with np.errstate(over="ignore"):  # what overflows leaves the picture, which is told behind
+    with np.errstate(over="ignore"):  # overflowing rings leave the image and are reported later
         return [ring * (width, height) for ring in rings] if drawing.shares else rings, doubt
 
 
 def encode_drawn(
     regions: Sequence[Region], header: Header, drawing: Drawing
 ) -> tuple[list[Region], list[tuple[Region, ValueError]]]:
-    """The regions with codes in place of rings, and those whose rings leave the picture, with what is wrong."""
+    """The regions with codes in place of rings; and the regions whose rings leave the image, with the error."""
     drawn = [region for region in regions if isinstance(region.code, list)]
     rings = [(region, ring) for region in drawn for ring in region.code]
     if not rings:
@@ -84,8 +84,9 @@ def encode_drawn(
 
 
 def join(regions: Sequence[Region]) -> tuple[list[Region], list[Region]]:
-    """The regions with areas and boxes; those of one label and group are one, and so are all ignored ones. What
-    covers no pixel is joined to nothing. And those that are there a second time, pixel by pixel."""
+    """The joined regions with areas and boxes, and the exact duplicates among the given ones.
+
+    Regions with the same label and group become one, and so do all ignored regions. Empty regions are not joined."""
     if not regions:
         return [], []
     members: dict[tuple, list[Region]] = defaultdict(list)
@@ -113,7 +114,7 @@ def join(regions: Sequence[Region]) -> tuple[list[Region], list[Region]]:
 def _as_one(parts: list[Region]) -> Region:
     if len(parts) > 1:
         codes = [part.code for part in parts]
-        while len(codes) > 1:  # of thousands a few at a time, since what is merged into grows
+        while len(codes) > 1:  # a few at a time, since the merged code grows
             codes = [coco.merge(codes[k : k + _AT_ONCE]) for k in range(0, len(codes), _AT_ONCE)]
         parts[0].code = codes[0]
         parts[0].shapes = [shape for part in parts for shape in part.shapes]

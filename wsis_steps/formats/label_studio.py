@@ -1,15 +1,15 @@
-"""Reads the JSON that people export from Label Studio.
+"""Reads JSON exports of Label Studio.
 
-Rectangles are boxes, key points points; polygons, ellipses, turned rectangles, brushes and bit masks are masks. Tasks
-without a submitted annotation are left out.
+Rectangles become boxes, key points become points; polygons, ellipses, rotated rectangles, brushes and bit masks become
+masks. Tasks without a submitted annotation are left out.
 
-Choices about a whole picture are tags only where they name its classes, which the export does not tell: a control asks
-for a class, another whether the picture is sharp. A control is taken to be about classes
-  - where regions are labelled with it as well;
-  - else where one of its choices is in `class_names`, or, without these, is a label of a region;
-  - else where nothing in the export has a label, and it is the only one with choices. Which of several is meant
-    `class_names` has to tell.
-Other answers, and all those about regions, are counted.
+Choices about a whole image are tags only if they name classes. The export does not say so: one control may ask for a
+class, another whether the image is sharp. A control is taken to be about classes
+  - if regions are labelled with it too;
+  - else if one of its choices is in `class_names` or, without `class_names`, is the label of a region;
+  - else if nothing in the export has a label and it is the only control with choices. With several controls,
+    `class_names` must be set.
+Other answers, and all answers about regions, are only counted.
 """
 
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ from wsis_steps.formats.label_studio_tasks import Key, Task, picture_of, picture
 from wsis_steps.formats.notes import Notes
 from wsis_steps.formats.rings import shown
 
-# Keys of a task, and of one of JSON-MIN, which is recognised to be refused.
+# Keys of a task, also of the JSON-MIN format, which is recognized to be refused.
 _SIGNS = (b'"annotations"', b'"completions"', b'"data"', b'"predictions"', b'"annotator"', b'"annotation_id"')
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a file is an export of Label Studio's, or a folder holds such a file, judged by its first bytes."""
+    """Whether a file is an export of Label Studio, or a folder contains one, judged by its first bytes."""
     try:
         return bool(_files(path))
     except OSError:
@@ -50,18 +50,18 @@ def _files(path: Path) -> list[Path]:
 
 def _is_export(file: Path) -> bool:
     head = head_of(file) if file.suffix.lower() == ".json" else b""
-    is_other = b'"coordinates"' in head  # CreateML's list of pictures has "annotations", too
+    is_other = b'"coordinates"' in head  # CreateML's list also has "annotations"
     return head.startswith(b"[") and any(sign in head for sign in _SIGNS) and not is_other
 
 
 def read(source: Source, notes: Notes) -> Reading:
-    """The annotated tasks of an export; InputError where there is none."""
+    """The annotated tasks of an export. Raises InputError if there is no export."""
     path = source.annotations
     if path.is_dir():
         files = _files(path)
         if len(files) != 1:
             found = f"{len(files)} exports of Label Studio" if files else "no export of Label Studio"
-            raise InputError(f"{path} holds {found}; name one by `annotations`.")
+            raise InputError(f"{path} holds {found}; set `annotations` to one.")
         [path] = files
     tasks = read_tasks(read_json(path), path, notes)
     found = [read_results(task.results, task.where, notes) for task in tasks]
@@ -75,7 +75,7 @@ def read(source: Source, notes: Notes) -> Reading:
 
 
 def _drawings(task: Task, results: Results, named: set[str], controls: set[str], notes: Notes) -> Iterator[Drawing]:
-    """What is said of each picture of a task."""
+    """One drawing per image of a task."""
     pictures = pictures_of(task, named, notes)
     on: dict[Key, list[Region | Answer]] = {key: [] for key in pictures}
     for one in [*results.regions, *results.answers]:
@@ -104,7 +104,7 @@ def _drawings(task: Task, results: Results, named: set[str], controls: set[str],
 
 
 def _size(found: list[Region | Answer], where: str, notes: Notes) -> tuple[int, int]:
-    """The height and width that results state of a picture, 0 where none does; notes where they do not agree."""
+    """The height and width that the results state, 0 if none does; notes contradictions."""
     size = (0, 0)
     for one in found:
         try:
@@ -119,7 +119,7 @@ def _size(found: list[Region | Answer], where: str, notes: Notes) -> tuple[int, 
 
 
 def _tags(answer: Answer, where: str, controls: set[str], notes: Notes) -> list[Shape]:
-    """The choices of a picture that are tags; others are counted."""
+    """The choices that are tags; other answers are counted."""
     if answer.choices and answer.control in controls:
         return [Shape(answer.where, "tag", choice) for choice in answer.choices]
     notes.leave_out("answers_that_are_no_tags", f"{where}: {answer.where}", answer.count)

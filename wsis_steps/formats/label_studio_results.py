@@ -1,8 +1,7 @@
-"""The results of an annotation of Label Studio: regions with their labels, and answers to questions.
+"""The results of a Label Studio annotation: regions with their labels, and answers to questions.
 
-A region is a result with a geometry, in percents of the picture's sides; what else is said of it stands in results
-with its id. `labels` of such a result are labels of the region. Answers that belong to no region are about the whole
-picture.
+A region is a result with a geometry, in percent of the image's sides. Other results with the same id add to it: their
+`labels` are labels of the region. Answers that belong to no region are about the whole image.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -27,7 +26,7 @@ _GEOMETRY = frozenset({"x", "points", "vertices", "rle", "imageDataURL", "sequen
 
 @dataclass
 class Region:
-    """A region. labels: its own, and those of results with its id; controls: what they were chosen with."""
+    """A region. labels: its own and those of results with its id; controls: the controls they were chosen with."""
 
     where: str
     row: dict
@@ -38,14 +37,14 @@ class Region:
 
     @property
     def count(self) -> int:
-        """How many marks it is."""
+        """The number of its marks."""
         return max(len(self.labels), 1)
 
 
 @dataclass
 class Answer:
-    """Answers to a question, as many as `count`. control: what they were given with. choices: of a question about the
-    whole picture those that were chosen."""
+    """`count` answers to a question. control: the control they were given with. choices: the chosen ones, if the
+    question is about the whole image."""
 
     where: str
     row: dict
@@ -56,14 +55,14 @@ class Answer:
 
 @dataclass
 class Results:
-    """What an annotation says."""
+    """The regions and answers of an annotation."""
 
     regions: list[Region] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
 
 
 def read_results(rows: Sequence[dict], where: str, notes: Notes) -> Results:
-    """The regions and answers of an annotation; what cannot be read is noted."""
+    """The regions and answers of an annotation; notes unreadable results."""
     found, joined = Results(), {}
     region_ids = {_identity(row) for row in rows if not _is_answer(row.get("type"))} - {None}
     drawn_ids = {_identity(row) for row in rows if _drawn(row.get("type"))} - {None}
@@ -97,7 +96,7 @@ def _is_answer(kind: object) -> bool:
 
 
 def _drawn(kind: object) -> str:
-    """The kind of a region by the type of its result, '' where it is none that is read."""
+    """The kind of a region, from the type of its result; '' if the kind is not supported."""
     bare = kind.removesuffix("labels") if isinstance(kind, str) else ""
     return bare if bare in _READ else ""
 
@@ -131,7 +130,7 @@ def _region(row: dict, where: str) -> Region:
 
 
 def _labels(value: dict) -> list[object]:
-    """The labels of a region, which stand under the type of its result."""
+    """The labels of a region, stored under the type of its result."""
     found = []
     for key, labels in value.items():
         if key.endswith("labels") and labels is not None:
@@ -143,7 +142,7 @@ def _labels(value: dict) -> list[object]:
 
 
 def _kind(kind: str, value: dict) -> str:
-    """The kind of a region that only its labels name, by its geometry."""
+    """The kind of a region of type `labels`, derived from its geometry; other types are foreign."""
     if kind != "labels":
         return foreign_kind(kind)
     keys = {"rle": "brush", "imageDataURL": "bitmask", "radiusX": "ellipse", "points": "polygon", "width": "rectangle"}
@@ -151,7 +150,7 @@ def _kind(kind: str, value: dict) -> str:
 
 
 def class_controls(found: Sequence[Results], class_names: Collection[str], path: Path, notes: Notes) -> set[str]:
-    """The names of the controls whose choices about whole pictures are classes; see the reader."""
+    """The names of the controls whose choices about whole images are classes; see `label_studio.py` for the rules."""
     labels = {label for one in found for region in one.regions for label in region.labels if isinstance(label, str)}
     labelling = {name for one in found for region in one.regions if region.labels for name in region.controls}
     choices: dict[str, set[str]] = {}
@@ -163,7 +162,7 @@ def class_controls(found: Sequence[Results], class_names: Collection[str], path:
         return chosen
     if len(choices) > 1:
         several = ", ".join(f"'{control}' ({_some(names)})" for control, names in sorted(choices.items()))
-        notes.add(f"{path}: the choices of any of these may be classes: {several}; name the classes by `class_names`.")
+        notes.add(f"{path}: the choices of any of these may be classes: {several}; set `class_names`.")
     return set(choices)
 
 
@@ -172,7 +171,7 @@ def _some(names: Collection[str]) -> str:
 
 
 def stated_size(row: dict) -> tuple[int, int]:
-    """The height and width of its picture that a result states, 0 where it states none; ValueError where it is none."""
+    """The height and width of the image that a result states, 0 if none. Raises ValueError if they are invalid."""
     if row.get("original_height") is None and row.get("original_width") is None:
         return 0, 0
     height, width = row.get("original_height"), row.get("original_width")
@@ -183,8 +182,8 @@ def stated_size(row: dict) -> tuple[int, int]:
 
 
 def region_shapes(region: Region, height: int, width: int) -> Iterator[Shape]:
-    """The marks of a region, in pixels; where the size of its picture is not known in shares of its sides, if that is
-    possible. ValueError where it cannot be read."""
+    """The marks of a region, in pixels or, if the size of the image is unknown, in shares of its sides where possible.
+    Raises ValueError if it cannot be read."""
     turn = region.row.get("image_rotation")
     if turn is not None and not (isinstance(turn, int | float) and turn % 360 == 0):
         told = f"its 'image_rotation' is {shown(turn)}, so that its places are of a picture that lies otherwise"
@@ -207,12 +206,12 @@ def _numbers(value: dict, *keys: str) -> list[float]:
 
 
 def _scale(height: int, width: int) -> tuple[float, float]:
-    """What percents of the width and of the height are to be multiplied by."""
+    """The factors for percents of the width and of the height."""
     return (width / 100, height / 100) if height else (0.01, 0.01)
 
 
 def _rotation(value: dict) -> float:
-    """Degrees, clockwise."""
+    """In degrees, clockwise."""
     return _numbers(value, "rotation")[0] % 360 if value.get("rotation") else 0.0
 
 
@@ -248,7 +247,7 @@ def _polygon(value: dict, height: int, width: int) -> tuple[str, object]:
 def _keypoint(value: dict, height: int, width: int) -> tuple[str, object]:
     across, down = _scale(height, width)
     x, y = _numbers(value, "x", "y")
-    half = 0.5 if height else 0.0  # of a pixel, whose middle is 0, 0
+    half = 0.5 if height else 0.0  # of a pixel: its center is 0, 0
     return "point", (x * across - half, y * down - half)
 
 
@@ -258,7 +257,7 @@ def _brush(value: dict, height: int, width: int) -> tuple[str, object]:
 
 
 def _bitmask(value: dict, height: int, width: int) -> tuple[str, object]:
-    """Drawn is what is not transparent."""
+    """The mask of the pixels that are not transparent."""
     _check_size(height)
     address = value.get("imageDataURL")
     picture = read_png(address.partition(",")[2] if isinstance(address, str) else None)

@@ -1,7 +1,7 @@
-"""The tasks of an export of Label Studio: which annotation counts, which pictures they have, and what these are called.
+"""The tasks of a Label Studio export: which annotation counts, and which images the task has.
 
-Of several annotations that were submitted the latest counts, or the latest that is marked as ground truth. A result is
-on the picture whose key in the task's data is its `to_name`; where a task has one picture only, on that.
+Of several submitted annotations, the latest marked as ground truth counts, else the latest. A result belongs to the
+image whose key in the task's data equals its `to_name`; if a task has a single image, to that one.
 """
 
 import re
@@ -19,12 +19,12 @@ from wsis_steps.formats.rings import shown
 
 _LOCAL = re.compile(r"/data/local-files/?\?(?:[^#]*&)?d=([^&#]*)")
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+:)?//[^/?#]*", re.IGNORECASE)
-Key = tuple[str, int]  # of a picture: its key in the data, and its place in the list there
+Key = tuple[str, int]  # of an image: its key in the data and its position in the list there
 
 
 @dataclass(frozen=True)
 class PictureName:
-    """A picture as a task has it. uploaded: folders in the name are a server's."""
+    """An image as a task names it. uploaded: folders in the name are a server's."""
 
     name: str
     uploaded: bool
@@ -32,7 +32,7 @@ class PictureName:
 
 @dataclass
 class Task:
-    """A task with the results that count, each an object. data: what it is about."""
+    """A task with the results that count, each a JSON object. data: its images and other fields."""
 
     where: str
     data: dict
@@ -41,12 +41,12 @@ class Task:
 
     @property
     def to_names(self) -> set[str]:
-        """What its results say that they are on."""
+        """The `to_name` values of its results."""
         return {row["to_name"] for row in self.results if isinstance(row.get("to_name"), str)}
 
 
 def read_tasks(content: object, path: Path, notes: Notes) -> list[Task]:
-    """The tasks with a submitted annotation; what is wrong with others is noted. InputError where it is no export."""
+    """The tasks with a submitted annotation; notes invalid tasks. Raises InputError if it is not an export."""
     rows = content if isinstance(content, list) else [content]
     if not any(isinstance(row, dict) and isinstance(row.get("data"), dict) for row in rows):
         if isinstance(content, list) and content and all(isinstance(row, dict) for row in rows):
@@ -65,7 +65,7 @@ def _task(row: object, path: Path, place: int, notes: Notes) -> Iterator[Task]:
     if not isinstance(row, dict) or not isinstance(row.get("data"), dict):
         raise InputError(f"{path}: task {place} of the list has no 'data'.")
     where = f"{path}: task {shown(row.get('id', place))}"
-    annotations = row.get("annotations", row.get("completions"))  # as it was called until 2021
+    annotations = row.get("annotations", row.get("completions"))  # its name until 2021
     if annotations is None:
         annotations = []
     if not isinstance(annotations, list) or not all(isinstance(one, dict) for one in annotations):
@@ -94,7 +94,7 @@ def _task(row: object, path: Path, place: int, notes: Notes) -> Iterator[Task]:
 
 
 def picture_name(address: str) -> PictureName:
-    """What an address calls a picture: of /data/upload/1/b.jpg, /data/local-files/?d=a/b.jpg, s3://bucket/a/b.jpg or
+    """The image name in an address such as /data/upload/1/b.jpg, /data/local-files/?d=a/b.jpg, s3://bucket/a/b.jpg or
     https://host/a/b.jpg?key=1."""
     if found := _LOCAL.search(address):
         return PictureName(unquote(found.group(1)), False)
@@ -106,8 +106,8 @@ def picture_name(address: str) -> PictureName:
 
 
 def _pictures(data: dict, to_names: Collection[str]) -> dict[Key, PictureName]:
-    """What of the data names pictures: what has the suffix of one; else what results are on, else what has any suffix,
-    else what is an address."""
+    """The values in the data that name images: those with an image suffix; else those that results refer to, else those
+    with any suffix, else those that are addresses."""
     found = {}
     for key, value in data.items():
         for place, text in enumerate(value if isinstance(value, list) else [value]):
@@ -129,8 +129,7 @@ def _pictures(data: dict, to_names: Collection[str]) -> dict[Key, PictureName]:
 
 
 def _without_repeats(pictures: dict[Key, PictureName]) -> dict[Key, PictureName]:
-    """Pictures less those that only repeat the name of another one without its folders, as people keep it in a column
-    of their own."""
+    """The images without those that only repeat another one's file name, which people keep in an extra column."""
     files = defaultdict(set)
     for key, name in pictures.items():
         parts = parts_of(name.name)
@@ -146,9 +145,9 @@ def _without_repeats(pictures: dict[Key, PictureName]) -> dict[Key, PictureName]
 
 
 def pictures_of(task: Task, named: Collection[str], notes: Notes) -> dict[Key, PictureName]:
-    """The pictures of a task that its results may be on; others are counted. named: every `to_name` of the export.
+    """The images of a task that its results may refer to; others are counted. named: every `to_name` of the export.
 
-    InputError where there is none, or nothing tells which of several they are on.
+    Raises InputError if there are none, or if it is unclear which of several is meant.
     """
     if not task.pictures:
         raise InputError(f"{task.where} names no picture.")
@@ -166,7 +165,8 @@ def pictures_of(task: Task, named: Collection[str], notes: Notes) -> dict[Key, P
 
 
 def picture_of(row: dict, task: Task, used: dict[Key, PictureName]) -> Key | None:
-    """The picture that a result is on, None where it is on other data of the task; ValueError where nothing tells."""
+    """The image that a result belongs to; None if it refers to other data of the task. Raises ValueError if it is
+    unclear."""
     to_name, place = row.get("to_name"), row.get("item_index")
     to_name = to_name if isinstance(to_name, str) else ""
     keys = {key for key, _ in used}

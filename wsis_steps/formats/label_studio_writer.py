@@ -1,4 +1,4 @@
-"""Label Studio's JSON: writing instances as suggestions for its brush."""
+"""Writes instances as Label Studio JSON: suggestions for its brush."""
 
 import json
 from pathlib import Path
@@ -32,10 +32,10 @@ def _task(image: LabelledImage, labels: Labels) -> dict:
 
 
 def write_label_studio(out: Path, labels: Labels) -> Path:
-    """Writes tasks with suggestions (`label_studio_<split>.json`), the labelling interface and the pictures.
+    """Writes tasks with suggestions (`label_studio_<split>.json`), the labelling interface and the images.
 
-    The tasks name the pictures as Label Studio's local storage serves them, with `out` as its document root. Returns
-    the file of tasks.
+    The tasks name the images as Label Studio's local storage serves them, with `out` as its document root. Returns the
+    file of tasks.
     """
     path = out / f"label_studio_{labels.split}.json"
     with whole_file(path) as file:

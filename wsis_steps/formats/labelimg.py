@@ -1,9 +1,9 @@
-"""Reads XML files of boxes beside the pictures, or in a folder of their own, as LabelImg, Roboflow and CVAT write them.
+"""Reads XML files of boxes beside the images or in a separate folder, as LabelImg, Roboflow and CVAT write them.
 
-They are VOC's without its lists. The picture of an XML file is that of its name, beside it or in a folder beside its
-own; what the file itself says of that may be older than the name, and counts only where there is none. Corners are
-those of pixels counted from 0, as these tools have them. Subsets are those of ImageSets/Main/<subset>.txt, as CVAT
-exports VOC's layout; without lists, folders that are called train, valid and the like.
+The files are VOC's, without its lists. The image of an XML file has the same name, and is beside it or in a sibling
+folder. The name inside the XML file may be outdated and is used only if there is no such image. Pixels are counted from
+0, as these tools do. Subsets come from ImageSets/Main/<subset>.txt, as CVAT exports VOC's layout; without lists, from
+folders named train, valid and the like.
 """
 
 import os
@@ -22,12 +22,12 @@ from wsis_steps.formats.pictures import SUFFIXES
 from wsis_steps.formats.subsets import folder_splits, split_of_all
 from wsis_steps.formats.voc_annotations import Annotation, read_annotation
 
-_LOOKED_AT = 20  # files of a folder
+_LOOKED_AT = 20  # files per folder
 _UNLISTED = "in no list"
 
 
 def looks_like(path: Path) -> bool:
-    """Whether an XML file is of a picture, or a folder holds such files."""
+    """Whether a file is an XML annotation of an image, or a folder contains such files."""
     try:
         files = (file for file in files_below(path) if _is_xml(file)) if path.is_dir() else iter([path])
         return any(_is_annotation(file) for file in islice(files, _LOOKED_AT))
@@ -40,13 +40,13 @@ def _is_xml(path: Path) -> bool:
 
 
 def _is_annotation(path: Path) -> bool:
-    """Whether the first bytes of a file are those of an XML file of a picture."""
+    """Whether the first bytes of a file look like an XML annotation of an image."""
     head = head_of(path) if _is_xml(path) else b""
     return b"<annotation>" in head or b"<annotation " in head
 
 
 def read(source: Source, notes: Notes) -> Reading:
-    """The pictures of all XML files. Raises InputError where there is none."""
+    """The images of all XML files. Raises InputError if there are none."""
     base = source.annotations
     files = walk(base, (".xml",)) if base.is_dir() else [base]
     if not files:
@@ -73,8 +73,8 @@ def read(source: Source, notes: Notes) -> Reading:
 
 
 def _subsets(files: list[Path], base: Path, notes: Notes) -> list[str | None]:
-    """The split of each file by the lists of subsets where there are such, else by its folders; None of another subset.
-    Notes those of train and val both."""
+    """The split of each file, from the subset lists if there are any, else from its folders; None for another subset.
+    Notes files in both train and val."""
     listed: dict[str, set[str | None]] = defaultdict(set)
     for name, split, _ in read_subsets(base):
         listed[name].add(split)
@@ -91,7 +91,7 @@ def _subsets(files: list[Path], base: Path, notes: Notes) -> list[str | None]:
 
 
 def _drawing(file: Path, found: Annotation, pictures: "_Pictures", common: Path) -> Drawing:
-    """What an XML file says of its picture. common: the folder in which all of them lie."""
+    """The drawing of an XML file. common: the folder that contains all of them."""
     drawing = Drawing(str(file), "", found.height, found.width, [one.shape() for one in found.objects])
     drawing.path = pictures.find(file, found.file)
     if drawing.path:
@@ -104,24 +104,24 @@ def _drawing(file: Path, found: Annotation, pictures: "_Pictures", common: Path)
 
 
 class _Pictures:
-    """The pictures below a folder, by their names without suffix and their folders."""
+    """The images below a folder, by name without suffix and by folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.found: dict[str, dict[Path, list[Path]]] = defaultdict(lambda: defaultdict(list))
-        self.beside: dict[tuple[str, Path], list[Path]] = defaultdict(list)  # by name and the folder above their own
+        self.beside: dict[tuple[str, Path], list[Path]] = defaultdict(list)  # by name and parent of their folder
         for path in walk(root, SUFFIXES):
             key = _key(bare(path.name))
             self.found[key][path.parent].append(path)
             self.beside[key, path.parent.parent].append(path)
 
     def has(self, stem: str) -> bool:
-        """Whether there is a picture of this name."""
+        """Whether there is an image of this name."""
         return _key(stem) in self.found
 
     def find(self, file: Path, named: str) -> Path | None:
-        """The picture of an XML file: beside it, or in a folder beside its own; of several the one that the file names.
-        None where none, or another one too, may be meant."""
+        """The image of an XML file, beside it or in a sibling folder; of several, the one that the file names. None if
+        there is none, or if several could be meant."""
         key = _key(file.stem)
         for paths in (self.found.get(key, {}).get(file.parent, ()), self.beside.get((key, file.parent.parent), ())):
             paths = [path for path in paths if path.name == named] or without_masks(paths)
@@ -130,12 +130,12 @@ class _Pictures:
         return None
 
     def files(self) -> Iterator[Path]:
-        """All of them, less what is taken for a mask of one."""
+        """All images, without those taken for masks of others."""
         for folders in self.found.values():
             for paths in folders.values():
                 yield from without_masks(paths)
 
 
 def _key(stem: str) -> str:
-    """A name with accents as part of their letters."""
+    """A name in composed Unicode (NFC)."""
     return "".join(parts_of(stem))

@@ -1,4 +1,4 @@
-"""The instances of a split with their pictures, as the writers of other tools' formats take them."""
+"""The instances of a split with their images: the input of the format writers."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ _PNG = b"\x89PNG"
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """One image: its id, the bytes of its picture and their suffix (.jpg or .png), its size and its instances."""
+    """One image: id, bytes of the image file and their suffix (.jpg or .png), size in pixels, and instances."""
 
     id: str
     data: bytes
@@ -32,13 +32,13 @@ class LabelledImage:
 
     @property
     def file(self) -> str:
-        """The name of the picture's file."""
+        """The name of the image file."""
         return self.id + self.suffix
 
 
 @dataclass
 class Labels:
-    """Instances of the images of one split (`train` or `val`); `scored` where scores are worth keeping."""
+    """Instances of the images of one split (`train` or `val`). scored: whether to write scores."""
 
     images: Iterable[LabelledImage]
     count: int
@@ -49,7 +49,7 @@ class Labels:
 
 
 def read_labels(instances: Instances, images: Images, min_score: float = 0.0) -> Labels:
-    """All images of a file of instances, read one by one; what scores less is left out.
+    """All images of a file of instances, read one by one; instances below `min_score` are left out.
 
     Control characters in class names are escaped. Raises InputError if the two files are of different data, or the
     file has no image, or one whose id cannot be a file name.
@@ -82,18 +82,19 @@ def check_names(artifact: Artifact) -> None:
         if not is_file_name(identity):
             raise InputError(
                 f"{artifact.path} holds an image {identity!r}, which cannot be the name of a file below a folder; "
-                "nothing of it is written."
+                "nothing is exported."
             )
 
 
 def write_data(folder: Path, image: LabelledImage) -> None:
-    """Writes the picture of an image into a folder, which is made."""
+    """Writes the image file into a folder, which is created if needed."""
     write_whole(path_below(folder, image.file), image.data)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[TextIO]:
-    """A text file that grows in the block and is put in place when that ends without an error; its folder is made."""
+    """A text file to write in the block; it appears under its name if the block ends without an error. Creates its
+    folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as part, part.open("w", encoding="utf-8") as file:
         yield file

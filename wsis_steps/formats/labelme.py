@@ -1,13 +1,13 @@
-"""Reads LabelMe's JSON files, one for each picture: LabelMe 3 and later, and AnyLabeling, which writes the same.
+"""Reads LabelMe's JSON files, one per image: LabelMe 3 and later, and AnyLabeling, which writes the same format.
 
-Polygons, turned rectangles, circles and masks are masks, rectangles boxes; `points` are one point each; flags of a
-picture that are set are tags, those of a shape mean nothing here. Shapes of one label and one `group_id` are one
-instance. Files that have neither `shapes` nor `imagePath` are of something else and are passed over.
+Polygons, rotated rectangles, circles and masks become masks; rectangles become boxes; `points` become one point each.
+Image flags that are set become tags; flags of shapes are ignored. Shapes with the same label and `group_id` are one
+instance. Files with neither `shapes` nor `imagePath` are not LabelMe's and are skipped.
 
-Folders that are called train, val and the like are subsets.
+Folders named train, val and the like are subsets.
 
-The picture is what `imagePath` says, from the JSON file on; else the one of that name, or of the JSON file's, beside
-that; else the one that its name means in the whole data set.
+The image is found by `imagePath`, relative to the JSON file; else by that name, or the JSON file's, beside the JSON
+file; else by its name in the whole data set.
 """
 
 import base64
@@ -32,16 +32,16 @@ from wsis_steps.formats.regions import paste_mask, read_png
 from wsis_steps.formats.rings import numbers, shown
 from wsis_steps.formats.subsets import folder_splits
 
-_POLYGONS = ("polygon", "oriented_rectangle", "rotation")  # the last is AnyLabeling's turned rectangle
+_POLYGONS = ("polygon", "oriented_rectangle", "rotation")  # the last is AnyLabeling's rotated rectangle
 _SIGNS = (b'"shapes"', b'"imagePath"', b'"imageData"')
-_LOOKED_AT = 50  # files of a folder, until one is found
+_LOOKED_AT = 50  # files per folder, until one is found
 _MOST = 10**9  # pixels of a side
 
 
 @dataclass(frozen=True)
 class _File:
-    """What a JSON file says beside its shapes. path: the picture, None where only its name is known. height and width:
-    0 where they are not stated."""
+    """A JSON file without its shapes. path: the image, None if only its name is known. height, width: 0 if not
+    stated."""
 
     name: str
     path: Path | None
@@ -50,7 +50,7 @@ class _File:
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a file is LabelMe's, or a folder holds such files, judged by their first bytes."""
+    """Whether a file is LabelMe's, or a folder contains such files, judged by their first bytes."""
     try:
         files = walk(path, (".json",)) if path.is_dir() else [path]
         return any(map(_has_signs, islice(files, _LOOKED_AT)))
@@ -64,7 +64,7 @@ def _has_signs(file: Path) -> bool:
 
 
 def read(source: Source, notes: Notes) -> Reading:
-    """What the JSON files of a folder and of its subfolders, or one such file, say; InputError where there is none."""
+    """The images of one JSON file, or of all below a folder. Raises InputError if there are none."""
     path = source.annotations
     files = walk(path, (".json",)) if path.is_dir() else [path]
     found, noted = [], len(notes.sentences)
@@ -88,7 +88,7 @@ def read(source: Source, notes: Notes) -> Reading:
 
 
 def _read_file(root: Path, file: Path) -> tuple[Drawing | None, list[str]]:
-    """What a file says, and what is wrong with it; None where it is not LabelMe's."""
+    """The drawing of a file, None if it is not LabelMe's; and a sentence per error."""
     notes, drawing = Notes(), None
     with notes.catch():
         content = read_json(file)
@@ -127,7 +127,7 @@ def _drawing(content: dict, file: Path, root: Path, notes: Notes) -> Drawing:
 
 
 def _size(content: dict) -> tuple[int, int]:
-    """The height and width that a file states, those of the picture within it where it states none, else 0."""
+    """The stated height and width; else those of the embedded image, else 0."""
     height, width = (_side(content, key) for key in ("imageHeight", "imageWidth"))
     return (height, width) if height and width else _size_within(content.get("imageData"))
 
@@ -146,7 +146,7 @@ def _side(content: dict, key: str) -> int:
 
 
 def _size_within(data: object) -> tuple[int, int]:
-    """The height and width of a picture in base64, by its header; 0 where there is none."""
+    """The height and width of a base64 image, from its header; 0 if there is none."""
     if not isinstance(data, str) or not data:
         return 0, 0
     try:
@@ -157,9 +157,9 @@ def _size_within(data: object) -> tuple[int, int]:
 
 
 def _picture(name: str, file: Path, root: Path) -> Path | None:
-    """The picture that `name` means, seen from the JSON file; None where there is none of it below `root`."""
+    """The image that `name` means, relative to the JSON file; None if there is none below `root`."""
     beside = file.parent / PurePosixPath(name).name
-    # of another kind it may be a mask, which those who see all pictures have to tell
+    # Images of another kind may be masks; that is decided later, from all images.
     kinds = [suffix for suffix in sorted(SUFFIXES) if kind_of(suffix) == kind_of(beside.suffix)]
     of_that_name, of_own_name = (
         [beside.with_name(stem + suffix) for suffix in kinds] for stem in (bare(beside.name), file.stem)
@@ -172,17 +172,17 @@ def _picture(name: str, file: Path, root: Path) -> Path | None:
 
 
 def _below(root: Path, path: Path) -> Path | None:
-    """The path of a file, beginning with `root`; None where it is no file below that."""
+    """The path of a file, starting with `root`; None if it is not a file below it."""
     try:
         place = os.path.relpath(path, root)
         found = root / place
         return found if not place.startswith("..") and found.is_file() else None
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):  # not a valid file name
         return None
 
 
 def _shapes(shape: object, where: str, file: _File) -> Iterator[Shape]:
-    """A shape, or the points of one; ValueError says what is wrong with it."""
+    """A shape, or one shape per point. Raises ValueError if it is invalid."""
     if not isinstance(shape, dict):
         raise ValueError(f"it is {shown(shape)}, not an object with its properties")
     label, kind, group, points = (shape.get(key) for key in ("label", "shape_type", "group_id", "points"))
@@ -207,7 +207,7 @@ def _shapes(shape: object, where: str, file: _File) -> Iterator[Shape]:
 
 
 def _corners(points: object, count: int = 0) -> list[tuple[float, float]]:
-    """Pairs of x, y, `count` of them or any number; ValueError where they are none."""
+    """Pairs of x, y: exactly `count` if given. Raises ValueError if they are invalid."""
     if not isinstance(points, list) or not points:
         raise ValueError(f"its points are {shown(points)}, not a list of x, y")
     if count and len(points) != count:
@@ -216,7 +216,7 @@ def _corners(points: object, count: int = 0) -> list[tuple[float, float]]:
 
 
 def _rectangle(corners: list[tuple[float, float]], where: str, label: object, group: object) -> Shape:
-    """The box between two corners or of four, as AnyLabeling writes it; a polygon where four are of a turned one."""
+    """The box of two corners, or of four, as AnyLabeling writes it; a polygon if the four are rotated."""
     if len(corners) not in (2, 4):
         raise ValueError(f"a rectangle has two corners or four, not {len(corners)}")
     xs, ys = zip(*corners, strict=True)
@@ -226,7 +226,7 @@ def _rectangle(corners: list[tuple[float, float]], where: str, label: object, gr
 
 
 def _mask(data: object, corner: tuple[float, float], file: _File) -> dict:
-    """The code of a mask whose piece, a PNG in base64, lies at a corner."""
+    """The code of a mask given as a base64 PNG and its top left corner."""
     height, width = file.height, file.width
     if not height and file.path:
         height, width = picture_size(file.path)

@@ -23,7 +23,7 @@ _LABEL_FILE_PARTS = {
 
 
 class _LabelFileReader(pickle.Unpickler):
-    """Reads the one pickle that the field hands around, and nothing but arrays: it can name no other code."""
+    """Reads the one pickle file in common use; it refuses everything but arrays, so it runs no other code."""
 
     def find_class(self, module: str, name: str):
         if (module, name) not in _LABEL_FILE_PARTS:
@@ -32,19 +32,18 @@ class _LabelFileReader(pickle.Unpickler):
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of a text file that hold anything, stripped, with their 1-based numbers. Raises
-    `InputError`."""
+    """The non-empty lines of a text file, stripped, with their 1-based numbers. Raises `InputError`."""
     return [(n, line.strip()) for n, line in enumerate(read_text(path).splitlines(), 1) if line.strip()]
 
 
 def _image_id(token: str) -> str:
-    """The id that a word of a list means: 2007_000032 of itself and of /JPEGImages/2007_000032.jpg."""
+    """The id that a word of a list means: 2007_000032 for itself and for /JPEGImages/2007_000032.jpg."""
     return bare((parts_of(token) or (token,))[-1])
 
 
 def read_ids(path: Path, problems: Problems, known: Container[str] = ()) -> list[tuple[str, str]]:
-    """The (id, 'file:line') pairs of a list: the first word of each line, or all of it where that is a known id. Notes
-    repeats, and an empty list."""
+    """The (id, 'file:line') pairs of a list: the first word of each line, or the whole line if it is a known id. Notes
+    repeats and an empty list."""
     rows, first = [], {}
     for number, line in read_lines(path):
         name = _image_id(line)
@@ -60,8 +59,8 @@ def read_ids(path: Path, problems: Problems, known: Container[str] = ()) -> list
 
 
 def read_subsets(folder: Path) -> Iterator[tuple[str, str | None, str]]:
-    """Name with folders and without suffix, split and 'file:line' of each line of the lists of subsets that CVAT and
-    Datumaro write beside VOC's folders; an image may be in several. Of the lists in Main some are of classes."""
+    """Name (with folders, without suffix), split and 'file:line' of each line of the subset lists that CVAT and
+    Datumaro write beside VOC's folders. An image may be in several lists. Lists of classes in Main are skipped."""
     segmented = sorted((folder / "ImageSets/Segmentation").glob("*.txt"))
     others = [path for path in sorted((folder / "ImageSets/Main").glob("*.txt")) if is_subset(path.stem)]
     for path in (path for path in (*segmented, *others) if not path.name.startswith(".")):
@@ -86,8 +85,7 @@ def augmented_ids(voc_lists: Path, sbd_dataset: Path) -> list[str]:
 
 
 def _read_label_array(path: Path) -> dict[str, list[int]]:
-    """id -> 0-based categories of a NumPy file that holds one dict of id -> 0/1 vector (IRN's
-    cls_labels.npy)."""
+    """id -> 0-based categories, from a NumPy file with one dict of id -> 0/1 vector (IRN's cls_labels.npy)."""
     content = io.BytesIO(read_bytes(path))
     try:
         version = np.lib.format.read_magic(content)
@@ -106,9 +104,9 @@ def _read_label_array(path: Path) -> dict[str, list[int]]:
 def read_labels(path: Path, class_names: list[str], problems: Problems) -> dict[str, tuple[int, ...]]:
     """Image labels: id -> sorted 0-based categories.
 
-    `path` is a text list with one line `id class class ...` an image, a class being a name or a 0-based index
-    (BESTIE's train_cls.txt), or IRN's cls_labels.npy. Unknown classes and repeated ids are noted in
-    `problems`; an unreadable file raises `InputError`.
+    `path` is a text list with one line `id class class ...` per image, where a class is a name or a 0-based index
+    (BESTIE's train_cls.txt), or IRN's cls_labels.npy. Unknown classes and repeated ids are noted in `problems`; an
+    unreadable file raises `InputError`.
     """
     if path.suffix == ".npy":
         labels = {name: (str(path), categories) for name, categories in _read_label_array(path).items()}

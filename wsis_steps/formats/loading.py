@@ -1,4 +1,4 @@
-"""Reading a data set of any format, and its images one by one."""
+"""Reads a data set of any format, and its images one by one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ SLIMMEST = 100  # times as long as wide: of what is slimmer, networks that limit
 
 
 def read_dataset(settings: DataImportDataset, root: Path | None, mapper: Callable = map) -> Dataset:
-    """The records of the data set at `root`, in the format that the settings name; InputError for all that is wrong.
+    """The records of the data set at `root`, in the format of the settings. Raises InputError, which lists the errors.
 
     mapper: `map`, or that of a process pool.
     """
@@ -45,7 +45,7 @@ def check_links(settings: DataImportDataset, root: Path) -> None:
 
 
 def format_of(source: Source) -> str:
-    """The name of the format of a source: what the settings name, or what the files are of."""
+    """The name of the format of a source: from the settings, else detected from the files."""
     given = {"shapes": "voc", "drawn": ""}.get(source.settings.format, source.settings.format)
     return given or find_format(source.annotations)
 
@@ -53,9 +53,9 @@ def format_of(source: Source) -> str:
 def load_record(
     record: ImageRecord, dataset: Dataset, ends: Range = FULL
 ) -> tuple[bytes, int, int, ImageInstances | None] | InputError:
-    """Encoded picture, its height and width, and its true instances; or what is wrong with it.
+    """The encoded image, its height and width in pixels, and its ground truth; or the error in it.
 
-    ends: samples of pictures of more than 8 bits that become black and white.
+    ends: samples of images of more than 8 bits that become black and white.
     """
     try:
         data, height, width = encoded(record.path, ends)

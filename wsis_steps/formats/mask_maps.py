@@ -1,7 +1,7 @@
-"""Maps of classes and of objects, a PNG or a NumPy file a picture, and what their values or colors stand for.
+"""Class maps and object maps, one PNG or NumPy file per image, and the legend of their values or colors.
 
-CVAT and Datumaro write colors, which a labelmap.txt names (`leaf:10,200,30::`); labelme2voc writes values, which are
-the places of the lines of a class_names.txt.
+CVAT and Datumaro write colors, listed in a labelmap.txt (`leaf:10,200,30::`); labelme2voc writes values, which are line
+numbers of a class_names.txt.
 """
 
 import io
@@ -22,20 +22,20 @@ from wsis_steps.formats.voc_masks import VOID, open_map, palette
 from wsis_steps.formats.voc_tree import class_values
 
 LEGENDS = ("labelmap.txt", "class_names.txt")
-MOST_COLORS = 255  # objects for which CVAT's maps have colors; it paints the 257th as the first
-IGNORED = -1  # the value of pixels that do not count
+MOST_COLORS = 255  # objects with colors of their own in CVAT's maps; the 257th has the color of the first
+IGNORED = -1  # the value of ignored pixels
 _LABEL = re.compile(r"(.*?)\s*:\s*(\d+\s*,\s*\d+\s*,\s*\d+)?\s*(?::[^:]*){0,2}")
-# What NumPy raises for files that are broken or of another kind.
+# What NumPy raises for broken files and files of other kinds.
 _NO_ARRAY = (OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError, OverflowError, MemoryError, TokenError)
-_VALUES = ("L", "P", "I", "I;16", "I;16B")  # modes of pictures that hold values
+_VALUES = ("L", "P", "I", "I;16", "I;16B")  # image modes that hold values
 
 
 @dataclass(frozen=True)
 class Legend:
-    """What maps show.
+    """The meaning of the pixels of maps.
 
-    file: which says it. names: value -> class; 0 is the background. values: what gray maps hold -> value. colors: red,
-    green and blue as one number -> value; None where maps hold values only.
+    file: the legend file. names: value -> class, where 0 is the background. values: gray level -> value. colors: red,
+    green and blue as one number -> value; None if maps hold values only.
     """
 
     file: Path
@@ -50,24 +50,24 @@ class Legend:
 
 
 def find_legend(folder: Path) -> Path | None:
-    """The file that says what the maps of a folder show, None where there is none."""
+    """The legend file of the maps in a folder; None if there is none."""
     return next((folder / name for name in LEGENDS if (folder / name).is_file()), None)
 
 
 def read_legend(file: Path, notes: Notes) -> Legend:
-    """The content of a labelmap.txt or a class_names.txt; notes lines that are wrong."""
+    """The content of a labelmap.txt or a class_names.txt; notes wrong lines."""
     if file.name != LEGENDS[0]:
         names = class_values(file)
         return Legend(file, names, {-1: IGNORED, VOID: IGNORED, 0: 0} | {value: value for value in names})
     rows = _read_labels(file, notes)
     codes = _codes(np.array(palette()).reshape(256, 3)).tolist()
-    if rows and all(color is None for *_, color in rows):  # VOC's colors in turn
+    if rows and all(color is None for *_, color in rows):  # then colors follow VOC's palette
         rows = [(where, name, code) for (where, name, _), code in zip(rows, codes, strict=False)]
-    # black is the background, whatever its name, and VOC's last color is that of its void pixels
+    # Black is always the background; VOC's last color marks void pixels.
     names, values, colors, first = {}, {VOID: IGNORED}, {0: 0, codes[VOID]: IGNORED}, {}
     for place, (where, name, color) in enumerate(rows, 1):
         if color is not None and color in first:
-            notes.add(f"{where}: '{name}' has the color of '{first[color]}', so that maps do not tell them apart.")
+            notes.add(f"{where}: '{name}' has the same color as '{first[color]}', so maps cannot separate them.")
         first[color] = name
         is_void = color == codes[VOID] and name.casefold() in ("ignored", "void")
         value = 0 if color == 0 or is_no_class(name) else IGNORED if is_void else place
@@ -79,7 +79,7 @@ def read_legend(file: Path, notes: Notes) -> Legend:
 
 
 def _read_labels(file: Path, notes: Notes) -> list[tuple[str, str, int | None]]:
-    """The lines of a labelmap.txt: 'file:line', label, and its color, if it has one."""
+    """The lines of a labelmap.txt: 'file:line', label, and color (None if it has none)."""
     rows, first = [], {}
     for number, line in read_lines(file):
         where = f"{file}:{number}"
@@ -103,9 +103,9 @@ def _codes(colors: np.ndarray) -> np.ndarray:
 
 
 def read_classes(path: Path, legend: Legend) -> np.ndarray:
-    """A map of classes, int32 (h, w): the values of the legend, IGNORED where pixels do not count.
+    """A class map, int32 (h, w): the values of the legend, IGNORED for ignored pixels.
 
-    Raises InputError for a file that is broken, or holds a value or a color that the legend has not.
+    Raises InputError for a broken file, and for a value or color that is missing from the legend.
     """
     found, is_colored = _read_map(path, legend)
     known = legend.colors if is_colored else legend.values
@@ -113,21 +113,21 @@ def read_classes(path: Path, legend: Legend) -> np.ndarray:
     unknown = [code for code in there.tolist() if code not in known]
     if unknown and is_colored:
         color = tuple(unknown[0] >> shift & 255 for shift in (0, 8, 16))
-        raise InputError(f"{path} has {len(unknown)} colors that {legend.file} has not, the first {color}.")
+        raise InputError(f"{path} has {len(unknown)} colors that are not in {legend.file}; the first is {color}.")
     if unknown:
-        raise InputError(f"{path}: class value {unknown[-1]} is not one of those of {legend.file}.")
+        raise InputError(f"{path}: class value {unknown[-1]} is not in {legend.file}.")
     return np.array([known[code] for code in there.tolist()], np.int32)[np.searchsorted(there, found)]
 
 
 def read_objects(path: Path, legend: Legend) -> np.ndarray:
-    """A map of objects, int32 (h, w): a number for each, 0 where there is none. Raises InputError."""
+    """An object map, int32 (h, w): the number of each pixel's object, 0 for none. Raises InputError."""
     found, is_colored = _read_map(path, legend)
     if not is_colored:
         return np.maximum(found, 0)
     colors = np.unique(found[found != 0]).tolist()
     if len(colors) >= MOST_COLORS:
         raise InputError(
-            f"{path} has {len(colors)} objects; CVAT's maps have no colors for more, and join what is beyond. Export "
+            f"{path} has {len(colors)} objects; CVAT's maps have no more colors and merge further objects. Export "
             "these images as COCO."
         )
     order = {code: number for number, code in enumerate(_codes(np.array(palette()).reshape(256, 3)).tolist())}
@@ -136,7 +136,7 @@ def read_objects(path: Path, legend: Legend) -> np.ndarray:
 
 
 def _read_map(path: Path, legend: Legend) -> tuple[np.ndarray, bool]:
-    """A map as int32 (h, w), and whether it holds colors as one number each, not values. Raises InputError."""
+    """A map as int32 (h, w), and whether it holds colors (as single numbers) instead of values. Raises InputError."""
     if path.suffix == ".npy":
         return _read_array(path), False
     picture = open_map(path)
@@ -148,7 +148,7 @@ def _read_map(path: Path, legend: Legend) -> tuple[np.ndarray, bool]:
 
 
 def _read_array(path: Path) -> np.ndarray:
-    """The integers (h, w) of a NumPy file; InputError where it holds something else."""
+    """The integers (h, w) of a NumPy file. Raises InputError if it contains anything else."""
     try:
         found = np.lib.format.read_array(io.BytesIO(read_bytes(path)), allow_pickle=False)
     except _NO_ARRAY:

@@ -1,4 +1,4 @@
-"""What an import notes while it reads: all that is wrong, all that it leaves out, by reason, and what it doubts."""
+"""What an import records while it reads: errors, omissions by reason, and doubts."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wsis_steps.engine.problems import Problems
 
-# Of shapes; every shape of a file is either kept or counted here.
+# Reasons for leaving out shapes; every shape of a file is either kept or counted here.
 SHAPE_REASONS = {
     "shapes_without_area": "cover no pixel",
     "crowds_without_a_mask": "are crowds that have no mask",
@@ -24,7 +24,7 @@ SHAPE_REASONS = {
     "deleted_objects": "are marked as deleted",
     "difficult_objects_left_out": "are marked as difficult",
 }
-# Of pictures and what else is no shape.
+# Reasons for images and everything else that is not a shape.
 OTHER_REASONS = {
     "polygons_of_voc_objects": "polygons of VOC's objects, whose masks are those of SegmentationObject",
     "keypoints_of_objects": "keypoints of objects",
@@ -38,7 +38,7 @@ OTHER_REASONS = {
     "older_annotations_of_a_picture": "annotations of a picture that has a later one",
 }
 REASONS = SHAPE_REASONS | OTHER_REASONS
-# What may be wrong with what is kept; n: how many, where: the first place.
+# Doubts about annotations that are kept; n: how many, where: the first place.
 DOUBTS = {
     "turned_pictures": "Pictures turned by EXIF data, where nothing says whether the annotating tool turned them too: "
     "{n} (the first: {where}). Compare one with its annotations.",
@@ -65,14 +65,14 @@ DOUBTS = {
     "parts_of_too_few_corners": "Masks with parts of fewer than three corners: {n} (the first: {where}). These parts "
     "are left out.",
     "classes_with_crowds_only": "Classes that a picture has only as a region of several objects (`iscrowd`), which "
-    "gives no tag, point or box: {n} (the first: {where}). CVAT writes every brush mask so; "
+    "gives no tag, point or box: {n} (the first: {where}). CVAT writes every brush mask this way; "
     "`data_import_dataset.crowds: objects` reads them as objects.",
 }
 
 
 class Unusable(ValueError):
-    """What is wrong with a shape that is well written but cannot be used: refused, or with `unknown_shapes: skip`
-    counted under `reason`."""
+    """The error of a well-formed shape that cannot be used: refused, or counted under `reason` with `unknown_shapes:
+    skip`."""
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(text, reason)
@@ -83,7 +83,7 @@ class Unusable(ValueError):
 
 
 def usable(read: Callable, *arguments: object) -> object:
-    """What `read` returns, or why that cannot be used: a reader hands both on."""
+    """The result of `read`, or the `Unusable` it raised; a reader passes on either."""
     try:
         return read(*arguments)
     except Unusable as error:
@@ -92,7 +92,7 @@ def usable(read: Callable, *arguments: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """Something that is left out: the reason, how much, and the first place."""
+    """Something left out: the reason, the count, and the first place."""
 
     reason: str
     count: int
@@ -100,18 +100,18 @@ class Omission:
 
 
 class Notes(Problems):
-    """Problems, and what is left out by reason."""
+    """Problems, and omissions by reason."""
 
     def __init__(self, shown: int = 20) -> None:
         super().__init__(shown)
         self.omitted: dict[str, Omission] = {}
 
     def leave_out(self, reason: str, where: str, count: int = 1) -> None:
-        """Counts something that is left out; `where` is its place."""
+        """Counts an omission; `where` is its place."""
         self.omit([Omission(reason, count, where)])
 
     def omit(self, omissions: Iterable[Omission]) -> None:
-        """Counts what a part of the work has left out."""
+        """Adds the omissions of a part of the work."""
         for one in omissions:
             if one.reason not in REASONS:
                 raise KeyError(one.reason)
@@ -121,16 +121,16 @@ class Notes(Problems):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Reason -> how many."""
+        """Reason -> number of omissions."""
         return {reason: self.omitted[reason].count for reason in REASONS if reason in self.omitted}
 
     def sentences_of_omissions(self) -> list[str]:
-        """A sentence for each reason."""
+        """One sentence per reason."""
         return [omission_sentence(self.omitted[reason]) for reason in REASONS if reason in self.omitted]
 
 
 def doubt_sentences(doubts: Iterable[tuple[str, str]]) -> list[str]:
-    """A sentence for each kind of doubt, of which each has its place."""
+    """One sentence per kind of doubt, from (kind, place) pairs."""
     found = list(doubts)
     count, first = Counter(kind for kind, _ in found), dict(reversed(found))
     return [text.format(n=count[kind], where=first[kind]) for kind, text in DOUBTS.items() if count[kind]]

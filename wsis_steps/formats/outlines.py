@@ -1,33 +1,32 @@
-"""A mask as one polygon: its parts and its holes joined by lines of no width."""
+"""Converts a mask into one polygon: parts and holes are joined by lines of zero width."""
 
 import cv2
 import numpy as np
 
 
 def outline(mask: np.ndarray) -> np.ndarray:
-    """One polygon int (n, 2) of x, y along the border pixels of a binary mask (h, w); n is 0, or 3 and more.
+    """One polygon int (n, 2) of x, y along the border pixels of a binary mask (h, w); n is 0 or at least 3.
 
-    A reader that fills it by the even-odd rule and draws its border, as cv2.fillPoly does, gets the mask, and lines of
-    a pixel between its parts. Parts and holes are joined where they are nearest by a line that is walked there and
-    back.
+    Filled by the even-odd rule with its border, as cv2.fillPoly does, it gives the mask, plus one-pixel lines between
+    its parts. Parts and holes are joined where they are nearest, by a line that is followed there and back.
     """
     contours, _ = cv2.findContours(np.ascontiguousarray(mask, np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if not contours:
         return np.zeros((0, 2), int)
     rings = [contour[:, 0].astype(int) for contour in contours]
     found = _without_straight_points(_joined(rings))
-    # what has fewer than three corners, a pixel or a line, is walked back over
+    # a pixel or a line has fewer than three corners: repeat the last one
     return np.concatenate([found, np.repeat(found[-1:], max(3 - len(found), 0), axis=0)])
 
 
 def fill_outline(polygon: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The mask uint8 (height, width) of a polygon float (n, 2) of x, y in pixels, cut to whole pixels and filled with
-    its border: what Ultralytics trains on."""
+    """The mask uint8 (height, width) of a polygon float (n, 2) of x, y in pixels, truncated to whole pixels and filled
+    with its border, as Ultralytics does in training."""
     return cv2.fillPoly(np.zeros((height, width), np.uint8), [polygon.astype(np.int32)], 1)
 
 
 def _joined(rings: list[np.ndarray]) -> np.ndarray:
-    """The points of one ring that walks around all rings."""
+    """The points of one ring that runs around all rings."""
     points = np.concatenate(rings)
     owner = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
     following = np.arange(1, len(points) + 1)
@@ -35,7 +34,7 @@ def _joined(rings: list[np.ndarray]) -> np.ndarray:
     following[ends - 1] = ends - [len(ring) for ring in rings]
     where, following = list(range(len(points))), following.tolist()
     for one, other in _bridges(points, owner):
-        there, back = len(where), len(where) + 1  # the other point once more, on arrival, and the one, on return
+        there, back = len(where), len(where) + 1  # copies of the two points: of `other` on arrival, of `one` on return
         where += [other, one]
         following += [following[other], following[one]]
         following[one], following[other] = there, back
@@ -47,7 +46,7 @@ def _joined(rings: list[np.ndarray]) -> np.ndarray:
 
 
 def _bridges(points: np.ndarray, owner: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of points, the nearest of two rings, that make a tree of all rings; the shortest such tree."""
+    """Pairs of nearest points of two rings that connect all rings: the minimum spanning tree."""
     if owner[-1] == 0:
         return []
     pairs = _neighbours(points, owner)
@@ -73,15 +72,15 @@ def _bridges(points: np.ndarray, owner: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _neighbours(points: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Pairs int (n, 2) of points of two rings between which no other ring is nearer.
+    """Pairs int (n, 2) of points of two rings with no nearer ring between them.
 
-    They are found where the areas of pixels that are nearest to one point or the other touch, so the time that it takes
-    grows with the pixels, not with the pairs of points.
+    The pairs are found where the Voronoi regions of two points touch, so the time grows with the number of pixels, not
+    with the number of pairs of points.
     """
     x, y = (points - points.min(axis=0)).T
     here = np.full((y.max() + 1, x.max() + 1), -1)
     here[y, x] = np.arange(len(points))
-    shared = np.column_stack([np.arange(len(points)), here[y, x]])  # a pixel may be on two rings, where a wall is thin
+    shared = np.column_stack([np.arange(len(points)), here[y, x]])  # where a wall is thin, a pixel may be on two rings
     _, labels = cv2.distanceTransformWithLabels(
         (here < 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -100,7 +99,7 @@ def _neighbours(points: np.ndarray, owner: np.ndarray) -> np.ndarray:
 
 
 def _without_straight_points(ring: np.ndarray) -> np.ndarray:
-    """A closed ring without points that repeat the one before, or lie between two alike steps of a pixel."""
+    """A closed ring without repeated points and without points between two equal one-pixel steps."""
     ring = ring[(ring != np.roll(ring, 1, axis=0)).any(axis=1) | (np.arange(len(ring)) == 0)]
     before, behind = ring - np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0) - ring
     straight = (before == behind).all(axis=1) & (abs(before).max(axis=1) <= 1)

@@ -1,4 +1,4 @@
-"""The annotations of an image in few objects, since there may be a million images, and the masks of all in one."""
+"""Packs the annotations of each image, and the masks of all images, into few objects; there may be a million images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from wsis_steps.formats.truth import PackedTruth
 
 @dataclass(slots=True)
 class Packed:
-    """What `Fitted` holds, with numbers of labels in place of them.
+    """The content of `Fitted`, with label numbers in place of label names.
 
-    tags: int64 (n,). points float32 (n, 3), boxes float32 (n, 5): places and, last, the label. labels int64 (m,), crowd
-    bool (m,), codes: of the masks, whose lengths are int64 (m,). The rest is as in `Fitted`.
+    tags: int64 (n,). points float32 (n, 3), boxes float32 (n, 5): coordinates, then the label. labels int64 (m,), crowd
+    bool (m,), codes (concatenated) and lengths int64 (m,): of the masks. The rest is as in `Fitted`.
     """
 
     height: int
@@ -34,7 +34,7 @@ class Packed:
 
 
 def pack(found: Fitted, numbers: dict[str, int]) -> Packed:
-    """The annotations of an image; `numbers`: those of all labels up to now, to which new ones are added."""
+    """The packed annotations of an image. numbers: label -> number; new labels are added."""
 
     def number(label: str) -> int:
         return numbers.setdefault(label, len(numbers))
@@ -62,7 +62,7 @@ def pack(found: Fitted, numbers: dict[str, int]) -> Packed:
 
 
 def pack_truth(images: Sequence[tuple[str, Packed]], categories: np.ndarray) -> PackedTruth:
-    """The masks of images, id and annotations, one after another; `categories`: of each label, by its number."""
+    """The masks of images, given as (id, annotations). categories: int64, the category of each label number."""
     found = [one for _, one in images]
     ends = np.cumsum([0, *(len(one.labels) for one in found)]).tolist()
     lengths = np.concatenate([np.zeros(1, np.int64), *(one.lengths for one in found)])

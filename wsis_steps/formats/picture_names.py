@@ -1,4 +1,4 @@
-"""Which picture of a folder a file means by a name: by all of it, then by what it shares, never by a guess."""
+"""Finds the image that a name in an annotation file means: by the whole name, then by shared parts, never guessed."""
 
 import os
 import re
@@ -15,41 +15,40 @@ from wsis_steps.formats.files import walk
 from wsis_steps.formats.pictures import SUFFIXES
 from wsis_steps.formats.subsets import is_of_masks
 
-_MOST_TOLD = 20  # names of no picture, of which the nearest is looked for, which takes a while
+_MOST_TOLD = 20  # unknown names for which the nearest is searched, which is slow
 _SAME = {".jpeg": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 _NOT_READ = frozenset({".gif", ".heic", ".heif", ".avif", ".svg", ".psd", ".jp2", ".dng", ".cr2", ".nef", ".arw"})
 _ELSEWHERE = re.compile(r"[/\\]|[A-Za-z][\w+.-]*:|\.\.[/\\]")  # /home, C:\, https:, ../
-_UPLOAD = re.compile("[0-9a-f]{7,8}-(.+)")  # what Label Studio puts before the name of an uploaded file
+_UPLOAD = re.compile("[0-9a-f]{7,8}-(.+)")  # Label Studio's prefix of uploaded files
 
 
 def bare(name: str) -> str:
-    """A name without the suffix of a picture; the 5m of plot_0.5m is none."""
+    """A name without its image suffix; other suffixes stay, such as .5m of plot_0.5m."""
     path = PurePosixPath(name)
     return path.with_suffix("").as_posix() if path.suffix.lower() in SUFFIXES else name
 
 
 def parts_of(name: str) -> tuple[str, ...]:
-    """The folders and the file of a name, whichever slashes it has; accents are part of their letters, though the names
-    of files that come from a Mac have them apart."""
+    """The folders and the file of a name, with either kind of slash, in composed Unicode (NFC); file names from macOS
+    may be decomposed."""
     parts = PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/")).parts
     return tuple(part for part in parts if part not in ("/", ".", ".."))
 
 
 def identity(name: str) -> str:
-    """The id of an image by its place in the folder: a/0001.jpg has the id a_0001."""
+    """The id of an image from its path in the folder: a/0001.jpg has the id a_0001."""
     return bare("_".join(parts_of(name)))
 
 
 def identities(names: Sequence[str]) -> list[str]:
-    """The ids of images; those of a.jpg and a.png, both of them in use, keep their suffixes."""
+    """The ids of images; suffixes stay if two ids would be equal, as of a.jpg and a.png."""
     short = [identity(name) for name in names]
     uses = Counter(short)
     return ["_".join(parts_of(name)) if uses[one] > 1 else one for name, one in zip(names, short, strict=True)]
 
 
 class Pictures:
-    """The pictures of a data set by their names, which are relative to `root`; `folders`: where they lie, if not all
-    over it."""
+    """The images of a data set by name, relative to `root`. folders: where they are, if not anywhere below `root`."""
 
     def __init__(self, root: Path, folders: Sequence[Path] = ()) -> None:
         self.root, self.missed = root, 0
@@ -73,17 +72,17 @@ class Pictures:
 
     @cached_property
     def _kinds(self) -> set[str]:
-        """The kinds of all pictures, less those of masks that lie beside them."""
+        """The kinds of all images, without those in folders of masks."""
         return {_kind(parts[-1]) for parts in self.parts if not any(map(is_of_masks, parts[:-1]))}
 
     def name(self, path: Path) -> str:
-        """A picture's place in the folder, with slashes."""
+        """An image's path below `root`, with slashes."""
         return path.relative_to(self.root).as_posix()
 
     def find(self, name: str, uploaded: bool = False) -> Path:
-        """The picture that a file calls `name`: that of this name, else the only one whose path ends with it, or with
-        which it ends; else likewise without suffix. `uploaded`: folders in the name mean nothing, and signs before it
-        may be those of an upload. InputError where there is none, or several may be meant."""
+        """The image that a file calls `name`: the one with this name; else the only one whose path ends with it, or
+        that it ends with; else the same without suffix. uploaded: folders in the name are ignored, and it may have an
+        upload prefix. Raises InputError if there is none, or if several may be meant."""
         for parts in variants(parts_of(name)) if uploaded else filter(None, [parts_of(name)]):
             for found in (self._named(parts, name, uploaded), self._alike(parts, name, uploaded)):
                 if len(found) > 1:
@@ -94,14 +93,14 @@ class Pictures:
         raise InputError(f"there is no picture '{name}' in {self.root}{self._nearest(name)}")
 
     def _named(self, parts: tuple[str, ...], name: str, uploaded: bool) -> Sequence[int]:
-        """The pictures of a name, suffix and all."""
+        """The images with a name, including its suffix."""
         if uploaded:
             return self._tails.find(parts[-1:])[0]
         return self._by_path.get(parts) or self._below_root(parts) or self._by_tail(self._tails, parts, name)
 
     def _alike(self, parts: tuple[str, ...], name: str, uploaded: bool) -> Sequence[int]:
-        """The pictures of a name but for its suffix: any where it has none, else one of its kind; one of another kind
-        only where the whole data set is of that, for beside photos it may be a mask."""
+        """The images with a name, ignoring the suffix: of any kind if the name has none, else of the same kind. Another
+        kind counts only if the whole data set has it: beside photos it may be a mask."""
         kind = _kind(parts[-1])
 
         def may_be(k: int) -> bool:
@@ -116,7 +115,7 @@ class Pictures:
         return self._by_tail(self._bare_tails, bare_parts, name, may_be)
 
     def _below_root(self, parts: tuple[str, ...]) -> Sequence[int]:
-        """The picture of a name that begins with the folder of the data set: train/a.jpg is a.jpg in data/train."""
+        """The image of a name that starts with the data set's folder: train/a.jpg is a.jpg in data/train."""
         above = parts_of(os.path.abspath(self.root))
         for k in range(1, len(parts)):
             if parts[:k] == above[-k:] and parts[k:] in self._by_path:
@@ -126,8 +125,8 @@ class Pictures:
     def _by_tail(
         self, tails: "_Tails", parts: tuple[str, ...], name: str, may_be: Callable[[int], bool] | None = None
     ) -> Sequence[int]:
-        """The pictures that have most of the name's last parts. Where it has folders that none of them has, only one,
-        in a folder that is not another one; a path of another computer says nothing of folders here."""
+        """The images that share most of the name's last parts. If the name has folders that none of them has, there
+        must be a single image, and its folders must not differ, unless the name is a path on another computer."""
         found, shared = tails.find(parts, may_be)
         if shared == len(parts) or not found:
             return found
@@ -135,8 +134,8 @@ class Pictures:
         return found if len(found) == 1 and (ends_there or is_elsewhere(name)) else ()
 
     def _nearest(self, name: str) -> str:
-        """The picture of the same name but for folder, suffix or case, else that of the nearest name; where none is
-        near, how many there are."""
+        """Suggests the image whose name differs only in folder, suffix or case, else the nearest name; else says how
+        many images there are."""
         if (suffix := PurePosixPath(name).suffix.lower()) in _NOT_READ:
             return f", and pictures in {suffix} are not read; convert them to PNG or JPEG"
         self.missed += 1
@@ -150,7 +149,7 @@ class Pictures:
 
 
 class _Tails:
-    """Paths by what they end with: by the file alone, by the file with one folder, and so on."""
+    """Paths by their ends: the file alone, the file with one folder, and so on."""
 
     def __init__(self, paths: Sequence[tuple[str, ...]]) -> None:
         self.exact: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -160,14 +159,15 @@ class _Tails:
 
     @cached_property
     def _folded(self) -> dict[tuple[str, ...], list[int]]:
-        """The same with folders in whatever case: Windows does not tell Images from images."""
+        """The same, ignoring the case of folders, as Windows does."""
         found = defaultdict(list)
         for tail, places in self.exact.items():
             found[_folded(tail)] += places
         return found
 
     def find(self, parts: tuple[str, ...], may_be: Callable[[int], bool] | None = None) -> tuple[Sequence[int], int]:
-        """The paths that share most of the last parts, all parts or else up to two, and how many parts these are."""
+        """The paths that share the most last parts (up to two paths unless all parts match), and the number of shared
+        parts."""
         for start in range(len(parts)):
             for places in (self.exact.get(parts[start:], ()), self._folded_places(parts, start)):
                 found = list(islice(filter(may_be, places), 2 if start else None)) if may_be else places
@@ -196,18 +196,18 @@ def _kind(file: str) -> str:
 
 
 def kind_of(suffix: str) -> str:
-    """The suffix of a picture in small letters, one for those of one kind; nothing where it is none of a picture."""
+    """The canonical suffix of an image kind (.jpeg -> .jpg), lower case; empty for other suffixes."""
     suffix = suffix.lower()
     return _SAME.get(suffix, suffix) if suffix in SUFFIXES else ""
 
 
 def is_elsewhere(name: str) -> bool:
-    """Whether a name is a path on another computer, or in another folder than the data set."""
+    """Whether a name is an absolute path, an address, or a path outside of the data set."""
     return bool(_ELSEWHERE.match(name))
 
 
 def variants(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The parts of a name, and those that it had before it was uploaded."""
+    """The parts of a name, and those it may have had before it was uploaded."""
     found = [parts] if parts else []
     if parts and (upload := _UPLOAD.fullmatch(parts[-1])):
         found.append((*parts[:-1], upload.group(1)))
@@ -217,7 +217,7 @@ def variants(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def without_masks(paths: Sequence[Path]) -> list[Path]:
-    """Pictures of one name without the PNGs beside a JPEG, which are taken for its masks."""
+    """Images of one name without the PNGs beside a JPEG, which are taken for its masks."""
     photos = [path for path in paths if path.suffix.lower() in (".jpg", ".jpeg", ".jfif")]
     folders = {path.parent for path in photos}
     return [path for path in paths if path.suffix.lower() != ".png" or path.parent not in folders]

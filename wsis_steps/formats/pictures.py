@@ -1,8 +1,8 @@
-"""Loading any picture right: whatever the file, the result is uint8 RGB as a person would see it.
+"""Loads images of any kind as uint8 RGB, the way a person would see them.
 
-Rules: EXIF rotation is applied; transparency is laid on white, as a page would show it; 16-bit samples keep
-their high byte, or are stretched from a range; palettes, gray, 1-bit, CMYK and Adobe's inverted CMYK become RGB.
-Anything that does not decode to its end raises `InputError` naming the file, for a half picture would train silently.
+EXIF rotation is applied; transparency is composited on white; 16-bit samples keep their high byte, or are stretched
+from a range; palettes, gray, 1-bit, CMYK and Adobe's inverted CMYK become RGB. A file that does not decode to its end
+raises `InputError` naming the file, because half an image would be trained on silently.
 """
 
 import io
@@ -34,7 +34,7 @@ _PIXEL = 14  # bytes of memory per pixel during decoding, measured with RGB
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, whose message does not give the size
 _ORIENTATION = 0x0112  # the EXIF tag
 _STRIP = 256  # rows
-# How the picture must be turned for each EXIF orientation; 1 is upright.
+# The transform that makes the image upright, for each EXIF orientation; 1 is upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -90,8 +90,7 @@ def _open(source: Path | io.BytesIO, path: Path) -> Image.Image:
 
 
 def _orientation(picture: Image.Image) -> int:
-    """The EXIF orientation 1..8; 1 where there is none or the EXIF block is broken (viewers ignore it
-    too)."""
+    """The EXIF orientation 1..8; 1 if there is none or the EXIF block is broken, which viewers ignore too."""
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
     except BROKEN:
@@ -100,7 +99,7 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _load(picture: Image.Image, path: Path) -> bool:
-    """Decodes the picture, and tells whether it has more than 8 bits."""
+    """Decodes the image and returns whether it has more than 8 bits."""
     deep = is_deep(picture)
     if deep:
         refuse_planes(picture, path)
@@ -109,10 +108,10 @@ def _load(picture: Image.Image, path: Path) -> bool:
 
 
 def _deep_to_eight(picture: Image.Image, content: bytes, path: Path, ends: Range) -> Image.Image:
-    """A decoded picture of more than 8 bits with its samples as bytes."""
+    """A decoded image of more than 8 bits, converted to 8 bits."""
     if is_gray(picture):
         return Image.fromarray(to_bytes(gray_samples(picture, path), ends))
-    if ends == FULL:  # Pillow took the high bytes
+    if ends == FULL:  # Pillow already took the high bytes
         return picture
     samples = color_samples(picture, content, path)
     color, alpha = to_bytes(samples[..., :3], ends), to_bytes(samples[..., 3:], FULL)
@@ -120,7 +119,7 @@ def _deep_to_eight(picture: Image.Image, content: bytes, path: Path, ends: Range
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    """The decoded picture as mode RGB."""
+    """The decoded image in mode RGB."""
     if picture.has_transparency_data:
         # Alpha on white, rounded to the nearest level; in strips, since layers of the whole size take much memory.
         canvas, (width, height) = Image.new("RGB", picture.size), picture.size
@@ -144,8 +143,8 @@ def _decode(picture: Image.Image, content: bytes, path: Path, ends: Range) -> np
 
 
 def read_deep(path: Path) -> np.ndarray | None:
-    """uint16 (h, w) or RGB (h, w, 3), perhaps not upright, of a picture of more than 8 bits; None of others. Raises as
-    `load_image`."""
+    """uint16 (h, w) or RGB (h, w, 3) of an image of more than 8 bits, possibly not upright; None for other images.
+    Raises as `load_image`."""
     content = read_bytes(path)
     with _open(io.BytesIO(content), path) as picture:
         try:
@@ -157,22 +156,21 @@ def read_deep(path: Path) -> np.ndarray | None:
 
 
 def load_image(path: Path | str, ends: Range = FULL) -> np.ndarray:
-    """The picture as uint8 RGB HxWx3, upright.
+    """The upright image, uint8 RGB (h, w, 3).
 
-    ends: samples of pictures of more than 8 bits that become black and white.
+    ends: samples of images of more than 8 bits that become black and white.
 
     Raises `InputError` for a missing, unknown, truncated or damaged file and for float or 32-bit samples.
     """
     path = Path(path)
-    content = read_bytes(path)  # of a file with a name Pillow maps gray TIFFs that are to be turned wrongly
+    content = read_bytes(path)  # opened by name, gray TIFFs with a rotation are memory-mapped wrongly by Pillow
     with _open(io.BytesIO(content), path) as picture:
         return _decode(picture, content, path, ends)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's header says: height and width in pixels of the upright picture, and how EXIF turns it (1:
-    not)."""
+    """An image's header: height and width of the upright image in pixels, and the EXIF orientation (1: upright)."""
 
     height: int
     width: int
@@ -180,26 +178,26 @@ class Header:
 
 
 def picture_header(path: Path | str) -> Header:
-    """The header of a picture, which is not decoded (about 0.1 ms)."""
+    """The header of an image, read without decoding (about 0.1 ms)."""
     path = Path(path)
     with _open(path, path) as picture:
         (width, height), orientation = picture.size, _orientation(picture)
-        turned = orientation >= 5 and picture.format != "TIFF"  # of which Pillow tells the upright size
+        turned = orientation >= 5 and picture.format != "TIFF"  # for TIFF, Pillow's size is upright
         return Header(width, height, orientation) if turned else Header(height, width, orientation)
 
 
 def picture_size(path: Path | str) -> tuple[int, int]:
-    """Height and width of the upright picture in pixels."""
+    """Height and width of the upright image in pixels."""
     header = picture_header(path)
     return header.height, header.width
 
 
 def encoded(path: Path | str, ends: Range = FULL) -> tuple[bytes, int, int]:
-    """A file image of the picture that any decoder reads alike, its height and its width in pixels.
+    """The bytes of an image file that every decoder reads the same way, and its height and width in pixels.
 
-    The original bytes where the file is an upright 8-bit RGB or gray JPEG (a gray one is decoded to RGB by
-    the reader); else a lossless PNG of `load_image`, which takes `ends`. The picture is decoded once to its end
-    either way, so that a truncated file raises `InputError` here and not in a training loop.
+    For an upright 8-bit RGB or gray JPEG, the original bytes (readers decode gray to RGB); else a lossless PNG of
+    `load_image`, which takes `ends`. The image is decoded to its end in both cases, so a truncated file raises
+    `InputError` here and not during training.
     """
     path = Path(path)
     content = read_bytes(path)

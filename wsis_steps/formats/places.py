@@ -1,7 +1,7 @@
-"""Whether what a file says of a picture can be true: the one check of sizes and places for all readers.
+"""Checks sizes and coordinates from annotation files against the images, for all readers.
 
-What reaches over a side of the picture by at most 2 pixels or 1 % of that side is clipped, since people draw up to the
-sides and tools round; what reaches further is wrong, and its numbers often tell why.
+Shapes that leave the image by at most 2 pixels or 1 % of the side are clipped, because people draw up to the edge and
+tools round. Shapes that reach further are wrong, and their numbers often show why.
 """
 
 import math
@@ -14,11 +14,11 @@ from wsis_steps.formats.notes import Unusable
 from wsis_steps.formats.pictures import Header
 
 SLACK_PIXELS, SLACK_SHARE = 2.0, 0.01
-ALIKE = 0.5  # IoU with its mask from which a box is taken for that of the mask
-_SURE = 0.75  # IoU, or ratio of areas, that another reading of the numbers has to reach
-_MANY = 3  # boxes that are no accident
+ALIKE = 0.5  # minimum IoU of a stated box with its mask's box
+_SURE = 0.75  # minimum IoU for another reading of the numbers
+_MANY = 3  # boxes that are not a coincidence
 Box = tuple[float, float, float, float]
-MAY_BE_SHARES = "may_be_shares"  # a kind of doubt that is told only where it is that of most shapes
+MAY_BE_SHARES = "may_be_shares"  # a doubt that is reported only if it applies to most shapes
 CORNERS = "its numbers look like two corners, not a corner with width and height"
 SIZES = "its numbers look like a corner with width and height, not two corners"
 SHARES = "its numbers look like shares of the sides, not pixels"
@@ -26,9 +26,8 @@ PIXELS = "its numbers look like pixels, not shares of the sides"
 
 
 def check_size(drawing: Drawing, header: Header) -> str:
-    """Compares the size that a file states with that of the picture. Returns a reason to doubt the places where EXIF
-    turns the picture and nothing tells whether the annotator saw it turned, else nothing; ValueError where the sizes
-    differ."""
+    """Compares the stated size with the image's. Returns a kind of doubt if EXIF rotates the image and it is unclear
+    whether the annotator saw it rotated, else ''. Raises ValueError if the sizes differ."""
     stated, upright = (drawing.height, drawing.width), (header.height, header.width)
     turned = header.orientation != 1
     if stated == (0, 0):
@@ -47,12 +46,12 @@ def check_size(drawing: Drawing, header: Header) -> str:
 
 
 def slack(side: int) -> float:
-    """By how many pixels what is drawn may reach over an end of a side of that many pixels."""
+    """The number of pixels by which a shape may reach beyond a side of `side` pixels."""
     return max(SLACK_PIXELS, SLACK_SHARE * side)
 
 
 def leaves(box: Box, header: Header) -> bool:
-    """Whether a box, or what is as large, reaches over a side of the picture by more than it may."""
+    """Whether a box leaves the image by more than the slack."""
     return not _is_inside(box, header)
 
 
@@ -67,13 +66,13 @@ def _is_area(box: Box) -> bool:
 
 
 def other_reading(box: Box, sized: bool) -> Box:
-    """The box that the same four numbers are if corners were written for sizes (`sized`), or sizes for corners."""
+    """The box of the same four numbers, if corners were written as sizes (`sized`) or sizes as corners."""
     x1, y1, x2, y2 = box
     return (x1, y1, x2 - x1, y2 - y1) if sized else (x1, y1, x1 + x2, y1 + y2)
 
 
 def _reason(box: Box, header: Header, drawing: Drawing) -> str:
-    """'; its numbers look like ...', or nothing; `box` in the file's unit."""
+    """'; its numbers look like ...', or ''. box: in the file's unit."""
     if not drawing.shares and min(box) >= 0 and max(box) <= 1:
         return f"; {SHARES}"
     if drawing.shares:
@@ -92,7 +91,7 @@ def scaled(values: tuple, header: Header, drawing: Drawing) -> tuple:
 
 
 def fit_box(stated: Box, header: Header, drawing: Drawing) -> Box | None:
-    """A box in pixels, clipped to the picture; None where it is less than a pixel wide or high. Raises ValueError."""
+    """A box in pixels, clipped to the image; None if it is less than a pixel wide or high. Raises ValueError."""
     if not all(map(math.isfinite, stated)):
         raise ValueError("its box holds a value that is no number")
     box = scaled(stated, header, drawing)
@@ -108,13 +107,13 @@ def fit_box(stated: Box, header: Header, drawing: Drawing) -> Box | None:
 
 
 def is_tiny(stated: Box, header: Header, drawing: Drawing) -> bool:
-    """Whether a box is less than a pixel wide or high, of which nothing can be said."""
+    """Whether a box is less than a pixel wide or high, too small to judge."""
     x1, y1, x2, y2 = scaled(stated, header, drawing)
     return 0 <= x2 - x1 < 1 or 0 <= y2 - y1 < 1
 
 
 def fit_point(stated: tuple[float, float], header: Header, drawing: Drawing) -> tuple[float, float]:
-    """A point in pixels, moved into the picture where it lies on its side. Raises ValueError."""
+    """A point in pixels, clipped to the image. Raises ValueError if it is too far outside."""
     if not all(map(math.isfinite, stated)):
         raise ValueError("its point holds a value that is no number")
     x, y = scaled(stated, header, drawing)
@@ -125,15 +124,14 @@ def fit_point(stated: tuple[float, float], header: Header, drawing: Drawing) -> 
 
 
 def over_the_side(what: str, place: str, header: Header, reason: str = "") -> ValueError:
-    """The error of a shape that leaves its picture. `reason`: another reading of its numbers, '; ...'; where one fits,
-    it is unlikely to be the only such shape, and it is not one that may be skipped."""
+    """The error of a shape that leaves its image. reason: another reading of its numbers, '; ...'. With a reason, it is
+    probably not the only such shape, so it cannot be skipped."""
     text = f"its {what} {place} leaves the picture of {header.width}x{header.height}{reason}"
     return ValueError(text) if reason else Unusable(text, "shapes_over_the_side")
 
 
 def check_extents(low: np.ndarray, high: np.ndarray, header: Header, drawing: Drawing) -> list[ValueError | None]:
-    """What is wrong with the extents of polygons, low and high: float (n, 2) of x, y in pixels; None where nothing
-    is."""
+    """The error of each polygon, or None. low, high: float (n, 2), the extents in x and y in pixels."""
     size = np.array([header.width, header.height])
     over = [slack(header.width), slack(header.height)]
     outside = ((low < -np.array(over)) | (high > size + over)).any(axis=1)
@@ -148,8 +146,8 @@ def check_extents(low: np.ndarray, high: np.ndarray, header: Header, drawing: Dr
 
 
 def may_be_shares(values: Sequence[float]) -> bool:
-    """Whether numbers that are read as pixels may be shares of the sides: all lie in the first pixel, whether it is
-    counted from its corner or from its middle, and not all of them are whole or half."""
+    """Whether numbers read as pixels may be shares of the sides: all lie in the first pixel, counted from its corner or
+    its center, and not all are multiples of one half."""
     return min(values) >= -0.5 and max(values) <= 1 and not all(float(2 * value).is_integer() for value in values)
 
 
@@ -169,8 +167,8 @@ def ious(box: Box, boxes: np.ndarray) -> np.ndarray:
 
 
 def box_of_mask(stated: Box, mask: Box, header: Header, drawing: Drawing) -> Box | None:
-    """The stated box of a mask, clipped, where the two agree; None where they do not, and the mask's own is to be used.
-    ValueError where the numbers look like another reading."""
+    """The stated box of a mask, clipped; None if it does not match and the mask's own box is to be used. Raises
+    ValueError if the numbers match the mask in another reading."""
     other = other_reading(stated, drawing.sized)
     if _is_area(other) and iou(stated, mask) < ALIKE and iou(other, mask) > _SURE:
         raise ValueError(f"its box {_text(stated)} does not match its mask; {CORNERS if drawing.sized else SIZES}")
@@ -182,8 +180,8 @@ def box_of_mask(stated: Box, mask: Box, header: Header, drawing: Drawing) -> Box
 
 
 def doubt_of_area(box: Box, area: float, drawing: Drawing) -> str:
-    """The doubt of a box whose area is not the one that the file states, by whether another reading of the box has it;
-    nothing where it is. The area may also be that of a mask that the file lacks, so one such box is no fault."""
+    """The doubt about a box whose area differs from the stated one, '' if it agrees. The kind depends on whether
+    another reading of the box fits. A single case is no error: the area may be that of a mask missing in the file."""
 
     def size(box: Box) -> float:
         return (box[2] - box[0]) * (box[3] - box[1])
@@ -199,9 +197,10 @@ def doubt_of_area(box: Box, area: float, drawing: Drawing) -> str:
 
 
 def may_be_corners(drawings: Iterable[Drawing]) -> bool:
-    """Whether the boxes of a file, read as a corner and a size, may as well be two corners: there are three or more,
-    the numbers of all fit both, none has a mask or an area to hold it against, and none ends on a side of its picture,
-    where of many objects some are cut."""
+    """Whether boxes read as corner and size could just as well be two corners.
+
+    True if there are at least three, all numbers fit both readings, no box has a mask or an area to compare with, and
+    none ends at an image side, where some of many objects would be cut off."""
     count = 0
     for drawing in drawings:
         for shape in drawing.shapes:
@@ -218,8 +217,8 @@ def may_be_corners(drawings: Iterable[Drawing]) -> bool:
 
 
 def is_area_of_mask(stated: float, pixels: int, box: Box) -> bool:
-    """Whether the area that a file states may be that of a mask of so many pixels with this box. Outlines run through
-    pixels, which half of a border may count or not; and some tools state the area of the box with every mask."""
+    """Whether a stated area fits a mask of this many pixels with this box. Half of the border pixels may count or not,
+    because outlines run through them; some tools state the box's area instead."""
     across, down = box[2] - box[0], box[3] - box[1]
 
     def is_near(value: float) -> bool:
@@ -229,5 +228,5 @@ def is_area_of_mask(stated: float, pixels: int, box: Box) -> bool:
 
 
 def _text(box: Box) -> str:
-    """x1, y1, x2, y2 as a message shows them."""
+    """x1, y1, x2, y2 as shown in messages."""
     return "(" + ", ".join(f"{value:.6g}" for value in box) + ")"

@@ -1,7 +1,7 @@
-"""What an imported data set is: what `dataset.py` makes of a reader's drawings, whatever the format.
+"""The records of an imported data set, which `dataset.py` makes from a reader's drawings of any format.
 
-Pictures are not decoded yet. The import step loads them and the true masks record by record, in a process pool if it
-likes: records and `truth` pickle.
+Images are not decoded yet. The import step loads images and ground truth masks record by record; a process pool can be
+used, because records and `truth` can be pickled.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ class ImageRecord:
     """One image and its weak annotations.
 
     `id` is unique in the data set; `split` is 'train' or 'val'; `tags` are sorted 0-based categories without
-    repeats; `points` is float32 (n, 3): x, y, category, where (0, 0) is the middle of the first pixel;
+    repeats; `points` is float32 (n, 3): x, y, category, where (0, 0) is the center of the first pixel;
     `boxes` is float32 (n, 5): x1, y1, x2, y2, category in pixels, x2 and y2 being the last pixel + 1. Both
     tables may be empty.
     """
@@ -41,9 +41,8 @@ class ImageRecord:
 
 @dataclass
 class TrueInstances:
-    """The true masks of one image: COCO RLE dicts with bytes counts, one category (int64, 0-based) and one
-    crowd flag (bool) a mask, and the region that no score may count (VOC's void pixels), or None where there
-    is none."""
+    """The ground truth masks of one image: COCO RLE dicts with bytes counts, a category (int64, 0-based) and a crowd
+    flag (bool) per mask, and the region that scores ignore (VOC's void pixels), or None."""
 
     masks: list[dict]
     categories: np.ndarray
@@ -53,9 +52,9 @@ class TrueInstances:
 
 @dataclass
 class Dataset:
-    """An imported data set. `truth(record)` gives the true masks, or None where the split has none. `counts` are
-    figures worth keeping with the import; `omissions` a sentence for each reason for which something is left out,
-    `left_out` how much by reason; `doubts` sentences about annotations that may be wrong."""
+    """An imported data set. truth: gives the ground truth masks of a record, None if its split has none. counts:
+    figures to keep with the import. omissions: one sentence per reason for leaving something out. left_out: the counts
+    by reason. doubts: sentences about annotations that may be wrong."""
 
     class_names: list[str]
     records: list[ImageRecord]
@@ -67,14 +66,14 @@ class Dataset:
 
 
 def divide(names: list[str], val_share: float) -> list[str]:
-    """The split of each name: the `val_share` (0 to 1) whose hashes come last go to val, whatever their order."""
+    """The split of each name: the share `val_share` (0 to 1) with the largest hashes is val, whatever the order."""
     order = sorted(range(len(names)), key=lambda k: hashlib.sha256(names[k].encode()).hexdigest())
     val = set(order[len(names) - round(val_share * len(names)) :])
     return ["val" if k in val else "train" for k in range(len(names))]
 
 
 def check_ids(records: list[ImageRecord], problems: Problems) -> None:
-    """Notes every id that more than one image has."""
+    """Notes every id that two images share."""
     first: dict[str, Path] = {}
     for record in records:
         if record.id in first:

@@ -1,4 +1,4 @@
-"""Masks of what people draw: polygons, ellipses, turned rectangles and pieces of masks as COCO's run-length codes."""
+"""Encodes drawn shapes (polygons, ellipses, rotated rectangles, mask pieces) as COCO's run-length codes."""
 
 import base64
 import io
@@ -15,13 +15,13 @@ from wsis_steps.formats.rings import shown
 from wsis_steps.vision.masks import encode
 from wsis_steps.vision.run_lengths import bounds_of_runs, run_bounds
 
-_MOST_PIXELS = (1 << 32) - 1  # of a picture; the lengths of runs have 32 bits
+_MOST_PIXELS = (1 << 32) - 1  # of an image; run lengths have 32 bits
 
 
 def encode_rings(shapes: Sequence[Sequence[np.ndarray]], height: int, width: int) -> list[dict]:
-    """The code of each shape, of which every ring, float (n, 2) of x, y in pixels, is filled as COCO fills it.
+    """The code of each shape, a sequence of rings, float (n, 2) of x, y in pixels, filled as COCO does.
 
-    Corners far outside the picture have to be refused before: the memory that filling takes grows with the polygon.
+    Callers must refuse corners far outside the image: the memory for filling grows with the polygon.
     """
     flat = [ring.ravel() for rings in shapes for ring in rings]
     if not flat:
@@ -35,7 +35,7 @@ def encode_rings(shapes: Sequence[Sequence[np.ndarray]], height: int, width: int
 
 
 def ellipse_extent(values: tuple) -> places.Box:
-    """The box of an ellipse (x, y, radius x, radius y, turn in degrees, clockwise); ValueError where it is none."""
+    """The box of an ellipse (x, y, radius x, radius y, clockwise degrees). Raises ValueError if it is invalid."""
     x, y, across, down, turn = values
     if not all(map(math.isfinite, values)) or across < 0 or down < 0:
         raise ValueError("its ellipse has a value that is no number, or a negative radius")
@@ -45,8 +45,8 @@ def ellipse_extent(values: tuple) -> places.Box:
 
 
 def encode_ellipse(values: tuple, height: int, width: int) -> dict:
-    """The code of an ellipse (x, y, radius x, radius y, turn in degrees, clockwise): pixels whose middles lie in it
-    and in the picture."""
+    """The code of an ellipse (x, y, radius x, radius y, clockwise degrees): pixels whose centers lie in it and in the
+    image."""
     x, y, across, down, turn = values
     if not across or not down:
         return encode(np.zeros((1, height, width), bool))[0]
@@ -62,7 +62,7 @@ def encode_ellipse(values: tuple, height: int, width: int) -> dict:
 
 
 def turned_rectangle(x: float, y: float, width: float, height: float, turn: float, about: str) -> np.ndarray:
-    """The corners float (4, 2) of a rectangle that is turned by degrees, clockwise, about its `corner` (x, y) or its
+    """The corners float (4, 2) of a rectangle rotated clockwise by `turn` degrees about its `corner` (x, y) or its
     `middle`."""
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
     pivot = np.array([0, 0]) if about == "corner" else np.array([width / 2, height / 2])
@@ -71,8 +71,8 @@ def turned_rectangle(x: float, y: float, width: float, height: float, turn: floa
 
 
 def paste_mask(piece: np.ndarray, left: int, top: int, height: int, width: int) -> dict:
-    """The code of a picture whose pixels from (left, top) on are those of `piece` (h, w), cut where that reaches over
-    a side by little; `Unusable` where by more."""
+    """The code of an image with `piece` (h, w) pasted at (left, top). Clips a piece that leaves the image by at most
+    the slack; raises `Unusable` if it leaves it by more."""
     down, across = piece.shape
     header = Header(height, width, orientation=1)
     if places.leaves((left, top, left + across, top + down), header):
@@ -81,7 +81,7 @@ def paste_mask(piece: np.ndarray, left: int, top: int, height: int, width: int) 
     left, top, (down, across) = max(left, 0), max(top, 0), piece.shape
     if height * width > _MOST_PIXELS:
         raise ValueError(f"a picture of {width}x{height} is too large for a mask")
-    stride = down + (down < height)  # a row of zeros ends each column, unless it goes on in the next one
+    stride = down + (down < height)  # a zero ends each column, unless the piece fills whole columns
     columns = np.zeros((across, stride), np.int8)
     columns[:, :down] = (piece > 0).T
     column, row = np.divmod(np.flatnonzero(np.diff(columns.ravel(), prepend=0, append=0)), stride)
@@ -91,7 +91,7 @@ def paste_mask(piece: np.ndarray, left: int, top: int, height: int, width: int) 
 
 
 def read_png(text: object) -> Image.Image:
-    """The picture that base64 holds, decoded to its end; ValueError where it is none."""
+    """The image in a base64 text, decoded to its end. Raises ValueError if it is not one."""
     try:
         with open_picture(io.BytesIO(base64.b64decode(text if isinstance(text, str) else ""))) as picture:
             picture.load()
@@ -103,21 +103,21 @@ def read_png(text: object) -> Image.Image:
 
 
 def middle_pixels(codes: Sequence[dict], height: int) -> list[tuple[int, int]]:
-    """x and y of the pixel of each mask that is nearest to its centroid, of equally near ones the first in reading
-    order; no mask may be empty."""
+    """x and y of the pixel of each mask nearest to its centroid; ties go to the first in reading order. No mask may be
+    empty."""
     if not codes:
         return []
     starts, ends, owner = bounds_of_runs(codes)
     first = np.searchsorted(owner, np.arange(len(codes)))
     bounds = np.stack([starts, ends])
-    # the sums of x and of y over the column-major pixels 0 .. n - 1
+    # sums of x and of y over the column-major pixels 0 .. n - 1
     columns, rest = bounds // height, bounds % height
     x = height * columns * (columns - 1) // 2 + rest * columns
     y = columns * (height * (height - 1) // 2) + rest * (rest - 1) // 2
     sums = np.add.reduceat(np.stack([x[1] - x[0], y[1] - y[0], ends - starts]), first, axis=1)
     centers = sums[:2] / sums[2]
     middles = np.rint(centers).astype(np.int64)
-    # a code's pixels in a range of their own, so that one search serves all
+    # shift each code's pixels to a separate range, so one search serves all
     apart = (codes[0]["size"][0] * codes[0]["size"][1] + 1) * np.arange(len(codes))
     wanted = middles[0] * height + middles[1] + apart
     run = np.searchsorted(starts + apart[owner], wanted, side="right") - 1
@@ -130,14 +130,14 @@ def middle_pixels(codes: Sequence[dict], height: int) -> list[tuple[int, int]]:
 
 
 def covers(code: dict, x: float, y: float) -> bool:
-    """Whether the pixel of a point (x, y), where (0, 0) is the middle of the first pixel, is one of a mask's."""
+    """Whether a mask covers the pixel of a point (x, y), where (0, 0) is the center of the first pixel."""
     starts, ends = run_bounds(code)
     pixel = round(x) * code["size"][0] + round(y)
     return bool(((starts <= pixel) & (pixel < ends)).any())
 
 
 def _nearest(starts: np.ndarray, ends: np.ndarray, height: int, x: float, y: float) -> tuple[int, int]:
-    """x and y of the pixel of some runs that is nearest to a place."""
+    """x and y of the pixel in these runs nearest to (x, y)."""
     lengths = ends - starts
     pixels = np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
     xs, ys = pixels // height, pixels % height

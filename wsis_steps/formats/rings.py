@@ -1,7 +1,7 @@
-"""Polygons as people and tools write them, and COCO's run-length codes, told apart by their nesting.
+"""Reads polygons in the notations of different tools, and COCO's run-length codes; the nesting distinguishes them.
 
-Read are one flat list x, y, x, y, ...; pairs [x, y] or {"x": x, "y": y}; contours of OpenCV, of shape (n, 1, 2); lists
-of these; run-length codes, alone or in a list. Numbers may be text. Everything else is a ValueError that says what is
+Accepted: a flat list x, y, x, y, ...; pairs [x, y] or {"x": x, "y": y}; OpenCV contours of shape (n, 1, 2); lists of
+these; run-length codes, alone or in a list. Numbers may be text. Anything else raises a ValueError that says what is
 expected.
 """
 
@@ -23,8 +23,8 @@ _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict, _SHORT.maxstring, _SHORT.maxoth
 
 
 def read_segmentation(value: object, height: int, width: int, least: int = 3) -> dict | list[np.ndarray] | None:
-    """The run-length code of a mask (height, width), or the rings of its polygons: float64 (n, 2) each, n >= `least`;
-    None where there is nothing. Raises ValueError where it is neither."""
+    """The run-length code of a mask (height, width), or the rings of its polygons, float64 (n, 2) with n >= `least`;
+    None if empty. Raises ValueError if it is neither."""
     if is_nothing(value):
         return None
     if isinstance(value, dict) and "counts" in value:
@@ -37,14 +37,14 @@ def read_segmentation(value: object, height: int, width: int, least: int = 3) ->
 
 
 def is_nothing(value: object) -> bool:
-    """Whether a segmentation is null, or empty to its innermost list: [[]] is what some tools write of a box."""
+    """Whether a segmentation is null or an empty list at any depth; some tools write [[]] for a box."""
     while isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     return value is None or (isinstance(value, list | tuple | dict | str) and not value)
 
 
 def read_rings(value: list, least: int = 3) -> list[np.ndarray]:
-    """The rings of polygons, float64 (n, 2) with n >= `least`; ValueError where a part is none."""
+    """The rings of polygons, float64 (n, 2) with n >= `least`. Raises ValueError for invalid parts."""
     try:
         rings = [np.array(ring, np.float64).reshape(-1, 2) for ring in _rings(value, 0)]
     except OverflowError:
@@ -60,14 +60,14 @@ def read_rings(value: list, least: int = 3) -> list[np.ndarray]:
 
 
 def few_corners(ring: np.ndarray) -> str:
-    """What is wrong with a ring of fewer than three corners."""
+    """The error of a ring with fewer than three corners."""
     return f"a polygon has {len(ring)} corner{'s' * (len(ring) > 1)}; {EXPECTED}"
 
 
 def read_code(value: dict, height: int, width: int) -> dict:
-    """COCO's run-length code with bytes counts, checked to be one of a mask (height, width); ValueError else.
+    """COCO's run-length code with bytes counts. Raises ValueError if it is not a mask (height, width).
 
-    counts: the compressed text, or a list of the lengths of the runs, column by column, the first of zeros.
+    `counts` of `value`: the compressed text, or a list of run lengths, column by column, starting with zeros.
     """
     size, counts = value.get("size"), value["counts"]
     if not isinstance(size, list | tuple) or list(size) != [height, width]:
@@ -89,7 +89,7 @@ def read_code(value: dict, height: int, width: int) -> dict:
             raise ValueError("its counts are not a compressed RLE")
         counts = counts.encode("ascii")
     code = {"size": [height, width], "counts": counts}
-    run_bounds(code)  # before any library sees it
+    run_bounds(code)  # validates before any library reads it
     return code
 
 
@@ -106,7 +106,7 @@ def _rings(value: list | tuple, depth: int) -> list[list]:
     if all(
         type(one) is list and len(one) == 2 and type(one[0]) in _NUMBERS and type(one[1]) in _NUMBERS for one in value
     ):
-        return [list(chain.from_iterable(value))]  # as most are, and several times as fast as what follows
+        return [list(chain.from_iterable(value))]  # the common case, several times faster than the code below
     points = [_point(one) for one in value]
     if all(point is not None for point in points):
         return [list(chain.from_iterable(points))]
@@ -124,7 +124,7 @@ def _even(numbers: list | tuple) -> list | tuple:
 
 
 def _point(value: object) -> tuple[float, float] | None:
-    """x, y of [x, y], [[x, y]] or {"x": x, "y": y}; None of anything else."""
+    """x, y of [x, y], [[x, y]] or {"x": x, "y": y}; None for anything else."""
     while isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     if isinstance(value, dict) and {"x", "y"} <= value.keys():
@@ -135,7 +135,7 @@ def _point(value: object) -> tuple[float, float] | None:
 
 
 def number(value: object) -> float:
-    """A number, also one that is written as text; ValueError where it is none."""
+    """A number, which may be written as text. Raises ValueError if it is not one."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -145,7 +145,7 @@ def number(value: object) -> float:
 
 
 def numbers(values: object, count: int) -> list[float]:
-    """`count` finite numbers of a list, which may be written as text; ValueError where it is none."""
+    """`count` finite numbers of a list, which may be written as text. Raises ValueError if they are invalid."""
     if not isinstance(values, list | tuple) or len(values) != count:
         raise ValueError(f"{shown(values)} is not a list of {count} numbers")
     found = [number(value) for value in values]
@@ -155,5 +155,5 @@ def numbers(values: object, count: int) -> list[float]:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it, cut where it is long or deep."""
+    """A value for a message, shortened if it is long or deeply nested."""
     return _SHORT.repr(value)

@@ -1,6 +1,6 @@
-"""Which samples of pictures of more than 8 bits become black and white: one range for all pictures of a data set.
+"""Chooses which samples of images of more than 8 bits become black and white: one range for the whole data set.
 
-Cameras of 12 bits often write files of 16, of which the high bytes alone would be nearly black.
+12-bit cameras often write 16-bit files, whose high bytes alone would be nearly black.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.deep_samples import FULL, Range
 from wsis_steps.formats.pictures import read_deep
 
-OUTLIERS = 10_000  # one sample of so many may lie beyond either end of a picture's range: pixels that are defective
-_SMALL = 8  # `auto` stretches where less than this part of the full range is used,
-_DARK = 2  # and where it does not, less than this part is doubted
+OUTLIERS = 10_000  # one in so many samples may lie beyond either end of an image's range: defective pixels
+_SMALL = 8  # `auto` stretches if less than 1 / _SMALL of the full range is used
+_DARK = 2  # without stretching, less than 1 / _DARK is a doubt
 
 
 def find_range(setting: str, paths: Sequence[Path], mapper: Callable = map) -> tuple[Range | None, list[str]]:
-    """The lowest and the highest sample that become 0 and 255 in the pictures of more than 8 bits, None where there is
-    no such picture; and sentences on what may surprise.
+    """The samples that become 0 and 255 in images of more than 8 bits (None if there are no such images), and sentences
+    that explain the choice.
 
     setting: `auto`, `full` or `used`. mapper: `map`, or that of a process pool.
     """
@@ -39,15 +39,15 @@ def find_range(setting: str, paths: Sequence[Path], mapper: Callable = map) -> t
 
 
 def unlike_training(found: Sequence[Range], ends: Range) -> list[str]:
-    """Sentences on pictures of more than 8 bits whose `used_range` is not that with which a model was trained."""
+    """A sentence if the `used_range` of images of more than 8 bits does not fit the range used in training."""
     if not found:
         return []
     low, high = min(low for low, _ in found), max(high for _, high in found)
     levels, part = ends[1] - ends[0] + 1, (ends[1] - ends[0] + 1) // _SMALL
     if low < ends[0] - part or high > ends[1] + part:
-        what = "beyond it is cut"
+        what = "samples beyond are clipped"
     elif (high - low + 1) * _SMALL < levels:
-        what = "they are of little contrast"
+        what = "they have little contrast"
     else:
         return []
     return [
@@ -57,11 +57,11 @@ def unlike_training(found: Sequence[Range], ends: Range) -> list[str]:
 
 
 def used_range(path: Path) -> Range | None:
-    """The lowest and highest sample of a picture of more than 8 bits, but for OUTLIERS; None of others, and of what
-    cannot be read."""
+    """The lowest and highest sample of an image of more than 8 bits, without OUTLIERS; None for other and unreadable
+    images."""
     try:
         samples = read_deep(path) if _may_be_deep(path) else None
-    except InputError:  # whoever imports the picture tells what is wrong with it
+    except InputError:  # the import reports the error
         return None
     if samples is None:
         return None
@@ -72,7 +72,7 @@ def used_range(path: Path) -> Range | None:
 
 
 def _may_be_deep(path: Path) -> bool:
-    """Judged by the first bytes, since most pictures of most data sets have 8 bits."""
+    """Whether an image may have more than 8 bits, judged by its first bytes, because most images have 8."""
     try:
         with path.open("rb") as file:
             head = file.read(25)

@@ -1,9 +1,9 @@
-"""The names by which tools call the parts of a data set, as folders and lists have them."""
+"""The names that tools give the parts of a data set, as folders and lists."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-# Those that are read; what has no part yet, as CVAT's default one, is divided.
+# The subsets that are read; '' marks those to be divided, such as CVAT's default subset.
 _SPLITS = {
     "train": "train",
     "training": "train",
@@ -24,25 +24,24 @@ _PICTURES = {"images", "image", "imgs", "img", "jpegimages", "pictures", "photos
 
 
 def split_of(name: str) -> str | None:
-    """train, val, or '' of a subset that is to be divided; None of another one."""
+    """train, val, or '' for a subset that is to be divided; None for other subsets."""
     return _SPLITS.get(name.casefold())
 
 
 def is_subset(name: str) -> bool:
-    """Whether a folder of this name is usually a subset."""
+    """Whether a folder with this name is usually a subset."""
     return name.casefold() in {*_SPLITS, *_OTHERS}
 
 
 def split_of_all(splits: Collection[str | None]) -> str | None:
-    """The split of a picture that several lists have: train before val before one that is to be divided; None where all
-    are of other subsets."""
+    """The split of an image in several lists: train before val before ''; None if all are other subsets."""
     return next((split for split in ("train", "val", "") if split in splits), None)
 
 
 def folder_splits(files: Sequence[Path], base: Path) -> list[str | None]:
-    """The split of each file by the outermost of its folders below `base` that is called as a subset, None of another
-    subset, '' where none is. All are '' where one name of a subset stands beside other folders: a class may be called
-    train."""
+    """The split of each file, from the outermost of its folders below `base` that is named as a subset: None for other
+    subsets, '' without such a folder. All are '' if a single subset name occurs beside other folders, because a class
+    may be called train."""
     found = [next(filter(is_subset, file.relative_to(base).parts[:-1]), None) for file in files]
     if None in found and len({split_of(name) for name in found if name}) < 2:
         return [""] * len(files)
@@ -50,10 +49,10 @@ def folder_splits(files: Sequence[Path], base: Path) -> list[str | None]:
 
 
 def is_of_masks(name: str) -> bool:
-    """Whether a folder of this name usually holds the masks of pictures."""
+    """Whether a folder with this name usually contains masks."""
     return name.casefold() in _MASKS
 
 
 def is_part(name: str) -> bool:
-    """Whether a folder of this name is usually a part of a data set, and no class."""
+    """Whether a folder with this name is usually a part of a data set, not a class."""
     return is_subset(name) or is_of_masks(name) or name.casefold() in _PICTURES

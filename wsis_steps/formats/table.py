@@ -1,4 +1,4 @@
-"""All formats that are read, and which of them a folder or a file of annotations is of."""
+"""All supported formats, and the detection of the format of a folder or an annotation file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,17 +10,16 @@ from wsis_steps.formats.drawing import Reading, Source
 from wsis_steps.formats.hints import found_in, guess, known_as, look_around
 from wsis_steps.formats.notes import Notes
 
-_SIMPLEST = "A table tags.csv is the simplest: docs/own_images.md. What another tool exported, `annotations` names."
+_SIMPLEST = "The simplest is a table tags.csv: docs/own_images.md. For a tool's export elsewhere, set `annotations`."
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format.
+    """A supported format.
 
-    title: what people call it. read: its reader. looks_like: whether a path, a file of annotations or the folder of a
-    data set, is of this format, judged by names and first bytes. covers: formats whose files are parts of its layout,
-    so that a folder that is of both is of this one. lacks: what a folder that holds some of its parts still needs, in
-    words; nothing where there is none of them."""
+    title: its name for people. read: its reader. looks_like: whether a path (an annotation file or a data set's folder)
+    has this format, judged by names and first bytes. covers: formats whose files are part of this layout; a folder that
+    matches both has this one. lacks: describes what an incomplete folder of this format still needs, '' for others."""
 
     title: str
     read: Callable[[Source, Notes], Reading]
@@ -48,8 +47,8 @@ FORMATS = {
 
 
 def find_format(path: Path) -> str:
-    """The name of the format of a file of annotations, or of the folder of a data set; InputError says what is missing,
-    or of which formats it may be."""
+    """The name of the format of an annotation file or a data set's folder. Raises InputError, which says what is
+    missing or which formats match."""
     if not path.exists():
         raise InputError(f"{path} does not exist.")
     alike = formats_of(path)
@@ -58,31 +57,31 @@ def find_format(path: Path) -> str:
     if alike:
         titles = " and ".join(FORMATS[name].title for name in alike)
         raise InputError(
-            f"{path} holds annotations of several formats, {titles}; move away those that do not count, or set "
+            f"{path} holds annotations of several formats, {titles}; remove those that are not needed, or set "
             f"`format` to {' or '.join(alike)}."
         )
     if path.is_file():
         titles = ", ".join(one.title for one in FORMATS.values())
-        told = known_as(path) or f"{path} is not annotations of a format that is read; these are: {titles}."
+        told = known_as(path) or f"{path} is not an annotation file of a supported format; these are: {titles}."
         raise InputError(told)
     hint = look_around(path, _title_of) or _incomplete(path) or guess(path) or _SIMPLEST
-    raise InputError(f"{path} is no data set of a format that is read. {found_in(path)} {hint}")
+    raise InputError(f"{path} is not a data set of a supported format. {found_in(path)} {hint}")
 
 
 def formats_of(path: Path) -> list[str]:
-    """The names of all formats that a path is of, less those whose files are parts of another one's layout."""
+    """The names of all formats that a path matches, without those covered by another one's layout."""
     alike = [name for name, one in FORMATS.items() if one.looks_like(path)]
     covered = {name for of in alike for name in FORMATS[of].covers}
     return [name for name in alike if name not in covered]
 
 
 def _title_of(path: Path) -> str:
-    """What the format of a path is called; nothing where it is of none."""
+    """The title of a path's format; '' if there is none."""
     return next((FORMATS[name].title for name in formats_of(path)), "")
 
 
 def _incomplete(path: Path) -> str:
-    """What is missing of a format of which some is there; nothing where there is none of any."""
+    """What is missing for the first format that is partly there; '' if there is none."""
     for one in FORMATS.values():
         if lacking := one.lacks(path):
             return f"The nearest is {one.title}: {lacking}."

@@ -1,4 +1,4 @@
-"""Reading the tables that people write: CSV files with a header line or without."""
+"""Reads CSV tables that people write, with or without a header line."""
 
 import csv
 import unicodedata
@@ -13,8 +13,8 @@ from wsis_steps.formats.pictures import SUFFIXES
 def read_table(
     path: Path, columns: tuple[str, ...], needed: int, problems: Problems
 ) -> list[tuple[str, dict[str, str]]]:
-    """The rows of a CSV file as ('file:line', column -> text, empty where absent), less those with surplus cells, which
-    are noted; the first `needed` of `columns` must exist."""
+    """The rows of a CSV file as ('file:line', column -> text, '' if absent). The first `needed` of `columns` must
+    exist. Rows with surplus cells are noted and left out."""
     if path.exists() and not path.is_file():
         raise InputError(f"{path} cannot be read: it is a folder, a pipe or a device.")
     try:
@@ -30,7 +30,7 @@ def read_table(
     if not rows:
         return []
     names = columns
-    if PurePosixPath(rows[0][1][0]).suffix.lower() not in SUFFIXES:  # not a picture, so the names of the columns
+    if PurePosixPath(rows[0][1][0]).suffix.lower() not in SUFFIXES:  # not an image, so this is the header
         names = _read_header(f"{path}:{rows[0][0]}", rows.pop(0)[1], columns, needed)
     found = []
     for number, row in rows:
@@ -45,12 +45,12 @@ def read_table(
 
 
 def _clean(cell: str) -> str:
-    """A cell without spaces around it and with accents as part of their letters, so that names that look alike are."""
+    """A stripped cell in composed Unicode (NFC), so that names that look the same are equal."""
     return unicodedata.normalize("NFC", cell.strip())
 
 
 def _read_header(where: str, header: list[str], columns: tuple[str, ...], needed: int) -> tuple[str, ...]:
-    """The names of the columns; InputError where one is missing or there twice."""
+    """The names of the columns. Raises InputError if one is missing or repeated."""
     names = [cell.lower() for cell in header]
     while names and not names[-1]:  # spreadsheets pad every line to the widest
         names.pop()
@@ -66,7 +66,7 @@ def _read_header(where: str, header: list[str], columns: tuple[str, ...], needed
 
 
 def note_alike(first: dict[str, str], problems: Problems) -> None:
-    """Notes names of classes that differ in upper and lower case only; `first`: where each was first seen."""
+    """Notes class names that differ only in case. first: where each name was first seen."""
     for one, other in pairwise(sorted(first, key=lambda name: (name.casefold(), name))):
         if one.casefold() == other.casefold():
             problems.add(f"{first[other]}: the class '{other}' is '{one}' in {first[one]}; write them alike.")

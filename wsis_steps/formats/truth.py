@@ -1,4 +1,4 @@
-"""The true masks of a data set in memory."""
+"""The ground truth masks of a data set in memory."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from wsis_steps.formats.records import ImageRecord, TrueInstances
 
 @dataclass(frozen=True)
 class PackedTruth:
-    """The `truth` of a data set: all masks in flat arrays, so that it pickles in one piece (about 200 MB for COCO's
-    training split: hand it to a pool once, as an initializer's argument, not with each task)."""
+    """The `truth` of a data set: all masks in flat arrays, so that it pickles as one object (about 200 MB for COCO's
+    training split: pass it to a pool once, as an initializer's argument, not with each task)."""
 
     rows: dict[str, tuple[int, int, int, int]]  # id -> first row, row after the last, height, width
     counts: bytes
@@ -20,7 +20,7 @@ class PackedTruth:
     ignored: dict[str, dict]
 
     def __call__(self, record: ImageRecord) -> TrueInstances | None:
-        """The masks of `record`, None for a split without truth."""
+        """The masks of `record`; None for a split without ground truth."""
         if record.id not in self.rows:
             return None
         first, last, height, width = self.rows[record.id]

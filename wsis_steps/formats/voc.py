@@ -1,8 +1,8 @@
 """Reads a PASCAL VOC devkit tree (and, for the augmented training list, SBD's masks).
 
-Tags and boxes come from the XML files. Points are instance centers: where a split's true masks are read, the
-mask's centroid moved to its nearest own pixel (BESTIE's point supervision); elsewhere the middle of the XML
-box. Points keep to the tags, so that no image shows a class that it is not tagged with.
+Tags and boxes come from the XML files. Points are instance centers: if the split's masks are read, the mask pixel
+nearest to the mask's centroid (BESTIE's point supervision); otherwise the center of the XML box. Points are limited to
+tagged classes, so no image has a point of a class it is not tagged with.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -28,23 +28,23 @@ from wsis_steps.formats.voc_tree import (
     trees,
 )
 
-# The order of the palette indices 1..20 of VOC's SegmentationClass, which is alphabetical.
+# In the order of the palette indices 1..20 of VOC's SegmentationClass, which is alphabetical.
 VOC_CLASSES = [
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
     "tvmonitor",
 ]  # fmt: skip
-# Masks and XML may disagree in a few images; in more than this share, the order of the classes is off.
+# Masks and XML may disagree in a few images; above this share, the order of the classes must be wrong.
 _DISAGREEING_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a tree is read.
+    """How to read a tree.
 
-    truth: splits whose masks are read, from PNGs or else SBD's. include_difficult: whether objects marked difficult are
-    read. class_names: the classes in the order of their pixel values. labels: a list of image labels that replaces the
-    tags of the XML files, which then may be missing. in_both: images may be in both lists.
+    truth: splits whose masks are read, from PNGs, else from SBD. include_difficult: whether to read objects marked
+    difficult. class_names: the classes in the order of their pixel values. labels: a list of image labels that replaces
+    the tags of the XML files, which then may be missing. in_both: images may be in both lists.
     """
 
     truth: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Options:
 
 @dataclass
 class _Tree:
-    """A tree while it is read. values: pixel value -> class."""
+    """The state while a tree is read. values: pixel value -> class."""
 
     root: Path
     options: Options
@@ -68,12 +68,12 @@ class _Tree:
 
     @property
     def class_names(self) -> list[str]:
-        """The classes in the order of their values, without the background."""
+        """The classes in order of their values, without the background."""
         return [name for name in self.values.values() if not is_no_class(name, self.options.class_names)]
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a folder has VOC's layout; with a labelmap.txt, CVAT's tools wrote it."""
+    """Whether a folder has VOC's layout. With a labelmap.txt, it is CVAT's layout instead."""
     try:
         return any(not _missing(tree) and not (tree / "labelmap.txt").exists() for tree in trees(path))
     except OSError:
@@ -81,20 +81,20 @@ def looks_like(path: Path) -> bool:
 
 
 def _missing(tree: Path) -> list[str]:
-    """What of VOC's layout is not in a folder."""
+    """The parts of VOC's layout that a folder lacks."""
     missing = [f"folder {name}" for name in ("JPEGImages", "Annotations") if not (tree / name).is_dir()]
     lists = any(path.suffix == ".txt" for lists in LISTS for path in (tree / lists).glob("*"))
     return missing if lists else [*missing, f"list of pictures in {' or '.join(LISTS)}"]
 
 
 def lacks(path: Path) -> str:
-    """What a folder with most parts of the layout needs to be a tree."""
+    """What a folder with most parts of the layout still needs."""
     missing = _missing(path)
     return f"most of its layout is there, but no {missing[0]}" if len(missing) == 1 else ""
 
 
 def read(source: Source, notes: Notes) -> Reading:
-    """The images of the lists that the settings name."""
+    """The images of the lists in the settings."""
     chosen = source.settings
     lists = choose_lists(find_tree(source.root), chosen)
     options = Options(
@@ -107,11 +107,11 @@ def read(source: Source, notes: Notes) -> Reading:
 def read_tree(
     root: Path, lists: Mapping[str, str | Path], options: Options, notes: Notes, mapper: Callable = map
 ) -> Reading:
-    """The images of the lists of a tree: split, or '' of a list to be divided -> name of a list in
-    ImageSets/Segmentation, or its path.
+    """The images of a tree. lists: split ('' for a list to be divided) -> path or name of a list in
+    ImageSets/Segmentation.
 
-    Images are read one by one by `mapper`, which may be that of a process pool. Raises InputError where the tree or a
-    list is missing.
+    Images are read one by one by `mapper`, which may be that of a process pool. Raises InputError if the tree or a list
+    is missing.
     """
     tree = _Tree(find_tree(root), options, notes)
     masks = MaskFolders(tree.root, find_sbd(options.sbd_root) if options.sbd_root else None)
@@ -135,21 +135,19 @@ def read_tree(
 
 
 def _wanted_masks(tree: _Tree, masks: MaskFolders, splits: Collection[str]) -> set[str]:
-    """The splits whose masks are to be read; notes where a tree has none at all."""
+    """The splits whose masks are read; notes an error if the tree has no masks at all."""
     truth = tree.options.truth
-    wanted = [split for split in splits if split in truth or (truth and "val" not in splits)]  # val is a share of it
+    wanted = [split for split in splits if split in truth or (truth and "val" not in splits)]  # val is a share
     if not wanted or masks.exist():
         return set(wanted)
     tree.notes.add(
-        f"{tree.root} has no SegmentationObject, so there are no masks of {' and '.join(truth)}; leave them out of "
-        "`truth`."
+        f"{tree.root} has no SegmentationObject, so {' and '.join(truth)} have no masks; leave them out of `truth`."
     )
     return set()
 
 
 def _list_entries(tree: _Tree, split: str, path: Path, pictures: Mapping[str, list[Path]], masked: bool) -> None:
-    """Adds an entry for each listed image; notes images that do not exist and, unless they may be, ids in both
-    lists."""
+    """Adds an entry for each listed image; notes missing images and, unless allowed, ids in both lists."""
     known = {entry.identity: entry for entry in tree.entries}
     for name, where in read_ids(path, tree.notes, pictures):
         identity = f"{name}_{split}" if tree.options.in_both and name in known else name
@@ -167,8 +165,8 @@ def _list_entries(tree: _Tree, split: str, path: Path, pictures: Mapping[str, li
 
 
 def _name_classes(tree: _Tree) -> None:
-    """The classes by their pixel values: those of the setting, else of class_names.txt, else VOC's 20 where only they
-    occur, else the names of the XML files in alphabetical order."""
+    """Sets the classes by pixel value: from the setting, else from class_names.txt, else VOC's 20 if no others occur,
+    else the names in the XML files in alphabetical order."""
     names = tree.options.class_names
     if not names and (tree.root / "class_names.txt").is_file():
         tree.values = class_values(tree.root / "class_names.txt")
@@ -183,7 +181,7 @@ def _name_classes(tree: _Tree) -> None:
 
 
 def _check_values(tree: _Tree) -> None:
-    """Notes masks of values that are no class, and leaves them out."""
+    """Notes masks with values that are not classes, and drops them."""
     for entry in tree.entries:
         unknown = [one.value for one in entry.masks.instances if one.value not in tree.values] if entry.masks else []
         if unknown:
@@ -194,19 +192,19 @@ def _check_values(tree: _Tree) -> None:
 
 
 def _check_order(tree: _Tree) -> int:
-    """Verifies that pixel values are those of their classes. Returns how many images contradict their XML."""
+    """Checks that pixel values match the classes. Returns the number of images that contradict their XML."""
     rows, both, known = [], 0, set(tree.values.values())
     for entry in (entry for entry in tree.entries if entry.masks and entry.annotation and not entry.annotation.wrong):
         both += 1
         names = {one.name for one in entry.objects}
         extra = {tree.values[one.value] for one in entry.masks.instances} - names
-        if extra and names <= known:  # an unknown name is a problem of its own and says nothing of the order
+        if extra and names <= known:  # unknown names are reported elsewhere and say nothing about the order
             rows.append((min(extra), entry.name))
     if len(rows) > _DISAGREEING_SHARE * both:
         name, image = rows[0]
         tree.notes.add(
             f"{len(rows)} of {both} masks show a class that the XML file does not name (first '{name}' in {image}), so "
-            f"its pixel values are not in the order {', '.join(tree.class_names[:4])}, ...; set "
+            f"the pixel values are not in the order {', '.join(tree.class_names[:4])}, ...; set "
             "`class_names` in the order of the pixel values of SegmentationClass."
         )
     return len(rows)

@@ -1,4 +1,4 @@
-"""VOC's XML files of objects with their boxes, as the development kit, LabelImg and others write them."""
+"""VOC's XML files of objects and boxes, as the development kit, LabelImg and others write them."""
 
 import math
 import re
@@ -25,8 +25,8 @@ _MOST = 10**9  # pixels of a side
 
 @dataclass(frozen=True, slots=True)
 class MarkedObject:
-    """An object of an XML file. where: 'object 1 (dog)'. box: xmin, ymin, xmax, ymax as written, None where it
-    has none. rings: x, y, x, y, ... of its polygons and of a turned rectangle; one of both is there."""
+    """An object of an XML file. where: 'object 1 (dog)'. box: xmin, ymin, xmax, ymax as written, or None. rings: x, y,
+    x, y, ... of its polygons or its rotated rectangle. At least one of the two is given."""
 
     where: str
     name: str
@@ -35,8 +35,8 @@ class MarkedObject:
     rings: tuple[list[float], ...] = ()
 
     def shape(self, file: str = "") -> Shape:
-        """The object as tools write it that count pixels from 0: its polygons, else its box. file: where it is, if not
-        in that of the picture."""
+        """The object's polygons, else its box, for tools that count pixels from 0. file: its file, if that is not the
+        image's main file."""
         where = f"{file}: {self.where}" if file else self.where
         if self.rings:
             return Shape(where, "rings", self.name, list(self.rings), box=self.box)
@@ -45,9 +45,8 @@ class MarkedObject:
 
 @dataclass(slots=True)
 class Annotation:
-    """What an XML file says. height and width in pixels, 0 where it does not say; file: what it calls the picture;
-    deleted: how many objects it keeps as deleted, as LabelMe's web tool does; wrong: a sentence for each object, or
-    size, that cannot be read."""
+    """The content of an XML file. height, width: in pixels, 0 if not stated; file: its name for the image; deleted: the
+    number of objects marked as deleted, as by LabelMe's web tool; wrong: one sentence per unreadable object or size."""
 
     height: int = 0
     width: int = 0
@@ -58,10 +57,10 @@ class Annotation:
 
 
 def read_annotation(path: Path) -> Annotation:
-    """The content of an XML file; InputError where it is none, or not of VOC's kind."""
+    """The content of an XML file. Raises InputError if it is not XML or not VOC's format."""
     root = read_xml(path)
     if root.tag != "annotation":
-        raise InputError(f"{path} is no annotation of a picture: it begins with <{root.tag}>, not with <annotation>.")
+        raise InputError(f"{path} is not an image annotation: it begins with <{root.tag}>, not with <annotation>.")
     found = Annotation(file=(root.findtext("filename") or "").strip())
     try:
         found.height, found.width = _size(root)
@@ -79,19 +78,19 @@ def read_annotation(path: Path) -> Annotation:
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int]:
-    """Height and width, 0 where one of them is not said. Raises ValueError."""
+    """Height and width, both 0 if either is missing. Raises ValueError if they are invalid."""
     sides = [(root.findtext(f"size/{tag}") or "").strip() or "0" for tag in ("height", "width")]
     try:
         height, width = numbers(sides, 2)
     except ValueError:
         height = width = -1.0
     if not (0 <= min(height, width) <= max(height, width) <= _MOST and height.is_integer() and width.is_integer()):
-        raise ValueError(f"its <size> is {shown(sides[1])} by {shown(sides[0])}, which are no numbers of pixels")
+        raise ValueError(f"its <size> is {shown(sides[1])} by {shown(sides[0])}, which are not whole numbers of pixels")
     return (int(height), int(width)) if height and width else (0, 0)
 
 
 def _object(item: ElementTree.Element, place: int) -> MarkedObject:
-    """An object; ValueError where its name or its place is missing."""
+    """An object. Raises ValueError if its name or its box is missing."""
     name = item.findtext("name")
     if name is None:
         raise ValueError(f"object {place} has no <name>")
@@ -125,7 +124,7 @@ def _polygons(item: ElementTree.Element, where: str) -> tuple[list[float], ...]:
 
 
 def _turned(item: ElementTree.Element, where: str) -> list[float]:
-    """x, y, x, y, ... of a rectangle that is turned about its middle."""
+    """x, y, x, y, ... of a rectangle rotated about its center."""
     try:
         x, y, width, height, turn = numbers([item.findtext(f"robndbox/{tag}") for tag in _TURNED_BOX], 5)
     except ValueError:
@@ -136,7 +135,7 @@ def _turned(item: ElementTree.Element, where: str) -> list[float]:
 def write_annotation(
     path: Path, file: str, objects: np.ndarray, classes: np.ndarray, class_names: Sequence[str]
 ) -> None:
-    """Writes VOC's XML of the image `file`: the objects in the order of their numbers, with 1-based inclusive boxes.
+    """Writes VOC's XML of the image `file`: the objects, sorted by number, with 1-based inclusive boxes.
 
     objects and classes: uint8 (h, w), as in SegmentationObject and SegmentationClass: 0 background, 255 void, else the
     number of the object and 1 + its category.

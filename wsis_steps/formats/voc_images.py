@@ -1,4 +1,4 @@
-"""One image of a PASCAL VOC tree: from its files to what they say."""
+"""Reads one image of a PASCAL VOC tree: its XML file, its masks, and its tags."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,9 @@ from wsis_steps.formats.voc_masks import Instance, InstanceMap, MaskFolders
 
 @dataclass
 class Entry:
-    """One line of a list on its way to a drawing. name: that of its files. identity: another one for an image that is
-    in both lists. pictures: those that may be meant. masked: whether its masks are read. annotation: None where there
-    need be no XML file."""
+    """One line of a list and the content of its files. name: of its files. identity: its id, which differs from the
+    name if the image is in both lists. pictures: the candidate image files. masked: whether its masks are read.
+    annotation: None if there is no XML file."""
 
     name: str
     identity: str
@@ -32,7 +32,7 @@ class Entry:
 
     @property
     def xml(self) -> str:
-        """The XML file within the tree."""
+        """The path of the XML file within the tree."""
         return f"Annotations/{self.name}.xml"
 
     @property
@@ -43,9 +43,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Labelling:
-    """How the shapes of an image are labelled. values: pixel value -> class. tags: the classes of the image where a
-    list of labels says them, None where the objects do. include_difficult: whether objects marked difficult are
-    read."""
+    """How the shapes of an image are labelled. values: pixel value -> class. tags: the classes from a list of image
+    labels; None to take them from the objects. include_difficult: whether to read objects marked difficult."""
 
     values: dict[int, str]
     tags: frozenset[str] | None
@@ -53,8 +52,7 @@ class Labelling:
 
 
 def read_entry(root: Path, masks: MaskFolders, optional: bool, entry: Entry) -> tuple[Entry, list[str]]:
-    """The entry with what its files say, and a sentence for all that is wrong with them. optional: its XML may be
-    missing."""
+    """The entry with the content of its files, and one sentence per error. optional: the XML file may be missing."""
     notes = Notes()
     path = root / entry.xml
     if not optional or path.exists():
@@ -72,7 +70,7 @@ def read_entry(root: Path, masks: MaskFolders, optional: bool, entry: Entry) -> 
 
 
 def _choose_picture(entry: Entry) -> Path:
-    """The picture of an id: the one that the XML names, if several have it, else the one that is no mask."""
+    """The image of an id: of several candidates, the one that the XML names, else the one that is not a mask."""
     named = [path for path in entry.pictures if entry.annotation and path.name == entry.annotation.file]
     found = named or without_masks(entry.pictures)
     if len(found) > 1:
@@ -82,16 +80,15 @@ def _choose_picture(entry: Entry) -> Path:
 
 
 def _compare_sizes(masks: InstanceMap, annotation: Annotation | None, path: Path) -> None:
-    """InputError where masks are not of the size that the XML says; that of the picture is compared later."""
+    """Raises InputError if the masks and the XML differ in size; the image's own size is compared later."""
     if annotation and annotation.height and (annotation.height, annotation.width) != (masks.height, masks.width):
         raise InputError(
-            f"{masks.path} is {masks.width}x{masks.height}, but by {path} the picture is "
-            f"{annotation.width}x{annotation.height}."
+            f"{masks.path} is {masks.width}x{masks.height}, but {path} says {annotation.width}x{annotation.height}."
         )
 
 
 def draw(root: Path, entry: Entry, labelling: Labelling, notes: Notes) -> Drawing:
-    """What the files say of an image: its size is that of the XML, else that of its masks. Notes what is left out."""
+    """The drawing of an image; its size comes from the XML, else from its masks. Notes what is left out."""
     where, sized = (str(root / entry.xml), entry.annotation) if entry.annotation else (entry.where, None)
     if entry.masks and not (sized and sized.height):
         where, sized = str(entry.masks.path), entry.masks
@@ -105,7 +102,7 @@ def draw(root: Path, entry: Entry, labelling: Labelling, notes: Notes) -> Drawin
     tags = frozenset(one.name for one in used) if labelling.tags is None else labelling.tags
     if labelling.tags is not None:
         drawing.shapes = [Shape(f"label '{name}'", "tag", name, weak=("tag",)) for name in sorted(tags)]
-    # where masks are read, points are theirs
+    # if masks are read, points come from them
     weak = ("tag",) * (labelling.tags is None) + ("box",) + ("point",) * (not entry.masked)
     for one in used:
         place = one.where if sized is entry.annotation else f"{entry.xml}: {one.where}"
@@ -116,7 +113,8 @@ def draw(root: Path, entry: Entry, labelling: Labelling, notes: Notes) -> Drawin
 
 
 def box_of(one: MarkedObject) -> tuple[float, float, float, float]:
-    """An object's corners, the last ones one past the last pixel; VOC's boxes are 1-based and inclusive."""
+    """An object's box x1, y1, x2, y2, where x2 and y2 are one past the last pixel; VOC's own boxes are 1-based and
+    inclusive."""
     if one.box is None:
         xs, ys = ([value for ring in one.rings for value in ring[first::2]] for first in (0, 1))
         return min(xs), min(ys), max(xs), max(ys)
@@ -125,8 +123,7 @@ def box_of(one: MarkedObject) -> tuple[float, float, float, float]:
 
 
 def _masks(root: Path, entry: Entry, labelling: Labelling, tags: frozenset[str]) -> list[Shape]:
-    """The masks of an image; those of an object that is left out as difficult, or of a class without a tag, give no
-    point."""
+    """The masks of an image. Masks of objects left out as difficult, or of untagged classes, give no point."""
     path, shapes = entry.masks.path, []
     file = path.relative_to(root).as_posix() if root in path.parents else str(path)
     unused = not labelling.include_difficult and any(one.difficult for one in entry.objects)
@@ -140,7 +137,7 @@ def _masks(root: Path, entry: Entry, labelling: Labelling, tags: frozenset[str])
 
 
 def _is_difficult(instance: Instance, name: str, objects: list[MarkedObject]) -> bool:
-    """Whether the object of its class whose box is nearest to that of a mask is marked as difficult."""
+    """Whether a mask belongs to a difficult object: the one of its class whose box fits best."""
     x, y, across, down = coco.toBbox(instance.code).tolist()
     alike = [one for one in objects if one.name == name]
     best = max(alike, key=lambda one: iou(box_of(one), (x, y, x + across, y + down)), default=None)

@@ -1,4 +1,4 @@
-"""True masks in the layouts of PASCAL VOC (palette PNG) and of SBD (GTinst in .mat files)."""
+"""Ground truth masks in the layouts of PASCAL VOC (palette PNG) and SBD (GTinst in .mat files)."""
 
 import io
 import struct
@@ -19,9 +19,9 @@ from wsis_steps.formats.pictures import BROKEN, TooLarge, open_picture
 from wsis_steps.formats.regions import paste_mask
 from wsis_steps.vision.masks import encode
 
-_TABLE = 1 << 16  # numbers of objects that are looked up
-VOID = 255  # the value that VOC gives to pixels that do not count
-# What SciPy raises for files that are broken or of another kind.
+_TABLE = 1 << 16  # object numbers below this use a lookup table
+VOID = 255  # VOC's value for ignored pixels
+# What SciPy raises for broken files and files of other kinds.
 _NO_MAT = (
     OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, MatReadError, RuntimeError, EOFError,
     OverflowError, MemoryError, struct.error, zlib.error,
@@ -30,7 +30,7 @@ _NO_MAT = (
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An object of a map: its number, the value of its class, and the run-length code of its pixels."""
+    """An object of a map: its number, its class value, and the run-length code of its pixels."""
 
     number: int
     value: int
@@ -39,8 +39,8 @@ class Instance:
 
 @dataclass(slots=True)
 class InstanceMap:
-    """The objects of one image of height x width pixels. void: the code of the pixels that nobody labelled, None where
-    there are none. path: the file to blame."""
+    """The objects of one image; height and width in pixels. void: the code of the unlabelled pixels, or None. path: the
+    file to name in errors."""
 
     path: Path
     height: int
@@ -50,8 +50,8 @@ class InstanceMap:
 
 
 def palette() -> list[int]:
-    """VOC's colors of the values 0 to 255 (768 integers): the bits of a value, three by three, are the high bits of its
-    color, so that small values get bright and distinct ones."""
+    """VOC's colors of the values 0 to 255 (768 integers). Bits 0, 1 and 2 of a value become the highest bits of red,
+    green and blue, and so on, so that small values have bright, distinct colors."""
     bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
     colors = np.zeros((256, 3), int)
     for bit in range(8):
@@ -69,7 +69,7 @@ def write_map(path: Path, values: np.ndarray) -> None:
 
 
 def open_map(path: Path) -> Image.Image:
-    """A PNG decoded to its end; InputError where it is missing or damaged."""
+    """A PNG, decoded to its end. Raises InputError if it is missing or damaged."""
     content = read_bytes(path)
     try:
         with open_picture(io.BytesIO(content)) as picture:
@@ -82,7 +82,7 @@ def open_map(path: Path) -> Image.Image:
 
 
 def read_index_png(path: Path) -> np.ndarray:
-    """The palette indices (or gray levels) of a PNG, uint8 HxW."""
+    """The palette indices (or gray levels) of a PNG, uint8 (h, w)."""
     picture = open_map(path)
     if picture.mode not in ("P", "L"):
         raise InputError(f"{path} has mode {picture.mode}; a mask must be a palette or an 8-bit gray PNG.")
@@ -90,11 +90,11 @@ def read_index_png(path: Path) -> np.ndarray:
 
 
 def split_objects(objects: np.ndarray, classes: np.ndarray) -> list[Instance]:
-    """The objects of a map, integers (h, w) with 0 where there is none, in the order of their numbers.
+    """The objects of a map, sorted by number. objects: integers (h, w), 0 for none.
 
-    An object's class is the value, 1 or more in `classes`, that most of its pixels have, which in VOC is all of them; 0
-    where none has one. Masks are made one by one, of the part of the map that they lie in, so that neither memory nor
-    time grows with their number times the map.
+    An object's class is the most frequent positive value of its pixels in `classes` (in VOC, all agree); 0 if there is
+    none. Each mask is made from its bounding box only, so neither memory nor time grows with the number of objects
+    times the size of the map.
     """
     numbers, dense = _number(objects)
     found = []
@@ -108,7 +108,7 @@ def split_objects(objects: np.ndarray, classes: np.ndarray) -> list[Instance]:
 
 
 def _number(objects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers that a map holds, sorted, and the map with 1, 2, ... in their place, int32."""
+    """The positive numbers in a map, sorted, and the map with 1, 2, ... in their place, int32."""
     if objects.max() < _TABLE:  # far faster than sorting
         numbers = np.flatnonzero(np.bincount(objects.ravel())[1:]) + 1
         table = np.zeros(_TABLE, np.int32)
@@ -121,15 +121,15 @@ def _number(objects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def read_png_masks(objects: Path, classes: Path) -> InstanceMap:
     """Reads a SegmentationObject and a SegmentationClass PNG.
 
-    Object 0 is background and 255 void; class values are 1 + category. Raises `InputError` for files that are broken,
-    of different sizes, void everywhere, or that give an object no class.
+    Object 0 is background and 255 void; class values are 1 + category. Raises `InputError` for broken files, different
+    sizes, maps that are void everywhere, and objects without a class.
     """
     id_map, class_map = read_index_png(objects), read_index_png(classes)
     if id_map.shape != class_map.shape:
         raise InputError(f"{objects} is {_size(id_map.shape)} but {classes} is {_size(class_map.shape)}.")
     void = (id_map == VOID) | (class_map == VOID)
     if void.all():
-        raise InputError(f"{objects} is void (255) everywhere, so it says nothing of the image.")
+        raise InputError(f"{objects} is void (255) everywhere, so it labels nothing.")
     id_map[id_map == VOID] = 0
     class_map[class_map == VOID] = 0
     instances = split_objects(id_map, class_map)
@@ -141,7 +141,7 @@ def read_png_masks(objects: Path, classes: Path) -> InstanceMap:
 def read_sbd_masks(path: Path) -> InstanceMap:
     """Reads GTinst.Segmentation and GTinst.Categories of an SBD file (inst/<id>.mat). SBD has no void pixels.
 
-    Raises `InputError` for a file that is missing, broken or holds something else.
+    Raises `InputError` for a file that is missing, broken or of another kind.
     """
     try:
         truth = loadmat(path, squeeze_me=False, struct_as_record=False)["GTinst"][0, 0]
@@ -165,18 +165,17 @@ def _size(shape: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class MaskFolders:
-    """Where true masks lie: a VOC tree and, for images without PNG masks there, SBD's folder of .mat
-    files."""
+    """Where ground truth masks are: a VOC tree and, for images without PNG masks there, SBD's folder of .mat files."""
 
     root: Path
     sbd_instances: Path | None
 
     def exist(self) -> bool:
-        """Whether there are masks at all."""
+        """Whether there are any masks."""
         return self.sbd_instances is not None or (self.root / "SegmentationObject").is_dir()
 
     def read(self, name: str) -> InstanceMap:
-        """The masks of image `name`. Raises `InputError` where there are none."""
+        """The masks of image `name`. Raises `InputError` if there are none."""
         objects = self.root / "SegmentationObject" / f"{name}.png"
         mat = self.sbd_instances / f"{name}.mat" if self.sbd_instances else None
         if objects.exists():

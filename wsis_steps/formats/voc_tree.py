@@ -1,4 +1,4 @@
-"""Where the parts of a PASCAL VOC devkit tree lie, and what is missing of one."""
+"""Finds the parts of a PASCAL VOC devkit tree and reports missing ones."""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -13,13 +13,13 @@ from wsis_steps.formats.picture_names import bare, parts_of
 from wsis_steps.formats.pictures import SUFFIXES
 from wsis_steps.formats.subsets import split_of
 
-LISTS = ("ImageSets/Segmentation", "ImageSets/Main")  # the first that there is; detection has the second only
+LISTS = ("ImageSets/Segmentation", "ImageSets/Main")  # the first existing one; detection data have only the second
 _LAYOUT = "JPEGImages, Annotations, and the lists ImageSets/Segmentation/train.txt and val.txt"
-_SHOWN = 6  # names of a folder
+_SHOWN = 6  # names per folder in messages
 
 
 def find_tree(root: Path) -> Path:
-    """The folder that holds JPEGImages: `root` itself or VOC2012 or another year under it. Raises `InputError`."""
+    """The folder that contains JPEGImages: `root` itself, or VOC2012 or another year below it. Raises `InputError`."""
     for candidate in trees(root):
         if (candidate / "JPEGImages").is_dir():
             return candidate
@@ -27,13 +27,13 @@ def find_tree(root: Path) -> Path:
 
 
 def trees(root: Path) -> list[Path]:
-    """Where a tree may be: the folder itself, then those of the years below, the latest first."""
+    """Where a tree may be: the folder itself, then the folders of years below it, latest first."""
     years = (sorted(root.glob(pattern), reverse=True) for pattern in ("VOC20??", "VOCdevkit/VOC20??"))
     return [root, *(path for found in years for path in found)]
 
 
 def _no_tree(root: Path) -> str:
-    """What is missing; where the official archive unpacks to, also where to get it."""
+    """The error for a missing tree; for the official archive's folder, also where to get it."""
     there = [path for path in sorted(root.iterdir()) if not path.name.startswith(".")] if root.is_dir() else []
     if not there or _is_official(root):
         return missing_message("voc", root)
@@ -48,13 +48,13 @@ def _no_tree(root: Path) -> str:
 
 
 def _is_official(root: Path) -> bool:
-    """Whether a folder is, or holds, what the archive of VOC 2012 unpacks to."""
+    """Whether a folder is, or contains, the unpacked archive of VOC 2012."""
     made = Path(ARCHIVES["voc"][0].makes[0])
     return any(root.parts[-k:] == made.parts[:k] for k in (1, 2)) or (root / made.parts[0]).exists()
 
 
 def find_sbd(sbd_root: Path) -> Path:
-    """SBD's folder of .mat files, in its `dataset` or in what holds that. Raises `InputError`."""
+    """SBD's folder of .mat files, at one of its usual places below `sbd_root`. Raises `InputError`."""
     for candidate in (sbd_root, sbd_root / "dataset", sbd_root / "benchmark_RELEASE" / "dataset"):
         if (candidate / "inst").is_dir():
             return candidate / "inst"
@@ -62,7 +62,7 @@ def find_sbd(sbd_root: Path) -> Path:
 
 
 def find_list(root: Path, name: str | Path) -> Path:
-    """A list file: a path, or the name of a list of the tree. Raises `InputError`."""
+    """The file of a list, given by path or by its name in the tree. Raises `InputError`."""
     shipped = _list_folder(root)
     for candidate in (Path(name), shipped / f"{name}.txt"):
         if candidate.is_file():
@@ -71,14 +71,14 @@ def find_list(root: Path, name: str | Path) -> Path:
     if known:
         raise InputError(f"There is no list '{name}', as a file or in {shipped}; {nearest(str(name), known)}")
     raise InputError(
-        f"There is no list '{name}', as a file or in {shipped}, which has none; XML files without lists are read as "
-        "format labelimg, which divides the images by `val_share`."
+        f"There is no list '{name}', as a file or in {shipped}, which has no lists; XML files without lists are read "
+        "as format labelimg, which divides the images by `val_share`."
     )
 
 
 def choose_lists(root: Path, settings: DataImportDataset) -> dict[str, str]:
-    """The split of each list that is read: train and val, or, where the settings do not name these, the only one of
-    them, or the only list of pictures that belong to neither, as CVAT's default.txt, which is to be divided."""
+    """Split -> list to read: train and val. Unless the settings name it, a missing val list is left out. If both are
+    missing, a single list of undivided images, such as CVAT's default.txt, is used (split '')."""
     chosen = {"train": settings.train_list, "val": settings.val_list}
     folder = _list_folder(root)
     there = {path.stem for path in folder.glob("*.txt")}
@@ -97,7 +97,7 @@ def _list_folder(root: Path) -> Path:
 
 
 def find_pictures(folder: Path) -> dict[str, list[Path]]:
-    """Id -> the pictures of a folder that may be meant by it."""
+    """Id -> the images of a folder that it may mean."""
     found = defaultdict(list)
     for path in walk(folder, SUFFIXES):
         found[bare(parts_of(path.name)[-1])].append(path)
@@ -105,8 +105,8 @@ def find_pictures(folder: Path) -> dict[str, list[Path]]:
 
 
 def class_values(path: Path) -> dict[int, str]:
-    """Pixel value -> name of class_names.txt: wsis begins with the class of value 1, labelme2voc with _background_,
-    which is 0, or with __ignore__, -1, which is 255 in PNGs."""
+    """Pixel value -> class name, from class_names.txt. wsis's files start with the class of value 1; labelme2voc's with
+    _background_ (0) or __ignore__ (-1, 255 in PNGs)."""
     names = [line for _, line in read_lines(path)]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(f"{path} has the class '{twice[0]}' twice.")

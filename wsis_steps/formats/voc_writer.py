@@ -1,4 +1,4 @@
-"""PASCAL VOC's layout: palette PNGs of objects and of classes, XML files of boxes, lists."""
+"""Writes PASCAL VOC's layout: palette PNGs of objects and classes, XML files of boxes, lists."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +14,13 @@ from wsis_steps.formats.voc_masks import VOID, write_map
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import decode, paint
 
-MOST = VOID - 1  # objects that an 8-bit picture holds
+MOST = VOID - 1  # objects in an 8-bit image
 
 
 def object_map(instances: ImageInstances, height: int, width: int) -> np.ndarray:
-    """uint8 (height, width): 1, 2, ... the instances, 0 background, 255 crowds and ignored pixels.
+    """uint8 (height, width): 1, 2, ... for instances, 0 background, 255 crowds and ignored pixels.
 
-    Smaller instances lie on top; of more than 254 those of the highest scores are kept.
+    Smaller instances are on top. At most 254 instances are kept, those with the highest scores.
     """
     strongest = np.sort(np.argsort(-instances.scores, kind="stable")[:MOST])
     kept = instances.at(strongest)
@@ -34,7 +34,7 @@ def object_map(instances: ImageInstances, height: int, width: int) -> np.ndarray
 
 
 def class_map(objects: np.ndarray, instances: ImageInstances) -> np.ndarray:
-    """uint8: 1 + category of the object of each pixel, 0 background, 255 void."""
+    """uint8 (h, w): 1 + category of each pixel's object, 0 background, 255 void."""
     strongest = np.sort(np.argsort(-instances.scores, kind="stable")[:MOST])
     values = np.zeros(256, np.uint8)
     values[1 : 1 + len(strongest)] = instances.categories[strongest] + 1
@@ -45,8 +45,8 @@ def class_map(objects: np.ndarray, instances: ImageInstances) -> np.ndarray:
 def write_voc(out: Path, labels: Labels) -> Path:
     """Writes JPEGImages, SegmentationObject, SegmentationClass, Annotations, the list of the split and class_names.txt.
 
-    Masks that overlap lose what lies under smaller ones. Returns the list. Raises InputError for more classes than an
-    8-bit picture holds.
+    Where masks overlap, the smaller one is kept. Returns the list. Raises InputError for more classes than an 8-bit
+    image can hold.
     """
     if len(labels.class_names) > MOST:
         raise InputError(f"VOC's PNGs hold {MOST} classes, these labels have {len(labels.class_names)}.")
@@ -54,7 +54,7 @@ def write_voc(out: Path, labels: Labels) -> Path:
     for image in labels.images:
         image = replace(image, id="_".join(image.id.split()))  # a line of a list ends at a space
         if image.id in ids:
-            raise InputError(f"two images would have the name '{image.id}', since VOC's lists know no spaces.")
+            raise InputError(f"two images would have the name '{image.id}', because VOC's lists cannot hold spaces.")
         write_data(out / "JPEGImages", image)
         objects = object_map(image.instances, image.height, image.width)
         write_map(path_below(out / "SegmentationObject", f"{image.id}.png"), objects)

@@ -1,16 +1,15 @@
-"""YOLO's layout: a text file a picture, a line an object, its places shares of the picture's sides.
+"""YOLO's layout: one text file per image, one line per object, coordinates as shares of the image's sides.
 
-Five numbers are a box: class, middle x, middle y, width, height. Seven and more, an odd number, are a polygon: class
-and corners. A turned box of four corners is a polygon too; where data.yaml has a `kpt_shape`, keypoints follow a box
-and are counted. An object that is there twice counts once, as in Ultralytics; pictures without a file are without
-objects.
+Reading: five numbers are a box: class, center x, center y, width, height. An odd number of seven or more is a polygon:
+class and corners. A rotated box of four corners is a polygon too. If data.yaml has a `kpt_shape`, keypoints follow the
+box and are only counted. Repeated objects count once, as in Ultralytics. Images without a text file have no objects.
 
-Written are polygons through the middles of border pixels, a quarter of a pixel further, so that readers that cut to
-whole pixels (Ultralytics) and those that round (supervision) fill the same mask. Parts and holes of a mask are joined
-by lines of no width, so one part with holes comes back exactly. Lost are: crowds and scores; which pixels lie between
-two parts, which a line of one pixel joins where they are nearest; and for readers that measure areas from corner to
-corner, as pycocotools does, the right and the lower border pixels, with them parts and lines of one pixel. `corners`
-in our data.yaml says it, so that we read it exactly.
+Writing: polygons run through the centers of border pixels, shifted by a quarter of a pixel, so that readers that
+truncate to whole pixels (Ultralytics) and readers that round (supervision) fill the same mask. Parts and holes of a
+mask are joined by lines of zero width, so a single part with holes is restored exactly. Lost are crowds and scores; the
+gap between two parts, which a one-pixel line joins where they are nearest; and, for readers that measure from corner to
+corner as pycocotools does, the right and lower border pixels, and so parts one pixel wide. The key `corners` in a
+data.yaml of ours marks such polygons, so that our reader restores them exactly.
 """
 
 import json
@@ -37,12 +36,12 @@ from wsis_steps.vision.masks import decode, encode
 
 __all__ = ["lacks", "looks_like", "read", "write_yolo"]
 
-_MANY = 10  # polygons of four corners that are no accident
+_MANY = 10  # polygons of four corners that are not a coincidence
 EXPECTED = "a box has 5 (class, middle x, middle y, width, height), a polygon a class and at least 3 corners"
 
 
 def read(source: Source, notes: Notes) -> Reading:
-    """The pictures of train and val, or of all folders where no data.yaml is. Raises InputError where nothing names the
+    """The images of train and val, or of all folders if there is no data.yaml. Raises InputError if no file names the
     classes."""
     layout = find_layout(source.root, read_data(source.annotations), notes)
     doubts: list[tuple[str, str]] = []
@@ -51,8 +50,8 @@ def read(source: Source, notes: Notes) -> Reading:
 
 
 def _drawings(layout: Layout, source: Source, notes: Notes, doubts: list[tuple[str, str]]) -> Iterator[Drawing]:
-    """The pictures that are read; counts those of other subsets and labels of pictures that no list names, and doubts
-    polygons that may all be rotated boxes."""
+    """The drawings of the images to read. Counts images of other subsets and labels of unlisted images; doubts polygons
+    that may all be rotated boxes."""
     polygons: Counter[bool] = Counter()  # by whether they have four corners
     read_items = [item for item in layout.items if item.split is not None]
     for drawing, wrong, left_out in source.mapper(partial(_read_item, layout.data), read_items):
@@ -74,7 +73,7 @@ def _drawings(layout: Layout, source: Source, notes: Notes, doubts: list[tuple[s
 
 
 def _leave_out(labels: Path | None, notes: Notes) -> None:
-    """Counts the objects of a picture that is left out."""
+    """Counts the objects of an image that is left out."""
     if labels:
         with notes.catch():
             count = sum(bool(line.strip()) for line in read_text(labels).splitlines())
@@ -82,7 +81,7 @@ def _leave_out(labels: Path | None, notes: Notes) -> None:
 
 
 def _read_item(data: Data, item: Item) -> tuple[Drawing, list[str], list[Omission]]:
-    """A picture, what is wrong with its labels, and what is left out of them."""
+    """The drawing of an image, one sentence per error in its labels, and its omissions."""
     notes = Notes()
     drawing = Drawing(str(item.labels or item.path), item.name, split=item.split, path=item.path, shares=True)
     with notes.catch():
@@ -101,7 +100,7 @@ def _read_item(data: Data, item: Item) -> tuple[Drawing, list[str], list[Omissio
 
 
 def _shape(words: tuple[str, ...], where: str, data: Data) -> Shape:
-    """The object of a line; ValueError where it is none."""
+    """The object of a line. Raises ValueError if it is invalid."""
     values = [number(word) for word in words]
     count, names = len(values), data.class_names
     if not values[0].is_integer() or int(values[0]) not in names:
@@ -121,14 +120,14 @@ def _shape(words: tuple[str, ...], where: str, data: Data) -> Shape:
 
 
 def _count_keypoints(words: tuple[str, ...], data: Data) -> int:
-    """How many keypoints of a line are set: not at 0, 0."""
+    """The number of keypoints of a line that are set, i.e. not at 0, 0."""
     count, numbers = data.keypoints
     found = [words[5 + k * numbers : 7 + k * numbers] for k in range(count)] if len(words) > 5 else []
     return sum(any(map(float, place)) for place in found)
 
 
 def _fill_borders(drawing: Drawing, height: int, width: int) -> None:
-    """Makes masks of polygons that are of border pixels; those that leave the picture are told behind."""
+    """Turns polygons of border pixels into masks; polygons that leave the image stay and are reported later."""
     for shape in drawing.shapes:
         if shape.kind == "rings" and all(math.isfinite(value) and 0 <= value < 1 for value in shape.geometry[0]):
             corners = np.array(shape.geometry[0]).reshape(-1, 2) * [width, height]

@@ -1,4 +1,4 @@
-"""What names the classes of a YOLO data set: its data.yaml, or the classes.txt or obj.names of other tools."""
+"""Reads the classes of a YOLO data set from its data.yaml, or from the classes.txt or obj.names of other tools."""
 
 import re
 from collections import Counter
@@ -12,22 +12,22 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.files import files_below, read_text
 from wsis_steps.formats.rings import shown
 
-BORDERS = "border_pixels"  # `corners` of a data.yaml of ours: polygons run through the middles of the border pixels
+BORDERS = "border_pixels"  # `corners` in a data.yaml of ours: polygons run through centers of border pixels
 CLASSES = ("classes.txt", "obj.names", "labels/classes.txt")
 SUBSETS = ("train", "val", "valid", "validation", "test")
 _YAML = (".yaml", ".yml")
 _SIGNS = (re.compile(rb"^names\s*:", re.MULTILINE), re.compile(rb"^(train|val|nc)\s*:", re.MULTILINE))
 _LINE = re.compile(r"\s*\d+(\.0*)?(\s+[-+.\deE]+){4,}\s*")
 _HEAD = 1 << 16  # bytes of a file that are looked at
-_LOOKED_AT = 50  # files of labels
+_LOOKED_AT = 50  # label files
 _COUNT = re.compile("[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
 class Data:
-    """What such a file says. class_names: by their numbers. subsets: name -> folder or list of pictures, or several,
-    as the file has it; start: where they are looked for. keypoints: of each object, and numbers of each of them, which
-    stand behind the box. borders: polygons run through the middles of border pixels."""
+    """The content of such a file. class_names: by number. subsets: name -> folder or list of images, or several, as
+    written; start: the folder to search from. keypoints: keypoints per object, and numbers per keypoint, after the box.
+    borders: polygons run through the centers of border pixels."""
 
     file: Path
     class_names: dict[int, str]
@@ -38,7 +38,7 @@ class Data:
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a file is a data.yaml, or a folder has one, or has a list of classes and files of labels."""
+    """Whether a file is a data.yaml, or a folder contains one, or a list of classes with label files."""
     try:
         if not path.is_dir():
             return path.suffix.lower() in _YAML and _is_data(path)
@@ -51,7 +51,7 @@ def looks_like(path: Path) -> bool:
 
 
 def lacks(path: Path) -> str:
-    """What a folder with files of labels needs besides."""
+    """What a folder with label files still needs."""
     texts = (file for file in files_below(path) if file.suffix == ".txt")
     if not _names_classes(path) and any(map(is_labels, islice(texts, _LOOKED_AT))):
         return f"it has files of labels, but neither a data.yaml nor a {CLASSES[0]}, which name the classes"
@@ -63,7 +63,7 @@ def _names_classes(folder: Path) -> bool:
 
 
 def is_labels(file: Path) -> bool:
-    """Whether the first line of a text that holds anything is that of an object; what cannot be read may be."""
+    """Whether the first non-empty line of a text file is an object; True for unreadable files."""
     try:
         with file.open(encoding="utf-8", errors="replace") as opened:
             return bool(_LINE.fullmatch(opened.read(_HEAD).lstrip().partition("\n")[0]))
@@ -82,7 +82,7 @@ def _is_data(file: Path) -> bool:
 
 
 def read_data(path: Path) -> Data:
-    """What the file says, or that of a folder. Raises InputError where there is none, or it is wrong."""
+    """The content of the file, or of a folder's file. Raises InputError if it is missing or invalid."""
     file = _find_file(path) if path.is_dir() else path
     if file.suffix.lower() in _YAML:
         return _read_data(file)
@@ -100,7 +100,7 @@ def _find_file(folder: Path) -> Path:
     if len(found) > 1:
         names = ", ".join(file.name for file in found)
         raise InputError(
-            f"{folder} has {len(found)} files that may be its data.yaml: {names}; name one by `annotations`."
+            f"{folder} has {len(found)} files that may be its data.yaml: {names}; set `annotations` to one."
         )
     found += [folder / name for name in CLASSES if (folder / name).is_file()]
     if not found:
@@ -119,15 +119,15 @@ def _read_data(file: Path) -> Data:
 
 
 def _read_yaml(file: Path) -> dict:
-    """The content of a YAML file, where all values are text, lists and mappings; InputError where it is none."""
+    """The content of a YAML file, with all values as text, lists or mappings. Raises InputError if it is not one."""
     text = read_text(file)
     try:
-        content = yaml.load(text, Loader=yaml.BaseLoader)  # a class may be called `no`, which is no truth value here
+        content = yaml.load(text, Loader=yaml.BaseLoader)  # keeps a class named `no` as text
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}" if error.problem_mark else "it"
         raise InputError(f"{file} is not a YAML file: {line} breaks YAML's rules.") from None
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise InputError(f"{file} is not a YAML file: it holds what no such file may hold.") from None
+        raise InputError(f"{file} is not a YAML file: it has invalid characters or is nested too deeply.") from None
     if not isinstance(content, dict):
         there = "nothing" if content is None else shown(content)
         raise InputError(f"{file} holds {there}, not keys with their values.")
@@ -153,12 +153,12 @@ def _class_names(file: Path, content: dict) -> dict[int, str]:
         if not (_is_count(key) and isinstance(name, str)):
             raise InputError(f"{file}: its 'names' hold {shown(key)}: {shown(name)}, not a number and a name.")
     if count and int(count) != len(names):
-        raise InputError(f"{file}: its 'nc' is {count}, but its 'names' are {len(names)}.")
+        raise InputError(f"{file}: its 'nc' is {count}, but it has {len(names)} 'names'.")
     return _checked(file, {int(key): name.strip() for key, name in sorted(names.items(), key=lambda one: int(one[0]))})
 
 
 def _checked(file: Path, names: dict[int, str]) -> dict[int, str]:
-    """The names, of which there are some, none of them twice."""
+    """The names. Raises InputError if there are none, or one is repeated."""
     if not names:
         raise InputError(f"{file} names no class.")
     name, uses = Counter(names.values()).most_common(1)[0]
@@ -168,7 +168,7 @@ def _checked(file: Path, names: dict[int, str]) -> dict[int, str]:
 
 
 def _keypoints(file: Path, content: dict) -> tuple[int, int]:
-    """How many keypoints an object has, and numbers a keypoint; 0 where it has none."""
+    """Keypoints per object and numbers per keypoint; 0, 0 if there are none."""
     shape = content.get("kpt_shape")
     if not shape:
         return 0, 0

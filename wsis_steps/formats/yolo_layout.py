@@ -1,10 +1,10 @@
-"""Where the pictures and the label files of a YOLO data set lie.
+"""Finds the images and the label files of a YOLO data set.
 
-What a data.yaml says of its subsets is looked for from its `path`, from the file and from the folder of the data set
-on, without `../` before it, and by its last parts, since such files travel from one computer to another. Where no file
-says it, folders that are called train, val and the like are the splits.
+The subset paths of a data.yaml are searched from its `path`, from the file's folder and from the data set's folder,
+also without a leading `../` and by their last parts only, because such files are copied between computers. Without a
+data.yaml, folders named train, val and the like are the splits.
 
-The labels of images/train/a.jpg are in labels/train/a.txt, else beside the picture.
+The labels of images/train/a.jpg are in labels/train/a.txt, else beside the image.
 """
 
 import os
@@ -23,13 +23,13 @@ from wsis_steps.formats.rings import shown
 from wsis_steps.formats.subsets import is_subset, split_of
 from wsis_steps.formats.yolo_data import CLASSES, Data, is_labels
 
-_DARKNET = re.compile("obj_(.+)_data")  # obj_train_data, as CVAT calls a folder
+_DARKNET = re.compile("obj_(.+)_data")  # CVAT's folder name, such as obj_train_data
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture. name: what makes its id. split: train, val, '' where it is to be divided, None of another subset.
-    labels: the file of its labels, None without one."""
+    """An image. name: its id is made of it. split: train, val, '' if it is to be divided, None for another subset.
+    labels: its label file, or None."""
 
     path: Path
     name: str
@@ -39,7 +39,7 @@ class Item:
 
 @dataclass
 class Layout:
-    """The pictures of a data set, and the folders where they lie."""
+    """The images of a data set and their folders."""
 
     root: Path
     data: Data
@@ -47,9 +47,9 @@ class Layout:
     folders: list[Path] = field(default_factory=list)
 
     def find(self, text: str, subset: str, *bases: Path) -> Path | None:
-        """The file or folder that a data.yaml or a list means; None where there is none.
+        """The file or folder that a data.yaml or a list means; None if there is none.
 
-        What does not exist is looked for by its last parts, as long as these are two, or called as the subset is.
+        A path that does not exist is searched by its last parts: at least two, or one that has the subset's name.
         """
         parts = PurePosixPath(text.strip().replace("\\", "/")).parts
         below = [part for part in parts if part not in ("/", "..")]
@@ -58,23 +58,23 @@ class Layout:
         start = self.data.file.parent / self.data.start.replace("\\", "/")
         for tail in (parts, below, *tails):
             for base in (*bases, start, self.data.file.parent, self.root):
-                if os.path.exists(found := base.joinpath(*tail)):  # Path.exists raises where a name is too long
+                if os.path.exists(found := base.joinpath(*tail)):  # Path.exists raises for long names
                     return self._place(found)
         return None
 
     def pictures(self) -> list[Path]:
-        """All pictures of the data set, less those of other subsets, which are counted as such."""
+        """All images of the data set without those of other subsets, which are counted separately."""
         others = {item.path for item in self.items if item.split is None}
         return [path for path in walk(self.root, SUFFIXES) if path not in others]
 
     def _place(self, path: Path) -> Path:
-        """A path without `..`, from the root on if it lies below."""
+        """A path without `..`, starting with the root if it is below it."""
         absolute, root = Path(os.path.abspath(path)), Path(os.path.abspath(self.root))
         return self.root / absolute.relative_to(root) if absolute.is_relative_to(root) else absolute
 
 
 def find_layout(root: Path, data: Data, notes: Notes) -> Layout:
-    """The pictures of a data set and their labels; notes what of it is missing or in two places."""
+    """The images of a data set and their labels; notes what is missing or ambiguous."""
     layout = Layout(root, data)
     for subset, entries in data.subsets.items():
         split = split_of(subset)
@@ -89,8 +89,7 @@ def find_layout(root: Path, data: Data, notes: Notes) -> Layout:
 
 
 def _add_entry(layout: Layout, subset: str, entry: object, split: str | None) -> None:
-    """Adds the pictures of a folder, or of a list of pictures; InputError where there are none, unless the subset is
-    not read anyway."""
+    """Adds the images of a folder or of a list. Raises InputError if there are none and the subset is read."""
     if not isinstance(entry, str):
         raise InputError(f"{layout.data.file}: its '{subset}' is {shown(entry)}, not a folder or a list of pictures.")
     found = layout.find(entry, subset)
@@ -112,8 +111,7 @@ def _add_entry(layout: Layout, subset: str, entry: object, split: str | None) ->
 
 
 def _listed(layout: Layout, file: Path, subset: str, split: str | None) -> Iterator[Path]:
-    """The pictures of a list, a path a line; InputError where one does not exist, unless the subset is not read
-    anyway."""
+    """The images of a list with one path per line. Raises InputError if one is missing and the subset is read."""
     for number, line in enumerate(read_text(file).splitlines(), 1):
         if line.strip():
             found = layout.find(line, subset, file.parent)
@@ -124,7 +122,7 @@ def _listed(layout: Layout, file: Path, subset: str, split: str | None) -> Itera
 
 
 def _add_root(layout: Layout) -> None:
-    """Adds all pictures; the outermost folder that is called as subsets are says the split of a picture."""
+    """Adds all images; the outermost folder named as a subset determines the split."""
     layout.folders.append(layout.root)
     for path in walk(layout.root, SUFFIXES):
         parts = path.relative_to(layout.root).parts
@@ -135,19 +133,18 @@ def _add_root(layout: Layout) -> None:
 
 
 def _without_images(parts: tuple[str, ...]) -> str:
-    """The name of a picture without the folder `images`."""
+    """The name of an image without its `images` folders."""
     return "/".join(part for part in parts if part != "images")
 
 
 def _pair(layout: Layout, notes: Notes) -> None:
-    """Makes of each picture one item with its labels; notes pictures of two subsets, and labels that two pictures may
-    have."""
+    """Makes one item per image, with its labels; notes images in two subsets, and label files that fit two images."""
     by_path: dict[Path, Item] = {}
     in_both = [item.path for item in layout.items if by_path.setdefault(item.path, item).split != item.split]
     if in_both:
         notes.add(
             f"{layout.data.file}: {len(in_both)} pictures are in two of its subsets (the first: {in_both[0]}); leave "
-            "them out of one, or leave out `val`: then a share of the pictures is kept for it."
+            "them out of one, or leave out `val` to use a share of the pictures for it."
         )
     by_place = defaultdict(list)
     for path in by_path:
@@ -162,7 +159,7 @@ def _pair(layout: Layout, notes: Notes) -> None:
 
 
 def _label_place(picture: Path) -> Path:
-    """Where the labels of a picture belong: the last `images` of its path is `labels`."""
+    """Where the labels of an image belong: the last `images` in its path becomes `labels`."""
     parts = list(picture.with_suffix(".txt").parts)
     for k in reversed(range(len(parts) - 1)):
         if parts[k] == "images":
@@ -171,7 +168,7 @@ def _label_place(picture: Path) -> Path:
 
 
 def _name(layout: Layout) -> None:
-    """Gives pictures of one name the names of their places in the data set."""
+    """Renames images that share a name to their paths in the data set."""
     uses = Counter(item.name for item in layout.items)
 
     def place(path: Path) -> str:
@@ -181,9 +178,11 @@ def _name(layout: Layout) -> None:
 
 
 def unused_labels(layout: Layout) -> Iterator[tuple[Path, str]]:
-    """Files of labels that no picture that is read has, and what is wrong with that: they lie where labels are looked
-    for, and have no picture; or where none are, and have the name of a picture without labels. All others are of
-    pictures that nothing names."""
+    """Label files that no image uses, with the error, '' for labels of images that are not listed.
+
+    Errors: a file is where labels belong but has no image; or it is elsewhere and has the name of an image without
+    labels.
+    """
     used = {item.labels for item in layout.items}
     places = {_label_place(folder / "a").parent for folder in layout.folders} | {file.parent for file in used if file}
     folders = {layout.root, *layout.folders, *places}

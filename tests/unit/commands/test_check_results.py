@@ -37,7 +37,7 @@ def test_whole_results_are_told_as_such(tree, threads, capsys):
     assert are_results(tree) and are_results(tree / "shapes") and not are_results(tree / "shapes/one")
     assert find_damaged(tree, threads) == (7, [])
     check_results(tree / "shapes", threads)
-    assert capsys.readouterr().out.splitlines()[-1] == f"{tree / 'shapes'}: all 7 files are whole."
+    assert capsys.readouterr().out.splitlines()[-1] == f"{tree / 'shapes'}: all 7 files are intact."
 
 
 def test_each_damaged_file_has_a_line_and_all_are_counted(tree, capsys):

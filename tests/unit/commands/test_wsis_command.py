@@ -152,7 +152,7 @@ def test_names_of_masks_lose_their_suffix_where_no_other_picture_has_that_name()
 
 def test_results_are_told_from_a_data_set(result, capsys):
     assert call("check", result.parents[2]) == 0
-    assert "all 2 files are whole" in capsys.readouterr().out
+    assert "all 2 files are intact" in capsys.readouterr().out
 
 
 def test_a_second_call_leaves_its_own_pictures_out_and_a_hair_stops_nothing(model, tmp_path, capsys):
@@ -171,7 +171,7 @@ def test_a_second_call_leaves_its_own_pictures_out_and_a_hair_stops_nothing(mode
     "words, sentence",
     [
         (["nowhere", "--out", "o"], "nowhere does not exist"),
-        ([".", "--out", "o"], "holds no picture"),
+        ([".", "--out", "o"], "contains no image"),
         ([".", "--out", "o", "--score", "7"], "must be from 0 to 1"),
     ],
 )
@@ -248,7 +248,7 @@ def test_show_draws_the_outlines_of_proposals(tmp_path, capsys):
     square_regions(tmp_path / "regions.h5")
     out = tmp_path / "drawn.png"
     assert call("show", tmp_path / "regions.h5", "--image", "image1", "--picture", out) == 0
-    assert "regions, of which a picture shows the first 30" in capsys.readouterr().out
+    assert "regions, of which a drawing shows the first 30" in capsys.readouterr().out
     changed = np.any(np.array(Image.open(out)) != np.kron(picture(1), np.ones((22, 22, 1))), axis=2)
     assert 0 < changed.mean() < 0.2  # lines, not areas
 
@@ -267,7 +267,7 @@ def test_files_of_others_are_told_from_broken_ones(tmp_path, capsys):
         ("plain.pth", "not of a model that this program trained"),
         ("cut.h5", "if the workflow made it, delete it"),
         ("photo.jpg", "is not an .h5 result file"),
-        (".", "is a folder; name an .h5 file"),
+        (".", "is a folder; give an .h5 file"),
         ("no.pt", "no.pt does not exist"),
     ):
         assert call("show", tmp_path / name) == 2
@@ -286,7 +286,7 @@ def test_show_tells_of_features_and_draws_none(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "channels of 8x1 cells" in said and "channels of 4x1 cells" in said
     assert call("show", tmp_path / "features.h5", "--image", "image4", "--picture", tmp_path / "drawn.png") == 2
-    assert "holds features, of which there is no drawing; leave --picture out." in capsys.readouterr().err
+    assert "contains features, which cannot be drawn; leave out --picture." in capsys.readouterr().err
     assert not (tmp_path / "drawn.png").exists()
 
 
@@ -294,7 +294,7 @@ def test_show_tells_of_a_model(model, capsys):
     assert call("show", model) == 0
     assert "made by      maskrcnn_train" in capsys.readouterr().out
     assert call("show", model, "--image", "image1") == 2
-    assert "is a model and holds no image" in capsys.readouterr().err
+    assert "is a model and contains no images" in capsys.readouterr().err
 
 
 def test_exports_of_two_splits_into_one_folder_are_a_data_set(result, tmp_path, capsys):
@@ -368,7 +368,7 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     assert "nothing is wrong" in capsys.readouterr().out
     for pair in ((folder, tmp_path / "my.yaml"), (tmp_path / "my.yaml", folder)):
         assert call("check", *pair) == 2
-        assert "is a folder; only configurations" in capsys.readouterr().err
+        assert "is a folder; give one folder, or several configurations" in capsys.readouterr().err
     (folder / "i7.png").write_bytes(b"")
     assert call("check", folder, "--threads", 1) == 2
     assert "i7.png is not a picture" in capsys.readouterr().out

@@ -679,7 +679,7 @@ def test_an_absent_or_broken_file_is_one_sentence(tree, tmp_path_factory):
     file.write_text("{")
     assert "instances_train2017.json is not a JSON file" in str(_said(tree))
     file.write_text("[]")
-    assert "no COCO instance file" in str(_said(tree))
+    assert "not a COCO instance file" in str(_said(tree))
 
 
 def test_whatever_is_damaged_loses_no_shape_without_a_word(tmp_path):
@@ -762,7 +762,7 @@ def test_files_that_are_called_as_subsets_are_these(place, tmp_path):
     assert [(record.id, record.split) for record in data.records] == [("train", "train"), ("val", "val")]
     assert data.left_out["pictures_of_other_subsets"] == 1
     file.with_name("more.json").write_text(file.read_text())
-    assert "which is which their names do not tell" in str(_said(tmp_path))
+    assert "do not say which is train and which is val" in str(_said(tmp_path))
 
 
 def test_categories_of_other_ids_are_matched_by_name(tmp_path):

@@ -307,7 +307,7 @@ def test_the_file_is_found_in_its_folder_by_what_it_holds(tmp_path):
     assert looks_like(tmp_path) and looks_like(path)
     assert imported(read, tmp_path).class_names == ["a"]
     write(tmp_path, image(polygon()), name="job_8.xml")
-    with pytest.raises(InputError, match="holds 2 XML files of CVAT; name one by `annotations`"):
+    with pytest.raises(InputError, match="holds 2 XML files of CVAT; set `annotations` to one"):
         imported(read, tmp_path)
     write(tmp_path, image(polygon(label="b")))
     assert imported(read, tmp_path).class_names == ["b"]

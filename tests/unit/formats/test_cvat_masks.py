@@ -252,12 +252,12 @@ HEAD = "background:0,0,0::\n"
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (_recolor, ["SegmentationClass/a.png has 2 colors that", "labelmap.txt has not, the first ("]),
+        (_recolor, ["SegmentationClass/a.png has 2 colors that are not in", "labelmap.txt; the first is ("]),
         (_many, ["SegmentationObject/a.png has 255 objects", "Export these images as COCO"]),
         (_put("labelmap.txt", f"{HEAD}leaf 1 2 3\n"), ["labelmap.txt:2 reads 'leaf 1 2 3'; expected is"]),
         (_put("labelmap.txt", f"{HEAD}leaf:1,2,300::\n"), ["labelmap.txt:2 reads 'leaf:1,2,300::'"]),
         (_put("labelmap.txt", f"{HEAD}leaf:1,2,3::\nleaf:3,2,1::\n"), ["txt:3: the label 'leaf' is also in line 2"]),
-        (_put("labelmap.txt", f"{HEAD}leaf:1,2,3::\nstem:1,2,3::\n"), ["txt:3: 'stem' has the color of 'leaf'"]),
+        (_put("labelmap.txt", f"{HEAD}leaf:1,2,3::\nstem:1,2,3::\n"), ["txt:3: 'stem' has the same color as 'leaf'"]),
         (_put("SegmentationClass/a.png", "x"), ["SegmentationClass/a.png is cut short or damaged"]),
         (_save("SegmentationObject/a.png", np.zeros((9, 8, 3))), ["a.png is 8x9, but", "is 30x20"]),
         (lambda root: (root / "SegmentationClass/a.png").rename(root / "SegmentationClass/b.png"),
@@ -276,7 +276,7 @@ def test_one_bad_input_is_told_with_its_file(spoil, words, tmp_path):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.full(SIZE, 9), "class value 9 is not one of those of"),
+        (np.full(SIZE, 9), "class value 9 is not in"),
         (np.zeros((2, 3, 4), np.int32), "is not a NumPy file of a mask, integers (height, width)"),
         (np.zeros(SIZE), "is not a NumPy file of a mask, integers (height, width)"),
         (np.array([{"a": 1}], object), "is not a NumPy file of a mask"),

@@ -133,7 +133,7 @@ def test_choices_of_a_control_about_classes_are_tags(results, settings, class_na
 def test_which_of_several_controls_is_about_classes_must_be_told(tmp_path):
     results = choice("cat", control="kind"), choice("sharp", control="quality", identity="q")
     text = said(tmp_path, task(*results))
-    assert "the choices of any of these may be classes: 'kind' (cat), 'quality' (sharp); name the classes" in text
+    assert "the choices of any of these may be classes: 'kind' (cat), 'quality' (sharp); set" in text
     assert "`class_names`" in text
     text = said(tmp_path, task(choice("cot")), class_names=("cat", "dog"))
     assert "there is no class 'cot'; the nearest is 'cat'" in text
@@ -522,7 +522,7 @@ def test_the_export_is_found_in_its_folder_by_what_it_holds(tmp_path):
     assert imported(read, tmp_path).class_names == ["pipe"]
     (tmp_path / "min.json").write_text(json.dumps(MIN))
     assert looks_like(tmp_path / "min.json")
-    with pytest.raises(InputError, match="holds 2 exports of Label Studio; name one by `annotations`"):
+    with pytest.raises(InputError, match="holds 2 exports of Label Studio; set `annotations` to one"):
         imported(read, tmp_path)
     path.unlink()
     (tmp_path / "min.json").unlink()

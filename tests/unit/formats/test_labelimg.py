@@ -134,8 +134,8 @@ def test_a_turned_rectangle_is_a_polygon(tmp_path):
         ("<name>dog</name>", "", "object 1 has no <name>"),
         ("<annotation>", "<annotations>", "is not an XML file: it breaks off or breaks XML's rules at "),
         ("</annotation>", "", "is not an XML file: it breaks off or breaks XML's rules at "),
-        ("<annotation>", '<?xml version="1.0" encoding="x-none"?><annotation>', "its encoding is not known; save"),
-        ("<annotation>", '<?xml version="1.0" encoding="gb2312"?><annotation>', "its encoding is not known; save"),
+        ("<annotation>", '<?xml version="1.0" encoding="x-none"?><annotation>', "its encoding is unknown; save"),
+        ("<annotation>", '<?xml version="1.0" encoding="gb2312"?><annotation>', "its encoding is unknown; save"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_one_sentence_that_names_it(old, new, words, tmp_path):
@@ -212,7 +212,7 @@ def test_what_it_looks_like(tmp_path):
     write(tmp_path / "deep/a.xml", None, file="a.jpg")
     assert looks_like(tmp_path) and looks_like(tmp_path / "deep/a.xml")
     assert not looks_like(tmp_path / "annotations.xml")
-    assert "is no annotation of a picture: it begins with <annotations>" in told(tmp_path)[0]
+    assert "is not an image annotation: it begins with <annotations>" in told(tmp_path)[0]
     with pytest.raises(InputError, match="holds no XML files of boxes"):
         (tmp_path / "empty").mkdir()
         imported(read, tmp_path / "empty")

@@ -77,7 +77,7 @@ def test_a_folder_of_two_formats_is_refused_with_both_names(one, other, tmp_path
         find_format(tmp_path)
     names = [name for name in FORMATS if name in (one, other)]
     titles = " and ".join(FORMATS[name].title for name in names)
-    assert f"annotations of several formats, {titles}; move away" in str(error.value)
+    assert f"annotations of several formats, {titles}; remove those" in str(error.value)
     assert str(error.value).endswith(f"or set `format` to {' or '.join(names)}.")
 
 
@@ -85,7 +85,10 @@ COCO = '{"images": [], "annotations": [], "categories": []}'
 VIA = '{"_via_settings": {}, "_via_img_metadata": {}}'
 OLD_VIA = '{"a.jpg1": {"regions": [{"shape_attributes": {}, "region_attributes": {}}]}}'
 HINTS = {
-    "plain": ({"a.jpg": "", "b.jpg": "", "n.md": ""}, "It holds 2 pictures, 1 .md file. A table tags.csv is"),
+    "plain": (
+        {"a.jpg": "", "b.jpg": "", "n.md": ""},
+        "It holds 2 pictures, 1 .md file. The simplest is a table tags.csv",
+    ),
     "one": ({"a.jpg": "", "n.md": "", "o.md": ""}, "It holds 1 picture, 2 .md files."),
     "voc": (
         {"JPEGImages/a.jpg": "", "Annotations/x.txt": ""},
@@ -97,14 +100,14 @@ HINTS = {
     ),
     "maps": (
         {"JPEGImages/a.jpg": "", "SegmentationClass/a.png": ""},
-        "it has maps, but neither labelmap.txt nor class_names.txt, which say what these show",
+        "it has maps, but neither labelmap.txt nor class_names.txt, which name their classes",
     ),
-    "coco below": ({"images/a.jpg": "", "labels/r.json": COCO}, "labels/r.json is of the format COCO; name it by"),
-    "unpacked zip": ({"a.jpg": "", "a.zip": "PK"}, "A table tags.csv is the simplest"),
+    "coco below": ({"images/a.jpg": "", "labels/r.json": COCO}, "labels/r.json has the format COCO; set `annotations`"),
+    "unpacked zip": ({"a.jpg": "", "a.zip": "PK"}, "The simplest is a table tags.csv"),
     "only zip": ({"n.md": "", "a.zip": "PK"}, "a.zip is an archive; unpack it first."),
     "several": (
         {"one/cat/a.jpg": "", "one/dog/b.jpg": "", "two/cat/a.jpg": "", "two/dog/b.jpg": "", "x.jpg": ""},
-        "It holds several data sets: one, two; name one of them, or call them train and val.",
+        "It contains several data sets: one, two; use one of them, or rename them to train and val.",
     ),
     "one class": ({"cat/a.jpg": "", "n.md": ""}, "it has a single folder, 'cat'; if its folders are classes, set `for"),
     "a class called image": ({"image/a.jpg": "", "dog/a.jpg": ""}, "'image' is usually a part of a data set; if its"),
@@ -112,25 +115,25 @@ HINTS = {
     "other table": ({"a.jpg": "", "labels.csv": "a.jpg,x"}, "labels.csv is not read; tags are read from tags.csv"),
     "createml": (
         {"a.jpg": "", "c.json": '[{"image": "a.jpg", "annotations": [{"label": "x", "coordinates": {"x": 1}}]}]'},
-        "c.json is CreateML's JSON, which is not read; convert it to COCO.",
+        "c.json is CreateML's JSON, which is not supported; convert it to COCO.",
     ),
     "datumaro": (
         {"a.jpg": "", "default.json": '{"categories": {"label": {"labels": []}}, "items": [{"annotations": []}]}'},
-        "default.json is Datumaro's own JSON, which is not read; export it in COCO format there.",
+        "default.json is Datumaro's own JSON, which is not supported; export it in COCO format there.",
     ),
     "empty": ({"a.jpg": "", "x.json": ""}, "x.json is empty."),
     "no json": ({"a.jpg": "", "x.json": "x"}, "x.json is not a JSON file."),
-    "via": ({"a.jpg": "", "v.json": VIA}, "v.json is a project of VIA (VGG Image Annotator), which is not read; ex"),
-    "old via": ({"a.jpg": "", "v.json": OLD_VIA}, "v.json is VIA's own JSON, which is not read"),
+    "via": ({"a.jpg": "", "v.json": VIA}, "v.json is a project of VIA (VGG Image Annotator), which is not supported"),
+    "old via": ({"a.jpg": "", "v.json": OLD_VIA}, "v.json is VIA's own JSON, which is not supported"),
     "results": (
         {"a.jpg": "", "r.json": '[{"image_id": 1, "category_id": 1, "score": 0.5}]'},
         "r.json is a list of results in COCO's format, which names no pictures and no classes; annotations are",
     ),
     "deep": (
         {"pets/cat/a.jpg": "", "pets/dog/b.jpg": "", "x.jpg": ""},
-        "pets is of the format a folder of pictures for",
+        "pets has the format a folder of pictures for",
     ),
-    "high": ({"a.jpg": "", "b.jpg": ""}, "If it is the folder of one class, name the folder above it; else write a ta"),
+    "high": ({"a.jpg": "", "b.jpg": ""}, "If it is the folder of one class, use the folder above it; else write a tab"),
     "masks": ({"imgs/a.jpg": "", "gts/a.jpg": ""}, "Pictures and their masks are read in VOC's layout: JPEGImages"),
 }
 
@@ -146,13 +149,15 @@ def test_a_folder_of_no_format_is_told_what_it_lacks_or_what_is_near(case, tmp_p
 
 def test_the_folder_of_the_pictures_alone_leads_to_the_one_above(tmp_path):
     AUTHORS["cvat"].write(tmp_path / "data", [Picture("a.jpg", (mark("cvat"),), split="train")])
-    with pytest.raises(InputError, match=f"The folder above, {tmp_path}/data, has annotations.xml; name that one."):
+    with pytest.raises(InputError, match=f"The folder above, {tmp_path}/data, has annotations.xml; use that one."):
         find_format(tmp_path / "data/images/Train")
 
 
 def test_a_file_of_no_format_is_refused(tmp_path):
     (tmp_path / "f.txt").write_text("x")
-    with pytest.raises(InputError, match="f.txt is not annotations of a format that is read; these are: a folder with"):
+    with pytest.raises(
+        InputError, match="f.txt is not an annotation file of a supported format; these are: a folder with"
+    ):
         find_format(tmp_path / "f.txt")
     with pytest.raises(InputError, match="does not exist"):
         find_format(tmp_path / "absent")

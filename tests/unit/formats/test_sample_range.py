@@ -122,7 +122,7 @@ def test_a_constant_picture_is_not_stretched(tmp_path):
 
 def test_pictures_unlike_those_of_training_are_told():
     assert unlike_training([], ENDS) == unlike_training([(0, 4095), (5, 4100)], ENDS) == []
-    assert "have 0 to 9000: beyond it is cut" in unlike_training([(0, 4095), (5, 9000)], ENDS)[0]
+    assert "have 0 to 9000: samples beyond are clipped" in unlike_training([(0, 4095), (5, 9000)], ENDS)[0]
     assert "from 0 to 65535, as in training, but" in unlike_training([(0, 4095)], FULL)[0]
 
 

@@ -123,7 +123,7 @@ def test_masks_of_both_kinds_smaller_than_the_image(tree):
     name = first_id(tree)
     for folder in ("SegmentationObject", "SegmentationClass"):
         save_map(tree / folder / f"{name}.png", np.eye(40))
-    with pytest.raises(InputError, match=rf"{name}\.png is 40x40, but by .*{name}\.xml the picture is 48x48"):
+    with pytest.raises(InputError, match=rf"{name}\.png is 40x40, but .*{name}\.xml says 48x48"):
         read_voc(tree)
 
 

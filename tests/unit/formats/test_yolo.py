@@ -275,7 +275,7 @@ DATA = {
     "train: images\nnames: [leaf, [stem]]\n": "its 'names' hold '1': ['stem']",
     "train: images\nnames: {a: leaf}\n": "its 'names' hold 'a': 'leaf'",
     "train: images\nnames: [leaf, leaf]\n": "names the class 'leaf' 2 times",
-    "train: images\nnames: [leaf]\nnc: 2\n": "its 'nc' is 2, but its 'names' are 1",
+    "train: images\nnames: [leaf]\nnc: 2\n": "its 'nc' is 2, but it has 1 'names'",
     "train: images\nnames: [leaf]\nnc: 1e9\n": "its 'nc' is '1e9'",
     "train: images\nnc: 99999999999\n": "its 'nc' is '99999999999'",
     "train: imges\nnames: [leaf]\n": "its 'train' is 'imges', and there is no such folder or file",
