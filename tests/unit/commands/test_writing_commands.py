@@ -1,6 +1,7 @@
 """What the commands write is whole, also where the disk is full and where two write at once."""
 
 import filecmp
+import subprocess
 
 import pytest
 import torch
@@ -104,6 +105,8 @@ def test_a_second_writer_is_told_so_and_changes_nothing(given, tmp_path, command
 
 def test_what_a_killed_call_left_goes_with_the_next(given, tmp_path):
     (tmp_path / "x/masks").mkdir(parents=True)
-    (tmp_path / "x/masks/.0.png.node-7-0123abcd.partial").touch()
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    (tmp_path / f"x/masks/.0.png.{writers._host()}-{dead.pid}-0123abcd.partial").touch()
     assert call(commands(given, tmp_path / "x")["predict"]) == 0
     assert not list(tmp_path.rglob(".*"))

@@ -152,7 +152,7 @@ def test_names_of_masks_lose_their_suffix_where_no_other_picture_has_that_name()
 
 def test_results_are_told_from_a_data_set(result, capsys):
     assert call("check", result.parents[2]) == 0
-    assert "all 2 files are intact" in capsys.readouterr().out
+    assert "all 3 files are intact" in capsys.readouterr().out
 
 
 def test_a_second_call_leaves_its_own_pictures_out_and_a_hair_stops_nothing(model, tmp_path, capsys):
@@ -307,7 +307,7 @@ def test_exports_of_two_splits_into_one_folder_are_a_data_set(result, tmp_path, 
     assert call("check", tmp_path / "out", "--threads", 1) == 0  # what it is shows in its folders
     assert call("export", result, "--format", "voc", "--out", tmp_path / "voc") == 0
     assert call("check", tmp_path / "voc", "--threads", 1) == 0
-    assert "1 of 6 that are said to be for training are kept for it" in capsys.readouterr().out  # of one split only
+    assert "so 1 of the 6 training images are used for evaluation" in capsys.readouterr().out  # of one split only
 
 
 @pytest.mark.parametrize("kind", ["torchscript", "onnx"])

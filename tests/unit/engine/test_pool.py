@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import psutil
 import pytest
@@ -67,7 +66,7 @@ def wait_and_repeat(n: int) -> int:
 )
 def test_workers_end_when_their_parent_is_killed(results):
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
         "from test_pool import wait_and_repeat\n"
         "from wsis_steps.engine import pool\n"
         f"for result in {results}:\n"
