@@ -254,7 +254,7 @@ def test_where_all_is_for_training_a_share_is_kept_for_evaluation_and_it_is_said
     dataset = read()
     assert [record.split for record in dataset.records].count("val") == 2
     [doubt] = dataset.doubts
-    assert "2 of 10 that are said to be for training are kept for it; `val_share: 0` trains on all" in doubt
+    assert "so 2 of the 10 training images are used for evaluation; set `val_share: 0` to train on all" in doubt
     assert {record.split for record in read(val_share=0).records} == {"train"}
 
 

@@ -103,7 +103,7 @@ def test_void_pixels_and_masks_are_counted_as_shapes(tmp_path):
 def test_a_tree_without_any_masks_is_one_sentence(tmp_path):
     plain_tree(tmp_path)
     [sentence] = told(read_voc, tmp_path)
-    assert "has no SegmentationObject, so there are no masks of train and val; leave them out of `truth`" in sentence
+    assert "has no SegmentationObject, so train and val have no masks; leave them out of `truth`" in sentence
     assert len(read_plain(tmp_path).records) == 3
 
 
