@@ -215,11 +215,11 @@ def test_what_does_not_fit_is_one_sentence(predicted, tmp_path):
         ),
         (
             sample(predicted, tmp_path / "out", model="prediction.pt"),
-            "but a model of annotation_consistency_initialise or",
+            "but a model trained by annotation_consistency_initialise or",
         ),
         (
             train_conditional(predicted, tmp_path / "out", prediction="conditional.pt"),
-            "but a model of annotation_consistency_train_prediction is wanted",
+            "but a model trained by annotation_consistency_train_prediction is needed",
         ),
         (
             train_conditional(predicted, tmp_path / "out", learning_rate=1e30, iterations=20),

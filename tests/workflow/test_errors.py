@@ -141,7 +141,7 @@ BELONGING = {
         lambda p: call(
             "bestie.infer", images=p.made.images, model=p.made.classifier, labels=p.out / "l", predictions=p.out / "p"
         ),
-        "classifier.pt was trained by classifier_train, but a model of bestie_train is wanted",
+        "classifier.pt was trained by classifier_train, but a model trained by bestie_train is needed",
     ),
     "weights in place of a model": (
         lambda p: infer_classifier(p, model=saved(p, {"weight": torch.zeros(1)}, "plain.pt")),

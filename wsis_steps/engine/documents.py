@@ -25,7 +25,7 @@ def read_document(path: Path, what: str = "document") -> Any:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; the step that makes it has not run.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a valid {what} ({error}); delete it and run again.") from None
+        raise InputError(f"{path} holds no {what} ({error}); delete it and run again.") from None
     if isinstance(content, dict):
         _check(path, content, content)
     return content

@@ -23,7 +23,7 @@ from wsis_steps.engine.writers import NO_LOCKS
 log = logging.getLogger("wsis")
 DAMAGED = "is truncated or not an HDF5 file; if the workflow made it, delete it and run again"
 SIGNED = 2  # the schema version of results with checksums; those of version 1 have none
-_DAMAGE = (OSError, RuntimeError, ValueError, LookupError, TypeError)  # what h5py raises on it
+_DAMAGE = (OSError, RuntimeError, ValueError, LookupError, TypeError, SystemError)  # what h5py raises on it
 
 
 def open_hdf5(path: Path, damaged: str = DAMAGED) -> h5py.File:

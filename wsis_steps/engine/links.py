@@ -8,17 +8,15 @@ import h5py
 
 def elsewhere(file: h5py.File) -> str:
     """A clause about the first link or dataset that may lead out of an open file; empty if all data are in it."""
-    found = []
-
-    def look(name: bytes, about: h5py.h5l.LinkInfo) -> bool | None:
-        if about.type != h5py.h5l.TYPE_HARD:
-            found.append(f"its '{_text(name)}' is a link, not data")
-        elif h5py.h5o.get_info(file.id, name).type == h5py.h5o.TYPE_DATASET:
-            found.extend(_outside(file, name))
-        return True if found else None  # True ends the visit
-
-    file.id.links.visit(look, info=True)
-    return found[0] if found else ""
+    found: list[tuple[bytes, int]] = []
+    # Only collects: an error inside the visit, as in a damaged file, would leave h5py's lock in disorder.
+    file.id.links.visit(lambda name, about: found.append((name, about.type)), info=True)
+    for name, kind in found:
+        if kind != h5py.h5l.TYPE_HARD:
+            return f"its '{_text(name)}' is a link, not data"
+        if h5py.h5o.get_info(file.id, name).type == h5py.h5o.TYPE_DATASET and (outside := _outside(file, name)):
+            return outside[0]
+    return ""
 
 
 def _outside(file: h5py.File, name: bytes) -> list[str]:

@@ -272,7 +272,7 @@ def test_counts_are_read_from_results_and_other_files_have_none(tmp_path):
     (tmp_path / "page.html").write_text("")
     for name in ("images.h5", "figures.json", "list.json", "page.html"):
         assert verdicts_of(tmp_path / name) == []
-    with pytest.raises(InputError, match="broken.json is not a valid document"):
+    with pytest.raises(InputError, match="broken.json holds no document"):
         (tmp_path / "broken.json").write_text("{")
         verdicts_of(tmp_path / "broken.json")
 

@@ -89,7 +89,7 @@ def test_files_that_are_no_such_network_are_told_in_a_sentence(tmp_path):
     with pytest.raises(InputError, match="edges.pt cannot be read as a file of weights"):
         load_network(path)
     save(path, trained_network(), step="classifier_train")
-    with pytest.raises(InputError, match="was trained by classifier_train, but a model of proposals_train_edges"):
+    with pytest.raises(InputError, match="but a model trained by proposals_train_edges is needed"):
         load_network(path)
     save(path, trained_network(), widths=(4, 6, 16))
     with pytest.raises(InputError, match="edges.pt does not fit the network"):
