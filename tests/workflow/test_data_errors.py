@@ -42,7 +42,7 @@ CASES = {
         lambda p: (
             [resave(first(p, f"Segmentation{k}"), lambda v: v[:40]) for k in ("Object", "Class")] and import_tree(p)
         ),
-        "SegmentationObject/train_00000.png is 48x40, but by",
+        "SegmentationObject/train_00000.png is 48x40, but ",
     ),
     "a truncated mask": (
         lambda p: cut(first(p, "SegmentationObject")) and import_tree(p),

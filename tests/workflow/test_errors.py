@@ -131,7 +131,7 @@ BELONGING = {
     ),
     "an artifact of another kind": (
         lambda p: infer_classifier(p, images=p.made.labels),
-        "labels.h5 holds 'instances', but 'images' is wanted",
+        "labels.h5 holds 'instances', but 'images' is needed",
     ),
     "an artifact in place of a model": (
         lambda p: infer_classifier(p, model=p.made.images),

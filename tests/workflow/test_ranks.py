@@ -52,7 +52,13 @@ SLOW = {
     "annotation_consistency.train_prediction": 1e-4,
 }
 # in double precision, as far as the step allows it
-DOUBLE = ("classifier.train", "community_learning.train", "learning_to_segment.train", "proposals.train_edges")
+DOUBLE = (
+    "classifier.train",
+    "community_learning.train",
+    "learning_to_segment.train",
+    "maskrcnn.train",
+    "proposals.train_edges",
+)
 
 
 def without_chance(double: bool) -> None:

@@ -24,7 +24,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
 from wsis_steps.commands.pictures import write_picture
 from wsis_steps.drawing.colors import class_colors
@@ -33,7 +32,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.names import is_file_name, path_below
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.progress import progress
-from wsis_steps.engine.settings import explain
+from wsis_steps.engine.settings import checked_settings
 from wsis_steps.engine.writers import one_writer_of_folder
 from wsis_steps.formats.coco_writer import CocoFile
 from wsis_steps.formats.deep_samples import FULL, Range
@@ -117,11 +116,10 @@ def inference_settings(trained: dict, short_side: int | None, score: float, text
         most = round(trained["max_size"] * short_side / trained["min_size"])
         values |= {"min_size": short_side, "max_size": most}
     try:
-        return MaskrcnnInfer.model_validate({**json.loads(text), **values})
-    except ValidationError as error:
-        raise InputError(explain(error, MaskrcnnInfer, "--settings")) from error
+        given = dict(json.loads(text))
     except (ValueError, TypeError, RecursionError):
         raise InputError(f"--settings {text} is not a JSON object, such as '{{\"crf_iterations\": 5}}'.") from None
+    return checked_settings(MaskrcnnInfer, {**given, **values}, "--settings")
 
 
 def main(options: argparse.Namespace) -> None:

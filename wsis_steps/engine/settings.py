@@ -98,6 +98,14 @@ def _model_at(model: type[BaseModel], path: tuple) -> type[BaseModel] | None:
     return inside if isinstance(inside, type) and issubclass(inside, BaseModel) else None
 
 
+def checked_settings(kind: type[Known], values: Mapping[str, Any], where: str) -> Known:
+    """Settings that a user gave at `where`; InputError with one sentence for all that is wrong with them."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, kind, where)) from error
+
+
 def known_settings(kind: type[Known], values: Mapping[str, Any], trained: Path) -> Known:
     """Settings of a step from the file of a training; InputError if the step no longer has them."""
     try:

@@ -139,5 +139,5 @@ def test_label_sets_are_collected_once_and_read_back(tmp_path):
     read = LabelSets(tmp_path / "sets.h5")
     assert read.class_names == CLASSES and read.sets.tolist() == [[True, False], [False, True]]
     assert read.read(1).at(np.array([], np.int64)).boxes.shape == (0, 4) and len(read.read(0).at(np.array([0]))) == 1
-    with pytest.raises(Exception, match="holds 'label_sets', but 'instances' is wanted"):
+    with pytest.raises(Exception, match="holds 'label_sets', but 'instances' is needed"):
         Instances(tmp_path / "sets.h5")
