@@ -27,11 +27,15 @@ class Provenance:
 
 
 def digest(path: Path | Sequence[Path]) -> str:
-    """BLAKE2 digest of a file's size and content; of a file over 64 MB, only 64 evenly spaced blocks are read."""
+    """BLAKE2 digest of a file's size and content; of a file over 64 MB, only 64 evenly spaced blocks are read.
+
+    Of a folder, it covers the names of its files; hidden ones, such as Snakemake's time stamp, are not content.
+    """
     if not isinstance(path, Path):
         return hashlib.blake2b("".join(map(digest, path)).encode(), digest_size=16).hexdigest()
     if path.is_dir():
-        return hashlib.blake2b(str(sorted(p.name for p in path.iterdir())).encode(), digest_size=16).hexdigest()
+        names = sorted(found.name for found in path.iterdir() if not found.name.startswith("."))
+        return hashlib.blake2b(str(names).encode(), digest_size=16).hexdigest()
     size, block = path.stat().st_size, 1 << 20
     state = hashlib.blake2b(str(size).encode(), digest_size=16)
     with path.open("rb") as file:
