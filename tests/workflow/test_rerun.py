@@ -52,7 +52,7 @@ SCORES = {
 TRAINED = training("bestie") | training("bestie_points")
 EDITS = {
     "a step": ([("bestie/label.py", "(semantic > 0) &", "(semantic > 1) &")], BOTH | END),
-    "a step in the middle": ([("classifier/find_peaks.py", "if not len(maps)", "if len(maps) == 0")], PEAKS | END),
+    "a step in the middle": ([("classifier/find_peaks.py", "values.shape == (", "values.shape[:] == (")], PEAKS | END),
     "a noun that one step imports": (
         [("bestie/losses.py", "if hard_pixels >= 1:", "if hard_pixels > 1:")],
         TRAINED | maskrcnn("bestie") | END,

@@ -124,7 +124,6 @@ rule classifier_find_peaks:
     priority: 2  # the longest chains go first
     conda:
         ENVIRONMENT
-    threads: 4
     params:
         **common("classifier_find_peaks"),
     shell:

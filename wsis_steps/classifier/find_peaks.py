@@ -9,10 +9,8 @@ BESTIE (CVPR 2022), released code, point extraction; minimum value of a peak: su
 from collections import Counter
 
 import numpy as np
-import torch
-from torch.nn import functional
 
-from wsis_steps.classifier.network import find_peaks
+from wsis_steps.classifier.peaks import find_peaks
 from wsis_steps.classifier.settings import ClassifierFindPeaks
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.vision.contracts.maps import Maps
@@ -23,16 +21,25 @@ STEP = Step("classifier_find_peaks", ClassifierFindPeaks, inputs=("maps",), outp
 
 def peaks_of(maps: np.ndarray, categories: np.ndarray, height: int, width: int, settings: ClassifierFindPeaks):
     """Peaks float32 (n, 4) of activation maps (k, h, w) at the image's size; category is the map's class."""
-    if not len(maps):
-        return np.zeros((0, 4), dtype=np.float32)
-    full = functional.interpolate(torch.from_numpy(maps)[None].float(), (height, width), mode="bilinear")
-    found = find_peaks(full, torch.ones(1, len(maps)), settings)[0].numpy()
-    found[:, 2] = categories[found[:, 2].astype(int)]
-    return found
+    peaks = [np.zeros((0, 4), dtype=np.float32)]
+    for values, category in zip(maps, categories, strict=True):
+        peaks.append(np.insert(find_peaks(_resize(values, height, width), settings), 2, category, axis=1))
+    return np.concatenate(peaks)
+
+
+def _resize(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A map as float32 (height, width), interpolated bilinearly."""
+    values = values.astype(np.float32)
+    if values.shape == (height, width):
+        return values
+    import torch  # which maps of the image's size do not need: it costs more than all peaks of a small data set
+
+    return torch.nn.functional.interpolate(torch.from_numpy(values)[None, None], (height, width), mode="bilinear")[
+        0, 0
+    ].numpy()
 
 
 def main(job: Job) -> None:
-    torch.set_num_threads(job.threads)
     maps = Maps(job.inputs["maps"])
     peaks = []
     counts = Counter(images=len(maps), tagged=0, with_cue=0, cues=0)

@@ -1,4 +1,4 @@
-"""The tag classifier of BESTIE: class activation maps shaped by peak attention, and their peaks.
+"""The tag classifier of BESTIE: class activation maps shaped by peak attention.
 
 BESTIE (CVPR 2022) supplement section 3, and its released code.
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wsis_steps.classifier.settings import ClassifierExtract, ClassifierFindPeaks, ClassifierTrain
+from wsis_steps.classifier.settings import ClassifierExtract, ClassifierTrain
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbones import Backbone, build_backbone, parameter_groups
 from wsis_steps.vision.models import TrainedModel, fill, settings_of
@@ -181,48 +181,6 @@ def nearest_multiple(side: float, stride: int) -> int:
 def normalize(maps: Tensor) -> Tensor:
     """Nonnegative maps (..., h, w), each divided by its maximum."""
     return maps / (maps.amax(dim=(-2, -1), keepdim=True) + 1e-5)
-
-
-@torch.no_grad()
-def find_peaks(activation_maps: Tensor, tags: Tensor, settings: ClassifierFindPeaks) -> list[Tensor]:
-    """Peaks of the smoothed activation maps of the tagged classes: cues of where instances are.
-
-    A peak equals the maximum of the window around it. If several equal peaks share a window (a plateau), the first in
-    reading order is kept; the released code of BESTIE keeps them all.
-
-    Args:
-        activation_maps: B x C x H x W float, in 0..1 as returned by `activation_maps`.
-        tags: B x C, non-zero if the image has the class.
-        settings: the mean filter pads with 0, and 1 is none; the highest peaks of a class are kept. Zero is never a
-            peak.
-
-    Returns:
-        Per image an n x 4 float32 tensor with rows (x, y, category, confidence): by category, then from high
-        to low confidence. x and y are pixel indices, the confidence is the smoothed value.
-    """
-    present = tags.to(activation_maps.device) > 0
-    image, category = present.nonzero(as_tuple=True)
-    maps = activation_maps[present].float()[:, None]
-    if not len(maps):
-        return [maps.new_zeros((0, 4)) for _ in present]
-    height, width = maps.shape[-2:]
-    maps = functional.avg_pool2d(maps, settings.smoothing, stride=1, padding=settings.smoothing // 2)
-    peaks = (maps == _window_maximum(maps, settings.kernel)) & (maps > 0) & (maps >= settings.min_value)
-    # peaks in one window have equal values, so a rank by position breaks ties
-    ranks = torch.arange(height * width, 0, -1, device=maps.device, dtype=torch.float32)
-    ranks = ranks.view(height, width) * peaks
-    peaks &= ranks == _window_maximum(ranks, settings.kernel)
-    values, places = (maps * peaks).flatten(1).topk(min(settings.top_k, height * width), dim=1)
-    row, column = (values > 0).nonzero(as_tuple=True)
-    place = places[row, column]
-    table = torch.stack([place % width, place // width, category[row], values[row, column]], dim=1).float()
-    return list(table.split(torch.bincount(image[row], minlength=len(present)).tolist()))
-
-
-def _window_maximum(maps: Tensor, kernel: int) -> Tensor:
-    """Maximum of the square window around each pixel, by columns and then by rows (far fewer comparisons)."""
-    columns = functional.max_pool2d(maps, (kernel, 1), stride=1, padding=(kernel // 2, 0))
-    return functional.max_pool2d(columns, (1, kernel), stride=1, padding=(0, kernel // 2))
 
 
 def load_classifier(trained: TrainedModel) -> Classifier:

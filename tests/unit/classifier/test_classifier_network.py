@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as arrays
 from torch import nn
 from torch.nn import functional
 
-from wsis_steps.classifier.network import Classifier, PeakAttention, activation_maps, build_classifier, find_peaks
-from wsis_steps.classifier.settings import ClassifierFindPeaks, ClassifierTrain
+from wsis_steps.classifier.network import Classifier, PeakAttention, activation_maps, build_classifier
+from wsis_steps.classifier.settings import ClassifierTrain
 from wsis_steps.classifier.train import build_loss
 from wsis_steps.engine.errors import InputError
 from wsis_steps.vision.backbones import build_backbone
@@ -226,88 +226,6 @@ def test_several_scales_are_summed_and_normalized_again():
 
 def test_images_without_tags_give_zeros():
     assert not activation_maps(Fixed(), torch.randn(2, 3, 8, 8), torch.zeros(2, 3), (1.0,), flip=True).any()
-
-
-# --- peaks
-
-
-def peaks_of(maps, tags, **settings):
-    return find_peaks(maps, tags, ClassifierFindPeaks(**({"min_value": 0.1} | settings)))
-
-
-def brute_force_peaks(maps, tags, kernel, top_k, min_value):
-    """Peaks of maps without equal values in a window, by loops."""
-    found = []
-    reach = kernel // 2
-    for category in np.flatnonzero(tags):
-        rows = []
-        for y, x in np.ndindex(maps.shape[1:]):
-            window = maps[category, max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
-            value = maps[category, y, x]
-            if value >= min_value and value == window.max():
-                rows.append((x, y, category, value))
-        found += sorted(rows, key=lambda row: -row[3])[:top_k]
-    return np.array(found, dtype=np.float32).reshape(-1, 4)
-
-
-@pytest.mark.parametrize(("kernel", "top_k", "min_value"), [(3, 25, 0.1), (5, 3, 0.5), (15, 25, 0.9)])
-def test_peaks_equal_those_of_brute_force(kernel, top_k, min_value):
-    rng = np.random.default_rng(kernel)
-    maps = np.stack([rng.permutation(20 * 27).reshape(20, 27) / (20 * 27) for _ in range(6)])
-    maps = maps.reshape(2, 3, 20, 27).astype(np.float32)
-    tags = np.array([[1, 0, 1], [0, 1, 0]])
-    found = peaks_of(
-        torch.tensor(maps), torch.tensor(tags), kernel=kernel, smoothing=1, top_k=top_k, min_value=min_value
-    )
-    for image in range(2):
-        expected = brute_force_peaks(maps[image], tags[image], kernel, top_k, min_value)
-        assert len(expected)
-        np.testing.assert_array_equal(found[image].numpy(), expected)
-
-
-def test_smoothing_is_the_average_of_nine_with_zeros_outside():
-    maps = torch.zeros(1, 1, 9, 9)
-    maps[0, 0, 4, 4] = 0.9
-    maps[0, 0, 4, 5] = 0.45
-    peaks = peaks_of(maps, torch.ones(1, 1), kernel=9)[0]
-    # the nine-pixel mean is 0.15 wherever the window holds both: the plateau's first pixel stands for it
-    torch.testing.assert_close(peaks, torch.tensor([[4.0, 3.0, 0.0, 0.15]]))
-
-
-def test_a_plateau_is_one_peak_and_the_first_in_reading_order():
-    maps = torch.zeros(1, 1, 40, 40)
-    maps[0, 0, 5:9, 6:12] = 1
-    maps[0, 0, 30, 30] = 1
-    peaks = peaks_of(maps, torch.ones(1, 1), smoothing=1)[0]
-    assert peaks[:, :2].tolist() == [[6, 5], [30, 30]]
-
-
-def test_a_plateau_longer_than_the_window_is_one_peak():
-    maps = torch.zeros(1, 1, 12, 90)
-    maps[0, 0, 4:6] = 1
-    assert len(peaks_of(maps, torch.ones(1, 1), smoothing=1)[0]) == 1
-
-
-@settings(max_examples=25, deadline=None)
-@given(arrays.arrays(np.int8, (2, 2, 14, 14), elements=st.integers(0, 3)))
-def test_peaks_with_many_ties_never_share_a_window_and_are_window_maxima(values):
-    maps = torch.tensor(values) / 3
-    for image, peaks in enumerate(peaks_of(maps, torch.ones(2, 2), kernel=5, smoothing=1)):
-        for category in range(2):
-            rows = peaks[peaks[:, 2] == category]
-            points = rows[:, :2].long()
-            distance = (points[:, None] - points[None]).abs().amax(dim=-1)
-            assert (distance + 99 * torch.eye(len(points)) > 2).all()
-            for (x, y), confidence in zip(points.tolist(), rows[:, 3].tolist(), strict=True):
-                window = maps[image, category, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
-                assert window.max() == maps[image, category, y, x] == confidence > 0
-            assert (len(rows) > 0) == bool(maps[image, category].any())
-
-
-def test_without_tags_or_without_values_there_are_no_peaks():
-    maps = torch.rand(2, 3, 8, 8)
-    assert [p.shape for p in peaks_of(maps, torch.zeros(2, 3))] == [(0, 4), (0, 4)]
-    assert [p.shape for p in peaks_of(maps * 0, torch.ones(2, 3), min_value=0)] == [(0, 4), (0, 4)]
 
 
 @pytest.mark.parametrize(

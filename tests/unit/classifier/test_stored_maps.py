@@ -8,7 +8,7 @@ import yaml
 from torch.nn import functional
 
 from wsis_steps.classifier.find_peaks import peaks_of
-from wsis_steps.classifier.network import find_peaks
+from wsis_steps.classifier.peaks import find_peaks
 from wsis_steps.classifier.settings import ClassifierFindPeaks, ClassifierInfer
 
 PRESET = Path(__file__).parents[3] / "workflow/presets/voc2012.yaml"
@@ -35,7 +35,7 @@ def cues(stride: int, settings: ClassifierFindPeaks) -> tuple[int, int]:
     for height, width in SIZES * 4:
         raw = raw_map(rng)
         full = resize(raw, (height, width))
-        straight += len(find_peaks(full / full.max(), torch.ones(1, 1), settings)[0])
+        straight += len(find_peaks((full / full.max())[0, 0].numpy(), settings))
         seen = resize(raw, (321, 321))
         small = resize(seen / seen.max(), (-(-height // stride), -(-width // stride)))[0].half().numpy()
         stored += len(peaks_of(small, np.array([0]), height, width, settings))
