@@ -12,6 +12,7 @@ Images that cannot be read are skipped and listed at the end; the exit status is
 examples:
   wsis predict photo.jpg --model results/shapes/bestie/maskrcnn/model.pt --out found
   wsis predict photos/ --model results/own_images/bestie/maskrcnn/model.pt --out found --score 0.5
+  wsis predict large.tif --model results/own_images/bestie/maskrcnn/model.pt --out found --tile 640 --overlap 0.2
 """
 
 import argparse
@@ -42,12 +43,15 @@ from wsis_steps.formats.sample_range import unlike_training, used_range
 from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
+from wsis_steps.maskrcnn.tiles import detect_in_tiles
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.masks import paint
 
 log = logging.getLogger("wsis")
+
+LEAST_TILE = 32  # pixels; smaller tiles show a network nothing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--short_side", type=int, metavar="PIXELS", help="shorter side of the resized images (default: as in training)"
+    )
+    parser.add_argument(
+        "--tile", type=int, metavar="PIXELS", help="predict squares of this side and join what their borders cut"
+    )
+    parser.add_argument(
+        "--overlap", type=float, default=0.2, help="share of --tile that neighbors overlap by (default 0.2)"
     )
     parser.add_argument(
         "--settings", default="{}", metavar="JSON", help="settings of maskrcnn_infer, as in your configuration"
@@ -127,6 +137,10 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
     if options.threads < 1 or (options.short_side or 1) < 1:
         raise InputError("--threads and --short_side must be at least 1.")
+    if options.tile is not None and options.tile < LEAST_TILE:
+        raise InputError(f"--tile is {options.tile}; it must be at least {LEAST_TILE} pixels.")
+    if not 0 < options.overlap <= 0.5:
+        raise InputError(f"--overlap is {options.overlap}; it must be above 0 and at most 0.5.")
     if options.input.is_dir() and not options.follow_links:
         refuse_links(options.input, SUFFIXES, "if you want that, add --follow_links")
     folder, paths = find_pictures(options.input, options.out)
@@ -140,6 +154,10 @@ def main(options: argparse.Namespace) -> None:
     shown_as = short_names([path.relative_to(folder) for path in paths])
     colors, problems, count = class_colors(len(trained.class_names)), Problems(), 0
     ends, deep = trained.picture_range or FULL, []
+
+    def find(part: np.ndarray) -> ImageInstances:
+        return detect(model, [to_tensor(part).to(device)], settings)[0]
+
     pictures = ahead(lambda path: read_picture(path, ends), paths, max(options.threads - 1, 1))
     with one_writer_of_folder(options.out), CocoFile(options.out / "instances.json", trained.class_names) as file:
         found = progress(zip(paths, pictures, strict=True), len(paths), "predict")
@@ -149,14 +167,15 @@ def main(options: argparse.Namespace) -> None:
                 continue
             deep += [] if used is None else [used]
             height, width = picture.shape[:2]
-            if min(height, width) * longest < max(height, width):
+            shown = [min(side, options.tile or side) for side in (height, width)]
+            if min(shown) * longest < max(shown):
                 problems.add(f"{path} is {width}x{height} pixels, too narrow to be resized to {longest}.")
                 continue
             name = path.relative_to(folder)
             if not is_file_name(name.as_posix()):
                 problems.add(f"{str(path)!r}: its name has a control character or a backslash; rename it.")
                 continue
-            [instances] = detect(model, [to_tensor(picture).to(device)], settings)
+            instances = detect_in_tiles(picture, options.tile, options.overlap, find) if options.tile else find(picture)
             file.add(name.as_posix(), height, width, instances, scored=True)
             write_masks(options.out, shown_as[name], picture, instances, trained.class_names, colors)
             count += len(instances)

@@ -30,6 +30,7 @@ from proposal_sets import square_regions
 from tiny_settings import MASKRCNN
 
 from wsis_steps.__main__ import COMMANDS, main
+from wsis_steps.commands import predict
 from wsis_steps.commands.configuration import missing_weights, read_configuration
 from wsis_steps.commands.predict import inference_settings, short_names
 from wsis_steps.drawing.colors import class_colors
@@ -139,6 +140,27 @@ def test_pictures_of_12_bits_are_seen_as_in_training(model, tmp_path, capsys):
     assert "sees samples from 0 to 65535, as in training, but pictures of more than 8 bits have" in told["deep_model"]
 
 
+def test_a_large_picture_is_predicted_in_tiles(model, tmp_path):
+    Image.fromarray(np.tile(picture(3), (2, 3, 1))).save(tmp_path / "a.png")
+    sizes, detected = [], predict.detect
+
+    def detect(network, pictures, settings):
+        sizes.extend(tuple(one.shape[1:]) for one in pictures)
+        return detected(network, pictures, settings)
+
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predict, "detect", detect)
+        for name, words in {"whole": (), "one": ("--tile", 96), "four": ("--tile", 60, "--overlap", 0.25)}.items():
+            words = (tmp_path / "a.png", "--model", model, "--out", tmp_path / name, "--score", 0.01, *words)
+            assert call("predict", *words, "--threads", 1) == 0
+            found[name] = json.loads((tmp_path / name / "instances.json").read_text())
+    assert found["whole"] == found["one"] != found["four"]
+    assert sizes == [(64, 96)] * 2 + [(60, 60)] * 4
+    assert found["four"]["annotations"]
+    assert all(row["segmentation"]["size"] == [64, 96] for row in found["four"]["annotations"])
+
+
 def plain(pixels):
     """Writes 8 bits."""
     return lambda path: Image.fromarray(pixels).save(path)
@@ -173,6 +195,8 @@ def test_a_second_call_leaves_its_own_pictures_out_and_a_hair_stops_nothing(mode
         (["nowhere", "--out", "o"], "nowhere does not exist"),
         ([".", "--out", "o"], "contains no image"),
         ([".", "--out", "o", "--score", "7"], "must be from 0 to 1"),
+        ([".", "--out", "o", "--tile", "8"], "--tile is 8; it must be at least 32 pixels"),
+        ([".", "--out", "o", "--tile", "64", "--overlap", "0"], "--overlap is 0.0; it must be above 0 and at most 0.5"),
     ],
 )
 def test_wrong_calls_of_predict_are_one_sentence(words, sentence, model, tmp_path, monkeypatch, caplog, capsys):
