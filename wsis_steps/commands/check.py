@@ -3,7 +3,8 @@
 A data set: lists every error with its file and line. Then it lists what is allowed but makes learning harder: class
 names that are nearly the same, few or unevenly distributed images, classes that tags cannot separate.
 
-A configuration: checks its data, its runs and their backbones, and lists the weights that must be downloaded.
+A configuration: checks its data, its runs and their backbones, and lists the weights that are missing. With
+--download, it downloads those whose published file names contain their checksum.
 
 A folder of results: reads every file to the end, verifies its checksums, and lists the damaged files.
 
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--annotations", type=Path, metavar="FILE", help="what another tool exported of the folder")
     parser.add_argument("--follow_links", action="store_true", help="follow links that lead out of the folder")
+    parser.add_argument("--download", action="store_true", help="download the weights that the runs need")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
 
 
@@ -138,7 +140,8 @@ def main(options: argparse.Namespace) -> None:
     wrong += faulty_runs(options.data)
     wrong += unmarked_runs(options.data, dataset) if dataset else []
     wrong += faulty_backbones(options.data)
-    missing = [one for one in missing_weights(options.data) if not any(told.endswith(one) for told in wrong)]
+    missing, coming = missing_weights(options.data, options.download)
+    missing = [one for one in missing if not any(told.endswith(one) for told in wrong)]
     if wrong:
         print(printable_lines("\n".join([*wrong, *missing])))
         raise InputError(
@@ -152,7 +155,7 @@ def main(options: argparse.Namespace) -> None:
         mapper = partial(fork_map, processes=options.threads, chunk=16)
         _, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)
         doubts += find_doubts(dataset)
-    more = [*doubts, *idle_settings(options.data), *missing]
+    more = [*doubts, *idle_settings(options.data), *coming, *missing]
     print(printable_lines("\n".join(["", *more])) if more else "")
     count = f"; {len(doubts)} doubt{'s' * (len(doubts) > 1)}, above" if doubts else ""
     what = "data" if dataset else "runs, and the data are generated"

@@ -16,7 +16,7 @@ from wsis_steps.plan.faults import faults
 from wsis_steps.plan.runs import Runs
 from wsis_steps.vision.backbone_table import fault_of, stride_of_patches
 from wsis_steps.vision.backbones import build_backbone
-from wsis_steps.vision.weights import weights_path
+from wsis_steps.vision.weights import obtain_weights, published_file, weights_path
 
 MOST_VALUES = 100_000  # in a configuration
 
@@ -124,16 +124,22 @@ def idle_settings(paths: list[Path]) -> list[str]:
     return [f"{said}{idle} (run {', '.join(names)})." for idle, names in found.items() if idle]
 
 
-def missing_weights(paths: list[Path]) -> list[str]:
-    """One sentence per file of weights that must be downloaded before the runs can start; empty for a folder."""
+def missing_weights(paths: list[Path], fetched: bool = False) -> tuple[list[str], list[str]]:
+    """One sentence per missing file of weights: that somebody must download before the runs can start, and that the
+    first job which needs it downloads. With `fetched`, these are downloaded now. None for a folder."""
     if paths[0].is_dir():
-        return []
-    runs, missing = Runs(read_configuration(paths)), {}
+        return [], []
+    runs, missing, coming = Runs(read_configuration(paths)), {}, {}
     for values in [runs.values(run, step) for run in runs.runs for step in runs.steps(run)]:
         backbone, weights = getattr(values, "backbone", None), getattr(values, "weights", None)
         if backbone and weights not in (None, "none", "classifier"):
             try:
-                weights_path(backbone, weights)
+                obtain_weights(backbone, weights) if fetched else weights_path(backbone, weights)
             except InputError as error:
-                missing[str(error)] = None
-    return list(missing)
+                published = published_file(backbone) if weights == "imagenet" and not fetched else None
+                if published is None:
+                    missing[str(error)] = None
+                    continue
+                address, _, license = published
+                coming[f"The first job that needs them downloads {address} ({license})."] = None
+    return list(missing), list(coming)

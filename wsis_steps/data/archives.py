@@ -7,29 +7,24 @@ verify.
 import contextlib
 import gzip
 import hashlib
-import http.client
 import lzma
 import os
 import shutil
 import struct
 import tarfile
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from wsis_steps.engine.downloads import Report, amount, fetch
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.writers import is_full
 
-_BLOCK = 1 << 20
 _UNREADABLE = (
     tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error, struct.error, EOFError,
     RuntimeError,
 )  # fmt: skip
-_TIMEOUT = 60  # seconds without receiving a byte
 
 
 @dataclass(frozen=True)
@@ -92,14 +87,6 @@ _TITLES = {"voc": "PASCAL VOC 2012", "sbd": "SBD", "coco": "COCO 2017"}
 _TARGETS = {"voc": "voc2012", "sbd": "voc2012", "coco": "coco2017"}  # of make, which download to data/
 
 
-def _amount(size: int) -> str:
-    """A size in the largest decimal unit in which it is at least 1."""
-    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size} bytes"
-
-
 def is_complete(archive: Archive, folder: Path) -> bool:
     """Whether everything that the archive makes exists; each part is only put in place when complete."""
     return all((folder / path).exists() for path in archive.makes)
@@ -115,7 +102,7 @@ def missing_message(kind: str, root: Path | str) -> str:
         if root.parts[-len(made) :] == made:  # `root` is a path inside the unpacked archive
             root = Path(*root.parts[: -len(made)])
     absent = [archive for archive in ARCHIVES[kind] if not is_complete(archive, root)] or ARCHIVES[kind]
-    files = " and ".join(f"{archive.url} ({_amount(archive.size)})" for archive in absent)
+    files = " and ".join(f"{archive.url} ({amount(archive.size)})" for archive in absent)
     places = ", ".join(str(root / path) for archive in absent for path in archive.makes)
     return (
         f"{_TITLES[kind]} is not in {root}: download {files} and unpack it there, which makes {places}; "
@@ -126,47 +113,7 @@ def missing_message(kind: str, root: Path | str) -> str:
 def _check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise InputError(f"{folder} has {_amount(free)} free, but {_amount(needed)} are needed.")
-
-
-def _copy_body(response, path: Path, start: int, total: int, report: Callable[[int, int], None]) -> None:
-    """Appends the response's body to `path`, which holds the first `start` of `total` bytes."""
-    with path.open("ab") as file:
-        file.truncate(start)
-        done = start
-        while block := response.read(_BLOCK):
-            file.write(block)
-            done += len(block)
-            report(done, total)
-            if done > total:
-                break
-
-
-def _fetch(archive: Archive, url: str, part: Path, report: Callable[[int, int], None]) -> None:
-    """Completes `part` from `url`, continuing an earlier call. Raises `InputError`."""
-    start = part.stat().st_size if part.exists() else 0
-    if start == archive.size:
-        return
-    start = start if start < archive.size else 0
-    again = f"run again to resume, or put the file at {part.with_suffix('')}"
-    try:
-        request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-            # A server that does not support ranges sends the whole file with status 200.
-            _copy_body(response, part, start if response.status == 206 else 0, archive.size, report)
-    except urllib.error.HTTPError as error:
-        raise InputError(f"{url} answers {error.code} {error.reason}; use another address.") from None
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        done = part.stat().st_size if part.exists() else 0
-        reason = getattr(error, "reason", None) or error or type(error).__name__
-        raise InputError(
-            f"{url} failed after {_amount(done)} of {_amount(archive.size)} ({reason}); {again}."
-        ) from None
-    except ValueError:
-        raise InputError(f"'{url}' is not a valid address; use one that starts with https://.") from None
-    done = part.stat().st_size
-    if done < archive.size:
-        raise InputError(f"{url} stopped at {_amount(done)} of {_amount(archive.size)}; {again}.")
+        raise InputError(f"{folder} has {amount(free)} free, but {amount(needed)} are needed.")
 
 
 def _verify(archive: Archive, path: Path, source: str) -> None:
@@ -234,7 +181,7 @@ def download(
     archive: Archive,
     to: Path | str,
     url_override: str | None = None,
-    report: Callable[[int, int], None] = lambda done, total: None,
+    report: Report = lambda done, total: None,
 ) -> None:
     """Downloads an archive into folder `to`, verifies and unpacks it; returns at once if that was done before.
 
@@ -257,7 +204,7 @@ def download(
         if placed:
             _verify(archive, file, str(file))
         else:
-            _fetch(archive, url, part, report)
+            fetch(url, part, report, archive.size)
             try:
                 _verify(archive, part, url)
             except InputError:

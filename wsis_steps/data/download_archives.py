@@ -12,18 +12,13 @@ in `to` by hand is used and kept. With both VOC and SBD, the list trainaug.txt i
 import json
 import logging
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from tqdm import tqdm
-
 from wsis_steps.data.archives import ARCHIVES, Archive, download, is_complete
 from wsis_steps.data.settings import DataDownloadArchives
+from wsis_steps.engine.downloads import telling
 from wsis_steps.engine.errors import InputError
-from wsis_steps.engine.progress import Meter
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.engine.writers import one_writer, write_whole
 from wsis_steps.formats.lists import augmented_ids
@@ -33,21 +28,6 @@ STEP = Step("data_download_archives", DataDownloadArchives, values=("to",), outp
 log = logging.getLogger("wsis")
 
 
-@contextmanager
-def telling(archive: Archive) -> Iterator[Callable[[int, int], None]]:
-    """A function report(done, total) in bytes for `download`: a bar in a terminal, otherwise a line now and then."""
-    meter = None
-    with tqdm(total=archive.size, desc=archive.file, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
-
-        def report(done: int, total: int) -> None:
-            nonlocal meter
-            meter = meter or Meter(total // 10**6, "MB", done // 10**6)  # a resumed transfer starts at what it has
-            bar.update(done - bar.n)
-            meter.tell(done // 10**6)
-
-        yield report
-
-
 def fetch(archive: Archive, to: Path, mirror: str | None) -> None:
     """Downloads and unpacks an archive, from the mirror's address if given."""
     if is_complete(archive, to):
@@ -55,7 +35,7 @@ def fetch(archive: Archive, to: Path, mirror: str | None) -> None:
         return
     url = f"{mirror.rstrip('/')}/{archive.file}" if mirror else None
     log.info("%s: %.1f MB from %s", archive.file, archive.size / 1e6, url or archive.url)
-    with one_writer(to / archive.file), telling(archive) as report:
+    with one_writer(to / archive.file), telling(archive.file) as report:
         download(archive, to, url, report)
     log.info("%s: verified and unpacked", archive.file)
 

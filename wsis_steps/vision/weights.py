@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from wsis_steps.engine.downloads import download
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.vision.backbone_table import Entry, entry_of
 from wsis_steps.vision.backbones import Backbone
@@ -27,9 +28,9 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     Args:
         backbone: from `build_backbone`.
         weights: `imagenet`: the file <name>_imagenet.pth in data/weights or the folder that the environment variable
-            WSIS_WEIGHTS names (with / in the name replaced by _), else one in an installed package; `none`: keep random
-            weights; or the path of a state dict of torchvision or timm, or of a model saved by a step of this package
-            (keys 'backbone.*').
+            WSIS_WEIGHTS names (with / in the name replaced by _), else one in an installed package, else downloaded
+            (`obtain_weights`); `none`: keep random weights; or the path of a state dict of torchvision or timm, or of a
+            model saved by a step of this package (keys 'backbone.*').
 
     Entries of modules that the backbone lacks entirely, such as the classifier of a whole network, are ignored.
 
@@ -73,7 +74,7 @@ def _names(backbone: Backbone, own: list[str], keys: dict[str, Tensor]) -> dict[
 
 def read_weights(name: str, weights: str) -> tuple[Path, dict[str, Tensor]]:
     """The file of `weights` (a path or `imagenet`) and its entries for the backbone; raises as `load_weights`."""
-    path = weights_path(name, weights)
+    path = obtain_weights(name, weights)
     state = read_state_dict(path)
     if any(key.startswith("backbone.") for key in state):
         return path, {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
@@ -126,6 +127,44 @@ def _origin(name: str, path: Path, weights: str) -> str:
     return f"{origin}, which is not the published file (SHA-256 {found[:8]}, not {digits[1]})"
 
 
+def obtain_weights(name: str, weights: str) -> Path:
+    """`weights_path`, after downloading the file if it is missing and `published_file` knows it."""
+    try:
+        return weights_path(name, weights)
+    except InputError as missing:
+        published = published_file(name) if weights == "imagenet" else None
+        if published is None:
+            raise
+        url, digits, license = published
+        path = _in_folder(name)
+        try:
+            download(url, path, digits, f"ImageNet weights of {name} ({license})")
+        except InputError as error:
+            raise InputError(f"{missing} (downloading it failed: {str(error).removesuffix('.')})") from None
+        return path
+
+
+def published_file(name: str) -> tuple[str, str, str] | None:
+    """Address, first digits of the SHA-256, and license of a backbone's ImageNet weights.
+
+    None if they are not published under a name that contains the digits, and wherever WSIS_OFFLINE is set. With
+    WSIS_MIRROR=<address>, the file comes from <address>/<file name>.
+    """
+    entry = entry_of(name)
+    if entry.source == "none" or os.environ.get("WSIS_OFFLINE") or _other_than_imagenet(entry):
+        return None
+    url, license = _address(entry)
+    digits = _DIGITS.search(url)
+    if digits is None:
+        return None
+    mirror = os.environ.get("WSIS_MIRROR")
+    return f"{mirror.rstrip('/')}/{url.rsplit('/', 1)[1]}" if mirror else url, digits[1], license
+
+
+def _in_folder(name: str) -> Path:
+    return Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / f"{name.replace('/', '_')}_imagenet.pth"
+
+
 def weights_path(name: str, weights: str) -> Path:
     """The file of `weights`, a path or `imagenet`; if there is none, InputError that says where to get it."""
     if weights == "imagenet":
@@ -144,7 +183,7 @@ def imagenet_path(name: str) -> Path:
     If there is none, raises InputError that says where to get it.
     """
     entry = entry_of(name)
-    path = Path(os.environ.get("WSIS_WEIGHTS", "data/weights")) / f"{name.replace('/', '_')}_imagenet.pth"
+    path = _in_folder(name)
     if entry.source != "none" and path.is_file():
         return path
     package = package_of(entry.weights)
@@ -180,8 +219,18 @@ def _source(entry: Entry) -> str | None:
         return " or ".join(filter(None, (published.url, hub))) or None
     if entry.source == "none":
         return None
+    url = _address(entry)[0]
+    return f"torchvision's {url.rsplit('/', 1)[1]} from {url}"
+
+
+def _address(entry: Entry) -> tuple[str, str]:
+    """The address of the file of a backbone's ImageNet weights, empty if they have none, and their license."""
+    if entry.source == "timm":
+        from wsis_steps.vision.timm_backbones import pretrained_of
+
+        published = pretrained_of(entry.weights)
+        return published.url or "", published.license or "no license stated"
     # imported here because it takes seconds, which every step would pay for
     from torchvision.models import get_weight
 
-    url = get_weight(f"{entry.weights}.IMAGENET1K_V1").url
-    return f"torchvision's {url.rsplit('/', 1)[1]} from {url}"
+    return get_weight(f"{entry.weights}.IMAGENET1K_V1").url, "torchvision states no license for them"

@@ -502,16 +502,17 @@ def test_check_lists_the_settings_that_a_frozen_classifier_has_no_use_for(tmp_pa
 def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypatch):
     monkeypatch.setenv("WSIS_WEIGHTS", str(tmp_path))
     (tmp_path / "my.yaml").write_text("dataset: mine\nruns: {bestie: {system: bestie}}\n")
-    missing = missing_weights([tmp_path / "my.yaml"])
+    missing, coming = missing_weights([tmp_path / "my.yaml"])
+    assert not coming  # downloads are off in tests
     assert len(missing) == 3 and all("download" in sentence for sentence in missing)
     for name in ("vgg16", "hrnet_w48", "resnet50"):
         (tmp_path / f"{name}_imagenet.pth").touch()
-    assert missing_weights([tmp_path / "my.yaml"]) == []
+    assert missing_weights([tmp_path / "my.yaml"]) == ([], [])
     (tmp_path / "my.yaml").write_text(
         "dataset: mine\nruns: {bestie: {system: bestie, maskrcnn: false}}\n"
         "steps: {classifier_train: {backbone: timm/resnet18, weights: no/file.pth}}\n"
     )
-    (sentence,) = missing_weights([tmp_path / "my.yaml"])
+    ((sentence,), _) = missing_weights([tmp_path / "my.yaml"])
     assert "'no/file.pth': no such file" in sentence and "huggingface.co/timm/resnet18.a1_in1k" in sentence
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from wsis_steps.data import archives
 from wsis_steps.data.archives import ARCHIVES, Archive, download, missing_message
+from wsis_steps.engine import downloads
 from wsis_steps.engine.errors import InputError
 
 
@@ -187,7 +188,7 @@ def test_a_disk_that_fills_up_is_a_sentence(server, tmp_path, monkeypatch, step)
     def fill(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(archives, step, fill)
+    monkeypatch.setattr(downloads if step == "_copy_body" else archives, step, fill)
     with pytest.raises(InputError, match="The disk is full: "):
         download(_archive(server, _tar(PICTURES)), tmp_path)
     assert not (tmp_path / "data").exists()
