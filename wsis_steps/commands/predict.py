@@ -9,6 +9,9 @@ OUT then contains
 
 Images that cannot be read are skipped and listed at the end; the exit status is then 2.
 
+Beside model.pt the workflow writes model.json: the score below which instances are best left out, and the settings of
+the run's own predictions. Both are used unless --score or --settings say otherwise.
+
 examples:
   wsis predict photo.jpg --model results/shapes/bestie/maskrcnn/model.pt --out found
   wsis predict photos/ --model results/own_images/bestie/maskrcnn/model.pt --out found --score 0.5
@@ -34,6 +37,7 @@ from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.progress import progress
 from wsis_steps.engine.settings import checked_settings
 from wsis_steps.engine.writers import one_writer_of_folder
+from wsis_steps.evaluation.recommendation import Recommendation, beside, is_of, read_recommendation
 from wsis_steps.formats.coco_writer import CocoFile
 from wsis_steps.formats.deep_samples import FULL, Range
 from wsis_steps.formats.files import refuse_links, walk
@@ -49,6 +53,8 @@ from wsis_steps.vision.masks import paint
 
 log = logging.getLogger("wsis")
 
+SCORE = 0.3  # below which instances are left out if no score is recommended
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
@@ -56,13 +62,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="model.pt of a trained Mask R-CNN")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the output folder")
     parser.add_argument(
-        "--score", type=float, default=0.3, help="leave out instances below this score (0 to 1, default 0.3)"
+        "--score",
+        type=float,
+        help=f"leave out instances below this score (0 to 1; default: the recommended one, else {SCORE})",
     )
     parser.add_argument(
         "--short_side", type=int, metavar="PIXELS", help="shorter side of the resized images (default: as in training)"
     )
     parser.add_argument(
-        "--settings", default="{}", metavar="JSON", help="settings of maskrcnn_infer, as in your configuration"
+        "--settings",
+        default="{}",
+        metavar="JSON",
+        help="settings of maskrcnn_infer: a JSON object, or the model.json of another run with this model",
     )
     parser.add_argument("--follow_links", action="store_true", help="follow links that lead out of the folder")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
@@ -106,10 +117,32 @@ def short_names(names: Sequence[Path]) -> dict[Path, Path]:
     return {name: name if uses[name.with_suffix("")] > 1 else name.with_suffix("") for name in names}
 
 
-def inference_settings(trained: dict, short_side: int | None, score: float, text: str = "{}") -> MaskrcnnInfer:
-    """Sizes as in training, or with another shorter side in the same proportion; other settings from JSON.
+def read_advice(model: Path, text: str) -> tuple[Recommendation | None, str]:
+    """The recommendation for a model: from `--settings`, if that names a file, else from the file beside the model; and
+    the JSON of the other settings.
 
-    InputError where the JSON is none, or names what `maskrcnn_infer` does not have.
+    A file beside the model that was made for another one is left alone, with a warning; InputError if `--settings`
+    names such a file, or one that cannot be read.
+    """
+    path, named = (Path(text), True) if text.endswith(".json") else (beside(model), False)
+    if not named and not path.exists():
+        return None, text
+    found = read_recommendation(path)
+    if is_of(found, model):
+        return found, "{}" if named else text
+    if named:
+        raise InputError(f"--settings {path} was made for another model than {model}.")
+    log.warning("%s was made for another model than %s, so it is not used", path, model.name)
+    return None, text
+
+
+def inference_settings(
+    trained: dict, short_side: int | None, score: float, text: str = "{}", advised: Recommendation | None = None
+) -> MaskrcnnInfer:
+    """Sizes as in training, or with another shorter side in the same proportion; other settings from the recommendation
+    and, taking precedence, from JSON.
+
+    InputError where the JSON is none, or one of them names what `maskrcnn_infer` does not have.
     """
     values = {"min_score": score}
     if short_side is not None:
@@ -119,11 +152,23 @@ def inference_settings(trained: dict, short_side: int | None, score: float, text
         given = dict(json.loads(text))
     except (ValueError, TypeError, RecursionError):
         raise InputError(f"--settings {text} is not a JSON object, such as '{{\"crf_iterations\": 5}}'.") from None
-    return checked_settings(MaskrcnnInfer, {**given, **values}, "--settings")
+    before = advised.settings if advised else {}
+    return checked_settings(MaskrcnnInfer, {**before, **given, **values}, "--settings" if given else "model.json")
+
+
+def choose_score(given: float | None, advised: Recommendation | None) -> float:
+    """The score below which instances are left out; says why."""
+    if given is not None:
+        return given
+    if advised is None or advised.score is None:
+        log.info("score at least %.2f: the default, since none is recommended for this model", SCORE)
+        return SCORE
+    log.info("score at least %.2f, as recommended: %s", advised.score, advised.sentence())
+    return advised.score
 
 
 def main(options: argparse.Namespace) -> None:
-    if not 0 <= options.score <= 1:
+    if options.score is not None and not 0 <= options.score <= 1:
         raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
     if options.threads < 1 or (options.short_side or 1) < 1:
         raise InputError("--threads and --short_side must be at least 1.")
@@ -134,7 +179,9 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(f"--out {options.out} contains the input images; give another folder.")
     trained = read_maskrcnn(options.model)
     device = choose_device(options.threads)
-    settings = inference_settings(trained.settings, options.short_side, options.score, options.settings)
+    advised, given = read_advice(options.model, options.settings)
+    score = choose_score(options.score, advised)
+    settings = inference_settings(trained.settings, options.short_side, score, given, advised)
     model = load_maskrcnn(trained, settings).to(device).eval()
     longest = model.transform.max_size
     shown_as = short_names([path.relative_to(folder) for path in paths])

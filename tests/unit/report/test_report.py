@@ -142,6 +142,7 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
     (folder / "summary.json").write_text(json.dumps({"verdicts": []}))
     listing |= {
         "judged": [],
+        "recommended": [],
         "first": [],
         "stages": [["cues", "peaks", "bestie"], ["labels", "first", "a, b"], ["labels", "own", "c"]],
         "pairs": [],
