@@ -78,6 +78,11 @@ def read_verdicts(path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def read_recommended(path: Path) -> list[dict[str, Any]]:
+    """The recommended scores of `summary.json`; empty in one of an earlier version."""
+    return _read_document(path, "verdicts").get("recommended", [])
+
+
 def check_table(table: Path, document: Path) -> None:
     """InputError if `summary.csv` does not match the digest in `summary.json`, if there is one."""
     digest = _read_document(document, "verdicts").get("table")
