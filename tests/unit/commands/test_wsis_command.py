@@ -544,6 +544,20 @@ def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypat
     assert "'no/file.pth': no such file" in sentence and "huggingface.co/timm/resnet18.a1_in1k" in sentence
 
 
+def test_weak_predictions_are_left_out_as_in_the_report_and_labels_never(result, tmp_path, capsys):
+    found = describe(encode(np.stack([square_mask(1), square_mask(3)])), np.array([1, 0]), scores=np.array([0.9, 0.1]))
+    for name, image in (("val.h5", "image6"), ("train.h5", "image1")):
+        write_instances(tmp_path / "run" / name, provenance(), [image], [SIZE], [SIZE], [found])
+    said = {}
+    for words in (("val.h5", "image6"), ("val.h5", "image6", "--score", 0), ("train.h5", "image1")):
+        assert call("show", tmp_path / "run" / words[0], "--image", *words[1:]) == 0
+        said[words] = capsys.readouterr().out
+    default, every, labels = said.values()
+    assert "dog, score 0.900" in default and "cat" not in default
+    assert "left out     1 below score 0.3; --score 0 shows all" in default
+    assert all("cat, score 0.100" in text and "left out" not in text for text in (every, labels))
+
+
 def test_settings_of_inference_are_taken_as_json_and_wrong_ones_named():
     trained = {"min_size": 96, "max_size": 128}
     found = inference_settings(trained, 192, 0.4, '{"crf_iterations": 5, "min_score": 0.1}')
