@@ -7,7 +7,7 @@ import numpy as np
 
 from wsis_steps.evaluation.average_precision import Matching, cover, match
 from wsis_steps.evaluation.overlaps import OverlapTable
-from wsis_steps.evaluation.score_thresholds import IN_CROWD, OVERLAP
+from wsis_steps.evaluation.truth_counts import IN_CROWD, OVERLAP
 
 COARSE = 0.1  # mask IoU from which an instance lies on a true one, if below OVERLAP
 

@@ -15,8 +15,9 @@ from wsis_steps.evaluation.coco_scores import coco_ap
 from wsis_steps.evaluation.error_kinds import assign, error_kinds
 from wsis_steps.evaluation.figures import check_same_images, write_figures
 from wsis_steps.evaluation.overlaps import overlap_table
-from wsis_steps.evaluation.score_thresholds import against_truth, curves
+from wsis_steps.evaluation.score_thresholds import curves
 from wsis_steps.evaluation.settings import EvaluationScoreInstances
+from wsis_steps.evaluation.truth_counts import against_truth
 from wsis_steps.vision.contracts.instances import Instances
 
 STEP = Step(

@@ -5,12 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from wsis_steps.evaluation.average_precision import Matching, match
-from wsis_steps.evaluation.overlaps import OverlapTable
-
 GRID = np.arange(101, dtype=np.float32) / np.float32(100)  # scores that are tried: 0, 0.01, ..., 1
-OVERLAP = 0.5  # mask IoU from which an instance finds a true one
-IN_CROWD = 0.5  # share of a mask inside a crowd from which the instance counts neither as right nor as wrong
 _LISTED = slice(5, 100, 5)  # scores of the written curves: 0.05, 0.10, ..., 0.95
 
 
@@ -65,22 +60,6 @@ def count_kept(scores: np.ndarray, categories: np.ndarray, class_count: int) -> 
     places = np.bincount(categories * (len(GRID) + 1) + reached, minlength=class_count * (len(GRID) + 1))
     counts = places.reshape(class_count, len(GRID) + 1)
     return counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
-
-
-def against_truth(table: OverlapTable, matching: Matching) -> ThresholdCounts:
-    """Right are instances that find a true one of their class by a mask IoU of 0.5, each true one once (`match`).
-
-    A match does not depend on instances of lower score, so one matching serves all scores. Instances at least half
-    inside a crowd of their class that find nothing else are left out.
-    """
-    right = match(table, "mask", OVERLAP, matching) >= 0
-    kept = right | (table.prediction_crowds < IN_CROWD)
-    scores, categories = table.prediction_scores, table.prediction_categories
-    return ThresholdCounts(
-        count_kept(scores[right], categories[right], table.class_count),
-        count_kept(scores[kept], categories[kept], table.class_count),
-        np.bincount(table.truth_categories, minlength=table.class_count),
-    )
 
 
 def against_tags(tags: np.ndarray, highest: np.ndarray) -> ThresholdCounts:

@@ -30,8 +30,9 @@ from proposal_sets import square_regions
 from tiny_settings import MASKRCNN
 
 from wsis_steps.__main__ import COMMANDS, main
+from wsis_steps.commands.advice import inference_settings
 from wsis_steps.commands.configuration import missing_weights, read_configuration
-from wsis_steps.commands.predict import inference_settings, short_names
+from wsis_steps.commands.predict import short_names
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.drawing.raster import LONG_SIDE, _write
 from wsis_steps.engine.errors import InputError

@@ -11,7 +11,8 @@ from instance_sets import decode, instances, random_set, rectangle, rectangles
 from wsis_steps.evaluation.average_precision import match
 from wsis_steps.evaluation.error_kinds import assign, error_kinds
 from wsis_steps.evaluation.overlaps import overlap_table
-from wsis_steps.evaluation.score_thresholds import GRID, against_tags, against_truth, curves
+from wsis_steps.evaluation.score_thresholds import GRID, against_tags, curves
+from wsis_steps.evaluation.truth_counts import against_truth
 
 CLASSES = 3
 NAMES = ("cat", "dog", "owl")

@@ -21,6 +21,7 @@ def cells(text):
     return [dict(zip(table[0], row, strict=True)) for row in table[2:]]
 
 
+SEEN = "parts that have seen masks or drawn boundaries"
 PRINTED = {("bestie", "predictions", "val"): {"mask_ap50": 0.51}}
 
 
@@ -137,7 +138,7 @@ def test_proposals_stand_in_a_table_of_their_own_by_their_number():
             "52.7",
             "60.0",
         ],
-        ["mcg †", "parts that have seen masks or drawn boundaries", "train+val", "mask recall 0.5", "36.9", "-", "-"],
+        ["mcg †", SEEN, "train+val", "mask recall 0.5", "36.9", "-", "-"],
         ["selective_search", "none", "train+val", "mean box IoU", "31.8", "60.3", "-"],
     ]
     assert "Proposals: for the best N" in text and text.splitlines()[-1].startswith("† masks")
