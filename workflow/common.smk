@@ -18,7 +18,7 @@ from wsis_steps.plan.earlier_results import made_anew
 from wsis_steps.plan.faults import check
 from wsis_steps.plan.fingerprint import digest_of, fingerprint
 from wsis_steps.plan.last_lines import say_last_lines
-from wsis_steps.plan.listing import digest, figures, first, judged, shown
+from wsis_steps.plan.listing import digest, figures, first, judged, models, recommended, shown
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.steps import STEPS, module_of
 from wsis_steps.plan.systems import stage_of
@@ -38,6 +38,8 @@ TRUTH = SOURCE.truth
 FIGURES = sorted({path for *_, path in figures(RUNS, TRUTH)})  # only of splits with ground truth
 SHOWN = list(dict.fromkeys(path for *_, path in shown(RUNS)))  # made with and without ground truth
 JUDGED = [path for *_, path in judged(RUNS)]  # results that verdicts judge
+RECOMMENDED = list(dict.fromkeys(path for *_, path in recommended(RUNS)))  # beside the models, for `wsis predict`
+MODELS = models(RUNS)  # folder and name of those that `wsis predict` takes
 FIRST = [path for *_, path in first(RUNS)]  # results that exist before the long trainings start
 ENVIRONMENT = str(Path(workflow.basedir, "envs/environment.yaml"))
 SHARDS = CONFIGURATION.shards

@@ -93,6 +93,7 @@ def summarise(place: Place, figures: Path) -> Outcome:
         "stages": [],
         "pairs": [],
         "published": [],
+        "recommended": [],
     }
     outputs = {name: place.out / name for name in ("table", "text", "verdicts")}
     return call("evaluation.summarise", figures=[place.made.images], listing=listed(place, document), **outputs)

@@ -13,7 +13,8 @@ SEMANTIC = {"postprocess_refine_with_crf bestie", "evaluation_score_semantics be
 
 
 def maskrcnn(run: str) -> set[str]:
-    return {f"maskrcnn_train {run}", f"maskrcnn_infer {run}", f"evaluation_score_instances {run} val"}
+    scores = {f"evaluation_score_instances {run} val", f"evaluation_recommend_score {run} maskrcnn model"}
+    return {f"maskrcnn_train {run}", f"maskrcnn_infer {run}", *scores}
 
 
 def inference(run: str, number: int = 1) -> set[str]:
@@ -46,6 +47,8 @@ SCORES = {
     "evaluation_score_instances bestie val",
     "evaluation_score_instances bestie_points round01",
     "evaluation_score_instances supervised val",
+    "evaluation_recommend_score bestie maskrcnn model",
+    "evaluation_recommend_score supervised maskrcnn model",
 }
 
 

@@ -23,6 +23,33 @@ rule evaluation_score_instances:
         )
 
 
+rule evaluation_recommend_score:
+    input:
+        images=IMAGES,
+        predictions="results/{dataset}/{run}/predictions/val.h5",
+        figures="results/{dataset}/{run}/evaluation/predictions_val.json" if "val" in TRUTH else [],
+    output:
+        advice="results/{dataset}/{run}/{folder}/{model}.json",  # beside the model, for `wsis predict`
+    log:
+        "logs/{dataset}/{run}/{folder}/evaluation_recommend_score_{model}.log",
+    benchmark:
+        "benchmarks/{dataset}/{run}/{folder}/evaluation_recommend_score_{model}.tsv"
+    wildcard_constraints:
+        folder="|".join(sorted({folder for folder, _ in MODELS})) or "no_model",
+        model="|".join(sorted({model for _, model in MODELS})) or "no_model",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        **common("evaluation_recommend_score"),
+        figures=lambda wildcards, input: f"--figures {input.figures}" if input.figures else "",
+    shell:
+        command(
+            "evaluation_recommend_score",
+            "--images {input.images} --predictions {input.predictions} {params.figures} --advice {output.advice}",
+        )
+
+
 rule evaluation_score_labels:
     input:
         truth=f"{DATA}/instances_train.h5",
@@ -121,6 +148,7 @@ rule evaluation_summarise:
     input:
         listing="results/{dataset}/results.json",
         figures=FIGURES,
+        recommended=RECOMMENDED,
         judged=JUDGED,  # not in the command, which they could make too long; the listing names them
     output:
         table=report("results/{dataset}/summary.csv", caption="../report/figures.rst", category="Figures"),

@@ -110,12 +110,13 @@ def render(images: Images, rows: np.ndarray, probabilities: np.ndarray, shown: i
     for i, category in rows[:shown].tolist():
         name, share = escape(images.class_names[category]), f"{100 * probabilities[i, category]:.0f} %"
         tagged = images.tags[i, category]
-        said = f"tagged <b>{name}</b>, probability only {share}" if tagged else f"<b>{name}</b>? {share}, not tagged"
+        tagged_as, only = ("tagged", "only ") if tagged else ("not tagged", "")
+        said = f"{tagged_as} <b>{name}</b>, but the classifier gives it {only}{share}"
         tags = ", ".join(escape(images.class_names[k]) for k in images.tags[i].nonzero()[0]) or "none"
         label = f"image {images.ids[i]}"
         cards.append(
             f'<figure class="chart"><img alt="{escape(label)}" src="{jpeg_address(pictures.read(i), SIDE)}" '
-            f'style="width:100%"><figcaption>{said}</figcaption><p class="note">{escape(images.ids[i])} '
+            f'style="width:100%"><figcaption><span>{said}</span></figcaption><p class="note">{escape(images.ids[i])} '
             f"({images.splits[i]}); its tags: {tags}</p></figure>"
         )
     lead = (

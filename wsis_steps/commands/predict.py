@@ -9,6 +9,9 @@ OUT then contains
 
 Images that cannot be read are skipped and listed at the end; the exit status is then 2.
 
+Beside model.pt the workflow writes model.json: the score below which instances are best left out, and the settings of
+the run's own predictions. Both are used unless --score or --settings say otherwise.
+
 examples:
   wsis predict photo.jpg --model results/shapes/bestie/maskrcnn/model.pt --out found
   wsis predict photos/ --model results/own_images/bestie/maskrcnn/model.pt --out found --score 0.5
@@ -16,7 +19,6 @@ examples:
 """
 
 import argparse
-import json
 import logging
 import os
 from collections import Counter, deque
@@ -26,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wsis_steps.commands.advice import SCORE, choose_score, inference_settings, read_advice
 from wsis_steps.commands.pictures import write_picture
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.drawing.raster import draw_instances, enlarge
@@ -33,7 +36,6 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.names import is_file_name, path_below
 from wsis_steps.engine.problems import Problems, attempt
 from wsis_steps.engine.progress import progress
-from wsis_steps.engine.settings import checked_settings
 from wsis_steps.engine.writers import one_writer_of_folder
 from wsis_steps.formats.coco_writer import CocoFile
 from wsis_steps.formats.deep_samples import FULL, Range
@@ -42,7 +44,6 @@ from wsis_steps.formats.pictures import SUFFIXES, load_image
 from wsis_steps.formats.sample_range import unlike_training, used_range
 from wsis_steps.maskrcnn.detections import detect
 from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
-from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 from wsis_steps.maskrcnn.tiles import detect_in_tiles
 from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.instances import ImageInstances
@@ -60,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="model.pt of a trained Mask R-CNN")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the output folder")
     parser.add_argument(
-        "--score", type=float, default=0.3, help="leave out instances below this score (0 to 1, default 0.3)"
+        "--score",
+        type=float,
+        help=f"leave out instances below this score (0 to 1; default: the recommended one, else {SCORE})",
     )
     parser.add_argument(
         "--short_side", type=int, metavar="PIXELS", help="shorter side of the resized images (default: as in training)"
@@ -72,7 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--overlap", type=float, default=0.2, help="share of --tile that neighbors overlap by (default 0.2)"
     )
     parser.add_argument(
-        "--settings", default="{}", metavar="JSON", help="settings of maskrcnn_infer, as in your configuration"
+        "--settings",
+        default="{}",
+        metavar="JSON",
+        help="settings of maskrcnn_infer: a JSON object, or the model.json of another run with this model",
     )
     parser.add_argument("--follow_links", action="store_true", help="follow links that lead out of the folder")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
@@ -116,24 +122,8 @@ def short_names(names: Sequence[Path]) -> dict[Path, Path]:
     return {name: name if uses[name.with_suffix("")] > 1 else name.with_suffix("") for name in names}
 
 
-def inference_settings(trained: dict, short_side: int | None, score: float, text: str = "{}") -> MaskrcnnInfer:
-    """Sizes as in training, or with another shorter side in the same proportion; other settings from JSON.
-
-    InputError where the JSON is none, or names what `maskrcnn_infer` does not have.
-    """
-    values = {"min_score": score}
-    if short_side is not None:
-        most = round(trained["max_size"] * short_side / trained["min_size"])
-        values |= {"min_size": short_side, "max_size": most}
-    try:
-        given = dict(json.loads(text))
-    except (ValueError, TypeError, RecursionError):
-        raise InputError(f"--settings {text} is not a JSON object, such as '{{\"crf_iterations\": 5}}'.") from None
-    return checked_settings(MaskrcnnInfer, {**given, **values}, "--settings")
-
-
 def main(options: argparse.Namespace) -> None:
-    if not 0 <= options.score <= 1:
+    if options.score is not None and not 0 <= options.score <= 1:
         raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
     if options.threads < 1 or (options.short_side or 1) < 1:
         raise InputError("--threads and --short_side must be at least 1.")
@@ -148,7 +138,9 @@ def main(options: argparse.Namespace) -> None:
         raise InputError(f"--out {options.out} contains the input images; give another folder.")
     trained = read_maskrcnn(options.model)
     device = choose_device(options.threads)
-    settings = inference_settings(trained.settings, options.short_side, options.score, options.settings)
+    advised, given = read_advice(options.model, options.settings)
+    score = choose_score(options.score, advised)
+    settings = inference_settings(trained.settings, options.short_side, score, given, advised)
     model = load_maskrcnn(trained, settings).to(device).eval()
     longest = model.transform.max_size
     shown_as = short_names([path.relative_to(folder) for path in paths])

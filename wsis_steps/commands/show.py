@@ -17,11 +17,13 @@ from wsis_steps.drawing.artifact import draw
 from wsis_steps.engine.errors import InputError, nearest
 from wsis_steps.engine.names import printable
 from wsis_steps.engine.writers import one_writer
-from wsis_steps.report.columns import open_artifact
+from wsis_steps.report.columns import open_artifact, split_of
+from wsis_steps.report.image_gallery import starting_threshold
 from wsis_steps.vision.contracts.agreement import check_same_classes, places
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.features import Features
 from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.models import load_any_model
@@ -33,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="an .h5 file of results/, or a model.pt")
     parser.add_argument("--image", metavar="ID", help="show this image, by its id or its number from 0")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="file for the drawing of that image (png, jpg)")
-    parser.add_argument("--score", type=float, default=0.0, help="leave out instances below this score (0 to 1)")
+    parser.add_argument(
+        "--score",
+        type=float,
+        help="leave out instances below this score (0 to 1; default: 0, and for predictions that of the report)",
+    )
     parser.add_argument(
         "--images", type=Path, metavar="FILE", help="images.h5, if it is not in the same results folder"
     )
@@ -61,6 +67,25 @@ def _tell(lines: list[str]) -> None:
     print("\n".join(map(printable, lines)))
 
 
+def least_score(artifact: Artifact, images: Path | None) -> float:
+    """The score below which instances are left out by default: that of the report for predictions on evaluation images;
+    0 for everything else, and where images.h5 is not found."""
+    if not isinstance(artifact, Instances) or not len(artifact):
+        return 0.0
+    try:
+        split = split_of(artifact, Images(images or find_images(artifact.path)))
+    except InputError:
+        return 0.0
+    is_truth = all((found.scores == 1).all() for found in artifact)
+    return starting_threshold([artifact]) if split == "val" and not is_truth else 0.0
+
+
+def left_out(artifact: Artifact, i: int, score: float) -> str:
+    """How many instances of an image are below the score, as a line; empty if there are none."""
+    count = int((artifact.read(i).scores < score).sum()) if isinstance(artifact, Instances) else 0
+    return f"left out     {count} below score {score:g}; --score 0 shows all" if count else ""
+
+
 def show_model(path: Path) -> None:
     model, provenance = load_any_model(path)
     size = sum(value.numel() for value in model.state.values())
@@ -71,7 +96,7 @@ def show_model(path: Path) -> None:
 def main(options: argparse.Namespace) -> None:
     if options.picture and options.image is None:
         raise InputError("--picture needs --image, the image to draw.")
-    if not 0 <= options.score <= 1:
+    if options.score is not None and not 0 <= options.score <= 1:
         raise InputError(f"--score is {options.score}; it must be from 0 to 1.")
     if options.file.is_dir():
         raise InputError(f"{options.file} is a folder; give an .h5 file or a model.pt in it.")
@@ -86,7 +111,9 @@ def main(options: argparse.Namespace) -> None:
         _tell([title, *contents(artifact), *doubts(options.file), *made_by(artifact.provenance)])
         return
     i = find_image(artifact, options.image)
-    _tell([title, *of_image(artifact, i, options.score)])
+    score = least_score(artifact, options.images) if options.score is None else options.score
+    hidden = left_out(artifact, i, score)
+    _tell([title, *of_image(artifact, i, score), *([hidden] if hidden else [])])
     if options.picture:
         if isinstance(artifact, Features):
             raise InputError(f"{options.file} contains features, which cannot be drawn; leave out --picture.")
@@ -95,5 +122,5 @@ def main(options: argparse.Namespace) -> None:
             check_same_classes(images, artifact)
         picture = Pictures(images).read(int(places(images, artifact)[i]))
         with one_writer(options.picture):
-            write_picture(options.picture, draw(artifact, i, picture, options.score))
+            write_picture(options.picture, draw(artifact, i, picture, score))
         log.info("drew %s", options.picture)

@@ -58,16 +58,20 @@ def _match_uncovered(table: OverlapTable, shape: Shape, threshold: float) -> np.
     return cover(table, np.flatnonzero(table.same_class() & (ious >= threshold)), ious)
 
 
-def cover(table: OverlapTable, pairs: np.ndarray, ious: np.ndarray) -> np.ndarray:
+def cover(table: OverlapTable, pairs: np.ndarray, ious: np.ndarray, group: np.ndarray | None = None) -> np.ndarray:
     """In ranking order, each prediction takes the best truth that is still uncovered, out of `pairs` int64 (q,) of the
     table; ties go to the first pair. ious: float64 (p,) of all pairs.
 
-    Returns row numbers of truths int64 (n,), -1 for none. Each round settles one truth of each image and class at once,
-    so there are at most as many rounds as an image has truths of one class.
+    group: int (m,), of the truths; no prediction may have pairs in two groups. By default the image and class, for
+    pairs of one class; `table.truth_images` if a prediction may take a truth of another class.
+
+    Returns row numbers of truths int64 (n,), -1 for none. Each round settles one truth of each group at once, so there
+    are at most as many rounds as a group has truths.
     """
     rank = np.empty(len(table.prediction_scores), dtype=np.int64)
     rank[ranking(table.prediction_scores)] = np.arange(len(rank))
-    group = table.truth_images * table.class_count + table.truth_categories
+    if group is None:
+        group = table.truth_images * table.class_count + table.truth_categories
     pairs = pairs[np.lexsort((-ious[pairs], rank[table.pair_predictions[pairs]], group[table.pair_truths[pairs]]))]
     matched = np.full(len(rank), -1, dtype=np.int64)
     covered = np.zeros(len(group), dtype=bool)

@@ -24,11 +24,13 @@ def write_figures(
     provenance: Provenance,
     counts: dict[str, Any] | None = None,
     class_names: Sequence[str] | None = None,
+    thresholds: dict[str, Any] | None = None,
 ) -> None:
     """Writes metrics, numbers or arrays over classes, which are also averaged, as JSON.
 
     `scored` is the evaluated artifact, whose supervision is recorded with the figures. `class_names` name the arrays if
-    `scored` has no classes. NaN becomes null.
+    `scored` has no classes. thresholds: what depends on the score below which instances are left out, as JSON values.
+    NaN becomes null.
     """
     class_names = scored.class_names if class_names is None else class_names
     means = {name: class_mean(np.atleast_1d(np.asarray(v, np.float64))) for name, v in metrics.items()}
@@ -43,6 +45,7 @@ def write_figures(
         "metrics": {name: _json(value) for name, value in means.items()},
         "per_class": classes,
         "counts": counts or {},
+        **({"thresholds": thresholds} if thresholds else {}),
         "provenance": asdict(provenance),
     }
     write_document(path, document)
@@ -60,7 +63,8 @@ def read_figures(path: Path) -> dict[str, Any]:
 def read_listing(path: Path) -> dict[str, Any]:
     """The document of evaluation_list_results; InputError if there is none."""
     found = _read_document(path, "list of results")
-    parts = {"dataset", "figures", "results", "judged", "first", "trainings", "stages", "pairs", "published"}
+    parts = {"dataset", "figures", "results", "judged", "first", "trainings", "stages", "pairs", "published",
+             "recommended"}  # fmt: skip
     if not parts <= set(found):
         raise InputError(f"{path} holds no list of results; delete it and run again.")
     return found
@@ -72,6 +76,11 @@ def read_verdicts(path: Path) -> list[dict[str, Any]]:
     if not isinstance(found, list):
         raise InputError(f"{path} holds no verdicts; delete it and run again.")
     return found
+
+
+def read_recommended(path: Path) -> list[dict[str, Any]]:
+    """The recommended scores of `summary.json`; empty in one of an earlier version."""
+    return _read_document(path, "verdicts").get("recommended", [])
 
 
 def check_table(table: Path, document: Path) -> None:

@@ -8,6 +8,7 @@ out  listing        JSON: {"dataset": name, "figures": [[run, system, stage, fil
                     "first": those that need no training but the classifier's,
                     "trainings": [[run, stage, step, settings], ...],
                     "stages": [[stage, description, systems], ...],
+                    "recommended": [[run, stage, file], ...], the recommended scores of predictions,
                     "pairs": [[run, the run it is compared with, stage, split], ...],
                     "published": [[run, stage, split, {metric: fraction},
                                    {metric: [[class or null, fraction], ...]}], ...]}

@@ -17,6 +17,10 @@ class EvaluationScoreInstances(Settings):
     """drop excludes void pixels from the overlap (WISE, BBTP)."""
 
 
+class EvaluationRecommendScore(Settings):
+    """The score below which `wsis predict` leaves out instances."""
+
+
 class EvaluationScoreLabels(EvaluationScoreInstances):
     """Quality of pseudo labels on the training images."""
 

@@ -4,9 +4,11 @@ in   figures  JSON files of the evaluation steps
      listing  the run, system and stage of each of them, and the results that can have verdicts
 out  table    summary.csv: run,system,supervision,stage,split,metric,value; one row per figure
      text     summary.md: the main figures in percent, beside the paper's, and paired differences between runs
-     verdicts  summary.json: verdicts, worst first, with a setting to try; figures that need no ground truth
+     verdicts  summary.json: verdicts, worst first, with a setting to try; figures that need no ground truth; the
+               recommended scores
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +16,7 @@ import pandas as pd
 from wsis_steps.engine.documents import digest_of_file, write_document
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.figures import published_figures, read_figures, read_listing
+from wsis_steps.evaluation.recommendation import read_recommendation
 from wsis_steps.evaluation.settings import EvaluationSummarise
 from wsis_steps.evaluation.summary_table import COLUMNS, summary_table
 from wsis_steps.evaluation.verdicts import document
@@ -39,7 +42,12 @@ def main(job: Job) -> None:
     text = summary_table(table, published_figures(wanted), wanted["pairs"])
     job.outputs["text"].write_text(text)
     digest = digest_of_file(job.outputs["table"])  # a table has no place for one
-    write_document(job.outputs["verdicts"], {**document(wanted["judged"]), "table": digest})
+    advised = [
+        {"run": run, "stage": stage, "file": path, **asdict(read_recommendation(Path(path)))}
+        for run, stage, path in wanted["recommended"]
+    ]
+    parts = {**document(wanted["judged"]), "recommended": advised, "table": digest}
+    write_document(job.outputs["verdicts"], parts)
     print(text)
 
 

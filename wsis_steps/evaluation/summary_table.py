@@ -6,7 +6,7 @@ import pandas as pd
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.evaluation.paired_table import NOTE, Pair, paired_table
-from wsis_steps.evaluation.text_table import SEED, aligned, base_name
+from wsis_steps.evaluation.text_table import SEED, aligned, base_name, supervision_in_words
 
 COLUMNS = ("run", "system", "supervision", "stage", "split", "metric", "value")
 HEADINGS = {
@@ -20,6 +20,8 @@ HEADINGS = {
     "coco_ap75": "COCO AP75",
     "box_ap50": "box AP50",
     "corloc": "CorLoc",
+    "recall50": "recall",
+    "precision50": "precision",
     "miou": "mIoU",
     "boundary_f": "boundary F",
 }
@@ -45,6 +47,11 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
         seeded=rows["run"].str.fullmatch(SEED.pattern),
         value=rows["value"].astype(float),
     )
+
+
+def _words(supervision: str) -> str:
+    """A cell of `summary.csv` for people."""
+    return supervision_in_words(supervision.split("+") if supervision else [])
 
 
 def _cell(values: pd.Series, paper: float | None) -> str:
@@ -76,7 +83,7 @@ def _proposal_table(rows: pd.DataFrame) -> str:
         for figure in (figure for figure in PROPOSAL_HEADINGS if (kind["figure"] == figure).any()):
             values = kind[kind["figure"] == figure].drop_duplicates("number").set_index("number")["value"].astype(float)
             cells = [_cell(values[values.index == number], None) for number in numbers]
-            lines.append([name, supervision, split, PROPOSAL_HEADINGS[figure], *cells])
+            lines.append([name, _words(supervision), split, PROPOSAL_HEADINGS[figure], *cells])
     return aligned(["proposals", "supervision", "split", "figure", *numbers], lines, 4)
 
 
@@ -105,11 +112,13 @@ def summary_table(
         values = [line.loc[line["metric"] == metric, "value"] for metric in metrics]
         paper = [published.get((name, stage, split), {}).get(metric) for metric in metrics]
         any_paper |= any(p is not None and v.notna().any() for v, p in zip(values, paper, strict=True))
-        text = [run, " / ".join(line["supervision"].unique()), stage] + [split] * with_split
+        text = [run, " / ".join(map(_words, line["supervision"].unique())), stage] + [split] * with_split
         lines.append(text + [_cell(v, p) for v, p in zip(values, paper, strict=True)])
     header = ["run", "supervision", "stage"] + ["split"] * with_split
     table = aligned(header + [HEADINGS[metric] for metric in metrics], lines, len(header))
     notes = ["In percent; ± is the standard deviation over seeds." if rows["seeded"].any() else "In percent."]
+    if "recall50" in metrics:
+        notes.append("Recall and precision: of labels, at a mask IoU of 0.5, all classes together.")
     if any_paper:
         notes.append("In brackets: the paper's figure.")
     if paired := paired_table(rows, pairs, HEADINGS):

@@ -7,7 +7,7 @@ from typing import Any
 
 from wsis_steps.engine.chain import Show
 from wsis_steps.engine.settings import canonical
-from wsis_steps.plan.graph import Node, Product
+from wsis_steps.plan.graph import RETRAINED, Node, Product
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.systems import published
 
@@ -27,6 +27,7 @@ def listing(runs: Runs) -> dict[str, Any]:
         "trainings": trainings(runs),
         "stages": stages(runs),
         "pairs": [row for name in runs.runs for row in pairs(runs, name, truth)],
+        "recommended": recommended(runs),
         "published": [
             [*key, dict(found.values), {metric: list(classes.items()) for metric, classes in found.per_class.items()}]
             for key, found in published(dataset).items()
@@ -113,6 +114,29 @@ def stages(runs: Runs) -> list[Row]:
             if show.about:
                 found.setdefault((stage_name(show, node), show.about), {})[run.system] = None
     return [(stage, about, ", ".join(systems)) for (stage, about), systems in found.items()]
+
+
+def recommended(runs: Runs) -> list[Row]:
+    """Rows (run, stage, file) of the recommended scores of the runs that end in a Mask R-CNN: in the folder of the run
+    that predicts, under the name of its model."""
+    rows = []
+    for name, graph in runs.graphs.items():
+        if RETRAINED in graph.steps:
+            ((node, show),) = (one for one in shows(runs, name) if one[0].step == RETRAINED)
+            path = PurePath(_folder(runs), runs.owner(name, RETRAINED), _model(runs, name)).with_suffix(".json")
+            rows.append((name, stage_name(show, node), str(path)))
+    return rows
+
+
+def models(runs: Runs) -> list[tuple[str, str]]:
+    """Folder below that of a run, and name without suffix, of the models of `recommended`."""
+    paths = (PurePath(_model(runs, name)) for name, graph in runs.graphs.items() if RETRAINED in graph.steps)
+    return sorted({(str(path.parent), path.stem) for path in paths})
+
+
+def _model(runs: Runs, name: str) -> str:
+    """The model that a run predicts with, below the folder of the run that trained it."""
+    return runs.reads(name, RETRAINED, "model").split("/", 1)[1]
 
 
 def proposals(runs: Runs, name: str) -> list[str]:

@@ -64,20 +64,20 @@ def swatch(place: int) -> str:
     )
 
 
-def value_scale(values: np.ndarray) -> Axis:
-    """Vertical scale of all values of a chart: from zero, or logarithmic if they differ `WIDE`ly."""
+def value_scale(values: np.ndarray, linear: bool = False) -> Axis:
+    """Vertical scale of all values of a chart: from zero, or logarithmic if they differ `WIDE`ly and may be."""
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    if low > 0 and high / low > WIDE:
+    if low > 0 and high / low > WIDE and not linear:
         return Axis(low, high, HEIGHT - BOTTOM, TOP, True)
     return Axis(min(low, 0.0), high if high > min(low, 0.0) else 1.0, HEIGHT - BOTTOM, TOP)
 
 
-def line_chart(term: str, all_series: Sequence[Series]) -> str:
+def line_chart(term: str, all_series: Sequence[Series], linear: bool = False) -> str:
     """A chart of one loss term over the iterations, one line per run: an SVG element with text for screen readers."""
     series = [s for s in all_series if term in s.terms and len(s.iterations)]
     across = Axis(0, max((float(s.iterations.max()) for s in series), default=1.0), LEFT, WIDTH - RIGHT)
-    up = value_scale(np.concatenate([s.terms[term] for s in series]) if series else np.zeros(0))
+    up = value_scale(np.concatenate([s.terms[term] for s in series]) if series else np.zeros(0), linear)
     parts = [f'<g class="axis">{_axes(across, up)}</g>']
     said = []
     for s in series:
@@ -116,10 +116,11 @@ def _axes(across: Axis, up: Axis) -> str:
     return "".join(parts)
 
 
-def training_charts(title: str, series: Sequence[Series]) -> str:
-    """The charts of one training step with their legend: `total` first, then its terms."""
+def training_charts(title: str, series: Sequence[Series], linear: bool = False) -> str:
+    """The charts of one training step with their legend: `total` first, then its terms. linear: never on a
+    logarithmic scale."""
     terms = dict.fromkeys(term for s in series for term in s.terms)
     ordered = sorted(terms, key=lambda term: term != "total")
-    charts = "".join(line_chart(term, series) for term in ordered)
+    charts = "".join(line_chart(term, series, linear) for term in ordered)
     names = "".join(f"<span>{swatch(s.place)}{escape(s.name)}</span>" for s in series)
     return f'<h3>{escape(title)}</h3><div class="legend">{names}</div><div class="charts">{charts}</div>'

@@ -89,6 +89,17 @@ def card(
     return text, sorted(seen)
 
 
+def sample(subject: Subject, column: Column, class_names: Sequence[str], threshold: float) -> str:
+    """One picture of a column with its own copy of the image, as HTML; empty if there is nothing for this image."""
+    overlay = column.draw(subject.identity, subject.picture)
+    if overlay is None:
+        return ""
+    height, width = subject.picture.shape[:2]
+    address = jpeg_address(subject.picture, SIDE)
+    below = f'<image href="{address}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
+    return _panel(subject, column, overlay, class_names, threshold, below)
+
+
 def card_file(key: str, text: str) -> str:
     """The script that passes a card to the page: a file that a browser can load on demand, also from a disk."""
     return f"addCard({json.dumps(key)}, {json.dumps(text)});\n"
@@ -97,7 +108,7 @@ def card_file(key: str, text: str) -> str:
 def _group(place: str, heading: str, panels: list[str], shared: list[str]) -> str:
     note = f" <small>{escape(', '.join(shared))}</small>" if shared else ""
     body = f'<h5>{heading}{note}</h5><div class="panels">{"".join(panels)}</div>'
-    return f'<div class="group" data-place="{place}">{body}</div>'
+    return f'<div class="group" data-place="{place}" style="--count:{max(len(panels), 1)}">{body}</div>'
 
 
 def _plain(subject: Subject) -> str:
@@ -109,9 +120,17 @@ def _plain(subject: Subject) -> str:
     return _figure(subject, image, "image", subject.identity, "image", "", ' class="panel"')
 
 
-def _panel(subject: Subject, column: Column, overlay: Overlay, class_names: Sequence[str], threshold: float) -> str:
+def _panel(
+    subject: Subject,
+    column: Column,
+    overlay: Overlay,
+    class_names: Sequence[str],
+    threshold: float,
+    below: str = "",
+) -> str:
+    """below: the image as SVG; by default that of the card."""
     height, width = subject.picture.shape[:2]
-    below = f'<use href="#{subject.key}"/>'
+    below = below or f'<use href="#{subject.key}"/>'
     if overlay.background is not None:
         address = jpeg_address(overlay.background, BACKGROUND_SIDE)
         below = f'<image href="{address}" width="{width}" height="{height}" preserveAspectRatio="none"/>'

@@ -34,6 +34,11 @@ def choose(images: Images, split: str, count: int) -> np.ndarray:
     return members[np.unique(np.linspace(0, len(members) - 1, min(count, len(members))).astype(int))]
 
 
+def subject_of(images: Images, pictures: Pictures, i: int, key: str = "picture") -> Subject:
+    """Image i, whose key begins with `key`."""
+    return Subject(f"{key}{i}", images.ids[i], pictures.read(i), tuple(images.tags[i].nonzero()[0].tolist()))
+
+
 def write_cards(
     folder: Path, images: Images, members: np.ndarray, columns: list[Column], threshold: float, threads: int
 ) -> Iterator[list[int]]:
@@ -41,9 +46,7 @@ def write_cards(
     pictures = Pictures(images)
 
     def write(i: int) -> list[int]:
-        tags = tuple(images.tags[i].nonzero()[0].tolist())
-        subject = Subject(f"picture{i}", images.ids[i], pictures.read(i), tags)
-        text, classes = card(subject, columns, images.class_names, threshold)
+        text, classes = card(subject_of(images, pictures, i), columns, images.class_names, threshold)
         (folder / f"{i}.js").write_text(card_file(str(i), text), encoding="utf-8")
         return classes
 
@@ -104,17 +107,19 @@ def gallery_html(
     count: int,
     threads: int,
     progress: Callable[[Iterator, int], Iterable],
+    first: str = "val",
 ) -> tuple[str, dict]:
     """The tools above the gallery (HTML) and the script's data on its images; writes the cards into a new folder.
 
     address: of the folder, for the page. columns: by split; missing splits are not shown. count: maximum number of
-    images per split. progress: yields each item and reports progress, like `Job.progress`.
+    images per split. progress: yields each item and reports progress, like `Job.progress`. first: the split that is
+    shown first.
     """
     threshold = starting_threshold(list(results["val"].values()))
     folder.mkdir()
     index: dict = {"folder": address, "size": CARDS, "splits": {}, "orders": {}}
     buttons = ""
-    for split, word in SPLITS.items():
+    for split, word in sorted(SPLITS.items(), key=lambda item: item[0] != first):
         members = choose(images, split, count) if split in columns else []
         if not len(members):
             continue

@@ -107,7 +107,7 @@ function show(look) {
   if (!dialog.open) dialog.showModal();
 }
 async function move(along, across) {
-  const row = current.closest(".card"), column = looks(row), at = column.indexOf(current), step = across || along;
+  const row = current.closest(".card, .strip"), column = looks(row), at = column.indexOf(current), step = across || along;
   if (!across && column[at + along]) return show(column[at + along]);
   const rows = all(".card");
   let next = rows[rows.indexOf(row) + step];
@@ -144,5 +144,6 @@ document.onkeydown = event => {
   else return;
   event.preventDefault();
 };
+for (const look of all(".strip .look")) look.onclick = () => show(look);
 fill();
 draw();

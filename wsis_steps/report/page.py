@@ -11,6 +11,8 @@ from pathlib import Path
 
 STYLE, SCRIPT = (Path(__file__).with_name(f"page.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js"))
 
+LARGE = ' class="large"'
+
 _ZOOM = (
     '<dialog aria-label="enlarged picture"><svg aria-hidden="true"></svg><p></p><div>'
     '<button aria-label="previous picture">&larr;</button><button aria-label="next picture">&rarr;</button>'
@@ -18,14 +20,18 @@ _ZOOM = (
 )
 
 
-def page(title: str, lead: str, sections: Sequence[tuple[str, str, str]], index: dict | None = None) -> str:
+def page(
+    title: str, lead: str, sections: Sequence[tuple[str, str, str]], index: dict | None = None, large: str = ""
+) -> str:
     """The whole page: a title, an introduction (HTML), and sections of anchor, heading and content (HTML).
 
-    index: the script's data on the images of a gallery (JSON values), or None for a static page.
+    index: the script's data on the images of a gallery (JSON values), or None for a static page. large: the anchor of
+    the section with large pictures, if any.
     """
     links = "".join(f'<a href="#{anchor}">{escape(heading)}</a>' for anchor, heading, _ in sections)
     body = "".join(
-        f'<section id="{anchor}"><h2>{escape(heading)}</h2>{content}</section>' for anchor, heading, content in sections
+        f'<section id="{anchor}"{LARGE if anchor == large else ""}><h2>{escape(heading)}</h2>{content}</section>'
+        for anchor, heading, content in sections
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

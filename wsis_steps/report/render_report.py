@@ -15,23 +15,29 @@ import json
 from html import escape
 from pathlib import Path
 
+from pandas import DataFrame
+
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.evaluation.figures import check_table, published_classes, read_listing, read_verdicts
+from wsis_steps.evaluation.figures import check_table, published_classes, read_listing, read_recommended, read_verdicts
 from wsis_steps.evaluation.summary_table import COLUMNS, PROPOSALS
 from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, read_truth
 from wsis_steps.report.costs import costs_html
 from wsis_steps.report.curves import read_series, training_charts
-from wsis_steps.report.image_gallery import gallery_html, last_instances
+from wsis_steps.report.gallery import Column
+from wsis_steps.report.image_gallery import choose, gallery_html, last_instances, starting_threshold, subject_of
+from wsis_steps.report.overview import SAMPLES, overview_html, strip_html, strip_run, verdicts_by_run
 from wsis_steps.report.page import page
 from wsis_steps.report.rounds import rounds_html
+from wsis_steps.report.score_choice import scores_html
 from wsis_steps.report.settings import ReportRenderReport
 from wsis_steps.report.tables import all_figures_html, html_table, read_table, summary_html
 from wsis_steps.report.texts import KEYS, MARKS, lead, legend
 from wsis_steps.report.verdicts import verdicts_html
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.images import Images
+from wsis_steps.vision.images import Pictures
 
 STEP = Step(
     "report_render_report",
@@ -44,12 +50,8 @@ Row = tuple[str, str, Path]  # run, stage, file
 FOLDER = "report_images"  # folder of the cards, beside the page
 
 
-def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], listing: dict) -> str:
+def figures_html(job: Job, table: DataFrame, rows: list[Row], class_names: tuple[str, ...], listing: dict) -> str:
     """The summary, the main figures class by class and, folded away, every figure."""
-    check_table(job.inputs["summary"], job.inputs["verdicts"])
-    table = read_table(job.inputs["summary"], "figures", COLUMNS[:-1], COLUMNS[-1:])
-    if not len(table):
-        return "<p>None: without ground-truth masks there are no scores.</p>"
     text = summary_html(job.inputs["text"].read_text(encoding="utf-8"), "main figures in percent")
     text += f'<p class="note">{legend(listing["stages"], listing["pairs"])}</p>'
     text += class_figures_html(rows, class_names, published_classes(listing))
@@ -97,6 +99,25 @@ def origins_html(rows: list[Row], artifacts: dict[Path, Artifact], trainings: li
     return f"<details><summary>Steps, supervision and settings</summary>{table}</details>"
 
 
+def first_screen(
+    job: Job, table: DataFrame, listing: dict, artifacts: dict[Path, Artifact], columns: list[Column], images: Images
+) -> str:
+    """What each run came to and, if there are figures, pictures of a result. columns: of the evaluation images."""
+    runs = list(dict.fromkeys(run for run, *_ in listing["results"]))
+    supervision = {run: artifacts[Path(path)].supervision for run, _, path in listing["results"]
+                   if Path(path) in artifacts and not isinstance(artifacts[Path(path)], Images)}  # fmt: skip
+    doubtful = verdicts_by_run(read_verdicts(job.inputs["verdicts"]), listing["results"])
+    text = overview_html(runs, table, supervision, doubtful)
+    run = strip_run(runs, columns, lambda name: list(supervision.get(name, ())) == ["masks"])
+    if not len(table) or run is None:
+        return text
+    pictures = Pictures(images)
+    subjects = [subject_of(images, pictures, i, "strip") for i in choose(images, "val", SAMPLES).tolist()]
+    predictions = last_instances([(r, s, Path(p)) for r, s, p in listing["results"] if p.endswith(".h5")],
+                                 artifacts, images)["val"]  # fmt: skip
+    return text + strip_html(run, columns, subjects, images.class_names, starting_threshold(list(predictions.values())))
+
+
 def main(job: Job) -> None:
     wanted = read_listing(job.inputs["listing"])
     rows = [(run, stage, Path(path)) for run, stage, path in wanted["results"]]
@@ -109,10 +130,16 @@ def main(job: Job) -> None:
     artifacts = {path: open_artifact(path) for _, _, path in made}
     colors = class_colors(len(images.class_names))
     columns = columns_by_split(made, runs, artifacts, images, truth, colors)
+    check_table(job.inputs["summary"], job.inputs["verdicts"])
+    table = read_table(job.inputs["summary"], "figures", COLUMNS[:-1], COLUMNS[-1:])
+    overview = first_screen(job, table, wanted, artifacts, columns["val"], images)
+    chosen = scores_html(scores, read_recommended(job.inputs["verdicts"]), runs)
     doubtful = verdicts_html(read_verdicts(job.inputs["verdicts"]), job.outputs["page"].parent)
     sections = [
+        ("overview", "What you got", overview),
         *([("doubtful", "Doubtful", doubtful)] if doubtful else []),
-        ("figures", "Figures", figures_html(job, scores, images.class_names, wanted)),
+        *([("figures", "Figures", figures_html(job, table, scores, images.class_names, wanted))] if len(table) else []),
+        *([("scores", "Which score?", chosen)] if chosen else []),
         ("rounds", "Rounds", rounds_html(made, scores, artifacts, runs)),
         ("losses", "Losses", curves_html(metrics, runs)),
     ]
@@ -121,13 +148,17 @@ def main(job: Job) -> None:
     bar, index = gallery_html(
         folder, FOLDER, images=images, columns=columns, results=results, truth=truth, runs=runs,
         count=job.settings.images, threads=job.threads, progress=job.progress,
+        first="val" if truth else "train",
     )  # fmt: skip
-    sections.append(("images", "Images", f'<p class="note">{MARKS}</p><p class="note">{KEYS}</p>{bar}'))
+    gallery = ("images", "Images", f'<p class="note">{MARKS}</p><p class="note">{KEYS}</p>{bar}')
+    # without figures the pictures are the result
+    sections.insert(len(sections) if truth else 1, gallery)
     sections.append(("costs", "Costs", costs_html(job.inputs["costs"])))
     sections.append(("origins", "Origins", origins_html(made, artifacts, wanted["trainings"])))
     text = page(
-        f"{wanted['dataset']}: instance masks from weak annotations", lead(images, runs, truth), sections, index
-    )
+        f"{wanted['dataset']}: instance masks from weak annotations", lead(images, runs, truth), sections, index,
+        large="" if truth else "images",
+    )  # fmt: skip
     job.outputs["page"].write_text(text, encoding="utf-8")
 
 

@@ -39,9 +39,13 @@ def test_the_page_says_what_is_missing_and_what_is_too_much(tmp_path):
     probabilities[0] = 0.2, 0.97  # image 0 is tagged <cat>
     rows = disagreements(images.tags, probabilities)
     text = render(images, rows, probabilities, 1, "")
-    assert "<b>dog</b>? 97 %, not tagged" in text and "&lt;cat&gt;" in text
+    # one box of the caption, which lays its parts out side by side
+    assert "<figcaption><span>not tagged <b>dog</b>, but the classifier gives it 97 %</span></figcaption>" in text
+    assert "&lt;cat&gt;" in text
     assert text.count("<img") == 1 and "the 1 most confident are below" in text
-    assert "<b>&lt;cat&gt;</b>, probability only 20 %" in render(images, rows, probabilities, 2, "")
+    assert "tagged <b>&lt;cat&gt;</b>, but the classifier gives it only 20 %" in render(
+        images, rows, probabilities, 2, ""
+    )
 
 
 def precision_one_by_one(tags, probabilities):

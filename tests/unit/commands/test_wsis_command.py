@@ -31,11 +31,14 @@ from tiny_settings import MASKRCNN
 
 from wsis_steps.__main__ import COMMANDS, main
 from wsis_steps.commands import predict
+from wsis_steps.commands.advice import inference_settings
 from wsis_steps.commands.configuration import missing_weights, read_configuration
-from wsis_steps.commands.predict import inference_settings, short_names
+from wsis_steps.commands.predict import short_names
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.drawing.raster import LONG_SIDE, _write
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.provenance import digest
+from wsis_steps.evaluation.recommendation import Recommendation, write_recommendation
 from wsis_steps.formats import coco
 from wsis_steps.formats.rings import read_segmentation
 from wsis_steps.maskrcnn.network import build_maskrcnn, load_maskrcnn
@@ -116,6 +119,57 @@ def test_predictions_of_a_folder_are_masks_json_and_pictures_and_a_broken_pictur
         drawn = Image.open(out / "overlays" / f"{name}.jpg")
         assert drawn.height * numbers.shape[1] == drawn.width * numbers.shape[0]  # enlarged alike
     assert not list(out.rglob("*.partial"))
+
+
+def advise(made_for, path, **changes):
+    """Writes a recommendation as the workflow does for a model."""
+    values = {"model": digest(made_for), "settings": MaskrcnnInfer().model_dump(mode="json"), "basis": "truth",
+              "score": 0.02, "precision": 0.5, "recall": 0.4, "f1": 0.44}  # fmt: skip
+    write_recommendation(path, Recommendation(**{**values, **changes}), provenance(step="evaluation_recommend_score"))
+
+
+def test_predictions_use_what_lies_beside_the_model_and_what_is_given_wins(model, tmp_path, capsys):
+    """The settings and the score are those of the run; a file of another model is never used."""
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in/a.png"), picture(3))
+    own = tmp_path / "model.pt"
+    own.write_bytes(model.read_bytes())
+
+    words = ("predict", tmp_path / "in", "--model", own, "--out", tmp_path / "out", "--threads", 1)
+
+    def scores(*more):
+        assert call(*words, *more) == 0
+        found = json.loads((tmp_path / "out/instances.json").read_text())["annotations"]
+        return sorted((row["score"] for row in found), reverse=True), capsys.readouterr().err
+
+    every, said = scores("--score", 0.0001)
+    assert len(every) > 3 and "recommended" not in said
+    none, said = scores()
+    assert none == [score for score in every if score >= 0.3] and "score at least 0.30: the default" in said
+    middle = round((every[0] + every[1]) / 2, 4)
+    stricter = {"nms": 0.01}  # another setting, to be seen in what is found
+    other, _ = scores("--score", 0.0001, "--settings", json.dumps(stricter))
+    assert other != every
+    settings = MaskrcnnInfer(**stricter).model_dump(mode="json")
+    advise(own, tmp_path / "model.json", score=middle, settings=settings)
+    few, said = scores()
+    assert few == [score for score in other if score > middle] != other
+    assert "as recommended: the best F1 against the ground truth" in said and "recall 0.40" in said
+    assert scores("--score", 0.0001)[0] == other
+    assert scores("--score", 0.0001, "--settings", '{"nms": 0.5}')[0] == every
+    advise(own, tmp_path / "model.json", basis="", score=None, precision=None, recall=None, f1=None)
+    assert "the default, since none is recommended" in scores()[1]
+    advise(own, tmp_path / "another_run.json", settings=settings, score=0.0001)
+    assert scores("--settings", tmp_path / "another_run.json")[0] == other
+    advise(own, tmp_path / "model.json", model="0" * 32, settings=settings)
+    stale, said = scores("--score", 0.0001)
+    assert stale == every and "was made for another model than model.pt, so it is not used" in said
+    assert call(*words, "--settings", tmp_path / "model.json") == 2
+    assert "was made for another model" in capsys.readouterr().err
+    for text in ("{}", "nothing", '{"model": "x", "settings": {}, "basis": "truth", "score": 7}'):
+        (tmp_path / "model.json").write_text(text)
+        assert call(*words) == 2
+        assert "model.json" in capsys.readouterr().err
 
 
 def test_pictures_of_12_bits_are_seen_as_in_training(model, tmp_path, capsys):
@@ -514,6 +568,20 @@ def test_check_names_the_weights_that_a_configuration_misses(tmp_path, monkeypat
     )
     ((sentence,), _) = missing_weights([tmp_path / "my.yaml"])
     assert "'no/file.pth': no such file" in sentence and "huggingface.co/timm/resnet18.a1_in1k" in sentence
+
+
+def test_weak_predictions_are_left_out_as_in_the_report_and_labels_never(result, tmp_path, capsys):
+    found = describe(encode(np.stack([square_mask(1), square_mask(3)])), np.array([1, 0]), scores=np.array([0.9, 0.1]))
+    for name, image in (("val.h5", "image6"), ("train.h5", "image1")):
+        write_instances(tmp_path / "run" / name, provenance(), [image], [SIZE], [SIZE], [found])
+    said = {}
+    for words in (("val.h5", "image6"), ("val.h5", "image6", "--score", 0), ("train.h5", "image1")):
+        assert call("show", tmp_path / "run" / words[0], "--image", *words[1:]) == 0
+        said[words] = capsys.readouterr().out
+    default, every, labels = said.values()
+    assert "dog, score 0.900" in default and "cat" not in default
+    assert "left out     1 below score 0.3; --score 0 shows all" in default
+    assert all("cat, score 0.100" in text and "left out" not in text for text in (every, labels))
 
 
 def test_settings_of_inference_are_taken_as_json_and_wrong_ones_named():

@@ -21,6 +21,7 @@ def cells(text):
     return [dict(zip(table[0], row, strict=True)) for row in table[2:]]
 
 
+SEEN = "parts that have seen masks or drawn boundaries"
 PRINTED = {("bestie", "predictions", "val"): {"mask_ap50": 0.51}}
 
 
@@ -89,7 +90,7 @@ def test_missing_figures_may_be_none():
 
 
 def test_undefined_and_unlisted_figures():
-    rows = frame(("a", "p", "miou", math.nan), ("a", "p", "recall50", 0.5))
+    rows = frame(("a", "p", "miou", math.nan), ("a", "p", "recall75", 0.5))
     assert cells(summary_table(rows, {})) == [{"run": "a", "supervision": "tags", "stage": "p", "mIoU": "-"}]
 
 
@@ -128,8 +129,16 @@ def test_proposals_stand_in_a_table_of_their_own_by_their_number():
     assert runs == [["run", "supervision", "stage", "AP50"], ["a", "tags", "predictions", "50.0"]]
     assert proposals == [
         ["proposals", "supervision", "split", "figure", "100", "1000", "all"],
-        ["mcg †", "masks_seen", "train+val", "mean mask IoU", "37.8", "52.7", "60.0"],
-        ["mcg †", "masks_seen", "train+val", "mask recall 0.5", "36.9", "-", "-"],
+        [
+            "mcg †",
+            "parts that have seen masks or drawn boundaries",
+            "train+val",
+            "mean mask IoU",
+            "37.8",
+            "52.7",
+            "60.0",
+        ],
+        ["mcg †", SEEN, "train+val", "mask recall 0.5", "36.9", "-", "-"],
         ["selective_search", "none", "train+val", "mean box IoU", "31.8", "60.3", "-"],
     ]
     assert "Proposals: for the best N" in text and text.splitlines()[-1].startswith("† masks")
@@ -153,3 +162,16 @@ def test_a_run_may_be_called_na_and_a_missing_value_is_a_dash():
         ("NA", "50.0"),
         ("b", "-"),
     ]
+
+
+def test_supervision_is_told_in_words_and_labels_have_recall_and_precision():
+    rows = frame(
+        ("a", "labels/round01", "recall50", 0.5, "masks_seen: boundaries+tags", "train"),
+        ("a", "labels/round01", "precision50", 0.25, "masks_seen: boundaries+tags", "train"),
+        ("a", "predictions", "mask_ap50", 0.4, "masks_seen: boundaries+tags", "val"),
+    )
+    text = summary_table(rows, {})
+    labels, predictions = cells(text)
+    assert labels["supervision"] == "tags; edges learned from drawn boundaries" and labels["run"] == "a †"
+    assert (labels["recall"], labels["precision"], predictions["recall"]) == ("50.0", "25.0", "-")
+    assert "Recall and precision: of labels" in text and "Recall" not in summary_table(rows[2:], {})

@@ -74,7 +74,7 @@ def test_the_step_writes_them_with_true_masks_and_without(rows, tmp_path, figure
     scores = tmp_path / "scores.json"
     scores.write_text(json.dumps({"split": "val", "supervision": [], "metrics": {"mask_ap50": 0.5}, "per_class": {}}))
     listing = {"dataset": "d", "figures": [[*row, str(scores)] for row in figures], "results": rows, "judged": rows}
-    listing |= {name: [] for name in ("first", "trainings", "stages", "pairs", "published")}
+    listing |= {name: [] for name in ("first", "trainings", "stages", "pairs", "published", "recommended")}
     (tmp_path / "listing.json").write_text(json.dumps(listing))
     outputs = {
         name: tmp_path / f"summary.{end}" for name, end in (("table", "csv"), ("text", "md"), ("verdicts", "json"))
@@ -82,7 +82,9 @@ def test_the_step_writes_them_with_true_masks_and_without(rows, tmp_path, figure
     inputs = {"figures": [scores] if figures else [], "listing": tmp_path / "listing.json"}
     done = call("evaluation.summarise", **inputs, **outputs)
     assert done.status == 0, done.errors
-    assert read_document(outputs["verdicts"]) == {**document(rows), "table": digest_of_file(outputs["table"])}
+    assert read_document(outputs["verdicts"]) == {
+        **document(rows), "recommended": [], "table": digest_of_file(outputs["table"]),
+    }  # fmt: skip
     assert read_verdicts(outputs["verdicts"]) == document(rows)["verdicts"]
     header, *lines = outputs["table"].read_text().splitlines()
     assert header == "run,system,supervision,stage,split,metric,value" and len(lines) == len(figures)

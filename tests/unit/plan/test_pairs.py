@@ -104,7 +104,7 @@ def test_the_summary_of_a_workflow_has_the_paired_differences(tmp_path):
             json.dumps({"split": split, "supervision": ["tags"], "metrics": {"mask_ap50": value}, "per_class": {}})
         )
         rows[k][3] = str(file)
-    write_document(path, {**document, "judged": []})
+    write_document(path, {**document, "judged": [], "recommended": []})
     names = {"table": "summary.csv", "text": "summary.md", "verdicts": "summary.json"}
     outputs = {name: tmp_path / file for name, file in names.items()}
     files = [tmp_path / f"{k}.json" for k in range(len(rows))]

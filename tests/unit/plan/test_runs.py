@@ -12,8 +12,9 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.plan.config import load
 from wsis_steps.plan.faults import check
 from wsis_steps.plan.graph import Node, Product
-from wsis_steps.plan.listing import figures, first, proposals, shown, stages, trainings
+from wsis_steps.plan.listing import figures, first, models, proposals, recommended, shown, stages, trainings
 from wsis_steps.plan.runs import Runs
+from wsis_steps.plan.systems import OWN_STAGES, STAGES
 
 CLASSIFIER = {"classifier_train", "classifier_infer", "classifier_find_peaks"}
 
@@ -673,3 +674,26 @@ def test_a_training_uses_as_many_gpus_as_share_its_batches_evenly(wanted, batch,
     found = Runs(load({"dataset": "toy", "gpus_per_job": wanted, "runs": runs, "steps": steps}))
     assert found.gpus("one", "community_learning_train") == gpus
     assert found.gpus("one", "community_learning_infer") == wanted
+
+
+def test_the_legend_tells_of_every_picture_and_figure_of_every_system():
+    shows = [show for stage in (*STAGES.values(), *OWN_STAGES.values()) for show in stage.shows]
+    assert [show.stage for show in shows if not show.about and show.role != "metrics"] == []
+
+
+def test_a_recommended_score_lies_beside_the_model_in_the_folder_of_the_run_that_predicts():
+    found = runs(
+        one=bestie(),
+        same=bestie(),
+        crf=bestie(steps={"maskrcnn_infer": {"crf_iterations": 3}}),  # shares the model of `one`
+        own={"system": "annotation_consistency", "rounds": 3},
+        none=bestie(maskrcnn=False),
+    )
+    assert recommended(found) == [
+        ("one", "predictions", "results/d/one/maskrcnn/model.json"),
+        ("same", "predictions", "results/d/one/maskrcnn/model.json"),
+        ("crf", "predictions", "results/d/crf/maskrcnn/model.json"),
+        ("own", "predictions", "results/d/own/annotation_consistency/round02/prediction.json"),
+    ]
+    assert models(found) == [("annotation_consistency/round02", "prediction"), ("maskrcnn", "model")]
+    assert recommended(runs(none=bestie(maskrcnn=False))) == [] == models(runs(none=bestie(maskrcnn=False)))

@@ -47,6 +47,7 @@ def table(tmp_path) -> pd.DataFrame:
                 "results": results,
                 "figures": [],
                 "judged": [],
+                "recommended": [],
                 "first": [],
                 "trainings": [],
                 "stages": [],

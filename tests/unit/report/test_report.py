@@ -142,6 +142,7 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
     (folder / "summary.json").write_text(json.dumps({"verdicts": []}))
     listing |= {
         "judged": [],
+        "recommended": [],
         "first": [],
         "stages": [["cues", "peaks", "bestie"], ["labels", "first", "a, b"], ["labels", "own", "c"]],
         "pairs": [],
@@ -224,7 +225,7 @@ def test_every_reference_has_its_one_target(page):
 
 
 def test_main_table_is_that_of_the_summary(page):
-    assert page.tables[0] == [
+    assert page.tables[1] == [
         ["run", "stage", "AP50"],
         ["one", "predictions", "41.2 (51.0)"],
         ["two †", "predictions", "-"],
@@ -297,7 +298,8 @@ def test_what_runs_share_is_drawn_once(page):
 
 def test_activation_maps_have_pictures_of_their_own(page):
     addresses = [a["href"] for a in page.all("image")]
-    assert len(addresses) == 2 * SHOWN + 2 * SHOWN  # every image plain; the training images under two kinds of cues
+    # every image plain, the training images under two kinds of cues, and those of the strip
+    assert len(addresses) == 2 * SHOWN + 2 * SHOWN + VAL
     panels = sum("data-name" in a for a in page.all("svg"))
     assert len(page.all("use")) == panels - len(addresses)
 
@@ -343,9 +345,9 @@ def test_weak_predictions_are_there_but_not_named(page):
     assert page.described(f"predictions of one and same on image image{TRAIN}: ") == [
         f"predictions of one and same on image image{TRAIN}: cat 0.91"
     ]
-    assert [a["data-s"] for a in page.all("g") if "data-s" in a] == ["0.9100", "0.1200"] * SHOWN
+    assert [a["data-s"] for a in page.all("g") if "data-s" in a] == ["0.9100", "0.1200"] * (SHOWN + VAL)
     assert page.described(f"predictions of two on image image{TRAIN}: ")[0].endswith(": nothing")
-    assert page.text.count("1 of 2") == SHOWN
+    assert page.text.count("1 of 2") == SHOWN + VAL
 
 
 def test_the_score_shown_at_first_leaves_something_to_see(tmp_path):
@@ -382,8 +384,12 @@ def test_without_truth_the_page_says_what_cannot_be_scored(tmp_path):
     main(job)
     page = open_page(job)
     assert page.text.count("cannot be scored, only inspected") == 2
-    assert [table[0][0] for table in page.tables] == ["run", "run"]  # costs, and where results come from
-    assert "without ground-truth masks there are no scores" in page.text
+    # what each run came to, costs, and where results come from
+    assert [table[0][:2] for table in page.tables] == [["run", "learned from"], ["run", "step"], ["run", "stage"]]
+    assert [a["id"] for a in page.all("section")][:2] == ["overview", "images"]
+    assert page.all("section", "large")[0]["id"] == "images" and not page.all("div", "strip")
+    first = next(a for a in page.all("button") if "data-split" in a)
+    assert first["data-split"] == "train" and first["aria-pressed"] == "true"
     assert not page.described("truth") and page.described("predictions of one")
 
 

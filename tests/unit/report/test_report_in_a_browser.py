@@ -35,10 +35,15 @@ async function visit() {
   said.groups = all(".card:first-child .group").filter(group => !group.hidden).map(group => group.dataset.place);
   find("[data-run='0']").click(); find("[data-run='2']").click();
   slider.value = 0; slider.oninput();
-  said.counts = all(".count").map(note => note.textContent);
+  said.counts = all(".card .count").map(note => note.textContent);
   ordering.value = "worst 1"; ordering.onchange(); await pause();
   said.ordered = names().length;
-  find(".look").click();
+  find(".strip .look").click();
+  hit("ArrowRight");
+  await pause();
+  said.strip = dialog.querySelector("p").textContent;
+  dialog.close();
+  find(".card .look").click();
   said.open = dialog.open;
   hit("ArrowRight");
   await pause();
@@ -75,6 +80,7 @@ def test_the_page_opens_and_filters_and_turns_and_enlarges(tmp_path):
         "counts": ["2 of 2", "0 of 0"] * VAL,
         "ordered": VAL,
         "open": True,
+        "strip": f"one: predictions on image image{TRAIN + 1}: dog 0.91, dog 0.12",
         "large": said["large"],
         "size": True,
     }

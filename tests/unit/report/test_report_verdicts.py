@@ -33,5 +33,5 @@ def test_they_stand_before_the_figures_and_nothing_does_where_all_is_well(tmp_pa
     job.inputs["verdicts"].write_text(json.dumps({"verdicts": [ROW]}))
     main(job)
     page = open_page(job)
-    assert [a["id"] for a in page.all("section")][:2] == ["doubtful", "figures"]
+    assert [a["id"] for a in page.all("section")][:3] == ["overview", "doubtful", "figures"]
     assert "83 of 120 <tagged> pictures have no label. Try bestie_label: {min_area: 25} (now 50)." in page.text
