@@ -16,6 +16,7 @@ if not workflow.config_settings.configfiles:
 report: "workflow/report/workflow.rst"
 
 
+include: "workflow/package.smk"
 include: "workflow/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/proposals.smk"
@@ -24,9 +25,9 @@ include: "workflow/rules/postprocess.smk"
 
 
 # Each system is one file here and one folder of wsis_steps/.
-for path in sorted(Path(workflow.basedir).glob("workflow/systems/*.smk")):
+for path in sorted(HOME.glob("workflow/systems/*.smk")):
 
-    include: path
+    include: f"workflow/systems/{path.name}"
 
 
 include: "workflow/rules/maskrcnn.smk"
@@ -37,7 +38,7 @@ include: "workflow/rules/report.smk"
 from wsis_steps.plan.time_left import follow
 
 if workflow.is_main_process:
-    follow(Path(f"{RESULTS}/cost.csv"))
+    follow(Path(f"{PREFIX}{RESULTS}/cost.csv"))
 
 
 rule all:

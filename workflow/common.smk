@@ -1,15 +1,9 @@
 # The only functions that rules use; chain.py in each folder declares what the steps read and write. A result that several
 # runs share is in the folder of the first run that computes it.
-import os
-import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
-
-# Imports the package from the repository, whatever the working directory.
-sys.path.insert(0, str(workflow.basedir))
-os.environ.update(PYTHONPATH=str(workflow.basedir))
 
 from wsis_steps.data.watched import watched_files, watched_lists
 from wsis_steps.engine.errors import InputError
@@ -39,12 +33,14 @@ FIGURES = sorted({path for *_, path in figures(RUNS, TRUTH)})  # only of splits 
 SHOWN = list(dict.fromkeys(path for *_, path in shown(RUNS)))  # made with and without ground truth
 JUDGED = [path for *_, path in judged(RUNS)]  # results that verdicts judge
 FIRST = [path for *_, path in first(RUNS)]  # results that exist before the long trainings start
-ENVIRONMENT = str(Path(workflow.basedir, "envs/environment.yaml"))
+ENVIRONMENT = str(HOME / "envs/environment.yaml")
+# Snakemake adds the `prefix:` of a module to the paths of rules; these lines add it to the others.
+PREFIX = workflow.modifier.path_modifier.replace_prefix("results").removesuffix("results")
 SHARDS = CONFIGURATION.shards
 # Suffix of logs and benchmarks of jobs that share a step's images; empty for a single job.
 SHARD = "_{shard}_of_{shards}" if SHARDS > 1 else ""
 
-if workflow.is_main_process and (sentence := made_anew(Path(f"{DATA}/summary.json"))):
+if workflow.is_main_process and (sentence := made_anew(Path(f"{PREFIX}{DATA}/summary.json"))):
     logger.info(sentence)
 
 
@@ -54,6 +50,11 @@ wildcard_constraints:
     round=r"\d\d",
     shard=r"\d+",
     shards=r"\d+",
+
+
+def outside(paths):
+    """Paths of files that the workflow does not make; the `prefix:` of a module does not apply to them."""
+    return [str(path) if str(path).startswith(f"{RESULTS}/") else local(str(path)) for path in paths]
 
 
 def reads(step, name):
@@ -148,7 +149,7 @@ def common(step, **more):
     if stage and stage.divides:
         parameters["shard"] = shard
     if STEPS[step].shares_batches:
-        parameters.setdefault("work", record("work", step, ""))
+        parameters["work"] = PREFIX + parameters.get("work", record("work", step, ""))
     return parameters
 
 

@@ -20,7 +20,7 @@ rule report_list_costs:
     shell:
         command(
             "report_list_costs",
-            "--benchmarks benchmarks/{wildcards.dataset} --logs logs/{wildcards.dataset} "
+            f"--benchmarks {PREFIX}benchmarks/{{wildcards.dataset}} --logs {PREFIX}logs/{{wildcards.dataset}} "
             "--listing {input.listing} --costs {output.costs}",
         )
 
@@ -92,9 +92,14 @@ rule first_look:  # only on request
         f"{RESULTS}/first_look.html",
 
 
+def last_lines():
+    """Says what is doubtful and where the results are; also for Snakefiles that use this workflow as a module."""
+    say_last_lines(Runs(CONFIGURATION, PREFIX), logger.info)
+
+
 onsuccess:
-    say_last_lines(RUNS, logger.info)
+    last_lines()
 
 
 onerror:
-    say_last_lines(RUNS, logger.info)
+    last_lines()
