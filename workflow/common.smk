@@ -4,6 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
 
 from wsis_steps.data.watched import watched_files, watched_lists
 from wsis_steps.engine.errors import InputError
@@ -13,6 +14,7 @@ from wsis_steps.plan.faults import check
 from wsis_steps.plan.fingerprint import digest_of, fingerprint
 from wsis_steps.plan.last_lines import say_last_lines
 from wsis_steps.plan.listing import digest, figures, first, judged, shown
+from wsis_steps.plan.packages import check_packages
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.steps import STEPS, module_of
 from wsis_steps.plan.systems import stage_of
@@ -21,6 +23,8 @@ try:
     CONFIGURATION = load(config)
     RUNS = Runs(CONFIGURATION)
     check(RUNS)
+    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+        check_packages(RUNS)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 DATASET = CONFIGURATION.dataset
@@ -167,3 +171,8 @@ def command(step, files, ranks=False):
         "--log {log}",
     ]
     return " ".join(filter(None, words))
+
+
+def last_lines():
+    """Says what is doubtful and where the results are; also for Snakefiles that use this workflow as a module."""
+    say_last_lines(Runs(CONFIGURATION, PREFIX), logger.info)

@@ -59,4 +59,4 @@ if package.parent != HOME:
         temporary.symlink_to(package.resolve())
         temporary.rename(link)
         temporary.parent.rmdir()
-os.environ["PYTHONPATH"] = str(HOME if package.parent == HOME else alone)
+os.environ.update(PYTHONPATH=str(HOME if package.parent == HOME else alone))

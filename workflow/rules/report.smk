@@ -92,11 +92,6 @@ rule first_look:  # only on request
         f"{RESULTS}/first_look.html",
 
 
-def last_lines():
-    """Says what is doubtful and where the results are; also for Snakefiles that use this workflow as a module."""
-    say_last_lines(Runs(CONFIGURATION, PREFIX), logger.info)
-
-
 onsuccess:
     last_lines()
 

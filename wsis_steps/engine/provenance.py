@@ -15,8 +15,8 @@ class Provenance:
 
     `supervision` lists the annotations used: `tags`, `points`, `boxes`, `masks` (ground truth), `masks_seen` (by a
     part trained elsewhere on masks or drawn boundaries). `inputs` maps input names to digests; `before` maps the
-    earlier steps that contributed to their settings as JSON, the nearest first. `version` is that of the program; results that differ in nothing else are
-    the same.
+    earlier steps that contributed to their settings as JSON, the nearest first. `version` is that
+    of the program; results that differ in nothing else are equal.
     """
 
     step: str
