@@ -5,7 +5,7 @@ UV_VERSION := 0.9.30
 CORES ?= all
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test faults test-tools test-cluster slurm lint bench rehearsal docs ablations voc2012 coco2017 lock setup
+.PHONY: demo test faults test-tools test-package test-cluster slurm lint bench rehearsal docs ablations voc2012 coco2017 lock setup
 
 # Networks this small gain little from a second thread, so jobs run side by side.
 demo: setup
@@ -34,6 +34,13 @@ faults: setup
 # Other tools reading our files: tests that skip elsewhere, in their own environment.
 test-tools: .venv-tools/installed
 	.venv-tools/bin/python -m pytest --ignore tests/unit/formats/test_fuzz.py tests/unit/formats
+
+# A minimal install from the package index in an empty environment, then one with all extras; and snakedeploy.
+test-package: setup
+	test -x .venv-package/bin/snakedeploy || { $(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-package && \
+	    $(BIN)/uv pip install --quiet --python .venv-package/bin/python snakedeploy; }
+	PATH="$$PATH:$(CURDIR)/.venv-package/bin" WSIS_PACKAGE=1 $(BIN)/python -m pytest -v tests/package \
+	    tests/workflow/test_modules.py tests/workflow/test_installed.py
 
 .venv-tools/installed: .venv/installed tests/requirements.txt
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-tools
@@ -84,6 +91,7 @@ voc2012 coco2017: setup
 
 docs: setup
 	$(BIN)/python -m wsis_steps.plan.settings_reference > docs/settings.md
+	cp config.yaml config/config.yaml
 
 # The packages of pyproject.toml with exact versions; envs/environment.yaml has those of a run, for Linux.
 COMPILE := $(BIN)/uv pip compile --no-emit-index-url --no-header --no-annotate --quiet --python-version 3.11

@@ -66,8 +66,9 @@ def _environment_fault(error: BaseException) -> str | None:
     text, number = str(error), getattr(error, "errno", None)
     if is_full(error):
         return full_disk(error)
-    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
-        sentence = how_to_install(error.name)
+    module = str(getattr(error, "name", "")).partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and module in EXTRAS:
+        sentence = how_to_install(module)
         return f"{sentence[0].upper()}{sentence[1:]}"
     if number in NO_ACCESS:
         return f"No permission to read or write{where}; unfinished output was discarded."
