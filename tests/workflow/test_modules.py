@@ -63,7 +63,7 @@ def outputs(said: str) -> set[str]:
 def test_two_modules_with_prefixes_keep_apart_and_read_data_from_where_they_lie(bare, repository, tmp_path):
     text = module(f"'{repository}/Snakefile'", "first", "    prefix: 'a'\n", "as first_*")
     text += module(f"'{repository}/workflow/Snakefile'", "second", "    prefix: 'b/c'\n", "as second_*")
-    text += "rule both:\n    default_target: True\n    input: rules.first_all.input, rules.second_default.input\n"
+    text += "rule both:\n    default_target: True\n    input: rules.first_all.input, rules.second_all.input\n"
     folder = write(tmp_path / "project", text)
     status, said = bare.snakemake("--configfile", str(TINY), "--dry-run", "--printshellcmds", folder=folder)
     assert status == 0, said
@@ -106,7 +106,7 @@ def test_a_module_from_git_brings_its_own_package(bare, installed, repository, t
         status, said = environment.snakemake(*options, folder=folder)
         assert status == 0, said
         copied = folder / f".snakemake/wsis/{commit}"
-        assert f"package: {copied}/wsis_steps" in said and re.search(r"^default +1$", said, flags=re.MULTILINE)
+        assert f"package: {copied}/wsis_steps" in said and re.search(r"^all +1$", said, flags=re.MULTILINE)
         assert 'VERSION = "99.0.0"' in (copied / "wsis_steps/engine/__init__.py").read_text()
     folder = write(tmp_path / "mixed", "import wsis_steps.plan.home\n" + module(source))
     status, said = installed.snakemake(*options, folder=folder)
@@ -140,7 +140,7 @@ def test_what_snakedeploy_writes_runs(bare, repository, tmp_path):
     status, said = bare.snakemake("--dry-run", folder=tmp_path / "deployed", **variables)
     assert status == 0 and "results/shapes/report.html" in outputs(said), said
     # Of a local folder it writes a path that is relative to that folder, which is to be completed by hand.
-    status, said = attempt([program, "deploy-workflow", repository, tmp_path / "local", "--name", "wsis"])
+    status, said = attempt([program, "deploy-workflow", repository, tmp_path / "local", "--tag", TAG])
     assert status == 0, said
     written = tmp_path / "local/workflow/Snakefile"
     assert '"workflow/Snakefile"' in written.read_text()
