@@ -5,7 +5,7 @@ UV_VERSION := 0.9.30
 CORES ?= all
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test faults test-tools test-cluster slurm lint bench rehearsal docs ablations voc2012 coco2017 lock setup
+.PHONY: demo test faults test-tools test-package test-cluster slurm lint bench rehearsal docs ablations voc2012 coco2017 lock setup
 
 # Networks this small gain little from a second thread, so jobs run side by side.
 demo: setup
@@ -14,7 +14,7 @@ demo: setup
 
 setup: .venv/installed
 
-.venv/installed: envs/requirements.txt pyproject.toml
+.venv/installed: envs/requirements.txt pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	# Without bytecode, which Python does not write in many containers, each job would spend seconds compiling torch.
@@ -35,9 +35,17 @@ faults: setup
 test-tools: .venv-tools/installed
 	.venv-tools/bin/python -m pytest --ignore tests/unit/formats/test_fuzz.py tests/unit/formats
 
+# A minimal install from the package index in an empty environment, then one with all extras; and snakedeploy.
+test-package: setup
+	test -x .venv-package/bin/snakedeploy || { $(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-package && \
+	    $(BIN)/uv pip install --quiet --python .venv-package/bin/python snakedeploy; }
+	PATH="$$PATH:$(CURDIR)/.venv-package/bin" WSIS_PACKAGE=1 $(BIN)/python -m pytest -v tests/package \
+	    tests/workflow/test_modules.py tests/workflow/test_installed.py
+
 .venv-tools/installed: .venv/installed tests/requirements.txt
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-tools
-	$(BIN)/uv pip install --quiet --python .venv-tools/bin/python -r envs/requirements.in -r tests/requirements.txt
+	$(BIN)/uv pip install --quiet --python .venv-tools/bin/python -r pyproject.toml --extra all --extra dev \
+	    --constraints envs/requirements.txt -r tests/requirements.txt
 	touch $@
 
 # The extra packages for `--profile profiles/slurm`; they delay Snakemake's start by a second.
@@ -83,9 +91,13 @@ voc2012 coco2017: setup
 
 docs: setup
 	$(BIN)/python -m wsis_steps.plan.settings_reference > docs/settings.md
+	cp config.yaml config/config.yaml
 
+# The packages of pyproject.toml with exact versions; envs/environment.yaml has those of a run, for Linux.
+COMPILE := $(BIN)/uv pip compile --no-emit-index-url --no-header --no-annotate --quiet --python-version 3.11
 lock:
-	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
-	    --python-version 3.11 envs/requirements.in -o envs/requirements.txt
-	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --no-deps \
-	    --python-version 3.11 envs/slurm.in -o envs/slurm.txt
+	$(COMPILE) --universal --generate-hashes --extra all --extra dev pyproject.toml -o envs/requirements.txt
+	$(COMPILE) --universal --generate-hashes --no-deps envs/slurm.in -o envs/slurm.txt
+	sed -i '/^  - pip:/q' envs/environment.yaml
+	$(COMPILE) --python-platform x86_64-manylinux_2_28 --extra all --constraints envs/requirements.txt \
+	    pyproject.toml | sed 's/^/      - /' >> envs/environment.yaml

@@ -13,37 +13,10 @@ if not workflow.config_settings.configfiles:
     configfile: "config.yaml"
 
 
-report: "workflow/report/workflow.rst"
-
-
-include: "workflow/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/proposals.smk"
-include: "workflow/rules/classifier.smk"
-include: "workflow/rules/postprocess.smk"
-
-
-# Each system is one file here and one folder of wsis_steps/.
-for path in sorted(Path(workflow.basedir).glob("workflow/systems/*.smk")):
-
-    include: path
-
-
-include: "workflow/rules/maskrcnn.smk"
-include: "workflow/rules/evaluation.smk"
-include: "workflow/rules/report.smk"
-
-
-from wsis_steps.plan.time_left import follow
-
-if workflow.is_main_process:
-    follow(Path(f"{RESULTS}/cost.csv"))
+include: "workflow/stages.smk"
 
 
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/summary.csv",
-        f"{RESULTS}/cost.csv",
-        f"{RESULTS}/report.html",
-        SHOWN,
+        EVERYTHING,

@@ -1,15 +1,10 @@
 # The only functions that rules use; chain.py in each folder declares what the steps read and write. A result that several
 # runs share is in the folder of the first run that computes it.
-import os
-import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
-
-# Imports the package from the repository, whatever the working directory.
-sys.path.insert(0, str(workflow.basedir))
-os.environ.update(PYTHONPATH=str(workflow.basedir))
+from snakemake.settings.types import DeploymentMethod
 
 from wsis_steps.data.watched import watched_files, watched_lists
 from wsis_steps.engine.errors import InputError
@@ -19,6 +14,7 @@ from wsis_steps.plan.faults import check
 from wsis_steps.plan.fingerprint import digest_of, fingerprint
 from wsis_steps.plan.last_lines import say_last_lines
 from wsis_steps.plan.listing import digest, figures, first, judged, models, recommended, shown
+from wsis_steps.plan.packages import check_packages
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.steps import STEPS, module_of
 from wsis_steps.plan.systems import stage_of
@@ -27,6 +23,8 @@ try:
     CONFIGURATION = load(config)
     RUNS = Runs(CONFIGURATION)
     check(RUNS)
+    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+        check_packages(RUNS)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 DATASET = CONFIGURATION.dataset
@@ -41,12 +39,14 @@ JUDGED = [path for *_, path in judged(RUNS)]  # results that verdicts judge
 RECOMMENDED = list(dict.fromkeys(path for *_, path in recommended(RUNS)))  # beside the models, for `wsis predict`
 MODELS = models(RUNS)  # folder and name of those that `wsis predict` takes
 FIRST = [path for *_, path in first(RUNS)]  # results that exist before the long trainings start
-ENVIRONMENT = str(Path(workflow.basedir, "envs/environment.yaml"))
+ENVIRONMENT = str(HOME / "envs/environment.yaml")
+# Snakemake adds the `prefix:` of a module to the paths of rules; these lines add it to the others.
+PREFIX = workflow.modifier.path_modifier.replace_prefix("results").removesuffix("results")
 SHARDS = CONFIGURATION.shards
 # Suffix of logs and benchmarks of jobs that share a step's images; empty for a single job.
 SHARD = "_{shard}_of_{shards}" if SHARDS > 1 else ""
 
-if workflow.is_main_process and (sentence := made_anew(Path(f"{DATA}/summary.json"))):
+if workflow.is_main_process and (sentence := made_anew(Path(f"{PREFIX}{DATA}/summary.json"))):
     logger.info(sentence)
 
 
@@ -56,6 +56,11 @@ wildcard_constraints:
     round=r"\d\d",
     shard=r"\d+",
     shards=r"\d+",
+
+
+def outside(paths):
+    """Paths of files that the workflow does not make; the `prefix:` of a module does not apply to them."""
+    return [str(path) if str(path).startswith(f"{RESULTS}/") else local(str(path)) for path in paths]
 
 
 def reads(step, name):
@@ -150,7 +155,7 @@ def common(step, **more):
     if stage and stage.divides:
         parameters["shard"] = shard
     if STEPS[step].shares_batches:
-        parameters.setdefault("work", record("work", step, ""))
+        parameters["work"] = PREFIX + parameters.get("work", record("work", step, ""))
     return parameters
 
 
@@ -168,3 +173,8 @@ def command(step, files, ranks=False):
         "--log {log}",
     ]
     return " ".join(filter(None, words))
+
+
+def last_lines():
+    """Says what is doubtful and where the results are; also for Snakefiles that use this workflow as a module."""
+    say_last_lines(Runs(CONFIGURATION, PREFIX), logger.info)

@@ -15,6 +15,7 @@ HEAVY = {"torch", "numpy", "h5py"}  # what would make every call of Snakemake sl
 # Modules below the plan that import it nevertheless.
 KNOW_THE_PLAN = {
     "evaluation.list_results": "lists what the runs make and are trained with, which only the plan knows",
+    "commands.new": "a project is a copy of a preset, and the plan knows where these lie",
     "commands.configuration": "the command `wsis check` reads the user's configuration and checks its runs",
     "report.list_costs": "tells from the name of a job of which step it is, for which it needs the names of all steps",
 }

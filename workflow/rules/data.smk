@@ -35,8 +35,8 @@ rule data_download_archives:  # only on request: make voc2012, make coco2017
 
 rule data_import_dataset:
     input:
-        source=watched_lists(SOURCE, f"{RESULTS}/shared/source"),
-        watched=watched_files(SOURCE),  # not in the command, which they could make too long
+        source=outside(watched_lists(SOURCE, f"{RESULTS}/shared/source")),
+        watched=outside(watched_files(SOURCE)),  # not in the command, which they could make too long
     output:
         images="results/{dataset}/shared/data/images.h5",
         instances_train="results/{dataset}/shared/data/instances_train.h5",
@@ -82,7 +82,7 @@ rule data_import_corrections:
     input:
         images=IMAGES,
         labels=reads("data_import_corrections", "labels"),
-        corrections=lambda wildcards: str(RUNS.runs[wildcards.run].corrections[int(wildcards.round)]),
+        corrections=lambda wildcards: outside([RUNS.runs[wildcards.run].corrections[int(wildcards.round)]]),
     output:
         corrected=writes("data_import_corrections", "corrected"),
     log:

@@ -20,7 +20,7 @@ rule report_list_costs:
     shell:
         command(
             "report_list_costs",
-            "--benchmarks benchmarks/{wildcards.dataset} --logs logs/{wildcards.dataset} "
+            f"--benchmarks {PREFIX}benchmarks/{{wildcards.dataset}} --logs {PREFIX}logs/{{wildcards.dataset}} "
             "--listing {input.listing} --costs {output.costs}",
         )
 
@@ -93,8 +93,8 @@ rule first_look:  # only on request
 
 
 onsuccess:
-    say_last_lines(RUNS, logger.info)
+    last_lines()
 
 
 onerror:
-    say_last_lines(RUNS, logger.info)
+    last_lines()

@@ -13,6 +13,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.formats.records import Dataset
 from wsis_steps.plan.config import Configuration, load
 from wsis_steps.plan.faults import faults
+from wsis_steps.plan.packages import missing_packages
 from wsis_steps.plan.runs import Runs
 from wsis_steps.vision.backbone_table import fault_of, stride_of_patches
 from wsis_steps.vision.backbones import build_backbone
@@ -64,8 +65,11 @@ def settings_of_data(paths: list[Path]) -> DataImportDataset:
 
 def faulty_runs(paths: list[Path]) -> list[str]:
     """One sentence per error in the runs of a configuration; empty for a folder."""
-    found = [] if paths[0].is_dir() else faults(Runs(read_configuration(paths)))
-    return [f"{fault[0].upper()}{fault[1:]}." for fault in found]
+    if paths[0].is_dir():
+        return []
+    runs = Runs(read_configuration(paths))
+    found = [f"{fault}." for fault in faults(runs)] + missing_packages(runs)
+    return [f"{fault[0].upper()}{fault[1:]}" for fault in found]
 
 
 def faulty_backbones(paths: list[Path]) -> list[str]:

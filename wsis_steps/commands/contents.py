@@ -20,14 +20,15 @@ from wsis_steps.vision.masks import UNSURE
 
 
 def made_by(provenance: Provenance) -> list[str]:
-    """The provenance of a file: step, supervision, classes, commit, inputs and settings."""
+    """The provenance of a file: step, supervision, classes, version, commit, inputs and settings."""
     settings = json.loads(provenance.settings)
     inputs = ", ".join(f"{name} {mark[:8]}" for name, mark in provenance.inputs.items()) or "none"
     lines = [
         f"made by      {provenance.step}",
         f"supervision  {' + '.join(provenance.supervision) or 'none'}",
         f"classes      {', '.join(provenance.class_names)}",
-        f"commit       {provenance.commit[:12]}, code {provenance.code or 'unknown'}",
+        f"version      {provenance.version or 'unknown'}, commit {provenance.commit[:12]}, "
+        f"code {provenance.code or 'unknown'}",
         f"inputs       {inputs} (digests)",
         "settings",
     ]

@@ -9,6 +9,7 @@ examples:
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from wsis_steps.commands.contents import contents, doubts, made_by, of_image, range_line
@@ -108,7 +109,8 @@ def main(options: argparse.Namespace) -> None:
     artifact = open_artifact(options.file)
     title = f"{options.file}: {artifact.attributes['schema']}, version {artifact.attributes['schema_version']}"
     if options.image is None:
-        _tell([title, *contents(artifact), *doubts(options.file), *made_by(artifact.provenance)])
+        made = replace(artifact.provenance, version=str(artifact.attributes.get("version", "")))
+        _tell([title, *contents(artifact), *doubts(options.file), *made_by(made)])
         return
     i = find_image(artifact, options.image)
     score = least_score(artifact, options.images) if options.score is None else options.score

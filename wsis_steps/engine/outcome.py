@@ -11,6 +11,7 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.extras import EXTRAS, how_to_install
 from wsis_steps.engine.names import printable_lines
 from wsis_steps.engine.shards import RANK_OF_SHARE, number_of_share
 from wsis_steps.engine.writers import full_disk, is_full, plain
@@ -65,6 +66,10 @@ def _environment_fault(error: BaseException) -> str | None:
     text, number = str(error), getattr(error, "errno", None)
     if is_full(error):
         return full_disk(error)
+    module = str(getattr(error, "name", "")).partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and module in EXTRAS:
+        sentence = how_to_install(module)
+        return f"{sentence[0].upper()}{sentence[1:]}"
     if number in NO_ACCESS:
         return f"No permission to read or write{where}; unfinished output was discarded."
     if number in WRONG_PATH and name:

@@ -1,10 +1,12 @@
-"""What made an artifact: step, settings, code, commit, and digests of its inputs."""
+"""What made an artifact: step, settings, code, commit, version, and digests of its inputs."""
 
 import hashlib
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,8 @@ class Provenance:
 
     `supervision` lists the annotations used: `tags`, `points`, `boxes`, `masks` (ground truth), `masks_seen` (by a
     part trained elsewhere on masks or drawn boundaries). `inputs` maps input names to digests; `before` maps the
-    earlier steps that contributed to their settings as JSON, the nearest first.
+    earlier steps that contributed to their settings as JSON, the nearest first. `version` is that
+    of the program; results that differ in nothing else are equal.
     """
 
     step: str
@@ -24,6 +27,7 @@ class Provenance:
     class_names: tuple[str, ...] = ()
     supervision: tuple[str, ...] = ()
     before: dict[str, str] = field(default_factory=dict)
+    version: str = field(default="", compare=False)
 
 
 def digest(path: Path | Sequence[Path]) -> str:
@@ -57,9 +61,13 @@ def settings_before(made: Sequence[Provenance]) -> dict[str, str]:
 
 
 def commit() -> str:
+    """The commit of the repository that holds the package; unknown if it is installed elsewhere, such as in a virtual
+    environment inside another project's repository."""
+    if not (PACKAGE.parent / ".git").exists():
+        return "unknown"
     command = ["git", "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        found = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return found.stdout.strip()

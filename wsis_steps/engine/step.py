@@ -34,6 +34,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
+from wsis_steps.engine import VERSION
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.outcome import guarded, start_log, torchrun_rank
 from wsis_steps.engine.progress import duration, progress
@@ -84,6 +85,7 @@ class Job:
             class_names=tuple(class_names),
             supervision=tuple(sorted(set(supervision))),
             before=settings_before(before),
+            version=VERSION,
         )
 
     def share(self, members: np.ndarray) -> np.ndarray:

@@ -32,7 +32,10 @@ def main(job: Job) -> None:
         values = json.loads(job.values["configuration"])
     except ValueError as error:
         raise InputError(f"the configuration is not valid JSON: {error}") from error
-    document = listing(Runs(load(values)))
+    configuration = load(values)
+    # in a module with a `prefix:` all results lie below it, as this one does
+    prefix, _, below = str(job.outputs["listing"].parent).rpartition(f"results/{configuration.dataset}")
+    document = listing(Runs(configuration, "" if below else prefix))
     write_document(job.outputs["listing"], document)
 
 

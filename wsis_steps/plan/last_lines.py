@@ -34,14 +34,14 @@ def last_lines(runs: Runs) -> list[str]:
         return []
     lines = [f"  {run}, {stage}: {verdict.sentence()}" for run, stage, verdict in found[:MOST]]
     if len(found) > MOST:
-        end = f"results/{runs.configuration.dataset}/summary.json"
+        end = f"{runs.folder}/summary.json"
         lines.append(f"  ... and {len(found) - MOST} more; a whole run lists all of them in {end} and report.html.")
     return ["Doubtful, the worst first:", *lines]
 
 
 def where_results_are(runs: Runs) -> list[str]:
     """One line for each page that exists, and for the first model, with the command that predicts new images."""
-    folder = Path("results", runs.configuration.dataset)
+    folder = Path(runs.folder)
     pages = {name: folder / page for name, page in PAGES.items()}
     audits = (folder / path for _, path in runs.audits())
     pages["tag audit"] = next((path.with_suffix(".html") for path in audits if path.is_file()), Path("none"))

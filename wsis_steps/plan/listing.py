@@ -45,10 +45,10 @@ def figures(runs: Runs, truth: tuple[str, ...]) -> list[Row]:
     rows = []
     for name, run in runs.runs.items():
         for one in proposals(runs, name) if truth else ():
-            path = f"{_folder(runs)}/shared/evaluation/proposals_{one}.json"
+            path = f"{runs.folder}/shared/evaluation/proposals_{one}.json"
             rows.append((name, run.system, f"proposals/{one}", path))
         scored = _scored(runs, name, truth).items()
-        rows += [(name, run.system, stage, f"{_folder(runs)}/{path}") for (stage, _), path in scored]
+        rows += [(name, run.system, stage, f"{runs.folder}/{path}") for (stage, _), path in scored]
     return rows
 
 
@@ -75,17 +75,17 @@ def shown(runs: Runs, early: bool = False) -> list[Row]:
     rows = []
     for name, run in runs.runs.items():
         if run.supervision == "points":
-            rows.append((name, "points", f"{_folder(runs)}/shared/data/images.h5"))
+            rows.append((name, "points", f"{runs.folder}/shared/data/images.h5"))
         for node, show in shows(runs, name):
             if not early or _is_early(runs, name, node):
                 path = runs.path(name, Product(node, show.role))
-                rows.append((name, stage_name(show, node), f"{_folder(runs)}/{path}"))
+                rows.append((name, stage_name(show, node), f"{runs.folder}/{path}"))
     return rows
 
 
 def judged(runs: Runs) -> list[Row]:
     """Rows (run, stage, file) of everything that may get verdicts, each file once."""
-    audits = [(name, "tags", f"{_folder(runs)}/{path}") for name, path in runs.audits()]
+    audits = [(name, "tags", f"{runs.folder}/{path}") for name, path in runs.audits()]
     rows = [*audits, *(row for row in shown(runs) if row[2].endswith(".h5"))]
     found: dict[str, Row] = {}
     for row in rows:
@@ -156,10 +156,6 @@ def trainings(runs: Runs) -> list[Row]:
             changed = runs.values(name, step).model_dump(mode="json", exclude_defaults=True)
             rows.append((name, step.removesuffix("_train"), step, canonical(changed)))
     return rows
-
-
-def _folder(runs: Runs) -> str:
-    return f"results/{runs.configuration.dataset}"
 
 
 def shows(runs: Runs, name: str) -> list[tuple[Node, Show]]:

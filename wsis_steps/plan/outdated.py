@@ -14,7 +14,7 @@ class Origins:
     """What computes the results of the runs, and from what. Paths are relative to the working directory."""
 
     def __init__(self, runs: Runs) -> None:
-        self.runs, self.folder = runs, Path("results", runs.configuration.dataset)
+        self.runs, self.folder = runs, Path(runs.folder)
         self.makers: dict[Path, tuple[str, Node]] = {}  # file -> run and node
         for run, graph in runs.graphs.items():
             for node in graph.nodes:

@@ -17,10 +17,14 @@ from wsis_steps.plan.systems import CHAINS, STAGES, stage_of
 
 
 class Runs:
-    """The runs of a configuration as the rules see them. Paths are relative to results/<dataset>/."""
+    """The runs of a configuration as the rules see them. Paths are relative to `folder`, results/<dataset>.
 
-    def __init__(self, configuration: Configuration) -> None:
+    prefix: what comes before it, if another workflow uses this one as a module with a `prefix:`.
+    """
+
+    def __init__(self, configuration: Configuration, prefix: str = "") -> None:
         self.configuration = configuration
+        self.folder = f"{prefix}results/{configuration.dataset}"
         self.runs: dict[str, Run] = configuration.runs
         self.values = cache(self._values)
         self.settings = cache(self._settings)

@@ -5,8 +5,6 @@ colors, Potts compatibility, mean-field inference.
 """
 
 import numpy as np
-from pydensecrf.densecrf import DenseCRF2D
-from pydensecrf.utils import unary_from_labels
 
 from wsis_steps.vision.settings import DenseCrf
 
@@ -20,6 +18,8 @@ class DenseField:
     """
 
     def __init__(self, picture: np.ndarray, count: int, settings: DenseCrf) -> None:
+        from pydensecrf.densecrf import DenseCRF2D  # an extra; not every run has a CRF
+
         self.height, self.width = picture.shape[:2]
         self.count, self.iterations = count, settings.crf_iterations
         self.field = DenseCRF2D(self.width, self.height, count)
@@ -37,6 +37,8 @@ class DenseField:
 
     def refine_labels(self, labels: np.ndarray, certainty: float) -> np.ndarray:
         """Most likely labels int64 (h, w), given `labels` (h, w) below count, each trusted with `certainty`."""
+        from pydensecrf.utils import unary_from_labels
+
         return self._infer(unary_from_labels(labels, self.count, certainty, zero_unsure=False)).argmax(axis=0)
 
     def _infer(self, unary: np.ndarray) -> np.ndarray:
