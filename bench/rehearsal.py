@@ -1,7 +1,7 @@
 """Runs every step of the preset voc2012 at full size on few images, then the parts that ablations and COCO add.
 
     make rehearsal, or
-    python -m bench.rehearsal                      takes six hours on one core; writes the tables of docs/cost.md
+    python -m bench.rehearsal                      takes ten hours or so on one core; writes the tables of docs/cost.md
     python -m bench.rehearsal --folder FOLDER      keeps its results there and resumes from them
     python -m bench.rehearsal --rate 100           computes hours for a GPU that sustains 100 TFLOP/s
 
@@ -11,6 +11,7 @@ on two generated images of 375 x 500 pixels, from random weights. The jobs, in t
 - from the presets that extend it, the jobs that use other code, with small batches and, for Deep Community Learning,
   fewer boxes and a single pass (bench/rehearsal_plan.py);
 - the most expensive trainings of coco2017.yaml and the jobs they depend on.
+The boxes of each image are filled up with random ones to 2,000, as photographs may have.
 Other presets with their own data, and the downloads, are left out. Jobs run one after another, each in a separate
 process with one thread.
 """

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.jobs import ROOT, PlannedJob
+from bench.rehearsal_boxes import fill_boxes
 from bench.rehearsal_plan import with_batch
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.settings import canonical
@@ -52,7 +53,7 @@ def run_all(
     stand_ins: dict[str, str] | None = None,
 ) -> list[Taken]:
     """Runs jobs in `folder`, each in a separate process. A recorded job is not run again while its command line
-    (including settings and code fingerprint) and its input files match the record.
+    (including settings and code fingerprint) and its input files match the record. Boxes are filled up (`fill_boxes`).
 
     limit: MB of memory; a job that exceeds it is killed. smaller: two batch sizes for each training whose own batch
     needs more. stand_ins: the file to use in place of one that no job makes.
@@ -66,6 +67,7 @@ def run_all(
         record = folder / "rehearsal" / f"{job.option('log').replace('/', '-')}.json"
         taken = recorded(record, job, folder)
         if taken:
+            fill(job, folder)
             found.append(taken)
             continue
         record.unlink(missing_ok=True)
@@ -75,8 +77,15 @@ def run_all(
         found.append(taken)
         print(f"{number} of {len(jobs)}: {describe(taken)}", flush=True)
         if not taken.fault:
+            fill(job, folder)
             record.write_text(json.dumps({"made_by": made_by(job, folder), "taken": asdict(taken)}))
     return found
+
+
+def fill(job: PlannedJob, folder: Path) -> None:
+    """Adds random boxes to those that the job found, if it looks for boxes."""
+    if job.step == "proposals_search_selectively":
+        fill_boxes(folder / job.outputs[0])
 
 
 def provide(job: PlannedJob, folder: Path, stand_ins: dict[str, str]) -> None:

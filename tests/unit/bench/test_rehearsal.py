@@ -5,16 +5,19 @@ from copy import deepcopy
 from dataclasses import replace
 
 import h5py
+import numpy as np
 import pytest
 import torch
 from artifacts import write_labels
 from imports import imported
+from proposal_sets import square_boxes, square_regions
 from snakemake.utils import update_config
 from torch import nn
 
 from bench.counted import counted, job_images
 from bench.jobs import PlannedJob, planned, planned_jobs
 from bench.rehearsal import COCO_JOBS, COCO_PRESET, COCO_SMALLER, PRESETS
+from bench.rehearsal_boxes import BOXES, LEAST_SIDE, fill_boxes, random_boxes
 from bench.rehearsal_data import COCO_CLASSES, write_coco_data
 from bench.rehearsal_jobs import Taken, run_all, run_smaller, watch, with_instances
 from bench.rehearsal_plan import (
@@ -30,10 +33,12 @@ from bench.rehearsal_plan import (
     with_ancestors,
 )
 from bench.rehearsal_table import BEGIN, COCO, END, Group, extrapolated, hours, row, table, times, total, write_between
+from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.shards import members_of_shard
 from wsis_steps.engine.step import Job
 from wsis_steps.formats import coco
 from wsis_steps.plan.steps import STEPS
+from wsis_steps.vision.contracts.proposals import Proposals
 
 
 def rehearsed(changes=None):
@@ -266,6 +271,43 @@ def test_truth_stands_in_for_labels_of_a_random_network_that_hold_nothing(tmp_pa
     assert read_by(reading("some.h5")) == "some.h5"
     assert read_by(reading("none.h5", settings="{}")) == "none.h5"  # no training
     assert read_by(reading("not_made.h5")) == "not_made.h5"
+
+
+def test_boxes_are_filled_up_with_valid_ones_after_those_that_were_found(tmp_path):
+    path = square_boxes(tmp_path / "boxes.h5", count=3)
+    before = [Proposals(path).read(i).boxes for i in range(3)]
+    about = Proposals(path).provenance
+    fill_boxes(path, 40)
+    after = Proposals(path)
+    assert list(after.ids) == ["image0", "image1", "image2"] and after.provenance == about
+    for i, old in enumerate(before):
+        found = after.read(i)
+        assert len(old) < len(found) == 40 and np.array_equal(found.boxes[: len(old)], old)
+        assert (np.diff(found.scores) < 0).all() and found.scores.min() > 0
+    written = path.stat().st_mtime_ns
+    fill_boxes(path, 40)
+    assert path.stat().st_mtime_ns == written and not list(tmp_path.glob("*filled*"))
+    with pytest.raises(InputError, match="regions.h5 holds regions; only boxes can be added"):
+        fill_boxes(square_regions(tmp_path / "regions.h5"))
+
+
+@pytest.mark.parametrize("height, width", [(375, 500), (30, 21), (5, 70), (1, 1)])
+def test_random_boxes_lie_in_the_image_and_are_not_too_thin(height, width):
+    boxes = random_boxes(np.random.default_rng(0), 500, height, width)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    assert boxes.min() >= 0 and (boxes[:, 2:] <= (width, height)).all() and (boxes == boxes.round()).all()
+    assert (sides >= np.minimum(LEAST_SIDE, (width, height))).all()
+
+
+def test_jobs_that_read_the_boxes_find_as_many_as_photographs_have(tmp_path, monkeypatch):
+    def run(job, folder, limit):
+        square_boxes(folder / "boxes.h5", count=1)
+        return Taken(job.name, job.step, {}, False)
+
+    monkeypatch.setattr("bench.rehearsal_jobs.run", run)
+    job = planned_job("proposals_search_selectively", "shared")
+    run_all([replace(job, outputs=("boxes.h5",), command=(*job.command, "--log", "logs/a.log"))], tmp_path, 0, {})
+    assert len(Proposals(tmp_path / "boxes.h5").read(0)) == BOXES == 2000
 
 
 SAID = """

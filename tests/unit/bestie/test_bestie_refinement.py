@@ -7,6 +7,7 @@ import torch
 
 from wsis_steps.bestie.centers import find_centers, list_pixels
 from wsis_steps.bestie.grouping import pad_tables, semantic_components
+from wsis_steps.bestie.losses import objective
 from wsis_steps.bestie.refinement import (
     instances_from_outputs,
     instances_from_points,
@@ -14,6 +15,7 @@ from wsis_steps.bestie.refinement import (
     refine_with_points,
 )
 from wsis_steps.bestie.settings import BestieInfer, BestieTrain, CenterFinding
+from wsis_steps.bestie.targets import Targets, render_targets
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA"))]
 
@@ -308,6 +310,35 @@ def test_given_points_divide_their_class(seed, device):
     assert made.centers is None
     for b, (semantic, _, _, way, _, given) in enumerate(scenes):
         assert_same([made.offsets[b], made.weight[b]], reference.refine_with_points(semantic, way, given))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("seed", range(3))
+def test_pixels_of_a_tagged_class_without_a_point_are_left_out_of_training(seed, device):
+    """They go to no other class, and the losses of centers and offsets have no gradient there."""
+    semantic, logits, heatmap, way, tags, points = reference.scene(seed)
+    first = points[0][2]
+    points = [point for point in points if point[2] != first] or [(3, 4, 1 - min(first, 1))]
+    without = semantic == first + 1
+    assert tags[first] and without.any()
+    given = torch.from_numpy(semantic)[None].to(device)
+    table = torch.tensor([[(c, x, y) for x, y, c in points]], device=device)
+    made = refine_with_points(offsets=torch.from_numpy(way)[None].to(device), semantic=given, points=table)
+    assert_same([made.offsets[0], made.weight[0]], reference.refine_with_points(semantic, way, points))
+    assert not made.weight[0].cpu().numpy()[without].any()
+
+    own = np.where((semantic > 0) & (semantic < 255) & ~without, 1, 0).astype(np.int32)
+    row = torch.tensor([[(points[0][2], 0, 0)]])
+    pseudo = render_targets(torch.from_numpy(own)[None], row, torch.ones(1, 1), len(heatmap), table.cpu(), 6)
+    shapes = {"semantic": logits, "centers": heatmap, "offsets": way + 0.5}
+    outputs = {
+        name: torch.from_numpy(value)[None].float().to(device).requires_grad_() for name, value in shapes.items()
+    }
+    terms = objective(outputs, given, Targets(*(part.to(device) for part in pseudo)), made, BestieTrain())
+    (terms["center"] + terms["offset"]).backward()
+    for name in ("centers", "offsets"):
+        moved = outputs[name].grad[0].abs().sum(dim=0).cpu().numpy() > 0
+        assert not moved[without].any() and moved[own > 0].any() == bool((own > 0).any())
 
 
 def test_of_equally_near_points_the_first_wins():

@@ -131,6 +131,22 @@ def test_what_no_paper_prints_is_left_out():
     assert ("bestie", "predictions", "train") not in found
 
 
+@pytest.mark.parametrize(
+    ("run", "stage", "tables"),
+    [
+        ("community_learning", "predictions", "1356"),  # of table 5 the last column, this run without post-processing
+        ("community_learning", "predictions_mcg", "1"),
+        ("community_learning_img_is", "predictions", "346"),
+        ("community_learning_img", "predictions", "37"),
+        ("community_learning_bg", "predictions", "4"),
+        ("community_learning_4_maps", "predictions", "7"),
+    ],
+)
+def test_a_figure_names_every_table_of_deep_community_learning_that_prints_it(run, stage, tables):
+    source = PUBLISHED["voc2012", run, stage, "val"].source
+    assert set(re.findall(r"\d", source)) == set(tables)
+
+
 def test_figures_are_fractions_of_known_metrics_with_a_source():
     for result in PUBLISHED.values():
         assert result.source

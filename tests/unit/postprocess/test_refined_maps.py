@@ -1,10 +1,16 @@
 """Semantic maps from activation maps: which pixels enter the CRF as what."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from artifacts import SIZE, provenance, square_mask, write_images
+from calls import call, files
 
 from wsis_steps.postprocess.refine_with_crf import POSSIBLE, refine
 from wsis_steps.postprocess.settings import PostprocessRefineWithCrf
+from wsis_steps.vision.contracts.artifact import create
+from wsis_steps.vision.contracts.maps import Maps, MapsWriter
 from wsis_steps.vision.dense_crf import DenseField
 from wsis_steps.vision.thresholds import likely_thresholds
 
@@ -46,3 +52,27 @@ def test_a_sure_object_is_found_with_its_expected_threshold() -> None:
     two_values[0, :10], two_values[1, 14:] = 1, 0.9
     labels = refined(two_values, foreground="expected", background="expected")
     assert (labels[:10] == 5).all() and (labels[14:] == 8).all() and (labels[10:14] == 0).all()
+
+
+@pytest.mark.parametrize("count", [254, 255])
+def test_bytes_hold_254_classes_and_more_are_refused_before_anything_is_written(tmp_path: Path, count: int) -> None:
+    """The last class of 254 is label 254; that of 255 would be 255, which means unsure."""
+    names = [f"class {k}" for k in range(count)]
+    images = write_images(tmp_path / "images.h5", train=2, val=0, class_names=names)
+    with create(tmp_path / "maps.h5", Maps.schema, provenance(names)) as file:
+        writer = MapsWriter(file, (SIZE, SIZE), np.float16)
+        for k in range(2):
+            writer.add(f"image{k}", SIZE, SIZE, square_mask(k)[None].astype(np.float16), (count - 1,))
+        writer.close()
+    before, found = files(tmp_path), tmp_path / "semantic.h5"
+    done = call("postprocess.refine_with_crf", {}, images=images, maps=tmp_path / "maps.h5", semantic=found)
+    if count == 254:
+        assert done.status == 0
+        for k in range(2):
+            assert (Maps(found).semantic(k) == 254 * square_mask(k)).all()
+        return
+    assert done.status == 2 and not done.traceback and files(tmp_path) == before
+    assert done.errors == [
+        f"{tmp_path / 'maps.h5'} has 255 classes, but label maps are bytes and hold at most 254; use a run without "
+        "semantic maps."
+    ]
