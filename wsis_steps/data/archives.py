@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 from wsis_steps.engine.writers import is_full
 
 _BLOCK = 1 << 20
@@ -171,6 +172,7 @@ def _fetch(archive: Archive, url: str, part: Path, report: Callable[[int, int], 
 
 def _verify(archive: Archive, path: Path, source: str) -> None:
     """Raises `InputError` if the file, which came from `source`, is not the official one."""
+    check_ordinary(path)
     size = path.stat().st_size
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "md5").hexdigest()

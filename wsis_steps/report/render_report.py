@@ -6,6 +6,7 @@ in   images   images.h5
      text     summary.md: the main figures in percent, beside the paper's
      listing  names all other files
      costs    cost.csv: the costs of each step
+     digest   cost.json: the digest of cost.csv
      verdicts summary.json: verdicts
 out  page     an HTML file
      cards    a folder beside it: one file per image, which the page loads on demand
@@ -16,8 +17,9 @@ from html import escape
 from pathlib import Path
 
 from wsis_steps.drawing.colors import class_colors
+from wsis_steps.engine.documents import check_table
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.evaluation.figures import check_table, published_classes, read_listing, read_verdicts
+from wsis_steps.evaluation.figures import published_classes, read_listing, read_verdicts
 from wsis_steps.evaluation.summary_table import COLUMNS, PROPOSALS
 from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, read_truth
@@ -36,7 +38,7 @@ from wsis_steps.vision.contracts.images import Images
 STEP = Step(
     "report_render_report",
     ReportRenderReport,
-    inputs=("images", "truth", "summary", "text", "listing", "costs", "verdicts"),
+    inputs=("images", "truth", "summary", "text", "listing", "costs", "digest", "verdicts"),
     several=("truth",),
     outputs=("page", "cards"),
 )
@@ -47,6 +49,7 @@ FOLDER = "report_images"  # folder of the cards, beside the page
 def figures_html(job: Job, rows: list[Row], class_names: tuple[str, ...], listing: dict) -> str:
     """The summary, the main figures class by class and, folded away, every figure."""
     check_table(job.inputs["summary"], job.inputs["verdicts"])
+    check_table(job.inputs["costs"], job.inputs["digest"])
     table = read_table(job.inputs["summary"], "figures", COLUMNS[:-1], COLUMNS[-1:])
     if not len(table):
         return "<p>None: without ground-truth masks there are no scores.</p>"
