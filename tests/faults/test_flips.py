@@ -10,8 +10,14 @@ import pytest
 from every_artifact import WRITERS, read_everything
 from flips import cuts, flips, outcomes
 
-from wsis_steps.engine.documents import digest_of_file, read_document, read_lines, write_document, write_lines
-from wsis_steps.evaluation.figures import check_table
+from wsis_steps.engine.documents import (
+    check_table,
+    digest_of_file,
+    read_document,
+    read_lines,
+    write_document,
+    write_lines,
+)
 
 COPIES = int(os.environ.get("WSIS_FAULTS", 40))
 

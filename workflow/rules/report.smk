@@ -8,6 +8,7 @@ rule report_list_costs:
         results=SHOWN,
     output:
         costs=report("results/{dataset}/cost.csv", caption="../report/cost.rst", category="Costs"),
+        digest="results/{dataset}/cost.json",
     log:
         "logs/{dataset}/report_list_costs.log",
     benchmark:
@@ -21,7 +22,7 @@ rule report_list_costs:
         command(
             "report_list_costs",
             f"--benchmarks {PREFIX}benchmarks/{{wildcards.dataset}} --logs {PREFIX}logs/{{wildcards.dataset}} "
-            "--listing {input.listing} --costs {output.costs}",
+            "--listing {input.listing} --costs {output.costs} --digest {output.digest}",
         )
 
 
@@ -33,6 +34,7 @@ rule report_render_report:
         summary="results/{dataset}/summary.csv",
         text="results/{dataset}/summary.md",
         costs="results/{dataset}/cost.csv",
+        digest="results/{dataset}/cost.json",
         verdicts="results/{dataset}/summary.json",
         figures=FIGURES,
         results=SHOWN,
@@ -53,8 +55,8 @@ rule report_render_report:
         command(
             "report_render_report",
             "--images {input.images} --truth {input.truth} --summary {input.summary} --text {input.text} "
-            "--listing {input.listing} --costs {input.costs} --verdicts {input.verdicts} --page {output.page} "
-            "--cards {output.cards}",
+            "--listing {input.listing} --costs {input.costs} --digest {input.digest} --verdicts {input.verdicts} "
+            "--page {output.page} --cards {output.cards}",
         )
 
 

@@ -12,7 +12,6 @@ out  labels     instances of the training images; object pixels in no instance a
 BESTIE (CVPR 2022), semantic knowledge transfer; supplement, listing 4.
 """
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import numpy as np
 from wsis_steps.bestie.grouping import PseudoLabels, pseudo_instances
 from wsis_steps.bestie.region_instances import region_instances
 from wsis_steps.bestie.settings import BestieLabel
+from wsis_steps.engine.documents import write_document
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.provenance import Provenance
@@ -158,7 +158,7 @@ def main(job: Job) -> None:
     judged = Counter({**why_without(found, expected), **of_components})
     labels = count_instances(labels, expected, "labels", judged)
     write_instances(job.outputs["labels"], provenance, semantic.ids, semantic.heights, semantic.widths, labels, judged)
-    job.outputs["counts"].write_text(json.dumps(counts, indent=1) + "\n")
+    write_document(job.outputs["counts"], counts)
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
     without = counts["images_by_instances"].get("0", 0)
     log.info("%d images, %d of them without a label; components: %s", counts["images"], without, kinds)

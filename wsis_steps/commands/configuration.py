@@ -10,6 +10,7 @@ from snakemake.utils import update_config
 
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 from wsis_steps.formats.records import Dataset
 from wsis_steps.plan.config import Configuration, load
 from wsis_steps.plan.faults import faults
@@ -32,6 +33,7 @@ def read_configuration(paths: list[Path]) -> Configuration:
 
 def read_yaml(path: Path) -> dict:
     """The content of a configuration file. Raises InputError if it is not one."""
+    check_ordinary(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

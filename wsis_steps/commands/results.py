@@ -5,12 +5,11 @@ from pathlib import Path
 
 import h5py
 
-from wsis_steps.engine.documents import read_document, read_lines
+from wsis_steps.engine.documents import check_table, read_document, read_lines
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.engine.problems import attempt
 from wsis_steps.engine.progress import progress
-from wsis_steps.evaluation.figures import check_table
 from wsis_steps.report.columns import open_artifact
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.tensor_file import read_tensor_file
@@ -54,7 +53,7 @@ def _read_json(path: Path) -> None:
 
 
 def _read_table(path: Path) -> None:
-    if path.name == "summary.csv" and path.with_suffix(".json").exists():
+    if path.with_suffix(".json").exists():
         check_table(path, path.with_suffix(".json"))
 
 

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from wsis_steps.engine.downloads import Report, amount, fetch
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 from wsis_steps.engine.writers import is_full
 
 _UNREADABLE = (
@@ -118,6 +119,7 @@ def _check_room(folder: Path, needed: int) -> None:
 
 def _verify(archive: Archive, path: Path, source: str) -> None:
     """Raises `InputError` if the file, which came from `source`, is not the official one."""
+    check_ordinary(path)
     size = path.stat().st_size
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "md5").hexdigest()

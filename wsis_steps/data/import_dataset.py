@@ -10,7 +10,6 @@ out  images           images.h5: images with tags, points, boxes and splits
 All errors in the files are listed together; if there are any, nothing is written.
 """
 
-import json
 import logging
 from collections import Counter
 from functools import partial
@@ -20,6 +19,7 @@ import numpy as np
 
 from wsis_steps.data.doubts import find_doubts
 from wsis_steps.data.settings import DataImportDataset
+from wsis_steps.engine.documents import write_document
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.pool import fork_map, forked_pool
 from wsis_steps.engine.problems import Problems
@@ -109,7 +109,7 @@ def main(job: Job) -> None:
         provenance = job.provenance(dataset.class_names, ["masks"])
         write_instances(job.outputs[f"instances_{split}"], provenance, ids, heights, widths, instances)
     summary = {**summarise(dataset, truth), "picture_range": ends, "code": job.code}
-    job.outputs["summary"].write_text(json.dumps(summary, indent=1) + "\n")
+    write_document(job.outputs["summary"], summary)
     for split in truth:
         per_tag = summary[split]["images_per_tag"]
         more = f", and {len(per_tag) - SHOWN} more classes" if len(per_tag) > SHOWN else ""

@@ -1,4 +1,4 @@
-"""JSON documents and JSON lines with a digest of their content, so readers notice damage.
+"""JSON documents, JSON lines and tables with a digest of their content, so readers notice damage.
 
 Files without a digest, made by hand or by an earlier version, are read as they are.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 
 
 def write_document(path: Path, content: Mapping[str, Any]) -> None:
@@ -20,6 +21,7 @@ def write_document(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_document(path: Path, what: str = "document") -> Any:
     """JSON without its digest; InputError if it is missing, damaged or not JSON. what: its name in the message."""
+    check_ordinary(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -39,6 +41,7 @@ def write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 
 def read_lines(path: Path, what: str = "JSON lines") -> list[dict[str, Any]]:
     """What `write_lines` wrote; InputError if it is missing, damaged or not JSON. what: its name in the message."""
+    check_ordinary(path)
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
@@ -55,6 +58,14 @@ def digest_of_file(path: Path) -> str:
     """BLAKE2 digest of a whole file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def check_table(table: Path, document: Path) -> None:
+    """InputError if a CSV file does not match the digest of it in the JSON file beside it, if there is one."""
+    found = read_document(document, "digest of a table")
+    digest = found.get("table") if isinstance(found, dict) else None
+    if digest is not None and digest != digest_of_file(table):
+        raise InputError(f"{table} does not match {document}: one is damaged or was edited; delete both and run again.")
 
 
 def _check(path: Path, owner: dict[str, Any], content: Any) -> None:

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import logging
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ import numpy as np
 
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.links import elsewhere
+from wsis_steps.engine.ordinary import check_ordinary
 from wsis_steps.engine.writers import NO_LOCKS
 
 log = logging.getLogger("wsis")
 DAMAGED = "is truncated or not an HDF5 file; if the workflow made it, delete it and run again"
 SIGNED = 2  # the schema version of results with checksums; those of version 1 have none
+DENSEST = 1100  # bytes per stored byte; gzip reaches 1032
 _DAMAGE = (OSError, RuntimeError, ValueError, LookupError, TypeError, SystemError)  # what h5py raises on it
 
 
@@ -43,6 +46,7 @@ def open_hdf5(path: Path, damaged: str = DAMAGED) -> h5py.File:
 
 
 def _open(path: Path, damaged: str) -> h5py.File:
+    check_ordinary(path)
     try:
         return h5py.File(path, "r")
     except OSError as error:
@@ -110,7 +114,23 @@ def find_dataset(file: h5py.File, name: str) -> CheckedDataset:
         raise InputError(damage(file.filename, name)) from error
     if not isinstance(found, h5py.Dataset):
         raise InputError(f"{file.filename} has no '{name}'; delete it and run again.")
+    check_size(found)
     return CheckedDataset(found.id)
+
+
+def check_size(dataset: h5py.Dataset) -> None:
+    """InputError if a dataset claims more values than the bytes of its file can hold: reading it would take the memory
+    for all of them."""
+    path, name = dataset.file.filename, dataset.name.strip("/")
+    try:
+        chunks = dataset.chunks or dataset.shape
+        sides = (chunk * -(-side // chunk) for side, chunk in zip(dataset.shape, chunks, strict=True) if side)
+        claimed = dataset.size and dataset.dtype.itemsize * math.prod(sides)  # in whole chunks
+        most = Path(path).stat().st_size * (DENSEST if dataset.compression else 1)
+    except _DAMAGE as error:
+        raise InputError(damage(path, name)) from error
+    if claimed > most:
+        raise InputError(f"{path} is refused: its '{name}' claims {claimed:,} bytes, more than the file can hold.")
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:

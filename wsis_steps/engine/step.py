@@ -36,6 +36,7 @@ from pydantic import ValidationError
 
 from wsis_steps.engine import VERSION
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 from wsis_steps.engine.outcome import guarded, start_log, torchrun_rank
 from wsis_steps.engine.progress import duration, progress
 from wsis_steps.engine.provenance import Provenance, commit, digest, settings_before
@@ -177,6 +178,8 @@ class Step:
             for one in path if isinstance(path, list) else [path]:
                 if one is not None and not one.exists():
                     raise InputError(f"{one} does not exist.")
+                if one is not None and not one.is_dir():
+                    check_ordinary(one)
         final = {name: getattr(options, name) for name in self.outputs}
         rank, ranks = torchrun_rank()
         partial = {name: partial_name(path) for name, path in final.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wsis_steps.engine.documents import digest_of_file, read_document, write_document
+from wsis_steps.engine.documents import read_document, write_document
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.provenance import Provenance
 from wsis_steps.evaluation.class_means import class_mean
@@ -81,13 +81,6 @@ def read_verdicts(path: Path) -> list[dict[str, Any]]:
 def read_recommended(path: Path) -> list[dict[str, Any]]:
     """The recommended scores of `summary.json`; empty in one of an earlier version."""
     return _read_document(path, "verdicts").get("recommended", [])
-
-
-def check_table(table: Path, document: Path) -> None:
-    """InputError if `summary.csv` does not match the digest in `summary.json`, if there is one."""
-    digest = _read_document(document, "verdicts").get("table")
-    if digest is not None and digest != digest_of_file(table):
-        raise InputError(f"{table} does not match {document}: one is damaged or was edited; delete both and run again.")
 
 
 def published_figures(listing: dict[str, Any]) -> dict[tuple[str, str, str], dict[str, float]]:

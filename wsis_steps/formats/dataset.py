@@ -54,6 +54,9 @@ class Choices:
         )
 
 
+_NONE: list = []  # what nothing is added to
+
+
 @dataclass(slots=True)
 class _Image:
     drawing: Drawing
@@ -68,7 +71,7 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
 
     mapper: `map`, or that of a process pool.
     """
-    pictures = Pictures(root, reading.folders)
+    pictures = reading.pictures or Pictures(root, reading.folders)
     located = _locate(reading, pictures, choices, notes)
     rules = Rules(choices.class_names, choices.skip_unknown, choices.crowds_are_objects)
     drawings, paths = [drawing for drawing, _ in located], [path for _, path in located]
@@ -82,7 +85,7 @@ def assemble(root: Path, reading: Reading, choices: Choices, notes: Notes, mappe
             images.append(_Image(drawing, path, pack(found, numbers)))
             first += [drawing.where] * (len(numbers) - len(first))
             notes.omit(found.omitted)
-        drawing.shapes = []  # large files do not fit in memory twice
+        drawing.shapes = _NONE  # large files do not fit in memory twice
     _check_readings(images, notes)
     seen = dict(zip(numbers, first, strict=True))
     class_names = _name_classes(root, reading, seen, choices, notes)
@@ -121,7 +124,7 @@ def _locate(reading: Reading, pictures: Pictures, choices: Choices, notes: Notes
             notes.add(f"{drawing.where}: {path} is also the picture of {found[key].where}.")
         else:
             found[key] = drawing
-    if len(missing) > 1 and not found and pictures.files:
+    if len(missing) > 1 and not found and pictures.names:
         missing = [
             f"{pictures.root} holds none of the {len(missing)} annotated pictures; is it their folder? {missing[0]}"
         ]
@@ -226,8 +229,9 @@ def _dataset(
     for image in images:
         found = image.found
         for table in (found.points, found.boxes):
-            table[:, -1] = categories[table[:, -1].astype(np.int64)]
-        tags = tuple(sorted(categories[found.tags].tolist()))
+            if len(table):
+                table[:, -1] = categories[table[:, -1].astype(np.int64)]
+        tags = tuple(sorted(categories[list(found.tags)].tolist()))
         records.append(ImageRecord(image.id, image.split, image.path, tags, found.points, found.boxes))
     check_ids(records, notes)
     notes.raise_any("The data set")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wsis_steps.data.settings import DataImportDataset
+from wsis_steps.formats.picture_names import Pictures
 from wsis_steps.formats.rings import shown
 
 WEAK = ("tag", "point", "box")  # the weak annotations; a shape gives one or several
@@ -97,7 +98,7 @@ class Reading:
     drawings: iterated once. class_names: all classes in order, if the format defines one; may include names for the
     background or ignored pixels. folders: folders or single files of its images, empty for the whole data set; unlisted
     images there are counted. counts: additional figures to keep. doubts: kinds of `notes.py` with their places, for
-    doubts that concern more than one image.
+    doubts that concern more than one image. pictures: these images, if the reader has looked for them.
     """
 
     drawings: Iterable[Drawing]
@@ -105,6 +106,7 @@ class Reading:
     folders: Sequence[Path] = ()
     counts: dict[str, object] = field(default_factory=dict)
     doubts: list[tuple[str, str]] = field(default_factory=list)
+    pictures: Pictures | None = None
 
 
 def tell_apart(drawings: Sequence[Drawing], root: Path) -> None:

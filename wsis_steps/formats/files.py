@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 from collections import Counter
 from collections.abc import Collection, Iterator
 from itertools import islice
@@ -10,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 
 _MOST_WAYS = 16  # links that may lead to one folder
 
@@ -17,9 +17,8 @@ _MOST_WAYS = 16  # links that may lead to one folder
 def read_bytes(path: Path) -> bytes:
     """The content of a file; InputError if it is missing, cannot be read, or is a pipe or a device, which may never
     end."""
+    check_ordinary(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path} cannot be read: it is a folder, a pipe or a device.")
         return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None

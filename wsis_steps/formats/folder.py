@@ -14,6 +14,7 @@ commas.
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from wsis_steps.engine.errors import Hints, InputError, nearest
@@ -32,18 +33,18 @@ MARKS = {"point": ("x", "y"), "box": ("x1", "y1", "x2", "y2")}  # kinds of marks
 
 @dataclass
 class _Tables:
-    """The state while the tables are read. rows, written: the rows of tags.csv by image file and by the name written
-    there. refused: images whose rows in tags.csv have an error. others: images of subsets other than train and val.
-    valid: classes that marks may have. hints: nearest names of unknown classes. far: number of images not found in the
-    rows."""
+    """The state while the tables are read. rows: the rows of tags.csv by the name of their image; respelled: those that
+    write it in another way, by what they write. refused: images whose rows in tags.csv have an error. others: names of
+    images of subsets other than train and val. valid: classes that marks may have. hints: nearest names of unknown
+    classes. far: number of images not found in the rows."""
 
     pictures: Pictures
     notes: Notes
     chosen: tuple[str, ...]
-    rows: dict[Path, Drawing] = field(default_factory=dict)
-    written: dict[str, Drawing] = field(default_factory=dict)
+    rows: dict[str, Drawing] = field(default_factory=dict)
+    respelled: dict[str, Drawing] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    others: set[Path] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
     valid: set[str] = field(default_factory=set)
     hints: Hints = field(default_factory=Hints)
     far: int = 0
@@ -60,6 +61,7 @@ def looks_like(path: Path) -> bool:
 def read(source: Source, notes: Notes) -> Reading:
     """The images of tags.csv, with the points.csv and boxes.csv beside it, if any. Raises InputError if a table is
     invalid."""
+    root = source.root
     path = source.annotations / TAGS if source.annotations.is_dir() else source.annotations
     tables = _Tables(Pictures(source.root), notes, source.settings.class_names or ())
     _read_rows(path, tables)
@@ -72,8 +74,9 @@ def read(source: Source, notes: Notes) -> Reading:
         if marks.exists():
             _read_marks(marks, kind, tables)
             counts[f"tags_without_a_{kind}"] = sum(_unmarked(row, kind) for row in tables.rows.values())
-    folders = [path for path in tables.pictures.files if path not in tables.others] if tables.others else ()
-    return Reading(list(tables.rows.values()), folders=folders, counts=counts)
+    folders = [root / name for name in tables.pictures.names if name not in tables.others] if tables.others else ()
+    pictures = None if tables.others else tables.pictures
+    return Reading(list(tables.rows.values()), folders=folders, counts=counts, pictures=pictures)
 
 
 def _unmarked(row: Drawing, kind: str) -> int:
@@ -91,12 +94,19 @@ def _split_tags(text: str, by_spaces: bool) -> list[str]:
     return text.split() if by_spaces else [tag.strip() for tag in re.split("[;,]", text) if tag.strip()]
 
 
+@cache  # one object for all images with the tag: there may be millions
+def _tag(label: str) -> Shape:
+    return Shape(f"tag '{label}'", "tag", label)
+
+
 def _read_rows(path: Path, tables: _Tables) -> None:
     """Reads the rows of tags.csv; notes missing images, repeated images and unknown splits."""
     notes = tables.notes
     table = read_table(path, ("image", "tags", "split"), 2, notes)
     by_spaces = not any(mark in cells["tags"] for _, cells in table for mark in ";,")
-    for where, cells in table:
+    table.reverse()
+    while table:  # each row is released before the next
+        where, cells = table.pop()
         image, split = _image_path(cells), cells.get("split", "")
         if not image:
             notes.add(f"{where} names no image.")
@@ -106,23 +116,25 @@ def _read_rows(path: Path, tables: _Tables) -> None:
             tables.refused.add(image)
             continue
         try:
-            picture = tables.pictures.find(image)
+            name = tables.pictures.find_name(image)
         except InputError as error:
             notes.add(f"{where}: {error}.")
             tables.refused.add(image)
             continue
-        shapes = [Shape(f"tag '{tag}'", "tag", tag) for tag in _split_tags(cells["tags"], by_spaces)]
+        shapes = [_tag(tag) for tag in _split_tags(cells["tags"], by_spaces)]
         part = split_of(split) if split else ""
-        row = Drawing(where, tables.pictures.name(picture), shapes=shapes, split=part or "", path=picture)
-        if part is None and picture not in tables.rows:
+        row = Drawing(where, name, shapes=shapes, split=part or "")
+        if part is None and name not in tables.rows:
             notes.leave_out("pictures_of_other_subsets", where)
             notes.leave_out("shapes_of_pictures_left_out", where, len(shapes))
-            tables.others.add(picture)
-        elif picture in tables.rows or picture in tables.others:
-            also = tables.rows[picture].where if picture in tables.rows else "a row of another subset"
+            tables.others.add(name)
+        elif name in tables.rows or name in tables.others:
+            also = tables.rows[name].where if name in tables.rows else "a row of another subset"
             notes.add(f"{where}: image '{image}' is also in {also}.")
         else:
-            tables.rows[picture] = tables.written[image] = row
+            tables.rows[name] = row
+            if image != name:
+                tables.respelled[image] = row
     if not tables.rows and not notes.sentences:
         notes.add(f"{path} lists no image{' of train or val' if tables.others else ''}.")
 
@@ -157,23 +169,29 @@ def _read_marks(path: Path, kind: str, tables: _Tables) -> None:
 
 def _row_of(image: str, tables: _Tables) -> Drawing | None:
     """The row of an image: the one with the same spelling, else the one of the same file."""
-    return tables.written.get(image) or tables.rows.get(_find(image, tables))
+    return tables.respelled.get(image) or tables.rows.get(image) or tables.rows.get(_find(image, tables))
 
 
-def _find(image: str, tables: _Tables) -> Path | None:
-    """The file of the image that a table names; None if there is none."""
+def _find(image: str, tables: _Tables) -> str:
+    """The name of the image that a table means; empty if there is none."""
     try:
-        return tables.pictures.find(image)
+        return tables.pictures.find_name(image)
     except InputError:
-        return None
+        return ""
 
 
 def _near(image: str, tables: _Tables) -> str:
     """The image of tags.csv with the nearest name; their number if none is near, or after many such images."""
     tables.far += 1
-    close = get_close_matches(image, tables.written, n=1, cutoff=0.8) if tables.far <= _MOST_TOLD else []
-    count = len(tables.written)
+    close = get_close_matches(image, _written(tables), n=1, cutoff=0.8) if tables.far <= _MOST_TOLD else []
+    count = len(tables.rows)
     return f"the nearest is '{close[0]}'" if close else f"it has {count} other{'s' * (count != 1)}."
+
+
+def _written(tables: _Tables) -> list[str]:
+    """The images as tags.csv writes them."""
+    respelled = {row.name for row in tables.respelled.values()}
+    return [*tables.respelled, *(name for name in tables.rows if name not in respelled)]
 
 
 def _against_the_tags(row: Drawing, kind: str, label: str, tables: _Tables) -> str:

@@ -6,20 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from wsis_steps.formats.fitted import Fitted
+from wsis_steps.formats.records import no_rows
 from wsis_steps.formats.truth import PackedTruth
+
+_NO_NUMBERS, _NO_FLAGS = np.zeros(0, np.int64), np.zeros(0, bool)  # of all images without masks
 
 
 @dataclass(slots=True)
 class Packed:
     """The content of `Fitted`, with label numbers in place of label names.
 
-    tags: int64 (n,). points float32 (n, 3), boxes float32 (n, 5): coordinates, then the label. labels int64 (m,), crowd
-    bool (m,), codes (concatenated) and lengths int64 (m,): of the masks. The rest is as in `Fitted`.
+    tags: label numbers. points float32 (n, 3), boxes float32 (n, 5): coordinates, then the label. labels int64 (m,),
+    crowd bool (m,), codes (concatenated) and lengths int64 (m,): of the masks. The rest is as in `Fitted`.
     """
 
     height: int
     width: int
-    tags: np.ndarray
+    tags: tuple[int, ...]
     points: np.ndarray
     boxes: np.ndarray
     labels: np.ndarray
@@ -27,10 +30,10 @@ class Packed:
     codes: bytes
     lengths: np.ndarray
     ignore: dict | None
-    without_mask: list[tuple[str, str]]
+    without_mask: Sequence[tuple[str, str]]
     kept: int
     joined: int
-    doubts: list[tuple[str, str]]
+    doubts: Sequence[tuple[str, str]]
 
 
 def pack(found: Fitted, numbers: dict[str, int]) -> Packed:
@@ -40,24 +43,26 @@ def pack(found: Fitted, numbers: dict[str, int]) -> Packed:
         return numbers.setdefault(label, len(numbers))
 
     def table(rows: list[tuple], width: int) -> np.ndarray:
-        return np.array([(*row[:-1], number(row[-1])) for row in rows], np.float32).reshape(-1, width)
+        if not rows:
+            return no_rows(width)
+        return np.array([(*row[:-1], number(row[-1])) for row in rows], np.float32)
 
     codes = [rle["counts"] for rle in found.rles]
     return Packed(
         found.height,
         found.width,
-        np.array([number(label) for label in sorted(found.tags)], np.int64),
+        tuple(map(number, sorted(found.tags))),
         table(found.points, 3),
         table(found.boxes, 5),
-        np.array([number(label) for label in found.labels], np.int64),
-        np.array(found.crowd, bool),
+        np.array([number(label) for label in found.labels], np.int64) if codes else _NO_NUMBERS,
+        np.array(found.crowd, bool) if codes else _NO_FLAGS,
         b"".join(codes),
-        np.array([len(code) for code in codes], np.int64),
+        np.array([len(code) for code in codes], np.int64) if codes else _NO_NUMBERS,
         found.ignore,
-        found.without_mask,
+        tuple(found.without_mask),
         found.kept,
         found.joined,
-        found.doubts,
+        tuple(found.doubts),
     )
 
 

@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice
@@ -52,14 +52,20 @@ class Pictures:
 
     def __init__(self, root: Path, folders: Sequence[Path] = ()) -> None:
         self.root, self.missed = root, 0
-        self.files = [path for one in folders or [root] for path in (walk(one, SUFFIXES) if one.is_dir() else [one])]
-        self.parts = [parts_of(path.relative_to(root).as_posix()) for path in self.files]
+        files = (path for one in folders or [root] for path in (walk(one, SUFFIXES) if one.is_dir() else [one]))
+        self.names = [self.name(path) for path in files]  # a path takes five times the memory of its name
+        self.parts = [parts_of(name) for name in self.names]
+
+    @property
+    def files(self) -> Iterator[Path]:
+        """The paths of all images."""
+        return (self.root / name for name in self.names)
 
     @cached_property
-    def _by_path(self) -> dict[tuple[str, ...], list[int]]:
-        found = defaultdict(list)
+    def _by_path(self) -> dict[tuple[str, ...], tuple[int, ...]]:
+        found: dict[tuple[str, ...], tuple[int, ...]] = {}
         for k, parts in enumerate(self.parts):
-            found[parts].append(k)
+            found[parts] = (*found.get(parts, ()), k)
         return found
 
     @cached_property
@@ -80,16 +86,21 @@ class Pictures:
         return path.relative_to(self.root).as_posix()
 
     def find(self, name: str, uploaded: bool = False) -> Path:
-        """The image that a file calls `name`: the one with this name; else the only one whose path ends with it, or
-        that it ends with; else the same without suffix. uploaded: folders in the name are ignored, and it may have an
-        upload prefix. Raises InputError if there is none, or if several may be meant."""
+        """The path of the image that `find_name` finds."""
+        return self.root / self.find_name(name, uploaded)
+
+    def find_name(self, name: str, uploaded: bool = False) -> str:
+        """The name, with slashes, of the image that a file calls `name`: the one with this name; else the only one
+        whose path ends with it, or that it ends with; else the same without suffix. uploaded: folders in the name are
+        ignored, and it may have an upload prefix. Raises InputError if there is none, or if several may be meant."""
         for parts in variants(parts_of(name)) if uploaded else filter(None, [parts_of(name)]):
-            for found in (self._named(parts, name, uploaded), self._alike(parts, name, uploaded)):
+            for look in (self._named, self._alike):  # the second makes a table of its own, which few data sets need
+                found = look(parts, name, uploaded)
                 if len(found) > 1:
-                    several = ", ".join(f"'{self.name(self.files[k])}'" for k in found[:4])
+                    several = ", ".join(f"'{self.names[k]}'" for k in found[:4])
                     raise InputError(f"'{name}' may be any of {len(found)} pictures in {self.root}: {several}")
                 if found:
-                    return self.files[found[0]]
+                    return self.names[found[0]]
         raise InputError(f"there is no picture '{name}' in {self.root}{self._nearest(name)}")
 
     def _named(self, parts: tuple[str, ...], name: str, uploaded: bool) -> Sequence[int]:

@@ -27,9 +27,9 @@ from wsis_steps.formats.deep_samples import (
     to_bytes,
 )
 from wsis_steps.formats.files import read_bytes
+from wsis_steps.vision.contracts.artifact import MOST_PIXELS
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-MOST_PIXELS = 120_000_000  # of an image
 _PIXEL = 14  # bytes of memory per pixel during decoding, measured with RGB
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, whose message does not give the size
 _ORIENTATION = 0x0112  # the EXIF tag

@@ -7,6 +7,7 @@ used, because records and `truth` can be pickled.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,13 @@ from wsis_steps.engine.problems import Problems
 SPLITS = ("train", "val")
 
 
+@cache
 def no_rows(columns: int) -> np.ndarray:
-    """An empty float32 table of shape (0, columns)."""
+    """The empty float32 table of shape (0, columns): one for all images without rows."""
     return np.zeros((0, columns), np.float32)
 
 
-@dataclass
+@dataclass(slots=True)
 class ImageRecord:
     """One image and its weak annotations.
 

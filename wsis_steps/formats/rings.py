@@ -12,7 +12,7 @@ from reprlib import Repr
 import numpy as np
 from pycocotools import mask as coco
 
-from wsis_steps.vision.run_lengths import run_bounds
+from wsis_steps.vision.run_lengths import run_lengths, without_empty
 
 EXPECTED = "expected is a list of polygons, each x1, y1, x2, y2, ... with at least three corners, or a run-length code"
 _DEEPEST = 5  # lists within lists
@@ -67,7 +67,8 @@ def few_corners(ring: np.ndarray) -> str:
 def read_code(value: dict, height: int, width: int) -> dict:
     """COCO's run-length code with bytes counts. Raises ValueError if it is not a mask (height, width).
 
-    `counts` of `value`: the compressed text, or a list of run lengths, column by column, starting with zeros.
+    `counts` of `value`: the compressed text, or a list of run lengths, column by column, starting with zeros. Empty
+    runs are removed.
     """
     size, counts = value.get("size"), value["counts"]
     if not isinstance(size, list | tuple) or list(size) != [height, width]:
@@ -81,7 +82,7 @@ def read_code(value: dict, height: int, width: int) -> dict:
             raise ValueError(f"the lengths of its runs are no whole numbers, as {shown(odd)}")
         if min(counts, default=0) < 0 or sum(counts) != height * width:
             raise ValueError("the lengths of its runs do not add up to the picture")
-        return coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+        return _encode_runs(counts, height, width)
     if not isinstance(counts, str | bytes):
         raise ValueError(f"its counts are {shown(counts)}, neither text nor a list of lengths")
     if isinstance(counts, str):
@@ -89,8 +90,12 @@ def read_code(value: dict, height: int, width: int) -> dict:
             raise ValueError("its counts are not a compressed RLE")
         counts = counts.encode("ascii")
     code = {"size": [height, width], "counts": counts}
-    run_bounds(code)  # validates before any library reads it
-    return code
+    runs = run_lengths(code)  # validates before any library reads it
+    return code if all(runs[1:]) else _encode_runs(runs, height, width)
+
+
+def _encode_runs(runs: list[int], height: int, width: int) -> dict:
+    return coco.frPyObjects({"size": [height, width], "counts": without_empty(runs)}, height, width)
 
 
 def _rings(value: list | tuple, depth: int) -> list[list]:

@@ -6,6 +6,7 @@ from itertools import pairwise, zip_longest
 from pathlib import Path, PurePosixPath
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 from wsis_steps.engine.problems import Problems
 from wsis_steps.formats.pictures import SUFFIXES
 
@@ -15,8 +16,7 @@ def read_table(
 ) -> list[tuple[str, dict[str, str]]]:
     """The rows of a CSV file as ('file:line', column -> text, '' if absent). The first `needed` of `columns` must
     exist. Rows with surplus cells are noted and left out."""
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} cannot be read: it is a folder, a pipe or a device.")
+    check_ordinary(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)

@@ -13,6 +13,7 @@ from scipy.io.matlab import MatReadError
 from scipy.ndimage import find_objects
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 from wsis_steps.engine.writers import write_whole
 from wsis_steps.formats.files import read_bytes
 from wsis_steps.formats.pictures import BROKEN, TooLarge, open_picture
@@ -143,6 +144,7 @@ def read_sbd_masks(path: Path) -> InstanceMap:
 
     Raises `InputError` for a file that is missing, broken or of another kind.
     """
+    check_ordinary(path)
     try:
         truth = loadmat(path, squeeze_me=False, struct_as_record=False)["GTinst"][0, 0]
         id_map = np.asarray(truth.Segmentation).astype(np.int64)

@@ -72,7 +72,9 @@ def is_labels(file: Path) -> bool:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _YAML and path.name[0] != ".")
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in _YAML and path.name[0] != "." and path.is_file()
+    )
 
 
 def _is_data(file: Path) -> bool:

@@ -10,19 +10,25 @@ from pathlib import Path
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from wsis_steps.engine.documents import check_table
+from wsis_steps.engine.errors import InputError
+
 
 def read_costs(path: Path) -> dict[str, float]:
-    """Average seconds per job for each step, from a cost.csv; empty if there is no such table."""
+    """Average seconds per job for each step, from a cost.csv; empty if there is no such table, or it is damaged."""
     if not path.is_file():
         return {}
+    document = path.with_suffix(".json")
     minutes, jobs = Counter(), Counter()
     try:
+        if document.exists():
+            check_table(path, document)
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 minutes[row["step"]] += float(row["minutes"])
                 jobs[row["step"]] += int(row["jobs"])
         return {step: 60 * minutes[step] / jobs[step] for step in jobs}
-    except (OSError, KeyError, ValueError, TypeError, ZeroDivisionError, csv.Error):
+    except (InputError, OSError, KeyError, ValueError, TypeError, ZeroDivisionError, csv.Error):
         return {}  # a damaged or edited table must not stop the workflow
 
 

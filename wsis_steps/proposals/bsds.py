@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.io import loadmat
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 from wsis_steps.engine.problems import Problems
 from wsis_steps.proposals.importers.mat_files import DAMAGE
 
@@ -84,6 +85,7 @@ def object_segments(segmentations: np.ndarray, smallest: float) -> np.ndarray:
 
 
 def _read_picture(path: Path) -> np.ndarray:
+    check_ordinary(path)
     try:
         with Image.open(path) as picture:
             return np.array(picture.convert("RGB"))

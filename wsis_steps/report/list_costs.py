@@ -4,6 +4,7 @@ in   benchmarks  folder of Snakemake's benchmark files, <run>/<job>.tsv
      logs        folder of the logs, of the same names
      listing     names the runs; files of other runs are ignored
 out  costs       cost.csv: run, step, jobs, minutes, cpu_minutes, memory_mb, gpu_memory_mb, written_mb
+     digest      cost.json: `table`, the digest of cost.csv
 
 Minutes and written megabytes are sums over a step's jobs; memory is the maximum of a job. Only successful jobs count.
 Results shared by several runs are listed with the run that owns them.
@@ -15,12 +16,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from wsis_steps.engine.documents import digest_of_file, write_document
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.figures import read_listing
 from wsis_steps.plan.steps import STEPS
 from wsis_steps.report.settings import ReportListCosts
 
-STEP = Step("report_list_costs", ReportListCosts, inputs=("benchmarks", "logs", "listing"), outputs=("costs",))
+STEP = Step("report_list_costs", ReportListCosts, inputs=("benchmarks", "logs", "listing"), outputs=("costs", "digest"))
 WROTE = re.compile(r"wrote .* \(([\d.]+) MB\) in [^,]*(?:, at most (\d+) MB of GPU memory)?$")  # see engine/step.py
 
 
@@ -88,6 +90,9 @@ def list_costs(benchmarks: Path, logs: Path, runs: list[str]) -> pd.DataFrame:
 def main(job: Job) -> None:
     runs = list(dict.fromkeys(run for run, *_ in read_listing(job.inputs["listing"])["results"]))
     list_costs(job.inputs["benchmarks"], job.inputs["logs"], runs).to_csv(job.outputs["costs"], index=False)
+    write_document(
+        job.outputs["digest"], {"table": digest_of_file(job.outputs["costs"])}
+    )  # a table has no place for one
 
 
 if __name__ == "__main__":

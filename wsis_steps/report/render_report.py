@@ -6,6 +6,7 @@ in   images   images.h5
      text     summary.md: the main figures in percent, beside the paper's
      listing  names all other files
      costs    cost.csv: the costs of each step
+     digest   cost.json: the digest of cost.csv
      verdicts summary.json: verdicts
 out  page     an HTML file
      cards    a folder beside it: one file per image, which the page loads on demand
@@ -18,8 +19,9 @@ from pathlib import Path
 from pandas import DataFrame
 
 from wsis_steps.drawing.colors import class_colors
+from wsis_steps.engine.documents import check_table
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.evaluation.figures import check_table, published_classes, read_listing, read_recommended, read_verdicts
+from wsis_steps.evaluation.figures import published_classes, read_listing, read_recommended, read_verdicts
 from wsis_steps.evaluation.summary_table import COLUMNS, PROPOSALS
 from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, read_truth
@@ -42,7 +44,7 @@ from wsis_steps.vision.images import Pictures
 STEP = Step(
     "report_render_report",
     ReportRenderReport,
-    inputs=("images", "truth", "summary", "text", "listing", "costs", "verdicts"),
+    inputs=("images", "truth", "summary", "text", "listing", "costs", "digest", "verdicts"),
     several=("truth",),
     outputs=("page", "cards"),
 )
@@ -131,6 +133,7 @@ def main(job: Job) -> None:
     colors = class_colors(len(images.class_names))
     columns = columns_by_split(made, runs, artifacts, images, truth, colors)
     check_table(job.inputs["summary"], job.inputs["verdicts"])
+    check_table(job.inputs["costs"], job.inputs["digest"])
     table = read_table(job.inputs["summary"], "figures", COLUMNS[:-1], COLUMNS[-1:])
     overview = first_screen(job, table, wanted, artifacts, columns["val"], images)
     chosen = scores_html(scores, read_recommended(job.inputs["verdicts"]), runs)

@@ -1,5 +1,10 @@
-"""COCO's compressed run-length codes of masks, read without a library: libraries may crash or hang on other bytes."""
+"""COCO's compressed run-length codes of masks, read without a library: libraries may crash or hang on other bytes.
 
+A run is a piece of equal pixels, so only the first, of zeros, may be empty. pycocotools writes no other empty runs;
+given some, it decodes the mask but computes a wrong box.
+"""
+
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +33,24 @@ def bounds_of_runs(rles: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return runs.bounds[ends - 1], runs.bounds[ends], runs.owner[ends]
 
 
+def run_lengths(rle: dict) -> list[int]:
+    """The lengths of all runs of a compressed COCO RLE, which may be empty; raises as `run_bounds`."""
+    code = rle["counts"]
+    runs = _read_runs(np.frombuffer(code, np.uint8), np.array([len(code)]), np.array([math.prod(rle["size"])]))
+    return np.diff(runs.bounds, prepend=0).tolist()
+
+
+def without_empty(runs: list[int]) -> list[int]:
+    """The same mask without empty runs but the first: the runs beside an empty one become one."""
+    found: list[int] = []
+    for place, run in enumerate(runs):
+        if found and run and len(found) % 2 != place % 2:
+            found[-1] += run
+        elif run or not place:
+            found.append(run)
+    return found
+
+
 def find_bad_code(data: np.ndarray, offsets: np.ndarray, pixels: np.ndarray) -> int | None:
     """The first of several codes that is not a valid mask, None if all are; valid ones are safe to give to a library.
 
@@ -46,10 +69,11 @@ def find_bad_code(data: np.ndarray, offsets: np.ndarray, pixels: np.ndarray) -> 
 
 def _is_good(data: np.ndarray, offsets: np.ndarray, pixels: np.ndarray) -> bool:
     try:
-        _read_runs(data, np.diff(offsets), pixels)
+        runs = _read_runs(data, np.diff(offsets), pixels)
     except ValueError:
         return False
-    return True
+    follows = np.diff(runs.owner) == 0  # the run is not the first of its code
+    return bool((np.diff(runs.bounds)[follows] > 0).all())
 
 
 class _Runs(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 
 # what zipfile and torch.load raise for damaged or foreign files (found by truncating files and changing their bytes)
 _UNREADABLE = (
@@ -27,6 +28,7 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> An
         InputError: the file is missing, forbidden, truncated, damaged, of another kind, or contains anything but
             tensors and plain values. Files from before torch 1.6 have no checksums.
     """
+    check_ordinary(path)
     try:
         _verify(path)
         return torch.load(path, map_location=device, weights_only=True)

@@ -22,6 +22,10 @@ def tree(tmp_path):
     write_lines(data / "one/metrics.jsonl", [{"iteration": 1, "total": 2.0}, {"iteration": 2, "total": 1.0}])
     (data / "summary.csv").write_text("run,value\none,0.5\n")
     write_document(data / "summary.json", {"verdicts": [], "table": digest_of_file(data / "summary.csv")})
+    (data / "cost.csv").write_text("run,step,jobs,minutes\none,bestie_train,1,5.0\n")
+    write_document(data / "cost.json", {"table": digest_of_file(data / "cost.csv")})
+    for name in ("shared/data/summary.json", "one/labels/counts.json"):
+        write_document(data / name, {"images": 12, "accepted": 7})
     (data / "report.html").write_text("no checksum")
     return tmp_path / "results"
 
@@ -35,18 +39,19 @@ def flip(path, place=-20):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_whole_results_are_told_as_such(tree, threads, capsys):
     assert are_results(tree) and are_results(tree / "shapes") and not are_results(tree / "shapes/one")
-    assert find_damaged(tree, threads) == (7, [])
+    assert find_damaged(tree, threads) == (11, [])
     check_results(tree / "shapes", threads)
-    assert capsys.readouterr().out.splitlines()[-1] == f"{tree / 'shapes'}: all 7 files are intact."
+    assert capsys.readouterr().out.splitlines()[-1] == f"{tree / 'shapes'}: all 11 files are intact."
 
 
 def test_each_damaged_file_has_a_line_and_all_are_counted(tree, capsys):
-    damaged = ["shapes/one/evaluation/semantic.json", "shapes/one/metrics.jsonl", "shapes/summary.csv"]
+    damaged = ["shapes/cost.csv", "shapes/one/evaluation/semantic.json", "shapes/one/labels/counts.json",
+               "shapes/one/metrics.jsonl", "shapes/shared/data/summary.json", "shapes/summary.csv"]  # fmt: skip
     for name in damaged:
         flip(tree / name, -4)
     pictures = tree / "shapes/shared/data/images.h5"
     flip(pictures, pictures.read_bytes().index(b"IHDR") + 40)  # inside a picture, far from what opening reads
-    with pytest.raises(InputError, match=f"^{tree}: 4 of 7 files are damaged; delete them"):
+    with pytest.raises(InputError, match=f"^{tree}: 7 of 11 files are damaged; delete them"):
         check_results(tree, 1)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == sorted(str(tree / name) for name in [*damaged, pictures])

@@ -12,12 +12,15 @@ from artifacts import write_images, write_labels
 from calls import call
 from published_proposals import write_boxes
 
+from wsis_steps.commands.configuration import read_yaml
+from wsis_steps.engine.documents import read_document, read_lines
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.hdf5 import _tell_without_locks, open_hdf5
 from wsis_steps.proposals.importers.mat_files import read_variables
 from wsis_steps.report.columns import open_artifact
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.joining import open_shards
+from wsis_steps.vision.tensor_file import read_tensor_file
 
 
 @contextmanager
@@ -41,6 +44,21 @@ def refused(monkeypatch, number, with_locks_only=False, text=""):
     with monkeypatch.context() as patch:
         patch.setattr(h5py, "File", fail)
         yield
+
+
+@pytest.mark.parametrize("read", [Instances, open_artifact, open_hdf5, read_document, read_lines, read_yaml,
+                                  lambda path: read_variables(path, ("boxes",)), read_tensor_file])  # fmt: skip
+def test_what_is_no_ordinary_file_is_refused_unopened(tmp_path, read):
+    """Opening a pipe to which nobody writes would wait for ever."""
+    os.mkfifo(tmp_path / "pipe.h5")
+    with pytest.raises(InputError, match=f"^{tmp_path / 'pipe.h5'} cannot be read: it is a folder, a pipe or a device"):
+        read(tmp_path / "pipe.h5")
+
+
+def test_a_step_refuses_a_pipe_as_input(tmp_path):
+    os.mkfifo(tmp_path / "maps.h5")
+    done = call("classifier.find_peaks", maps=tmp_path / "maps.h5", peaks=tmp_path / "peaks.h5")
+    assert (done.status, done.traceback) == (2, False) and "maps.h5 cannot be read: it is a" in done.errors[0]
 
 
 READERS = {"artifact": Instances, "any artifact": open_artifact, "shards": lambda path: open_shards([path])}

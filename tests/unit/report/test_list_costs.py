@@ -8,7 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from wsis_steps.engine.documents import check_table
+from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job
+from wsis_steps.plan.time_left import read_costs
 from wsis_steps.report.costs import costs_html
 from wsis_steps.report.list_costs import last_words, main, step_of
 from wsis_steps.report.settings import ReportListCosts
@@ -56,9 +59,10 @@ def table(tmp_path) -> pd.DataFrame:
             }
         )
     )
+    made = {"costs": "cost.csv", "digest": "cost.json"}
     names = {"benchmarks": "benchmarks", "logs": "logs", "listing": "results.json"}
     inputs = {name: tmp_path / path for name, path in names.items()}
-    main(Job("report_list_costs", ReportListCosts(), inputs, {"costs": tmp_path / "cost.csv"}))
+    main(Job("report_list_costs", ReportListCosts(), inputs, {name: tmp_path / path for name, path in made.items()}))
     return pd.read_csv(tmp_path / "cost.csv").astype(object).where(lambda values: values.notna(), None)
 
 
@@ -78,6 +82,16 @@ def test_the_page_shows_them_with_their_sum(table, tmp_path):
     html = costs_html(tmp_path / "cost.csv")
     assert html.count("<tr>") == 1 + len(table) + 1
     assert "<td>bestie_train</td>" in html and ">4.6</td>" in html and ">8.0</td>" in html
+
+
+def test_a_changed_figure_is_noticed(table, tmp_path):
+    costs, digest = tmp_path / "cost.csv", tmp_path / "cost.json"
+    check_table(costs, digest)
+    assert read_costs(costs)["bestie_train"] == 90
+    costs.write_text(costs.read_text().replace("bestie_train,2,3.0", "bestie_train,2,9.0"))
+    with pytest.raises(InputError, match=f"^{costs} does not match {digest}: "):
+        check_table(costs, digest)
+    assert read_costs(costs) == {}  # no estimate from wrong figures
 
 
 @pytest.mark.parametrize(

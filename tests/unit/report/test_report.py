@@ -15,6 +15,7 @@ from artifacts import (
     write_semantic,
 )
 
+from wsis_steps.engine.documents import digest_of_file, write_document
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job
 from wsis_steps.evaluation.summary_table import COLUMNS, summary_table
@@ -151,6 +152,7 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
     (folder / "listing.json").write_text(json.dumps(listing))
     columns = "run,step,jobs,minutes,cpu_minutes,memory_mb,gpu_memory_mb,written_mb"
     (folder / "cost.csv").write_text(f"{columns}\none,maskrcnn_train,2,90.5,170.0,2048.0,,12.5\n")
+    write_document(folder / "cost.json", {"table": digest_of_file(folder / "cost.csv")})
     return Job(
         "report_render_report",
         ReportRenderReport(images=shown),
@@ -161,6 +163,7 @@ def build(folder, class_names=CLASSES, truth=True, shown=SHOWN):
             "text": data["summary.md"],
             "listing": folder / "listing.json",
             "costs": folder / "cost.csv",
+            "digest": folder / "cost.json",
             "verdicts": folder / "summary.json",
         },
         {"page": folder / "report.html", "cards": folder / "report_images"},
@@ -242,6 +245,14 @@ def test_every_figure_equals_the_csv(job, page):
         cell = found.pop((row.run, row.stage, row.split, row.metric))
         assert cell == "-" if np.isnan(row.value) else float(cell) == pytest.approx(row.value, abs=5e-5)
     assert set(found.values()) == {"-"}
+
+
+def test_a_table_of_costs_that_was_changed_is_refused(tmp_path):
+    job = build(tmp_path)
+    costs = job.inputs["costs"]
+    costs.write_text(costs.read_text().replace("90.5", "60.5"))
+    with pytest.raises(InputError, match=f"^{costs} does not match {job.inputs['digest']}: "):
+        main(job)
 
 
 def test_figures_of_proposals_widen_no_table_of_other_figures(tmp_path):

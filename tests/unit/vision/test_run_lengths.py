@@ -6,8 +6,10 @@ from artifacts import edited, write_images, write_labels
 from every_artifact import write_cues, write_masks, write_sets
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycocotools import mask as coco
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.formats.rings import read_code
 from wsis_steps.report.columns import open_artifact
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
@@ -15,7 +17,7 @@ from wsis_steps.vision.contracts.label_sets import LabelSets
 from wsis_steps.vision.contracts.points import Points
 from wsis_steps.vision.contracts.proposals import Proposals
 from wsis_steps.vision.masks import encode
-from wsis_steps.vision.run_lengths import find_bad_code
+from wsis_steps.vision.run_lengths import find_bad_code, run_lengths, without_empty
 
 SIZE = (6, 7)
 
@@ -35,7 +37,7 @@ def is_mask(code: bytes, pixels: int) -> bool:
         number -= 1 << 5 * len(digits) if digits[-1] & 16 else 0
         runs.append(number + (runs[-2] if len(runs) > 2 else 0))
         digits = []
-    return bool(runs) and not digits and min(runs) >= 0 and sum(runs) == pixels < 1 << 32
+    return bool(runs) and not digits and runs[0] >= 0 and min(runs[1:], default=1) > 0 and sum(runs) == pixels < 1 << 32
 
 
 def check(codes: list[bytes], pixels: int) -> None:
@@ -63,6 +65,19 @@ def test_codes_with_a_changed_byte_are_judged_as_defined(seed, data):
     else:
         codes[k] = codes[k][:-1]
     check(codes, 42)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12).filter(any))
+def test_runs_beside_an_empty_one_become_one(runs):
+    """As pycocotools encodes the mask itself; of the given runs it would compute another box."""
+    pixels = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)
+    one = encode(pixels.reshape(1, 1, -1))[0]
+    found = read_code({"size": [1, len(pixels)], "counts": runs}, 1, len(pixels))
+    assert found["counts"] == one["counts"] and run_lengths(one) == without_empty(runs)
+    written = coco.frPyObjects({"size": [1, len(pixels)], "counts": runs}, 1, len(pixels))
+    assert read_code(written, 1, len(pixels))["counts"] == one["counts"]
+    check([written["counts"], one["counts"]], len(pixels))
 
 
 @pytest.mark.parametrize("pixels", [2**32 - 1, 2**32])

@@ -15,6 +15,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from wsis_steps.engine.errors import InputError
+from wsis_steps.engine.ordinary import check_ordinary
 from wsis_steps.engine.problems import attempt
 from wsis_steps.formats.regions import encode_rings
 from wsis_steps.formats.rings import read_segmentation
@@ -103,6 +104,7 @@ def _overlaps(entry: Entry, height: int, width: int) -> tuple[float, float] | No
 
 
 def _load(file: Path) -> list:
+    check_ordinary(file)
     try:
         content = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

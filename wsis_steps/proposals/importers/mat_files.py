@@ -11,7 +11,8 @@ from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.engine.hdf5 import open_hdf5
+from wsis_steps.engine.hdf5 import check_size, open_hdf5
+from wsis_steps.engine.ordinary import check_ordinary
 
 Value = np.ndarray | str | list  # an array of numbers, text, or the elements of a cell array
 # Exceptions of the two readers for bytes that are not a .mat file, depending on where the damage is.
@@ -34,6 +35,7 @@ DAMAGE = (
 def read_variables(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Value]:
     """The variables of a file by name; arrays of numbers have at least two axes, as MATLAB shows them, and the elements
     of a cell array come column by column. Raises `InputError` if the file is damaged or lacks one of `names`."""
+    check_ordinary(path)
     try:
         read = _read_hdf5 if h5py.is_hdf5(path) else _read_level5
         found = read(path, [*names, *optional])
@@ -49,6 +51,7 @@ def check_known(path: Path, known: Collection[str]) -> None:
     """Raises `InputError` if a file holds a variable that is not among `known`: it may change the meaning of the
     others."""
     try:
+        check_ordinary(path)
         unknown = sorted(_names(path) - set(known))
     except (*DAMAGE, InputError):  # reading the file will report these
         return
@@ -104,6 +107,7 @@ def _read_hdf5(path: Path, names: Sequence[str]) -> dict[str, Value]:
 
 def _convert(dataset: h5py.Dataset) -> Value:
     """A value of an HDF5 file, where axes are reversed, cells hold references and texts hold code units."""
+    check_size(dataset)
     kind = bytes(dataset.attrs.get("MATLAB_class", b""))
     if dataset.attrs.get("MATLAB_empty", 0):  # the stored values are the sides
         return {b"cell": [], b"char": ""}.get(kind, np.zeros([int(side) for side in dataset[()]]))

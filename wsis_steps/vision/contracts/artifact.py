@@ -30,6 +30,7 @@ from wsis_steps.engine.provenance import Provenance
 
 SCHEMA_VERSION = SIGNED
 READ = (1, SCHEMA_VERSION)
+MOST_PIXELS = 120_000_000  # of an image
 
 
 @contextmanager
@@ -84,6 +85,8 @@ class Artifact:
         self.require(sized and self.heights.dtype == self.widths.dtype == np.int32, "a size for each image")
         self.require(len(self.index) == count, "each image only once")
         self.require((self.heights > 0).all() and (self.widths > 0).all(), "image sizes above 0")
+        pixels = self.heights.astype(np.int64) * self.widths
+        self.require((pixels <= MOST_PIXELS).all(), f"image sizes of at most {MOST_PIXELS / 1e6:.0f} million pixels")
         self.require_places(self.first, count, None, "image/first")
 
     def require(self, found: bool | np.bool_, what: str) -> None:
