@@ -123,7 +123,7 @@ def recommended(runs: Runs) -> list[Row]:
     for name, graph in runs.graphs.items():
         if RETRAINED in graph.steps:
             ((node, show),) = (one for one in shows(runs, name) if one[0].step == RETRAINED)
-            path = PurePath(_folder(runs), runs.owner(name, RETRAINED), _model(runs, name)).with_suffix(".json")
+            path = PurePath(runs.folder, runs.owner(name, RETRAINED), _model(runs, name)).with_suffix(".json")
             rows.append((name, stage_name(show, node), str(path)))
     return rows
 
