@@ -65,13 +65,13 @@ class CocoFile:
 
 
 def write_coco(out: Path, labels: Labels) -> Path:
-    """Writes annotations/instances_<split>.json and the images in <split>/, as the data format `coco` reads them.
+    """Writes annotations/instances_<split>.json and the images in images/<split>/, where Datumaro looks, too.
 
     Returns the file.
     """
     path = out / "annotations" / f"instances_{labels.split}.json"
     with CocoFile(path, labels.class_names) as file:
         for image in labels.images:
-            write_data(out / labels.split, image)
+            write_data(out / "images" / labels.split, image)
             file.add(image.file, image.height, image.width, image.instances, labels.scored)
     return path

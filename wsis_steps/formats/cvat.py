@@ -247,7 +247,7 @@ def row_runs(mask: np.ndarray) -> list[int]:
 
 
 def write_cvat(out: Path, labels: Labels) -> Path:
-    """Writes `cvat_<split>.xml` and the images; returns the file."""
+    """Writes `<split>.xml` and the images; returns the file. Datumaro reads the subset that the file is named after."""
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
     task = ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task")
@@ -260,7 +260,7 @@ def write_cvat(out: Path, labels: Labels) -> Path:
         write_data(out / "images", image)
         _add_image(root, number, image, labels)
     ElementTree.indent(root, space=" ")
-    path = out / f"cvat_{labels.split}.xml"
+    path = out / f"{labels.split}.xml"
     write_whole(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
     return path
 

@@ -73,11 +73,15 @@ class _Tree:
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a folder has VOC's layout. With a labelmap.txt, it is CVAT's layout instead."""
+    """Whether a folder has VOC's layout. With a labelmap.txt, it is CVAT's instead, unless wsis wrote it."""
     try:
-        return any(not _missing(tree) and not (tree / "labelmap.txt").exists() for tree in trees(path))
+        return any(not _missing(tree) and not _is_of_cvat(tree) for tree in trees(path))
     except OSError:
         return False
+
+
+def _is_of_cvat(tree: Path) -> bool:
+    return (tree / "labelmap.txt").exists() and not (tree / "class_names.txt").exists()
 
 
 def _missing(tree: Path) -> list[str]:

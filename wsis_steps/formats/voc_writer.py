@@ -10,7 +10,7 @@ from wsis_steps.engine.names import path_below
 from wsis_steps.engine.writers import write_whole
 from wsis_steps.formats.labelled import Labels, write_data
 from wsis_steps.formats.voc_annotations import write_annotation
-from wsis_steps.formats.voc_masks import VOID, write_map
+from wsis_steps.formats.voc_masks import VOID, palette, write_map
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import decode, paint
 
@@ -43,7 +43,8 @@ def class_map(objects: np.ndarray, instances: ImageInstances) -> np.ndarray:
 
 
 def write_voc(out: Path, labels: Labels) -> Path:
-    """Writes JPEGImages, SegmentationObject, SegmentationClass, Annotations, the list of the split and class_names.txt.
+    """Writes JPEGImages, SegmentationObject, SegmentationClass, Annotations, the list of the split, class_names.txt and
+    labelmap.txt, without which Datumaro and CVAT know VOC's own classes only.
 
     Where masks overlap, the smaller one is kept. Returns the list. Raises InputError for more classes than an 8-bit
     image can hold.
@@ -66,4 +67,8 @@ def write_voc(out: Path, labels: Labels) -> Path:
     path = path_below(out / "ImageSets/Segmentation", f"{labels.split}.txt")
     write_whole(path, "".join(f"{identity}\n" for identity in ids))
     write_whole(out / "class_names.txt", "".join(f"{name}\n" for name in labels.class_names))
+    if not any(":" in name or name == "background" for name in labels.class_names):  # which its lines cannot hold
+        colors = np.array(palette()).reshape(256, 3).tolist()
+        rows = zip(("background", *labels.class_names), colors, strict=False)
+        write_whole(out / "labelmap.txt", "".join(f"{name}:{r},{g},{b}::\n" for name, (r, g, b) in rows))
     return path

@@ -185,7 +185,7 @@ def test_a_picture_may_lack_its_suffix_in_the_file_and_have_a_dot(tmp_path):
 def test_what_is_written_is_read_to_the_same_codes_classes_and_pictures(tmp_path):
     labels, truth = exported(tmp_path)
     path = write_cvat(tmp_path / "out", labels)
-    assert path == tmp_path / "out/cvat_train.xml" and looks_like(path) and looks_like(path.parent)
+    assert path == tmp_path / "out/train.xml" and looks_like(path) and looks_like(path.parent)
     original = Images(tmp_path / "images.h5").encoded(0).tobytes()
     assert (tmp_path / "out/images/im 0.jpg").read_bytes() == original
     check_same(imported(read, tmp_path / "out/images", path, truth=("train",), val_share=0), truth)

@@ -111,6 +111,7 @@ class Artifact:
         """What made the file; InputError if the attributes are missing or invalid."""
         try:
             text = {name: str(self.attributes[name]) for name in ("step", "settings", "code", "commit")}
+            text["version"] = str(self.attributes.get("version", ""))
             more = {name: dict(json.loads(self.attributes.get(name, "{}"))) for name in ("inputs", "before")}
             dict(json.loads(text["settings"]))
         except (LookupError, ValueError, TypeError) as error:
