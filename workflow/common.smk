@@ -127,7 +127,7 @@ def gpus(step):
 def learns_labels(step):
     """True if a step trains on labels, and so must check that there are enough."""
     stage = stage_of(step)
-    return STEPS[step].shares_batches and stage and any(read.option == "labels" for read in stage.reads)
+    return STEPS[step].trains and stage and any(read.option == "labels" for read in stage.reads)
 
 
 def common(step, **more):

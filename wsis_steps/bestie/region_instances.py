@@ -9,7 +9,7 @@ from wsis_steps.bestie.settings import BestieLabel
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.masks import describe
 from wsis_steps.vision.region_means import region_sums, superpixel_sums, with_background
-from wsis_steps.vision.regions import RegionProposals
+from wsis_steps.vision.regions import RegionProposals, apart
 
 CONSIDERED = 200  # best-scoring regions per class; more than this do not fit side by side
 
@@ -26,20 +26,6 @@ def region_scores(sums: np.ndarray, regions: RegionProposals, beta: float) -> np
     precision, recall = inside / regions.areas, inside / max(float(sums.sum()), 1e-6)
     weighted = beta**2 * precision + recall
     return np.divide((1 + beta**2) * precision * recall, weighted, out=np.zeros_like(inside), where=weighted > 0)
-
-
-def apart(overlaps: np.ndarray, limit: float, most: int) -> np.ndarray:
-    """Numbers int64 of masks, in order, each overlapping all previously kept ones by less than `limit`; at most so
-    many.
-
-    overlaps: (n, n), intersection over union.
-    """
-    left, kept = np.ones(len(overlaps), dtype=bool), []
-    while left.any() and len(kept) < most:
-        kept.append(int(left.argmax()))
-        left &= overlaps[kept[-1]] < limit
-        left[kept[-1]] = False
-    return np.array(kept, dtype=np.int64)
 
 
 def region_instances(

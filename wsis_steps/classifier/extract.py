@@ -9,20 +9,19 @@ By hand: python -m wsis_steps.classifier.extract --images images.h5 --features f
 import logging
 
 import numpy as np
-import torch
 
 from wsis_steps.classifier.network import frozen_backbone
 from wsis_steps.classifier.settings import ClassifierExtract
-from wsis_steps.classifier.views import size_of_view, view_whole
+from wsis_steps.classifier.views import features_of, size_of_view, view_whole
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job, Step
-from wsis_steps.vision.backbones import Backbone, state_digest
+from wsis_steps.vision.backbones import state_digest
 from wsis_steps.vision.batches import read_ahead
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.features import Features, FeaturesWriter
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.joining import join_shards
-from wsis_steps.vision.device import autocast, choose_device
+from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.images import Pictures
 from wsis_steps.vision.samples import check_tags
 
@@ -30,14 +29,6 @@ log = logging.getLogger("wsis")
 
 STEP = Step("classifier_extract", ClassifierExtract, inputs=("images",), outputs=("features",), join=join_shards)
 BYTES = 2  # of a float16
-
-
-def features_of(backbone: Backbone, picture: torch.Tensor) -> np.ndarray:
-    """The map float16 (channels, h, w) of the last level for a picture uint8 (1, 3, height, width)."""
-    device = backbone.mean.device
-    normalized = backbone.normalize(picture.to(device))
-    with torch.inference_mode(), autocast(device):
-        return backbone(normalized)[-1][0].half().cpu().numpy()
 
 
 def main(job: Job) -> None:

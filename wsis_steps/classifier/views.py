@@ -9,6 +9,7 @@ from wsis_steps.classifier.network import nearest_multiple
 from wsis_steps.classifier.settings import ClassifierTrain
 from wsis_steps.vision.backbones import Backbone
 from wsis_steps.vision.batches import to_tensor
+from wsis_steps.vision.device import autocast
 from wsis_steps.vision.images import fit
 
 View = Callable[[np.ndarray], torch.Tensor]  # from an RGB picture to uint8 (3, height, width)
@@ -50,3 +51,11 @@ def views_of(settings: ClassifierTrain, backbone: Backbone, size: int) -> list[V
     if settings.frozen:
         return [view_whole(long_side, backbone.strides[-1]) for long_side in settings.long_sides]
     return [view_square(nearest_multiple(size, patch_side(backbone)))]
+
+
+def features_of(backbone: Backbone, picture: torch.Tensor) -> np.ndarray:
+    """The map float16 (channels, h, w) of the last level for a picture uint8 (1, 3, height, width)."""
+    device = backbone.mean.device
+    normalized = backbone.normalize(picture.to(device))
+    with torch.inference_mode(), autocast(device):
+        return backbone(normalized)[-1][0].half().cpu().numpy()

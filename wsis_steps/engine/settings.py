@@ -42,6 +42,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
     shares_batches: ClassVar[bool] = False  # whether several processes can share each of its batches
+    trains: ClassVar[bool] = False  # whether the step trains a model
 
 
 Known = TypeVar("Known", bound=Settings)

@@ -124,7 +124,7 @@ class Step:
     @property
     def trains_on_labels(self) -> bool:
         """Whether the step may refuse labels because most images have none."""
-        return self.settings.shares_batches and "labels" in self.inputs
+        return self.settings.trains and "labels" in self.inputs
 
     def run(self, main: Callable[[Job], None], arguments: Sequence[str] | None = None) -> None:
         """Parses the command line, calls `main` and exits with its status."""

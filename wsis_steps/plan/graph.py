@@ -11,6 +11,7 @@ from wsis_steps.plan.config import Run
 from wsis_steps.plan.systems import CHAINS, STAGES, stage_of
 
 RETRAINED = "maskrcnn_infer"  # ends a run that trains a Mask R-CNN on its last labels
+PREDICTORS = (RETRAINED, "region_classifier_infer")  # `wsis predict` takes the models of these
 CORRECTIONS, LABELS = "data_import_corrections", "labels"
 
 
@@ -54,6 +55,11 @@ class Graph:
     def stage(self, step: str) -> Stage:
         """The stage of a step: this system's own, or the shared one."""
         return self.own.get(step) or stage_of(step)
+
+    @property
+    def end(self) -> str:
+        """The step that the run ends in."""
+        return RETRAINED if self.run.retrains else self.chain.ends
 
     def _rounds(self, step: str) -> tuple[int | None, ...]:
         """The rounds in which a step computes something."""
@@ -132,7 +138,7 @@ class Graph:
 
     def _reach(self) -> tuple[Node, ...]:
         """All nodes that the run's result depends on, and its own, each after those it reads from."""
-        end = RETRAINED if self.run.retrains else self.chain.ends
+        end = self.end
         reached: dict[Node, None] = {}
 
         def reach(node: Node, behind: tuple[Node, ...]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from wsis_steps.engine.chain import Show
 from wsis_steps.engine.settings import canonical
-from wsis_steps.plan.graph import RETRAINED, Node, Product
+from wsis_steps.plan.graph import PREDICTORS, Node, Product
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.systems import published
 
@@ -102,7 +102,7 @@ def first(runs: Runs) -> list[Row]:
 def _is_early(runs: Runs, name: str, node: Node) -> bool:
     """Whether a node needs no training except the classifier's."""
     stage, made = runs.graphs[name].stage(node.step), runs.graphs[name].reads(node).values()
-    trained = runs.values(name, node.step).shares_batches and "classifier" not in stage.writes
+    trained = runs.values(name, node.step).trains and "classifier" not in stage.writes
     return not trained and all(_is_early(runs, s.run or name, s.node) for s in made if isinstance(s, Product))
 
 
@@ -117,26 +117,26 @@ def stages(runs: Runs) -> list[Row]:
 
 
 def recommended(runs: Runs) -> list[Row]:
-    """Rows (run, stage, file) of the recommended scores of the runs that end in a Mask R-CNN: in the folder of the run
-    that predicts, under the name of its model."""
+    """Rows (run, stage, file) of the recommended scores of the runs whose model `wsis predict` takes: in the folder of
+    the run that predicts, under the name of its model."""
     rows = []
     for name, graph in runs.graphs.items():
-        if RETRAINED in graph.steps:
-            ((node, show),) = (one for one in shows(runs, name) if one[0].step == RETRAINED)
-            path = PurePath(runs.folder, runs.owner(name, RETRAINED), _model(runs, name)).with_suffix(".json")
+        if graph.end in PREDICTORS:
+            ((node, show),) = (one for one in shows(runs, name) if one[0].step == graph.end)
+            path = PurePath(runs.folder, runs.owner(name, graph.end), model_of(runs, name)).with_suffix(".json")
             rows.append((name, stage_name(show, node), str(path)))
     return rows
 
 
 def models(runs: Runs) -> list[tuple[str, str]]:
     """Folder below that of a run, and name without suffix, of the models of `recommended`."""
-    paths = (PurePath(_model(runs, name)) for name, graph in runs.graphs.items() if RETRAINED in graph.steps)
+    paths = (PurePath(model_of(runs, name)) for name, graph in runs.graphs.items() if graph.end in PREDICTORS)
     return sorted({(str(path.parent), path.stem) for path in paths})
 
 
-def _model(runs: Runs, name: str) -> str:
+def model_of(runs: Runs, name: str) -> str:
     """The model that a run predicts with, below the folder of the run that trained it."""
-    return runs.reads(name, RETRAINED, "model").split("/", 1)[1]
+    return runs.reads(name, runs.graphs[name].end, "model").split("/", 1)[1]
 
 
 def proposals(runs: Runs, name: str) -> list[str]:
@@ -151,7 +151,7 @@ def trainings(runs: Runs) -> list[Row]:
     defaults. A training that several runs share is listed with the first of them."""
     rows = []
     for name in runs.runs:
-        own = (step for step in runs.steps(name) if runs.values(name, step).shares_batches)
+        own = (step for step in runs.steps(name) if runs.values(name, step).trains)
         for step in sorted(step for step in own if runs.owner(name, step) == name):
             changed = runs.values(name, step).model_dump(mode="json", exclude_defaults=True)
             rows.append((name, step.removesuffix("_train"), step, canonical(changed)))

@@ -204,3 +204,17 @@ def _held(masks: np.ndarray, superpixels: np.ndarray, count: int) -> np.ndarray:
 def best_first(scores: np.ndarray, cap: int) -> np.ndarray:
     """Rows of the `cap` highest scores (0: all), best first; equal scores keep their order."""
     return np.argsort(-scores.astype(np.float64), kind="stable")[: cap or None]
+
+
+def apart(overlaps: np.ndarray, limit: float, most: int) -> np.ndarray:
+    """Numbers int64 of masks, in order, each overlapping all previously kept ones by less than `limit`; at most so
+    many.
+
+    overlaps: (n, n), intersection over union.
+    """
+    left, kept = np.ones(len(overlaps), dtype=bool), []
+    while left.any() and len(kept) < most:
+        kept.append(int(left.argmax()))
+        left &= overlaps[kept[-1]] < limit
+        left[kept[-1]] = False
+    return np.array(kept, dtype=np.int64)

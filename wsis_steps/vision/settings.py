@@ -47,6 +47,7 @@ class Training(Settings):
     """Settings of every training step."""
 
     shares_batches: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
 
     seed: int = 0
     """Set by the run."""

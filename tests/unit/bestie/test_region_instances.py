@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proposal_sets import pixels, random_proposals
 
-from wsis_steps.bestie.region_instances import apart, region_instances
+from wsis_steps.bestie.region_instances import region_instances
 from wsis_steps.bestie.settings import BestieLabel
 from wsis_steps.vision.masks import decode
-from wsis_steps.vision.regions import RegionProposals
+from wsis_steps.vision.regions import RegionProposals, apart
 
 
 def chosen_one_by_one(maps, categories, masks, wanted):
