@@ -139,7 +139,7 @@ def main(options: argparse.Namespace) -> None:
     trained = read_maskrcnn(options.model)
     device = choose_device(options.threads)
     advised, given = read_advice(options.model, options.settings)
-    score = choose_score(options.score, advised)
+    score = choose_score(options.score, given, advised)
     settings = inference_settings(trained.settings, options.short_side, score, given, advised)
     model = load_maskrcnn(trained, settings).to(device).eval()
     longest = model.transform.max_size

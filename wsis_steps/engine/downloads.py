@@ -41,10 +41,11 @@ def telling(name: str) -> Iterator[Report]:
 
         def report(done: int, total: int) -> None:
             nonlocal meter
-            meter = meter or Meter(total // 10**6, "MB", done // 10**6)  # a resumed transfer starts at what it has
-            bar.total = total
+            bar.total = total or None
             bar.update(done - bar.n)
-            meter.tell(done // 10**6)
+            if total:
+                meter = meter or Meter(total // 10**6, "MB", done // 10**6)  # a resumed transfer starts at what it has
+                meter.tell(done // 10**6)
 
         yield report
 
@@ -52,8 +53,9 @@ def telling(name: str) -> Iterator[Report]:
 def fetch(url: str, part: Path, report: Report, size: int | None = None) -> None:
     """Completes the file `part` from `url`, continuing an earlier call.
 
-    size: in bytes; by default what the server says. `report(done, total)` is called before the first byte and about
-    once per megabyte. Raises InputError for network errors and an incomplete file, which the next call continues.
+    size: in bytes; by default what the server says, if it does. `report(done, total)` is called before the first byte
+    and about once per megabyte; total is 0 if unknown. Raises InputError for network errors and an incomplete file,
+    which the next call continues.
     """
     start = part.stat().st_size if part.exists() else 0
     if start == size:
@@ -66,7 +68,8 @@ def fetch(url: str, part: Path, report: Report, size: int | None = None) -> None
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
             # A server that does not support ranges sends the whole file with status 200.
             start = start if response.status == 206 else 0
-            total = total or start + int(response.headers["Content-Length"] or 0)
+            length = response.headers["Content-Length"]  # absent in a chunked answer
+            total = total or (start + int(length) if length else 0)
             report(start, total)
             _copy_body(response, part, start, total, report)
     except urllib.error.HTTPError as error:
@@ -86,7 +89,7 @@ def fetch(url: str, part: Path, report: Report, size: int | None = None) -> None
 
 
 def _copy_body(response: http.client.HTTPResponse, path: Path, start: int, total: int, report: Report) -> None:
-    """Appends the response's body to `path`, which holds the first `start` of `total` bytes."""
+    """Appends the response's body to `path`, which holds the first `start` of `total` bytes (0: unknown)."""
     with path.open("ab") as file:
         file.truncate(start)
         done = start
@@ -94,7 +97,7 @@ def _copy_body(response: http.client.HTTPResponse, path: Path, start: int, total
             file.write(block)
             done += len(block)
             report(done, total)
-            if done > total:
+            if 0 < total < done:
                 break
 
 
@@ -111,10 +114,11 @@ def download(url: str, path: Path, digits: str, about: str) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if path.is_file():
                 return
-            with telling(path.name) as report:
-                fetch(url, part, _announced(report, f"{about}, from {url}"))
-            with part.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            resumed = part.stat().st_size > 0
+            found = _fetch_digest(url, part, about)
+            if resumed and not found.startswith(digits):  # the part may be of another file than the rest
+                lock.truncate(0)
+                found = _fetch_digest(url, part, about)
             if not found.startswith(digits):
                 lock.truncate(0)  # resuming a wrong file could never succeed
                 raise InputError(f"{url} is not the published file: its SHA-256 begins {found[:8]}, not {digits}.")
@@ -126,6 +130,14 @@ def download(url: str, path: Path, digits: str, about: str) -> None:
         raise InputError(f"{error.filename or path} cannot be written: {error.strerror}.") from None
 
 
+def _fetch_digest(url: str, part: Path, about: str) -> str:
+    """The SHA-256 of `part` after completing it."""
+    with telling(part.stem) as report:
+        fetch(url, part, _announced(report, f"{about}, from {url}"))
+    with part.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _announced(report: Report, about: str) -> Report:
     """A report that first logs `about` and the size."""
     told = False
@@ -133,7 +145,7 @@ def _announced(report: Report, about: str) -> Report:
     def announced(done: int, total: int) -> None:
         nonlocal told
         if not told:
-            log.info("downloading %s: %s", amount(total), about)
+            log.info("downloading %s: %s", amount(total) if total else "a file of unknown size", about)
             told = True
         report(done, total)
 

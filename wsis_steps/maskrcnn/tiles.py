@@ -18,11 +18,9 @@ NEAR = 64  # an instance that ends within this fraction of a tile's side of a bo
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of a picture of `height` x `width` pixels, its corners x1, y1, x2, y2, and the instances in it."""
+    """A rectangle of a picture, its corners x1, y1, x2, y2, and the instances in it."""
 
     corners: tuple[int, int, int, int]
-    height: int
-    width: int
     instances: ImageInstances
 
     @cached_property
@@ -30,12 +28,17 @@ class Tile:
         """The boxes of the instances in the picture, int64 (n, 4) as x1, y1, x2, y2."""
         return self.instances.boxes.astype(np.int64) + np.tile(self.corners[:2], 2)
 
-    @cached_property
-    def cut(self) -> np.ndarray:
-        """Whether each instance reaches a border of the tile that is none of the picture, bool (n,)."""
+    def cut_inside(self, other: "Tile") -> np.ndarray:
+        """Whether each instance reaches a border of this tile that runs through the other one, bool (n,).
+
+        Never between tiles of different rows and columns: a tile beside both shows all that they share, and there a few
+        pixels of a cut object may lie on another object.
+        """
         x1, y1, x2, y2 = self.corners
-        inner = np.array([x1 > 0, y1 > 0, x2 < self.width, y2 < self.height])
-        return ((np.abs(self.boxes - self.corners) <= max(x2 - x1, y2 - y1) // NEAR) & inner).any(axis=1)
+        left, top, right, bottom = other.corners
+        inside = np.array([left < x1 < right, top < y1 < bottom, left < x2 < right, top < y2 < bottom])
+        inside &= x1 == left or y1 == top
+        return ((np.abs(self.boxes - self.corners) <= max(x2 - x1, y2 - y1) // NEAR) & inside).any(axis=1)
 
     def masks(self, rows: Sequence[int], part: tuple[int, int, int, int]) -> np.ndarray:
         """Some masks in a part of the tile, given in the picture, uint8 (n, h, w)."""
@@ -67,8 +70,8 @@ def detect_in_tiles(
     """The instances of a picture (h, w, 3), each tile of which is given to `find`; from high to low scores.
 
     Where two tiles overlap, both see the same pixels. Two instances of one class from there are one object if they
-    share half of the pixels that either covers there; for an instance that a border of its tile cuts, half of its own
-    are enough. An object has all pixels of its parts and the highest of their scores.
+    share half of the pixels that either covers there; for an instance that a border between the two cuts, half of its
+    own are enough. An object has all pixels of its parts and the highest of their scores.
 
     Args:
         side: of a tile, in pixels; a picture that is no larger is one tile.
@@ -79,7 +82,7 @@ def detect_in_tiles(
     tiles = []
     for x1, y1, x2, y2 in windows(height, width, side, overlap):
         found = find(np.ascontiguousarray(picture[y1:y2, x1:x2]))
-        tiles.append(Tile((x1, y1, x2, y2), height, width, found))
+        tiles.append(Tile((x1, y1, x2, y2), found))
     if len(tiles) == 1:
         return tiles[0].instances
     first = np.cumsum([0, *(len(tile.instances) for tile in tiles)])
@@ -111,8 +114,8 @@ def _same_objects(a: Tile, b: Tile) -> np.ndarray:
     shared = masks[0].astype(np.float32) @ masks[1].astype(np.float32).T
     areas_a, areas_b = (mask.sum(axis=1, dtype=np.float32) for mask in masks)
     same = shared >= SAME * (areas_a[:, None] + areas_b - shared)
-    same |= a.cut[rows[0]][:, None] & (shared >= SAME * areas_a[:, None])
-    same |= b.cut[rows[1]] & (shared >= SAME * areas_b)
+    same |= a.cut_inside(b)[rows[0]][:, None] & (shared >= SAME * areas_a[:, None])
+    same |= b.cut_inside(a)[rows[1]] & (shared >= SAME * areas_b)
     same &= a.instances.categories[rows[0]][:, None] == b.instances.categories[rows[1]]
     found_a, found_b = np.nonzero(same & (shared > 0))
     return np.stack([rows[0][found_a], rows[1][found_b]], axis=1)

@@ -12,23 +12,28 @@ from wsis_steps.evaluation.text_table import base_name, supervision_in_words
 from wsis_steps.report.gallery import Column, Subject, sample
 from wsis_steps.report.tables import html_table
 
-LAST = ("mask_ap50", "miou")  # the figure of a run: the first of these that its last stage has
+FIGURES = ("mask_ap50", "miou")  # of a run; a stage has one of them
+MAIN = "predictions"  # the result of a run that has this stage; others of the evaluation images lead to it or change it
 SAMPLES = 6  # pictures of the strip
 
 
-def last_figures(table: pd.DataFrame) -> pd.DataFrame:
-    """The last figure of each run, one row a run: columns of `summary.csv`, and `share`: of the mean of the runs that
+def main_figures(table: pd.DataFrame) -> pd.DataFrame:
+    """The main figure of each run, one row a run: columns of `summary.csv`, and `share`: of the mean of the runs that
     learn from ground-truth masks alone, in the same kind of stage; NaN if there is none, or for these runs.
+
+    It is a figure of the evaluation images if there are any, of the stage `MAIN` or else the last one.
 
     table: `summary.csv`, its rows in the order of the stages.
     """
-    table = table[table["metric"].isin(LAST) & ~table["stage"].str.startswith(PROPOSALS)].dropna(subset="value")
+    table = table[table["metric"].isin(FIGURES) & ~table["stage"].str.startswith(PROPOSALS)].dropna(subset="value")
     table = table.assign(kind=table["stage"].str.split("_").str[0], bound=table["supervision"] == "masks")
-    last = table.groupby("run", sort=False).tail(1)
-    means = last[last["bound"]].groupby(["kind", "split", "metric"])["value"].mean().rename("upper")
-    last = last.merge(means, how="left", on=["kind", "split", "metric"])
-    share = last["value"] / last["upper"].where(~last["bound"] & (last["upper"] > 0))
-    return last.assign(share=share)
+    places = table.assign(val=table["split"] == "val", main=table["stage"] == MAIN)[["val", "main"]]
+    order = places.sort_values(["val", "main"], kind="stable").index
+    found = table.loc[order].groupby("run").tail(1).sort_index()
+    means = found[found["bound"]].groupby(["kind", "split", "metric"])["value"].mean().rename("upper")
+    found = found.merge(means, how="left", on=["kind", "split", "metric"])
+    share = found["value"] / found["upper"].where(~found["bound"] & (found["upper"] > 0))
+    return found.assign(share=share)
 
 
 def verdicts_by_run(verdicts: Sequence[Mapping[str, Any]], results: Sequence[Sequence[str]]) -> dict[str, list[str]]:
@@ -49,23 +54,23 @@ def overview_html(
     supervision: Mapping[str, Sequence[str]],
     doubtful: Mapping[str, list[str]],
 ) -> str:
-    """A line a run: what it learned from, its last figure in percent, the share of its upper bound, and the verdict.
+    """A line a run: what it learned from, its main figure in percent, the share of its upper bound, and the verdict.
 
     Runs that differ only in their seed share a line. supervision: of the runs; doubtful: as `verdicts_by_run`.
     """
-    last = last_figures(table)
+    found = main_figures(table)
     rows = []
     for name in dict.fromkeys(map(base_name, runs)):
         seeds = [run for run in runs if base_name(run) == name]
-        figures = last[last["run"].isin(seeds)]
+        figures = found[found["run"].isin(seeds)]
         cells = [escape(name), escape(supervision_in_words(supervision.get(seeds[0], ())))]
-        if len(last):
+        if len(found):
             cells += _figure(figures) if len(figures) else ["-"] * 3
         rows.append([*cells, _verdict([says for run in seeds for says in doubtful.get(run, [])])])
-    header = ["run", "learned from", *(["result", "figure", "share"] if len(last) else []), "verdict"]
+    header = ["run", "learned from", *(["result", "figure", "share"] if len(found) else []), "verdict"]
     note = "Figures in percent. The upper bound is the same stage, learned from ground-truth masks."
     text = html_table(header, rows, len(header), "what each run came to")
-    return f'<div class="lines">{text}</div>' + (f'<p class="note">{note}</p>' if last["share"].notna().any() else "")
+    return f'<div class="lines">{text}</div>' + (f'<p class="note">{note}</p>' if found["share"].notna().any() else "")
 
 
 def _figure(figures: pd.DataFrame) -> list[str]:
@@ -93,11 +98,15 @@ def _verdict(doubts: list[str]) -> str:
 def strip_html(
     run: str, columns: Sequence[Column], subjects: Sequence[Subject], class_names: Sequence[str], threshold: float
 ) -> str:
-    """A strip of pictures of a run's last result; empty if it has none. columns: of the subjects' split."""
+    """A strip of pictures of a run's result, that of the stage `MAIN` or else the last one; empty if it has none.
+
+    columns: of the subjects' split.
+    """
     own = [column for column in columns if run in (name for _, name in column.runs)]
     if not own:
         return ""
-    column = replace(own[-1], runs=(), caption=f"{run}: {own[-1].caption}")
+    main = next((column for column in own if column.caption == MAIN), own[-1])
+    column = replace(main, runs=(), caption=f"{run}: {main.caption}")
     panels = "".join(sample(subject, column, class_names, threshold) for subject in subjects)
     return f'<div class="strip">{panels}</div>'
 

@@ -31,7 +31,7 @@ from tiny_settings import MASKRCNN
 
 from wsis_steps.__main__ import COMMANDS, main
 from wsis_steps.commands import predict
-from wsis_steps.commands.advice import inference_settings
+from wsis_steps.commands.advice import inference_settings, read_advice
 from wsis_steps.commands.configuration import missing_weights, read_configuration
 from wsis_steps.commands.predict import short_names
 from wsis_steps.drawing.colors import class_colors
@@ -157,6 +157,10 @@ def test_predictions_use_what_lies_beside_the_model_and_what_is_given_wins(model
     assert "as recommended: the best F1 against the ground truth" in said and "recall 0.40" in said
     assert scores("--score", 0.0001)[0] == other
     assert scores("--score", 0.0001, "--settings", '{"nms": 0.5}')[0] == every
+    chosen, said = scores("--settings", '{"nms": 0.5, "min_score": 0.0001}')
+    assert chosen == every and "recommended" not in said
+    assert call(*words, "--settings", '{"min_score": 7}') == 2
+    assert "min_score" in capsys.readouterr().err
     advise(own, tmp_path / "model.json", basis="", score=None, precision=None, recall=None, f1=None)
     assert "the default, since none is recommended" in scores()[1]
     advise(own, tmp_path / "another_run.json", settings=settings, score=0.0001)
@@ -586,10 +590,10 @@ def test_weak_predictions_are_left_out_as_in_the_report_and_labels_never(result,
 
 def test_settings_of_inference_are_taken_as_json_and_wrong_ones_named():
     trained = {"min_size": 96, "max_size": 128}
-    found = inference_settings(trained, 192, 0.4, '{"crf_iterations": 5, "min_score": 0.1}')
+    found = inference_settings(trained, 192, 0.4, {"crf_iterations": 5, "min_score": 0.1})
     assert (found.crf_iterations, found.min_score, found.min_size, found.max_size) == (5, 0.4, 192, 256)
     with pytest.raises(InputError, match="no key 'crf_iteration'.*nearest is 'crf_iterations'"):
-        inference_settings(trained, None, 0.3, '{"crf_iteration": 5}')
+        inference_settings(trained, None, 0.3, {"crf_iteration": 5})
     for text in ("crf", "[1]", "{"):
         with pytest.raises(InputError, match="is not a JSON object"):
-            inference_settings(trained, None, 0.3, text)
+            read_advice(Path("model.pt"), text)

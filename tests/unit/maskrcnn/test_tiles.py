@@ -144,6 +144,28 @@ def test_a_small_object_on_a_large_one_of_its_class_stays_apart():
     assert found.areas.tolist() == [large.sum(), small.sum()]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_object_that_another_border_cuts_stays_apart_from_the_neighbor_that_it_touches(turned):
+    """The left object reaches over the lower border, and two pixels into the right tile. There the right object has its
+    mask begin at the border, over these two pixels."""
+    picture = np.zeros((150, 180, 3), np.uint8)
+    picture[60:130, 20:82], picture[60:130, 82:170] = 1, 4  # one class
+    axes = (1, 0, 2) if turned else (0, 1, 2)
+
+    def find(part: np.ndarray) -> ImageInstances:
+        part = part.transpose(axes).copy()
+        left = (part[..., 0] == 1).any(axis=0)
+        if left.any() and not left[2:].any():
+            part[part[..., 0] == 1] = 4
+        return see(part.transpose(axes))
+
+    found = tiled(picture.transpose(axes), 100, 0.2, find)
+    assert found.areas.tolist() == [70 * 90, 70 * 62] and found.scores.tolist() == [
+        np.float32(4 / 255),
+        np.float32(1 / 255),
+    ]
+
+
 @pytest.mark.parametrize("shape", [(40, 40), (10, 300), (300, 10), (41, 40)])
 def test_pictures_without_objects_have_none(shape):
     found = tiled(np.zeros((*shape, 3), np.uint8), 40, 0.2)

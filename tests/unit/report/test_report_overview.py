@@ -3,12 +3,15 @@
 import json
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from wsis_steps.evaluation.summary_table import COLUMNS
 from wsis_steps.evaluation.text_table import supervision_in_words
-from wsis_steps.report.overview import last_figures, overview_html, verdicts_by_run
+from wsis_steps.report.gallery import Column, Subject
+from wsis_steps.report.overview import main_figures, overview_html, strip_html, verdicts_by_run
+from wsis_steps.report.pictures import Overlay
 from wsis_steps.report.score_choice import scores_html
 
 ROWS = [
@@ -53,14 +56,51 @@ def table():
     return pd.DataFrame(ROWS, columns=COLUMNS)
 
 
-def test_the_last_figure_of_a_run_and_its_share_of_those_that_saw_masks_alone(table):
-    found = last_figures(table).set_index("run")
+def test_the_main_figure_of_a_run_and_its_share_of_those_that_saw_masks_alone(table):
+    found = main_figures(table).set_index("run")
     assert found["value"].to_dict() == {
         "a_seed0": 0.3, "a_seed1": 0.5, "mcg": 0.2, "labels": 0.4, "maps": 0.3, "upper_seed0": 0.7,
         "upper_seed1": 0.9, "corrected": 0.6,
     }  # fmt: skip
     shares = found["share"].dropna().to_dict()
     assert shares == pytest.approx({"a_seed0": 0.375, "a_seed1": 0.625, "mcg": 0.25, "corrected": 0.75})
+
+
+def test_a_run_is_told_by_evaluation_images_and_its_main_stage():
+    """Rows in the order in which runs make their files, the training images after the others."""
+    rows = [
+        ("maps", "learning_to_segment", "tags", "semantic", "val", "miou", 0.3),
+        ("maps", "learning_to_segment", "tags", "semantic", "train", "miou", 0.5),
+        ("bound", "learning_to_segment", "masks", "semantic", "val", "miou", 0.6),
+        ("community", "community_learning", "tags", "labels/round00", "train", "mask_ap50", 0.1),
+        ("community", "community_learning", "tags", "predictions", "val", "mask_ap50", 0.2),
+        ("community", "community_learning", "tags", "predictions_mcg", "val", "mask_ap50", 0.35),
+        ("retrained", "community_learning", "tags", "predictions_direct", "val", "mask_ap50", 0.2),
+        ("retrained", "community_learning", "tags", "predictions", "val", "mask_ap50", 0.4),
+        ("retrained", "community_learning", "tags", "predictions_mcg", "val", "mask_ap50", 0.35),
+        ("direct", "bestie", "tags", "predictions_direct", "val", "mask_ap50", 0.25),
+        ("direct", "bestie", "tags", "labels/round01", "train", "mask_ap50", 0.7),
+    ]
+    found = main_figures(pd.DataFrame(rows, columns=COLUMNS)).set_index("run")
+    told = {run: (row["stage"], row["split"], row["value"]) for run, row in found.iterrows()}
+    assert told == {
+        "maps": ("semantic", "val", 0.3),
+        "bound": ("semantic", "val", 0.6),
+        "community": ("predictions", "val", 0.2),
+        "retrained": ("predictions", "val", 0.4),
+        "direct": ("predictions_direct", "val", 0.25),
+    }
+    assert found["share"].dropna().to_dict() == {"maps": 0.5}
+
+
+def test_the_strip_shows_the_main_stage():
+    def column(stage):
+        return Column(((0, "a"),), stage, lambda identity, picture: Overlay(""))
+
+    subject = Subject("strip0", "one", np.zeros((8, 8, 3), np.uint8), ())
+    for stages, shown in ((("predictions", "predictions_mcg"), "predictions"), (("semantic", "more"), "more")):
+        text = strip_html("a", [*map(column, stages)], [subject], ("cat",), 0.3)
+        assert f"a: {shown}<" in text and text.count("<figure") == 1
 
 
 def test_a_line_a_run_joins_seeds_and_says_what_is_doubtful_in_shared_results(table):

@@ -20,7 +20,8 @@ FILE = f"net-{DIGITS}.pth"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """Serves `server.content` under any name, with ranges; only `server.most` bytes of it in one answer."""
+    """Serves `server.content` under any name, with ranges; only `server.most` bytes of it in one answer, and without
+    their number if not `server.counts`."""
 
     def do_GET(self):
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
@@ -30,7 +31,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if self.server.counts:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: self.server.most])
 
@@ -41,7 +43,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch, tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        server.content, server.most, server.asked = CONTENT, None, []
+        server.content, server.most, server.asked, server.counts = CONTENT, None, [], True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         server.address = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.delenv("WSIS_OFFLINE")
@@ -102,6 +104,24 @@ def test_a_part_that_is_complete_is_checked_and_used(server, path):
     path.parent.mkdir()
     path.with_name(path.name + ".part").write_bytes(CONTENT)
     assert obtain().read_bytes() == CONTENT
+
+
+def test_a_part_of_another_file_is_downloaded_anew(server, path):
+    """As of a server that has replaced the file since."""
+    path.parent.mkdir()
+    path.with_name(path.name + ".part").write_bytes(b"before" * 1000)
+    assert obtain().read_bytes() == CONTENT
+    assert [start for _, start in server.asked] == [6000, 0]
+
+
+def test_a_server_may_leave_the_size_out(server, path, caplog):
+    caplog.set_level(logging.INFO)
+    server.counts = False
+    assert obtain().read_bytes() == CONTENT
+    assert caplog.messages[0].startswith("downloading a file of unknown size: ImageNet weights of vgg16")
+    path.unlink()
+    server.most = 1000
+    assert "is not the published file" in failure() and not path.exists()
 
 
 def test_a_file_with_another_checksum_is_not_kept(server, path):
