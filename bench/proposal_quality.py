@@ -20,9 +20,9 @@ from wsis_steps.engine.pool import fork_map
 from wsis_steps.proposals.bsds import list_images, object_segments, read_image
 from wsis_steps.proposals.contours import find_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
-from wsis_steps.proposals.group_regions import propose
 from wsis_steps.proposals.mcg.combinatorial_grouping import choose, find_candidates
 from wsis_steps.proposals.mcg.rankers import load_ranker
+from wsis_steps.proposals.region_proposals import propose
 from wsis_steps.proposals.search_selectively import search
 from wsis_steps.proposals.settings import ProposalsGroupRegions
 from wsis_steps.vision.masks import describe, encode

@@ -15,8 +15,8 @@ from bench.neighbourhood import draw_picture
 from bench.rows import Row
 from wsis_steps.engine.pool import fork_map
 from wsis_steps.proposals.edge_models import load_edge_finder
-from wsis_steps.proposals.group_regions import propose
 from wsis_steps.proposals.mcg.rankers import load_ranker
+from wsis_steps.proposals.region_proposals import propose
 from wsis_steps.proposals.search_selectively import search
 from wsis_steps.proposals.settings import ProposalsGroupRegions
 

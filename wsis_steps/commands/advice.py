@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.engine.settings import checked_settings
+from wsis_steps.engine.settings import Known, checked_settings
 from wsis_steps.evaluation.recommendation import Recommendation, beside, is_of, read_recommendation
 from wsis_steps.maskrcnn.settings import MaskrcnnInfer
 
@@ -56,8 +56,15 @@ def inference_settings(
     if short_side is not None:
         most = round(trained["max_size"] * short_side / trained["min_size"])
         values |= {"min_size": short_side, "max_size": most}
+    return merged_settings(MaskrcnnInfer, values, given, advised)
+
+
+def merged_settings(
+    kind: type[Known], values: Mapping[str, Any], given: Mapping[str, Any], advised: Recommendation | None
+) -> Known:
+    """`values`, then what is `given`, then what is recommended, as settings of a step; InputError if it lacks one."""
     before = advised.settings if advised else {}
-    return checked_settings(MaskrcnnInfer, {**before, **given, **values}, "--settings" if given else "model.json")
+    return checked_settings(kind, {**before, **given, **values}, "--settings" if given else "model.json")
 
 
 def choose_score(score: float | None, given: Mapping[str, Any], advised: Recommendation | None) -> float:

@@ -1,4 +1,4 @@
-"""Predicts the masks of any images with a trained Mask R-CNN, on a GPU if there is one.
+"""Predicts the masks of any images with a trained Mask R-CNN or region classifier, on a GPU if there is one.
 
 A folder is read with its subfolders and may be of any size: images are read, predicted and written one by one.
 OUT then contains
@@ -28,8 +28,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.commands.advice import SCORE, choose_score, inference_settings, read_advice
+from wsis_steps.commands.advice import SCORE
 from wsis_steps.commands.pictures import write_picture
+from wsis_steps.commands.predictors import load_predictor
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.drawing.raster import draw_instances, enlarge
 from wsis_steps.engine.errors import InputError
@@ -42,10 +43,7 @@ from wsis_steps.formats.deep_samples import FULL, Range
 from wsis_steps.formats.files import refuse_links, walk
 from wsis_steps.formats.pictures import SUFFIXES, load_image
 from wsis_steps.formats.sample_range import unlike_training, used_range
-from wsis_steps.maskrcnn.detections import detect
-from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.tiles import detect_in_tiles
-from wsis_steps.vision.batches import to_tensor
 from wsis_steps.vision.contracts.instances import ImageInstances
 from wsis_steps.vision.device import choose_device
 from wsis_steps.vision.masks import paint
@@ -58,7 +56,13 @@ LEAST_TILE = 32  # pixels; smaller tiles show a network nothing
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments to its parser."""
     parser.add_argument("input", type=Path, metavar="IMAGE_OR_FOLDER", help="an image, or a folder of images")
-    parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="model.pt of a trained Mask R-CNN")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="model.pt of a Mask R-CNN or region classifier",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the output folder")
     parser.add_argument(
         "--score",
@@ -78,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--settings",
         default="{}",
         metavar="JSON",
-        help="settings of maskrcnn_infer: a JSON object, or the model.json of another run with this model",
+        help="settings of the inference step: a JSON object, or the model.json of another run with this model",
     )
     parser.add_argument("--follow_links", action="store_true", help="follow links that lead out of the folder")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads to use")
@@ -136,19 +140,11 @@ def main(options: argparse.Namespace) -> None:
     folder, paths = find_pictures(options.input, options.out)
     if options.out.exists() and options.out.resolve() in (folder.resolve(), *folder.resolve().parents):
         raise InputError(f"--out {options.out} contains the input images; give another folder.")
-    trained = read_maskrcnn(options.model)
-    device = choose_device(options.threads)
-    advised, given = read_advice(options.model, options.settings)
-    score = choose_score(options.score, given, advised)
-    settings = inference_settings(trained.settings, options.short_side, score, given, advised)
-    model = load_maskrcnn(trained, settings).to(device).eval()
-    longest = model.transform.max_size
+    predictor = load_predictor(options, choose_device(options.threads))
+    trained, find, longest = predictor.trained, predictor.find, predictor.longest
     shown_as = short_names([path.relative_to(folder) for path in paths])
     colors, problems, count = class_colors(len(trained.class_names)), Problems(), 0
     ends, deep = trained.picture_range or FULL, []
-
-    def find(part: np.ndarray) -> ImageInstances:
-        return detect(model, [to_tensor(part).to(device)], settings)[0]
 
     pictures = ahead(lambda path: read_picture(path, ends), paths, max(options.threads - 1, 1))
     with one_writer_of_folder(options.out), CocoFile(options.out / "instances.json", trained.class_names) as file:

@@ -73,7 +73,7 @@ def best_regions(
     for category, own in enumerate(probabilities.T):
         best = np.argsort(-own, kind="stable")[:CONSIDERED]
         best = best[own[best] >= settings.min_score]
-        rows.append(best[apart(regions.at(best).pairwise(), settings.max_overlap, settings.max_instances)])
+        rows.append(best[apart(regions.at(best).shared(), settings.max_overlap, settings.max_instances)])
         categories.append(np.full(len(rows[-1]), category))
     rows, categories = np.concatenate(rows), np.concatenate(categories)
     scores = probabilities[rows, categories]

@@ -44,7 +44,8 @@ class RegionClassifierInfer(Settings):
     min_score: Fraction = 0.01
     """Regions with a lower probability are left out."""
     max_overlap: Fraction = 0.3
-    """A region that overlaps a more probable one of its class by this much is left out."""
+    """A region is left out if its intersection with a more probable one of its class is at least this share of the
+    smaller of the two: parts of an object do not stay beside it."""
     max_instances: Positive = 10
     """Maximum number of regions per class."""
     detections: Positive = 100

@@ -112,7 +112,15 @@ class RegionProposals:
         return over_union(self.intersections(masks), self.areas, _areas(masks))
 
     def pairwise(self) -> np.ndarray:
-        return over_union((self._members * self.sizes) @ self._members.T, self.areas, self.areas)
+        return over_union(self._common, self.areas, self.areas)
+
+    def shared(self) -> np.ndarray:
+        """Float32 (n, n): the share of the smaller of two regions that lies in the other."""
+        return self._common / np.maximum(np.minimum.outer(self.areas, self.areas), 1)
+
+    @property
+    def _common(self) -> np.ndarray:
+        return (self._members * self.sizes) @ self._members.T
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from wsis_steps.postprocess.merge_shards import main as merge
 from wsis_steps.postprocess.settings import PostprocessMergeShards
 from wsis_steps.proposals.contours import gradient_contours
 from wsis_steps.proposals.edge_models import load_edge_finder
-from wsis_steps.proposals.group_regions import main, propose
+from wsis_steps.proposals.group_regions import main
 from wsis_steps.proposals.mcg.combinatorial_grouping import DOUBLE
 from wsis_steps.proposals.mcg.hierarchy import cut, spectral_weights
 from wsis_steps.proposals.mcg.rankers import load_ranker
+from wsis_steps.proposals.region_proposals import propose
 from wsis_steps.proposals.settings import ProposalsGroupRegions
 from wsis_steps.vision.contracts.artifact import create
 from wsis_steps.vision.contracts.images import Annotation, Images, ImagesWriter

@@ -11,9 +11,9 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job
 from wsis_steps.proposals.bsds import list_images, object_segments, read_image
 from wsis_steps.proposals.edge_models import load_edge_finder
-from wsis_steps.proposals.group_regions import propose
 from wsis_steps.proposals.mcg.rankers import load_ranker
 from wsis_steps.proposals.mcg.ranking import FEATURES, Ranker
+from wsis_steps.proposals.region_proposals import propose
 from wsis_steps.proposals.settings import ProposalsGroupRegions, ProposalsTrainRanker
 from wsis_steps.proposals.train_ranker import fit, main
 from wsis_steps.vision.models import load_model
