@@ -57,8 +57,10 @@ def read_jobs(benchmarks: Path, logs: Path) -> Iterator[dict]:
     """One row for each job that has a benchmark file of a step."""
     for path in latest_split(sorted(benchmarks.rglob("*.tsv"))):
         step, folder = step_of(path.stem), path.parent.relative_to(benchmarks)
+        if step is None or not path.stat().st_size:  # Snakemake opens the file of a job before it has its figures
+            continue
         measured = pd.read_csv(path, sep="\t", na_values="-")
-        if step is None or not len(measured):
+        if not len(measured):
             continue
         written, gpu = last_words(logs / folder / f"{path.stem}.log")
         yield {
