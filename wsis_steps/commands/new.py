@@ -2,15 +2,14 @@
 profiles for this machine and for a cluster with SLURM.
 
 The configuration is a copy of a preset:
-  own_images      your own images, on a GPU (the default)
-  own_images_cpu  your own images, without a GPU
-  shapes          the generated data set of the demo: minutes on a CPU
-  voc2012         PASCAL VOC 2012 with the settings of the papers
-  coco2017        COCO 2017
+  own_images  your own images, with a GPU or without (the default)
+  shapes      the generated data set of the demo: minutes on a CPU
+  voc2012     PASCAL VOC 2012 with the settings of the papers
+  coco2017    COCO 2017
 
 examples:
   wsis new my_project
-  wsis new my_project --preset own_images_cpu
+  wsis new my_project --preset shapes
 """
 
 import argparse

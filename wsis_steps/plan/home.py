@@ -9,6 +9,6 @@ SNAKEFILE = str(HOME / "Snakefile")
 PRESETS = {
     "shapes": HOME / "config.yaml",
     **{
-        name: HOME / f"workflow/presets/{name}.yaml" for name in ("own_images", "own_images_cpu", "voc2012", "coco2017")
+        name: HOME / f"workflow/presets/{name}.yaml" for name in ("own_images", "voc2012", "coco2017")
     },
 }

@@ -13,7 +13,7 @@ from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.step import Job
 from wsis_steps.plan.time_left import read_costs
 from wsis_steps.report.costs import costs_html
-from wsis_steps.report.list_costs import last_words, main, step_of
+from wsis_steps.report.list_costs import last_words, list_costs, main, step_of
 from wsis_steps.report.settings import ReportListCosts
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
@@ -120,3 +120,10 @@ def test_the_last_words_are_those_that_a_step_says(tmp_path, caplog):
     written, gpu = last_words(log)
     size = sum(path.stat().st_size for path in (tmp_path / "tree").rglob("*") if path.is_file())
     assert written == pytest.approx(size / 1e6, abs=0.1) and gpu != gpu
+
+
+def test_the_empty_file_of_a_job_that_is_still_running_is_left_out(tmp_path):
+    write_job(tmp_path, "one/bestie_train_round00", 60, 500, "")
+    (tmp_path / "benchmarks/evaluation_summarise.tsv").touch()
+    found = list_costs(tmp_path / "benchmarks", tmp_path / "logs", ["one"])
+    assert found["step"].tolist() == ["bestie_train"]
