@@ -15,7 +15,7 @@ the run's own predictions. Both are used unless --score or --settings say otherw
 examples:
   wsis predict photo.jpg --model results/shapes/bestie/maskrcnn/model.pt --out found
   wsis predict photos/ --model results/own_images/regions/region_classifier/model.pt --out found --score 0.5
-  wsis predict large.tif --model results/own_images/regions/region_classifier/model.pt --out found --tile 640 --overlap 0.2
+  wsis predict large.tif --model results/shapes/bestie/maskrcnn/model.pt --out found --tile 640 --overlap 0.2
 """
 
 import argparse

@@ -30,7 +30,7 @@ from proposal_sets import square_regions
 from tiny_settings import MASKRCNN
 
 from wsis_steps.__main__ import COMMANDS, main
-from wsis_steps.commands import predict
+from wsis_steps.commands import predictors
 from wsis_steps.commands.advice import inference_settings, read_advice
 from wsis_steps.commands.configuration import missing_weights, read_configuration
 from wsis_steps.commands.predict import short_names
@@ -200,7 +200,7 @@ def test_pictures_of_12_bits_are_seen_as_in_training(model, tmp_path, capsys):
 
 def test_a_large_picture_is_predicted_in_tiles(model, tmp_path):
     Image.fromarray(np.tile(picture(3), (2, 3, 1))).save(tmp_path / "a.png")
-    sizes, detected = [], predict.detect
+    sizes, detected = [], predictors.detect
 
     def detect(network, pictures, settings):
         sizes.extend(tuple(one.shape[1:]) for one in pictures)
@@ -208,7 +208,7 @@ def test_a_large_picture_is_predicted_in_tiles(model, tmp_path):
 
     found = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predict, "detect", detect)
+        patch.setattr(predictors, "detect", detect)
         for name, words in {"whole": (), "one": ("--tile", 96), "four": ("--tile", 60, "--overlap", 0.25)}.items():
             words = (tmp_path / "a.png", "--model", model, "--out", tmp_path / name, "--score", 0.01, *words)
             assert call("predict", *words, "--threads", 1) == 0

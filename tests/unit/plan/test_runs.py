@@ -211,7 +211,7 @@ def test_an_ablation_of_the_masks_for_community_learning_replaces_its_own():
 def test_community_learning_has_one_round_and_learns_from_tags():
     with pytest.raises(InputError, match="community_learning has one round, not 2"):
         runs(a={**COMMUNITY, "rounds": 2})
-    with pytest.raises(InputError, match="community_learning learns from tags, not from points; bestie and region_classifier can"):
+    with pytest.raises(InputError, match="learns from tags, not from points; bestie and region_classifier can"):
         runs(a={**COMMUNITY, "supervision": "points"})
 
 

@@ -25,7 +25,7 @@ from wsis_steps.classifier.network import activation_maps
 from wsis_steps.classifier.settings import ClassifierTrain
 from wsis_steps.classifier.train import TaggedPictures
 from wsis_steps.classifier.views import view_square, view_whole
-from wsis_steps.commands.predict import detect
+from wsis_steps.commands.predictors import detect
 from wsis_steps.community_learning import samples as community_samples
 from wsis_steps.community_learning.inference import make_views
 from wsis_steps.community_learning.settings import CommunityLearningInfer, CommunityLearningTrain
@@ -126,7 +126,7 @@ def predicted(picture, folder):
         return detect(model, pictures, *rest)
 
     words = [folder / "picture.png", "--model", folder / "model.pt", "--out", folder / "found", "--threads", 1]
-    with patch("wsis_steps.commands.predict.detect", look), pytest.raises(SystemExit) as ended:
+    with patch("wsis_steps.commands.predictors.detect", look), pytest.raises(SystemExit) as ended:
         run_command(["predict", *map(str, words)])
     assert not ended.value.code
     [batch] = seen
