@@ -32,6 +32,7 @@ from tiny_settings import MASKRCNN
 from wsis_steps.__main__ import COMMANDS, main
 from wsis_steps.commands import predict
 from wsis_steps.commands.advice import inference_settings, read_advice
+from wsis_steps.commands.check import sizes_line
 from wsis_steps.commands.configuration import missing_weights, read_configuration
 from wsis_steps.commands.predict import short_names
 from wsis_steps.drawing.colors import class_colors
@@ -447,7 +448,18 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     for name in ("vgg16", "hrnet_w48", "resnet50"):
         (tmp_path / f"{name}_imagenet.pth").touch()
     assert call("check", tmp_path / "my.yaml", "--threads", 1) == 0
-    assert "nothing is wrong" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "nothing is wrong" in said and f"weights of vgg16: {tmp_path / 'vgg16_imagenet.pth'}" in said
+    assert "time: unknown before a first run" in said and f"image sizes: {SIZE}x{SIZE} pixels" in said
+    (tmp_path / "results/x").mkdir(parents=True)
+    (tmp_path / "results/x/cost.csv").write_text(
+        "run,step,jobs,minutes\nshared,data_import_dataset,1,1\na,bestie_train,2,119\nother,bestie_train,1,7\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert call("check", tmp_path / "my.yaml", "--threads", 1) == 0
+    said = capsys.readouterr().out
+    assert "time: all jobs together took 2 h 0 min last time (results/x/cost.csv); not in there: " in said
+    assert "maskrcnn_train" in said and not said.split("not in there: ")[1].startswith("bestie_train")
     for pair in ((folder, tmp_path / "my.yaml"), (tmp_path / "my.yaml", folder)):
         assert call("check", *pair) == 2
         assert "is a folder; give one folder, or several configurations" in capsys.readouterr().err
@@ -459,6 +471,12 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     said = capsys.readouterr()
     assert "tags.csv:2: there is no picture 'no.png'" in said.out and "i7.png is not a picture" in said.out
     assert "2 problems" in said.err
+
+
+def test_image_sizes_are_told_by_area():
+    assert sizes_line([(10, 30)] * 3) == "image sizes: 30x10 pixels"
+    sizes = [(100, 50), (20, 10), (60, 60), (40, 900), (30, 30)]
+    assert sizes_line(sizes) == "image sizes: 10x20 to 900x40, the middle one 60x60 pixels"
 
 
 def test_a_folder_with_boxes_alone_is_a_data_set_of_weak_annotations(tmp_path, capsys):
