@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.commands.advice import SCORE, choose_score, inference_settings, read_advice
+from wsis_steps.commands.advice import SCORE, choose_score, counts_line, inference_settings, read_advice
 from wsis_steps.commands.pictures import write_picture
 from wsis_steps.drawing.colors import class_colors
 from wsis_steps.drawing.raster import draw_instances, enlarge
@@ -43,6 +43,7 @@ from wsis_steps.formats.files import refuse_links, walk
 from wsis_steps.formats.pictures import SUFFIXES, load_image
 from wsis_steps.formats.sample_range import unlike_training, used_range
 from wsis_steps.maskrcnn.detections import detect
+from wsis_steps.maskrcnn.left_out import FLOOR, LeftOut
 from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.maskrcnn.tiles import detect_in_tiles
 from wsis_steps.vision.batches import to_tensor
@@ -141,7 +142,8 @@ def main(options: argparse.Namespace) -> None:
     advised, given = read_advice(options.model, options.settings)
     score = choose_score(options.score, given, advised)
     settings = inference_settings(trained.settings, options.short_side, score, given, advised)
-    model = load_maskrcnn(trained, settings).to(device).eval()
+    model = load_maskrcnn(trained, settings.model_copy(update={"min_score": min(FLOOR, score)})).to(device).eval()
+    left_out = LeftOut(model, score)
     longest = model.transform.max_size
     shown_as = short_names([path.relative_to(folder) for path in paths])
     colors, problems, count = class_colors(len(trained.class_names)), Problems(), 0
@@ -172,7 +174,7 @@ def main(options: argparse.Namespace) -> None:
             write_masks(options.out, shown_as[name], picture, instances, trained.class_names, colors)
             count += len(instances)
     done = len(paths) - len(problems.sentences)
-    log.info("%d instance%s in %d image%s: %s", count, "s" * (count != 1), done, "s" * (done != 1), options.out)
+    log.info("%s: %s", options.out, counts_line(count, done, left_out.count, score))
     written = {options.out / "masks" / f"{name}.png" for name in shown_as.values()}
     if old := sum(path not in written for path in (options.out / "masks").rglob("*.png")):
         log.warning("%s also contains %d masks of earlier calls, which instances.json does not list", options.out, old)

@@ -146,6 +146,8 @@ def test_predictions_use_what_lies_beside_the_model_and_what_is_given_wins(model
     every, said = scores("--score", 0.0001)
     assert len(every) > 3 and "recommended" not in said
     none, said = scores()
+    below = sum(0.05 < score <= 0.3 for score in every)
+    assert below and f"{len(none)} instance{'s' * (len(none) != 1)} on 1 image; {below} below 0.3 left out" in said
     assert none == [score for score in every if score >= 0.3] and "score at least 0.30: the default" in said
     middle = round((every[0] + every[1]) / 2, 4)
     stricter = {"nms": 0.01}  # another setting, to be seen in what is found
@@ -386,6 +388,7 @@ def test_exports_of_two_splits_into_one_folder_are_a_data_set(result, tmp_path, 
         assert call("export", result.with_name(name), "--format", "coco", "--out", tmp_path / "out") == 0
     dataset = imported(coco.read, tmp_path / "out")
     assert [record.split for record in dataset.records] == ["train"] * 6 + ["val"] * 2
+    assert "6 images\n" in capsys.readouterr().err
     assert call("export", result, "--format", "onnx", "--out", tmp_path / "x") == 2
     assert call("check", tmp_path / "out", "--threads", 1) == 0  # what it is shows in its folders
     assert call("export", result, "--format", "voc", "--out", tmp_path / "voc") == 0
@@ -600,6 +603,10 @@ def test_weak_predictions_are_left_out_as_in_the_report_and_labels_never(result,
     for words in (("val.h5", "image6"), ("val.h5", "image6", "--score", 0), ("train.h5", "image1")):
         assert call("show", tmp_path / "run" / words[0], "--image", *words[1:]) == 0
         said[words] = capsys.readouterr().out
+    for least, told in ((0.3, "1 instance on 1 image; 1 below 0.3 left out"), (0, "2 instances on 1 image\n")):
+        words = (tmp_path / "run/val.h5", "--format", "coco", "--out", tmp_path / "coco", "--score", least)
+        assert call("export", *words, "--images", tmp_path / "shared/data/images.h5") == 0
+        assert told in capsys.readouterr().err
     default, every, labels = said.values()
     assert "dog, score 0.900" in default and "cat" not in default
     assert "left out     1 below score 0.3; --score 0 shows all" in default
