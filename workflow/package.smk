@@ -59,4 +59,7 @@ if package.parent != HOME:
         temporary.symlink_to(package.resolve())
         temporary.rename(link)
         temporary.parent.rmdir()
-os.environ.update(PYTHONPATH=str(HOME if package.parent == HOME else alone))
+# The other rules of a Snakefile that uses this one as a module keep the path that they had.
+own = str(HOME if package.parent == HOME else alone)
+others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", own)]
+os.environ.update(PYTHONPATH=os.pathsep.join([own, *others]))

@@ -83,6 +83,20 @@ def test_two_modules_with_prefixes_keep_apart_and_read_data_from_where_they_lie(
     assert {path.split("/")[1] for *_, path in [*listed["figures"], *listed["results"]]} == {"c"}
 
 
+def test_other_rules_keep_their_python_path(bare, repository, tmp_path):
+    """Jobs read the Snakefile once more; the workflow's own folder comes first, and once."""
+    folder = write(tmp_path / "project", module(f"'{repository}/Snakefile'") + (
+        "rule mine:\n    output: 'mine.txt'\n"
+        "    shell: 'python -c \"import os, theirs; print(os.environ[\\'PYTHONPATH\\'])\" > {output}'\n"
+    ))  # fmt: skip
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/theirs.py").touch()
+    options = ("mine.txt", "--configfile", str(TINY))
+    status, said = bare.snakemake(*options, folder=folder, PYTHONPATH=f"{tmp_path / 'lib'}")
+    assert status == 0, said
+    assert (folder / "mine.txt").read_text().strip() == f"{repository}:{tmp_path / 'lib'}"
+
+
 def test_tables_of_a_users_images_have_no_prefix(bare, repository, tmp_path):
     folder = write(tmp_path / "project", module(f"'{repository}/Snakefile'", more="    prefix: 'a'\n"))
     shutil.copytree(ROOT / "docs", folder / "photos", ignore=shutil.ignore_patterns("*.md", "*.csv"))

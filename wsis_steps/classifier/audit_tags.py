@@ -4,6 +4,7 @@ in   images  images.h5: all images and their tags
      model   of classifier_train
 out  table   CSV: image, split, class, tagged (yes or no), probability (0 to 1); the largest disagreement first
      page    an HTML page of the first of them, with their pictures, and of how well each class is recognized
+             Both call the images what the imported annotations call them, such as tags.csv.
      scores  JSON: average precision of each class on the evaluation images, also by chance, and the number tagged
 
 A classifier has learned the tags of the training images, also wrong ones, so it doubts them less than those of
@@ -113,10 +114,10 @@ def render(images: Images, rows: np.ndarray, probabilities: np.ndarray, shown: i
         tagged_as, only = ("tagged", "only ") if tagged else ("not tagged", "")
         said = f"{tagged_as} <b>{name}</b>, but the classifier gives it {only}{share}"
         tags = ", ".join(escape(images.class_names[k]) for k in images.tags[i].nonzero()[0]) or "none"
-        label = f"image {images.ids[i]}"
+        image = escape(images.names[i])
         cards.append(
-            f'<figure class="chart"><img alt="{escape(label)}" src="{jpeg_address(pictures.read(i), SIDE)}" '
-            f'style="width:100%"><figcaption><span>{said}</span></figcaption><p class="note">{escape(images.ids[i])} '
+            f'<figure class="chart"><img alt="image {image}" src="{jpeg_address(pictures.read(i), SIDE)}" '
+            f'style="width:100%"><figcaption><span>{said}</span></figcaption><p class="note">{image} '
             f"({images.splits[i]}); its tags: {tags}</p></figure>"
         )
     lead = (
@@ -140,7 +141,7 @@ def main(job: Job) -> None:
         for i, category in rows.tolist():
             answer = ["no", "yes"][int(images.tags[i, category])]
             likely = f"{probabilities[i, category]:.3f}"
-            names = as_cell(images.ids[i]), images.splits[i], as_cell(images.class_names[category])
+            names = as_cell(images.names[i]), images.splits[i], as_cell(images.class_names[category])
             writer.writerow([*names, answer, likely])
     text = render(images, rows, probabilities, job.settings.shown, precision_html(scores))
     job.outputs["page"].write_text(text, encoding="utf-8")

@@ -79,3 +79,9 @@ def choose_score(score: float | None, given: Mapping[str, Any], advised: Recomme
         return SCORE
     log.info("score at least %.2f, as recommended: %s", advised.score, advised.sentence())
     return advised.score
+
+
+def counts_line(count: int, images: int, below: int, score: float) -> str:
+    """How many instances on how many images, and how many are left out below a score."""
+    left_out = f"; {below:,} below {score:g} left out" if below else ""
+    return f"{count:,} instance{'s' * (count != 1)} on {images:,} image{'s' * (images != 1)}{left_out}"

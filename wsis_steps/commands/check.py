@@ -1,9 +1,10 @@
 """Checks a data set, a configuration or a folder of results before anything is trained.
 
 A data set: lists every error with its file and line. Then it lists what is allowed but makes learning harder: class
-names that are nearly the same, few or unevenly distributed images, classes that tags cannot separate.
+names that are nearly the same, few or unevenly distributed images, classes that tags cannot separate, no empty images.
 
-A configuration: checks its data, its runs and their backbones, and lists the weights that are missing. With
+A configuration: checks its data, its runs and their backbones, and lists the weights that are there and those that are
+missing, and how long the runs took the last time. With
 --download, it downloads those whose published file names contain their checksum.
 
 A folder of results: reads every file to the end, verifies its checksums, and lists the damaged files.
@@ -27,8 +28,10 @@ from functools import partial
 from pathlib import Path
 
 from wsis_steps.commands.configuration import (
+    expected_time,
     faulty_backbones,
     faulty_runs,
+    found_weights,
     idle_settings,
     missing_weights,
     settings_of_data,
@@ -45,7 +48,7 @@ from wsis_steps.engine.progress import progress
 from wsis_steps.formats.drawing import Source
 from wsis_steps.formats.files import walk
 from wsis_steps.formats.loading import check_links, format_of, load_record, read_dataset
-from wsis_steps.formats.pictures import SUFFIXES, encoded
+from wsis_steps.formats.pictures import SUFFIXES, encoded, picture_size
 from wsis_steps.formats.records import SPLITS, Dataset
 from wsis_steps.formats.sample_range import find_range
 from wsis_steps.formats.table import FORMATS
@@ -97,6 +100,14 @@ def tell(dataset: Dataset) -> None:
         for name in dataset.class_names:
             print(f"  {name:20} {tags[name]}")
     print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in dataset.counts.items() if count))
+    print(sizes_line([picture_size(record.path) for record in dataset.records]))
+
+
+def sizes_line(sizes: list[tuple[int, int]]) -> str:
+    """The sizes of images, given as height and width: the smallest, the middle and the largest by area."""
+    ordered = sorted(sizes, key=lambda size: (size[0] * size[1], size))
+    least, middle, most = (f"{width}x{height}" for height, width in (ordered[0], ordered[len(sizes) // 2], ordered[-1]))
+    return f"image sizes: {least if least == most else f'{least} to {most}, the middle one {middle}'} pixels"
 
 
 def read_all(settings: DataImportDataset, threads: int) -> tuple[Dataset | None, list[str]]:
@@ -155,6 +166,7 @@ def main(options: argparse.Namespace) -> None:
         mapper = partial(fork_map, processes=options.threads, chunk=16)
         _, doubts = find_range(settings.range, [record.path for record in dataset.records], mapper)
         doubts += find_doubts(dataset)
+    print("".join(f"{line}\n" for line in [*found_weights(options.data), *expected_time(options.data)]), end="")
     more = [*doubts, *idle_settings(options.data), *coming, *missing]
     print(printable_lines("\n".join(["", *more])) if more else "")
     count = f"; {len(doubts)} doubt{'s' * (len(doubts) > 1)}, above" if doubts else ""

@@ -11,11 +11,14 @@ from snakemake.utils import update_config
 from wsis_steps.data.settings import DataImportDataset
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.ordinary import check_ordinary
+from wsis_steps.engine.problems import attempt
+from wsis_steps.engine.progress import duration
 from wsis_steps.formats.records import Dataset
 from wsis_steps.plan.config import Configuration, load
 from wsis_steps.plan.faults import faults
 from wsis_steps.plan.packages import missing_packages
 from wsis_steps.plan.runs import Runs
+from wsis_steps.plan.time_left import read_run_costs
 from wsis_steps.vision.backbone_table import fault_of, stride_of_patches
 from wsis_steps.vision.backbones import build_backbone
 from wsis_steps.vision.weights import obtain_weights, published_file, weights_path
@@ -135,17 +138,47 @@ def missing_weights(paths: list[Path], fetched: bool = False) -> tuple[list[str]
     first job which needs it downloads. With `fetched`, these are downloaded now. None for a folder."""
     if paths[0].is_dir():
         return [], []
-    runs, missing, coming = Runs(read_configuration(paths)), {}, {}
-    for values in [runs.values(run, step) for run in runs.runs for step in runs.steps(run)]:
-        backbone, weights = getattr(values, "backbone", None), getattr(values, "weights", None)
-        if backbone and weights not in (None, "none", "classifier"):
-            try:
-                obtain_weights(backbone, weights) if fetched else weights_path(backbone, weights)
-            except InputError as error:
-                published = published_file(backbone) if weights == "imagenet" and not fetched else None
-                if published is None:
-                    missing[str(error)] = None
-                    continue
-                address, _, license = published
-                coming[f"The first job that needs them downloads {address} ({license})."] = None
+    missing, coming = {}, {}
+    for backbone, weights in _wanted_weights(paths):
+        try:
+            obtain_weights(backbone, weights) if fetched else weights_path(backbone, weights)
+        except InputError as error:
+            published = published_file(backbone) if weights == "imagenet" and not fetched else None
+            if published is None:
+                missing[str(error)] = None
+                continue
+            address, _, license = published
+            coming[f"The first job that needs them downloads {address} ({license})."] = None
     return list(missing), list(coming)
+
+
+def found_weights(paths: list[Path]) -> list[str]:
+    """One line per file of weights that the runs start from and that is there; none for a folder."""
+    if paths[0].is_dir():
+        return []
+    found = ((backbone, attempt(weights_path, backbone, weights)) for backbone, weights in _wanted_weights(paths))
+    return list(dict.fromkeys(f"weights of {name}: {path}" for name, path in found if isinstance(path, Path)))
+
+
+def _wanted_weights(paths: list[Path]) -> list[tuple[str, str]]:
+    """The backbones of the runs that start with weights from a file, and these weights."""
+    runs = Runs(read_configuration(paths))
+    values = [runs.values(run, step) for run in runs.runs for step in runs.steps(run)]
+    wanted = ((getattr(one, "backbone", None), getattr(one, "weights", None)) for one in values)
+    return list(dict.fromkeys(one for one in wanted if one[0] and one[1] not in (None, "none", "classifier")))
+
+
+def expected_time(paths: list[Path]) -> list[str]:
+    """How long the jobs of the runs took the last time, as a line; none for a folder."""
+    if paths[0].is_dir():
+        return []
+    runs = Runs(read_configuration(paths))
+    steps = {(runs.owner(run, step), step) for run in runs.runs for step in runs.steps(run)}
+    table = Path(runs.folder, "cost.csv")
+    seconds = read_run_costs(table)
+    if not steps & seconds.keys():
+        return ["time: unknown before a first run; each training logs what is left of it"]
+    took = sum(seconds[one] for one in seconds if one in steps or one[0] == "shared")
+    new = sorted({step for _, step in steps - seconds.keys()})
+    more = f"; not in there: {', '.join(new)}" if new else ""
+    return [f"time: all jobs together took {duration(took)} last time ({table}){more}"]

@@ -9,6 +9,7 @@ import numpy as np
 from wsis_steps.drawing.artifact import EDGES, MOST, surest
 from wsis_steps.engine.provenance import Provenance
 from wsis_steps.engine.verdicts import verdicts_of
+from wsis_steps.evaluation.text_table import supervision_in_words
 from wsis_steps.vision.contracts.artifact import Artifact
 from wsis_steps.vision.contracts.features import Features
 from wsis_steps.vision.contracts.images import Images
@@ -25,7 +26,7 @@ def made_by(provenance: Provenance) -> list[str]:
     inputs = ", ".join(f"{name} {mark[:8]}" for name, mark in provenance.inputs.items()) or "none"
     lines = [
         f"made by      {provenance.step}",
-        f"supervision  {' + '.join(provenance.supervision) or 'none'}",
+        f"supervision  {supervision_in_words(provenance.supervision)}",
         f"classes      {', '.join(provenance.class_names)}",
         f"version      {provenance.version or 'unknown'}, commit {provenance.commit[:12]}, "
         f"code {provenance.code or 'unknown'}",

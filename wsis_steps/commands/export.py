@@ -31,6 +31,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from wsis_steps.commands.advice import counts_line
 from wsis_steps.commands.pictures import find_images
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.progress import progress
@@ -99,4 +100,4 @@ def main(options: argparse.Namespace) -> None:
     labels.images = progress(labels.images, labels.count, "export")
     with one_writer_of_folder(options.out):
         written = WRITERS[options.format](options.out, labels)
-    log.info("wrote %s and %d images", written, labels.count)
+    log.info("wrote %s: %s", written, counts_line(labels.kept, labels.count, labels.left_out, options.score))

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsis_steps.commands.advice import SCORE
+from wsis_steps.commands.advice import SCORE, counts_line
 from wsis_steps.commands.pictures import write_picture
 from wsis_steps.commands.predictors import load_predictor
 from wsis_steps.drawing.colors import class_colors
@@ -168,7 +168,7 @@ def main(options: argparse.Namespace) -> None:
             write_masks(options.out, shown_as[name], picture, instances, trained.class_names, colors)
             count += len(instances)
     done = len(paths) - len(problems.sentences)
-    log.info("%d instance%s in %d image%s: %s", count, "s" * (count != 1), done, "s" * (done != 1), options.out)
+    log.info("%s: %s", options.out, counts_line(count, done, predictor.count_below(), predictor.score))
     written = {options.out / "masks" / f"{name}.png" for name in shown_as.values()}
     if old := sum(path not in written for path in (options.out / "masks").rglob("*.png")):
         log.warning("%s also contains %d masks of earlier calls, which instances.json does not list", options.out, old)

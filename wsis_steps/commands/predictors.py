@@ -12,6 +12,7 @@ from wsis_steps.commands.advice import choose_score, inference_settings, merged_
 from wsis_steps.engine.errors import InputError
 from wsis_steps.engine.settings import known_settings
 from wsis_steps.maskrcnn.detections import detect
+from wsis_steps.maskrcnn.left_out import FLOOR, LeftOut
 from wsis_steps.maskrcnn.network import load_maskrcnn, read_maskrcnn
 from wsis_steps.proposals.settings import ProposalsGroupRegions
 from wsis_steps.region_classifier.network import is_region_classifier, load_detector
@@ -23,11 +24,13 @@ from wsis_steps.vision.models import TrainedModel, load_any_model
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trained model; `find` returns the instances of an RGB picture uint8 (h, w, 3), whose longer side may be at most
-    `longest` times the shorter one."""
+    """A trained model. `find` returns the instances of an RGB picture uint8 (h, w, 3), whose longer side may be at most
+    `longest` times the shorter one; `count_below`, how many it has left out since they are below `score`."""
 
     trained: TrainedModel
     find: Callable[[np.ndarray], ImageInstances]
+    count_below: Callable[[], int]
+    score: float
     longest: float = math.inf
 
 
@@ -39,15 +42,27 @@ def load_predictor(options: argparse.Namespace, device: torch.device) -> Predict
     if not of_regions:
         trained = read_maskrcnn(options.model)
         settings = inference_settings(trained.settings, options.short_side, score, given, advised)
-        model = load_maskrcnn(trained, settings).to(device).eval()
-        longest = model.transform.max_size
-        return Predictor(trained, lambda part: detect(model, [to_tensor(part).to(device)], settings)[0], longest)
+        lower = settings.model_copy(update={"min_score": min(FLOOR, score)})
+        model = load_maskrcnn(trained, lower).to(device).eval()
+        left_out = LeftOut(model, score)
+
+        def find(part: np.ndarray) -> ImageInstances:
+            return detect(model, [to_tensor(part).to(device)], settings)[0]
+
+        return Predictor(trained, find, lambda: left_out.count, score, model.transform.max_size)
     if options.short_side is not None:
         raise InputError(f"--short_side is for a Mask R-CNN; {options.model} classifies regions at fixed sizes.")
-    settings = merged_settings(RegionClassifierInfer, {"min_score": score}, given, advised)
+    settings = merged_settings(RegionClassifierInfer, {"min_score": min(FLOOR, score)}, given, advised)
     trained, classify = load_detector(options.model, settings, device)
-    propose = _proposer(trained)
-    return Predictor(trained, lambda part: classify(part, propose(part)))
+    propose, below = _proposer(trained), []
+
+    def find_regions(part: np.ndarray) -> ImageInstances:
+        found = classify(part, propose(part))
+        kept = found.scores >= score  # lower ones suppress no higher ones
+        below.append(int((~kept).sum()))
+        return found.at(np.flatnonzero(kept))
+
+    return Predictor(trained, find_regions, lambda: sum(below), score)
 
 
 def _proposer(trained: TrainedModel) -> Callable[[np.ndarray], object]:

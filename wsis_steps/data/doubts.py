@@ -13,6 +13,8 @@ from wsis_steps.vision.masks import MOST_CLASSES
 
 FEW_IMAGES = 20  # training images of a class
 SMALL = 32  # pixels of the shorter side
+MOST = 0.8  # share of the training images that a class may be on
+FEW_CLASSES = 5  # below which images of other classes do not show all that background can be
 UNEVEN = 20  # ratio between the numbers of images of two classes
 _CHANCE = 2  # images that two classes may share by chance
 _NAMED = 3  # images named in a sentence
@@ -30,6 +32,7 @@ def find_doubts(dataset: Dataset) -> list[str]:
         *_names_of_names(dataset.class_names),
         *_few_images(train, dataset.class_names),
         *_inseparable(train, dataset.class_names),
+        *_no_background(train, dataset.class_names),
         *_untagged(train),
         *_never_validated(dataset),
         *_small(dataset.records),
@@ -151,6 +154,22 @@ def _inseparable(train: Sequence[ImageRecord], class_names: Sequence[str]) -> li
             elif counts[one] < counts[other] < len(train):
                 within.append(f"'{b}' is on every image of '{a}', so tags hardly show which parts are '{a}'.")
     return [*_told(everywhere), *_told(same), *_told(within)]
+
+
+def _no_background(train: Sequence[ImageRecord], class_names: Sequence[str]) -> list[str]:
+    """Classes on most images but not on all, which `_inseparable` tells, and images of few classes none of which is
+    empty."""
+    counts, most = Counter(tag for record in train for tag in record.tags), MOST * len(train)
+    often = [
+        f"Class '{name}' is on {counts[k]} of {len(train)} training images, so tags hardly tell it from the "
+        "background; add images without it."
+        for k, name in enumerate(class_names)
+        if most < counts[k] < len(train)
+    ]
+    enough = len(class_names) >= FEW_CLASSES or not all(record.tags for record in train)
+    if enough or any(counts[k] > most for k in range(len(class_names))):  # these ask for such images already
+        return _told(often)
+    return [f"Each of the {len(train)} training images has a tag; add images without any object, with empty tags."]
 
 
 def companions(train: Sequence[ImageRecord]) -> dict[int, list[int]]:

@@ -62,8 +62,8 @@ def write_images(job: Job, dataset: Dataset, ends: Range | None = None) -> dict[
                 problems.add(str(found))
                 continue
             data, height, width, instances = found
-            tags = np.array(record.tags, dtype=np.int64)
-            writer.add(record.id, record.split, data, height, width, Annotation(tags, record.points, record.boxes))
+            annotation = Annotation(np.array(record.tags, dtype=np.int64), record.points, record.boxes)
+            writer.add(record.id, record.split, data, height, width, annotation, record.name)
             if instances is not None:
                 truth[record.split].append((record.id, height, width, instances))
         problems.raise_any("The data set")

@@ -43,8 +43,15 @@ class Recommendation:
 
 
 def recommend(made: Provenance, basis: str, best: Mapping[str, float] | None) -> Recommendation:
-    """From the provenance of predictions, and the best score with its figures as in `score_thresholds.curves`."""
-    return Recommendation(made.inputs["model"], json.loads(made.settings), *([basis] if best else []), **(best or {}))
+    """From the provenance of predictions, and the best score with its figures as in `score_thresholds.curves`.
+
+    The score is not below the predictions' own `min_score`: what lies below has not been measured.
+    """
+    settings = json.loads(made.settings)
+    if not best:
+        return Recommendation(made.inputs["model"], settings)
+    score = max(best["score"], settings.get("min_score", 0.0))
+    return Recommendation(made.inputs["model"], settings, basis, **{**best, "score": score})
 
 
 def beside(model: Path) -> Path:

@@ -232,7 +232,8 @@ def _dataset(
             if len(table):
                 table[:, -1] = categories[table[:, -1].astype(np.int64)]
         tags = tuple(sorted(categories[list(found.tags)].tolist()))
-        records.append(ImageRecord(image.id, image.split, image.path, tags, found.points, found.boxes))
+        name = image.drawing.name
+        records.append(ImageRecord(image.id, image.split, image.path, tags, found.points, found.boxes, name))
     check_ids(records, notes)
     notes.raise_any("The data set")
     truth = pack_truth([(image.id, image.found) for image in images if image.split in choices.truth], categories)

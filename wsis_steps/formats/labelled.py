@@ -38,7 +38,8 @@ class LabelledImage:
 
 @dataclass
 class Labels:
-    """Instances of the images of one split (`train` or `val`). scored: whether to write scores."""
+    """Instances of the images of one split (`train` or `val`). scored: whether to write scores; kept, left_out: the
+    numbers of instances in `images` and of those below the score."""
 
     images: Iterable[LabelledImage]
     count: int
@@ -46,6 +47,8 @@ class Labels:
     split: str
     scored: bool
     origin: str
+    kept: int = 0
+    left_out: int = 0
 
 
 def read_labels(instances: Instances, images: Images, min_score: float = 0.0) -> Labels:
@@ -60,7 +63,8 @@ def read_labels(instances: Instances, images: Images, min_score: float = 0.0) ->
     check_same_classes(images, instances)
     where = places(images, instances)
     split = str(images.splits[where[0]])
-    scored = any((found.scores != 1).any() for found in instances)
+    scores = np.concatenate([found.scores for found in instances])
+    scored, kept = bool((scores != 1).any()), int((scores >= min_score).sum())
     made = instances.provenance.step
 
     def read() -> Iterator[LabelledImage]:
@@ -73,7 +77,7 @@ def read_labels(instances: Instances, images: Images, min_score: float = 0.0) ->
             yield LabelledImage(instances.ids[i], data, suffix, height, width, found)
 
     class_names = [printable(name) for name in instances.class_names]
-    return Labels(read(), len(instances), class_names, split, scored, made)
+    return Labels(read(), len(instances), class_names, split, scored, made, kept, len(scores) - kept)
 
 
 def check_names(artifact: Artifact) -> None:

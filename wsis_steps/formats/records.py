@@ -27,10 +27,10 @@ def no_rows(columns: int) -> np.ndarray:
 class ImageRecord:
     """One image and its weak annotations.
 
-    `id` is unique in the data set; `split` is 'train' or 'val'; `tags` are sorted 0-based categories without
-    repeats; `points` is float32 (n, 3): x, y, category, where (0, 0) is the center of the first pixel;
-    `boxes` is float32 (n, 5): x1, y1, x2, y2, category in pixels, x2 and y2 being the last pixel + 1. Both
-    tables may be empty.
+    `id` is unique in the data set; `name` is what the annotations call the image, empty if nothing; `split` is 'train'
+    or 'val'; `tags` are sorted 0-based categories without repeats; `points` is float32 (n, 3): x, y, category, where
+    (0, 0) is the center of the first pixel; `boxes` is float32 (n, 5): x1, y1, x2, y2, category in pixels, x2 and y2
+    being the last pixel + 1. Both tables may be empty.
     """
 
     id: str
@@ -39,6 +39,7 @@ class ImageRecord:
     tags: tuple[int, ...]
     points: np.ndarray = field(default_factory=lambda: no_rows(3))
     boxes: np.ndarray = field(default_factory=lambda: no_rows(5))
+    name: str = ""
 
 
 @dataclass

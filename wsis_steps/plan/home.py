@@ -8,7 +8,5 @@ SNAKEFILE = str(HOME / "Snakefile")
 # Complete configurations by name; the other presets are merged over one of them.
 PRESETS = {
     "shapes": HOME / "config.yaml",
-    **{
-        name: HOME / f"workflow/presets/{name}.yaml" for name in ("own_images", "voc2012", "coco2017")
-    },
+    **{name: HOME / f"workflow/presets/{name}.yaml" for name in ("own_images", "voc2012", "coco2017")},
 }

@@ -16,20 +16,30 @@ from wsis_steps.engine.errors import InputError
 
 def read_costs(path: Path) -> dict[str, float]:
     """Average seconds per job for each step, from a cost.csv; empty if there is no such table, or it is damaged."""
-    if not path.is_file():
-        return {}
-    document = path.with_suffix(".json")
     minutes, jobs = Counter(), Counter()
+    for _, step, count, took in _rows(path):
+        minutes[step] += took
+        jobs[step] += count
+    return {step: 60 * minutes[step] / jobs[step] for step in jobs if jobs[step]}
+
+
+def read_run_costs(path: Path) -> dict[tuple[str, str], float]:
+    """Seconds of all jobs of each run and step together; empty as for `read_costs`."""
+    return {(run, step): 60 * took for run, step, _, took in _rows(path)}
+
+
+def _rows(path: Path) -> list[tuple[str, str, int, float]]:
+    """Run, step, number of jobs and minutes; empty if there is no such table, or it is damaged."""
+    if not path.is_file():
+        return []
+    document = path.with_suffix(".json")
     try:
         if document.exists():
             check_table(path, document)
         with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                minutes[row["step"]] += float(row["minutes"])
-                jobs[row["step"]] += int(row["jobs"])
-        return {step: 60 * minutes[step] / jobs[step] for step in jobs}
-    except (InputError, OSError, KeyError, ValueError, TypeError, ZeroDivisionError, csv.Error):
-        return {}  # a damaged or edited table must not stop the workflow
+            return [(row["run"], row["step"], int(row["jobs"]), float(row["minutes"])) for row in csv.DictReader(file)]
+    except (InputError, OSError, KeyError, ValueError, TypeError, csv.Error):
+        return []  # a damaged or edited table must not stop the workflow
 
 
 class TimeLeft(logging.Handler):

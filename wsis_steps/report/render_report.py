@@ -23,13 +23,14 @@ from wsis_steps.engine.documents import check_table
 from wsis_steps.engine.step import Job, Step
 from wsis_steps.evaluation.figures import published_classes, read_listing, read_recommended, read_verdicts
 from wsis_steps.evaluation.summary_table import COLUMNS, PROPOSALS
+from wsis_steps.evaluation.text_table import supervision_in_words
 from wsis_steps.report.class_figures import class_figures_html
 from wsis_steps.report.columns import columns_by_split, open_artifact, read_truth
 from wsis_steps.report.costs import costs_html
 from wsis_steps.report.curves import read_series, training_charts
 from wsis_steps.report.gallery import Column
 from wsis_steps.report.image_gallery import choose, gallery_html, last_instances, starting_threshold, subject_of
-from wsis_steps.report.overview import SAMPLES, overview_html, strip_html, strip_run, verdicts_by_run
+from wsis_steps.report.overview import MAIN, SAMPLES, overview_html, strip_html, strip_run, verdicts_by_run
 from wsis_steps.report.page import page
 from wsis_steps.report.rounds import rounds_html
 from wsis_steps.report.score_choice import scores_html
@@ -92,8 +93,7 @@ def origins_html(rows: list[Row], artifacts: dict[Path, Artifact], trainings: li
             continue
         told.add(path)
         attributes = artifacts[path].attributes
-        supervision = " + ".join(artifacts[path].supervision) or "none"
-        cells = [run, stage, attributes["step"], supervision]
+        cells = [run, stage, attributes["step"], supervision_in_words(artifacts[path].supervision)]
         lines.append([*map(escape, cells), settings_cell(attributes["settings"])])
     for *cells, settings in trainings:
         lines.append([*map(escape, cells), "", settings_cell(settings)])
@@ -106,7 +106,8 @@ def first_screen(
 ) -> str:
     """What each run came to and, if there are figures, pictures of a result. columns: of the evaluation images."""
     runs = list(dict.fromkeys(run for run, *_ in listing["results"]))
-    supervision = {run: artifacts[Path(path)].supervision for run, _, path in listing["results"]
+    results = sorted(listing["results"], key=lambda row: row[1] == MAIN)  # the main one of a run, else its last one
+    supervision = {run: artifacts[Path(path)].supervision for run, _, path in results
                    if Path(path) in artifacts and not isinstance(artifacts[Path(path)], Images)}  # fmt: skip
     doubtful = verdicts_by_run(read_verdicts(job.inputs["verdicts"]), listing["results"])
     text = overview_html(runs, table, supervision, doubtful)
@@ -153,7 +154,8 @@ def main(job: Job) -> None:
         count=job.settings.images, threads=job.threads, progress=job.progress,
         first="val" if truth else "train",
     )  # fmt: skip
-    gallery = ("images", "Images", f'<p class="note">{MARKS}</p><p class="note">{KEYS}</p>{bar}')
+    stages = "" if len(table) else f'<p class="note">{legend(wanted["stages"])}</p>'  # else it is beside the figures
+    gallery = ("images", "Images", f'{stages}<p class="note">{MARKS}</p><p class="note">{KEYS}</p>{bar}')
     # without figures the pictures are the result
     sections.insert(len(sections) if truth else 1, gallery)
     sections.append(("costs", "Costs", costs_html(job.inputs["costs"])))

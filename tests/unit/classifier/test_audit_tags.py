@@ -4,6 +4,7 @@ import csv
 import json
 from itertools import combinations
 
+import cv2
 import numpy as np
 import pytest
 from artifacts import write_images
@@ -46,6 +47,24 @@ def test_the_page_says_what_is_missing_and_what_is_too_much(tmp_path):
     assert "tagged <b>&lt;cat&gt;</b>, but the classifier gives it only 20 %" in render(
         images, rows, probabilities, 2, ""
     )
+
+
+def test_images_have_the_names_of_tags_csv(tmp_path):
+    """In folders, with suffixes; their ids have neither."""
+    folder, names = tmp_path / "pictures", ("site a/0001.png", "site a/0002.png", "site_b/0001.png")
+    for k, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / name), np.full((40, 40, 3), 60 * k, np.uint8))
+    rows = "".join(f"{name},{tag},train\n" for name, tag in zip(names, ("cat", "dog", "cat"), strict=True))
+    (folder / "tags.csv").write_text(f"image,tags,split\n{rows}")
+    outputs = {name: tmp_path / f"{name}.h5" for name in ("images", "instances_train", "instances_val")}
+    settings = {"format": "folder", "root": str(folder), "val_share": 0}
+    done = call("data.import_dataset", settings, source=folder / "tags.csv", **outputs, summary=tmp_path / "summary")
+    assert done.status == 0, done.errors
+    images = Images(outputs["images"])
+    assert images.names.tolist() == list(names) and images.ids[0] == "site a_0001"
+    text = render(images, np.array([[2, 0]]), np.full((3, 2), 0.1), 1, "")
+    assert '<p class="note">site_b/0001.png (train)' in text
 
 
 def precision_one_by_one(tags, probabilities):

@@ -32,6 +32,7 @@ from tiny_settings import MASKRCNN
 from wsis_steps.__main__ import COMMANDS, main
 from wsis_steps.commands import predictors
 from wsis_steps.commands.advice import inference_settings, read_advice
+from wsis_steps.commands.check import sizes_line
 from wsis_steps.commands.configuration import missing_weights, read_configuration
 from wsis_steps.commands.predict import short_names
 from wsis_steps.drawing.colors import class_colors
@@ -145,6 +146,8 @@ def test_predictions_use_what_lies_beside_the_model_and_what_is_given_wins(model
     every, said = scores("--score", 0.0001)
     assert len(every) > 3 and "recommended" not in said
     none, said = scores()
+    below = sum(0.05 < score <= 0.3 for score in every)
+    assert below and f"{len(none)} instance{'s' * (len(none) != 1)} on 1 image; {below} below 0.3 left out" in said
     assert none == [score for score in every if score >= 0.3] and "score at least 0.30: the default" in said
     middle = round((every[0] + every[1]) / 2, 4)
     stricter = {"nms": 0.01}  # another setting, to be seen in what is found
@@ -385,6 +388,7 @@ def test_exports_of_two_splits_into_one_folder_are_a_data_set(result, tmp_path, 
         assert call("export", result.with_name(name), "--format", "coco", "--out", tmp_path / "out") == 0
     dataset = imported(coco.read, tmp_path / "out")
     assert [record.split for record in dataset.records] == ["train"] * 6 + ["val"] * 2
+    assert "6 images\n" in capsys.readouterr().err
     assert call("export", result, "--format", "onnx", "--out", tmp_path / "x") == 2
     assert call("check", tmp_path / "out", "--threads", 1) == 0  # what it is shows in its folders
     assert call("export", result, "--format", "voc", "--out", tmp_path / "voc") == 0
@@ -447,7 +451,18 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     for name in ("vgg16", "hrnet_w48", "resnet50"):
         (tmp_path / f"{name}_imagenet.pth").touch()
     assert call("check", tmp_path / "my.yaml", "--threads", 1) == 0
-    assert "nothing is wrong" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "nothing is wrong" in said and f"weights of vgg16: {tmp_path / 'vgg16_imagenet.pth'}" in said
+    assert "time: unknown before a first run" in said and f"image sizes: {SIZE}x{SIZE} pixels" in said
+    (tmp_path / "results/x").mkdir(parents=True)
+    (tmp_path / "results/x/cost.csv").write_text(
+        "run,step,jobs,minutes\nshared,data_import_dataset,1,1\na,bestie_train,2,119\nother,bestie_train,1,7\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert call("check", tmp_path / "my.yaml", "--threads", 1) == 0
+    said = capsys.readouterr().out
+    assert "time: all jobs together took 2 h 0 min last time (results/x/cost.csv); not in there: " in said
+    assert "maskrcnn_train" in said and not said.split("not in there: ")[1].startswith("bestie_train")
     for pair in ((folder, tmp_path / "my.yaml"), (tmp_path / "my.yaml", folder)):
         assert call("check", *pair) == 2
         assert "is a folder; give one folder, or several configurations" in capsys.readouterr().err
@@ -459,6 +474,12 @@ def test_check_lists_every_problem_with_its_line_and_tells_doubts(tmp_path, caps
     said = capsys.readouterr()
     assert "tags.csv:2: there is no picture 'no.png'" in said.out and "i7.png is not a picture" in said.out
     assert "2 problems" in said.err
+
+
+def test_image_sizes_are_told_by_area():
+    assert sizes_line([(10, 30)] * 3) == "image sizes: 30x10 pixels"
+    sizes = [(100, 50), (20, 10), (60, 60), (40, 900), (30, 30)]
+    assert sizes_line(sizes) == "image sizes: 10x20 to 900x40, the middle one 60x60 pixels"
 
 
 def test_a_folder_with_boxes_alone_is_a_data_set_of_weak_annotations(tmp_path, capsys):
@@ -582,6 +603,10 @@ def test_weak_predictions_are_left_out_as_in_the_report_and_labels_never(result,
     for words in (("val.h5", "image6"), ("val.h5", "image6", "--score", 0), ("train.h5", "image1")):
         assert call("show", tmp_path / "run" / words[0], "--image", *words[1:]) == 0
         said[words] = capsys.readouterr().out
+    for least, told in ((0.3, "1 instance on 1 image; 1 below 0.3 left out"), (0, "2 instances on 1 image\n")):
+        words = (tmp_path / "run/val.h5", "--format", "coco", "--out", tmp_path / "coco", "--score", least)
+        assert call("export", *words, "--images", tmp_path / "shared/data/images.h5") == 0
+        assert told in capsys.readouterr().err
     default, every, labels = said.values()
     assert "dog, score 0.900" in default and "cat" not in default
     assert "left out     1 below score 0.3; --score 0 shows all" in default

@@ -88,6 +88,23 @@ def test_images_without_a_tag_say_nothing_and_where_nothing_is_right_there_is_no
     assert found.score is None and found.settings == SETTINGS and found.sentence() == ""
 
 
+def test_no_score_is_recommended_below_the_least_of_the_predictions(made):
+    """All of them are right, so any score up to the lowest has the best F1, also those that predictions cannot have."""
+    images, predictions = Images(made / "images.h5"), Instances(made / "val.h5")
+    found = []
+    for i in images.members("val").tolist():
+        mask, category = square_mask(i), int(images.tags[i].argmax())
+        found.append(describe(encode(mask[None]), np.array([category]), scores=np.array([0.31])))
+    ids, sides = list(predictions.ids), [SIZE] * len(predictions)
+    about = replace(predictions.provenance, settings=json.dumps({"min_score": 0.3}))
+    write_instances(made / "sure.h5", about, ids, sides, sides, found)
+    done = call("evaluation.recommend_score", images=made / "images.h5", predictions=made / "sure.h5",
+                advice=made / "sure.json")  # fmt: skip
+    assert done.status == 0, done.errors
+    advice = read_recommendation(made / "sure.json")
+    assert (advice.score, advice.f1) == (0.3, 1)
+
+
 def test_predictions_that_name_no_model_are_refused(made):
     done = call("evaluation.recommend_score", images=made / "images.h5", predictions=made / "truth.h5",
                 advice=made / "model.json")  # fmt: skip

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -325,6 +326,24 @@ def test_the_legend_says_of_which_systems_a_stage_is_what(page):
     assert "cues, peaks; labels, first (a, b), or own (c)." in page.text
 
 
+def test_supervision_is_that_of_the_main_stage_in_words(tmp_path):
+    """The last stage of the run has seen masks, the main one has not."""
+    job = build(tmp_path)
+    made = replace(provenance(), supervision=("masks_seen: boundaries", "tags"))
+    found, ids = [predicted(k) for k in range(VAL)], [f"image{TRAIN + k}" for k in range(VAL)]
+    write_instances(tmp_path / "mcg.h5", made, ids, [SIZE] * VAL, [SIZE] * VAL, found)
+    listing = json.loads((tmp_path / "listing.json").read_text())
+    listing["results"].insert(6, ["one", "predictions_mcg", str(tmp_path / "mcg.h5")])
+    (tmp_path / "listing.json").write_text(json.dumps(listing))
+    main(job)
+    page = open_page(job)
+    overview = next(table for table in page.tables if table[0][:2] == ["run", "learned from"])
+    assert next(row for row in overview if row[0] == "one")[1] == "tags"
+    origins = next(table for table in page.tables if table[0][:3] == ["run", "stage", "step"])
+    told = [row[3] for row in origins if row[1] == "predictions_mcg"]
+    assert told == ["tags; edges learned from drawn boundaries"]
+
+
 def test_paired_differences_stand_on_the_page_and_are_explained(tmp_path):
     job = build(tmp_path)
     rows = [(f"{run}_seed{k}", "bestie", "tags", "predictions", "val", "mask_ap50", value)
@@ -399,6 +418,7 @@ def test_without_truth_the_page_says_what_cannot_be_scored(tmp_path):
     assert [table[0][:2] for table in page.tables] == [["run", "learned from"], ["run", "step"], ["run", "stage"]]
     assert [a["id"] for a in page.all("section")][:2] == ["overview", "images"]
     assert page.all("section", "large")[0]["id"] == "images" and not page.all("div", "strip")
+    assert "Stages: cues, peaks; labels, first (a, b), or own (c)." in page.text
     first = next(a for a in page.all("button") if "data-split" in a)
     assert first["data-split"] == "train" and first["aria-pressed"] == "true"
     assert not page.described("truth") and page.described("predictions of one")

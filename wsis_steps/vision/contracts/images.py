@@ -32,6 +32,7 @@ class Images(Artifact):
         count = len(self)
         self.require_places(self._offsets, count, len(self.dataset("picture/bytes")), "picture/offsets")
         self.require(self.splits.shape == (count,) and np.isin(self.splits, SPLITS).all(), "a split for each image")
+        self.require(self.names.shape == (count,), "a name for each image")
         for name, width in (("tags", 1), ("points", 3), ("boxes", 5)):
             owner = self.dataset(f"{name}/image")[:]
             rows = self.dataset("tags/category" if name == "tags" else f"{name}/rows")[:]
@@ -50,6 +51,11 @@ class Images(Artifact):
         """Samples that became black and white in images of more than 8 bits; None if there were no such images."""
         text = self.attributes.get("picture_range")
         return tuple(map(int, json.loads(text))) if text else None
+
+    @cached_property
+    def names(self) -> np.ndarray:
+        """What the imported annotations call each image, such as a/0001.jpg; its id in files of earlier versions."""
+        return self.texts("image/name") if "image/name" in self.file else np.array(self.ids)
 
     def members(self, split: str) -> np.ndarray:
         """Indices of the images of a split, int64, in the order of the imported list."""
@@ -97,19 +103,23 @@ class ImagesWriter:
         )
         self.offsets, self.table, self.annotations = [0], [], []
 
-    def add(self, identity: str, split: str, data: bytes, height: int, width: int, annotation: Annotation) -> None:
+    def add(
+        self, identity: str, split: str, data: bytes, height: int, width: int, annotation: Annotation, name: str = ""
+    ) -> None:
+        """name: what the imported annotations call the image; by default its id."""
         self.file.check()
         end = self.offsets[-1] + len(data)
         self.bytes.resize((end,))
         self.bytes[self.offsets[-1] : end] = np.frombuffer(data, dtype=np.uint8)
         self.offsets.append(end)
-        self.table.append((identity, split, height, width))
+        self.table.append((identity, split, height, width, name or identity))
         self.annotations.append(annotation)
 
     def close(self) -> None:
-        ids, splits, heights, widths = zip(*self.table, strict=True)
+        ids, splits, heights, widths, names = zip(*self.table, strict=True)
         write_image_table(self.file, ids, heights, widths, [1] * len(ids))
         write_texts(self.file, "image/split", splits)
+        write_texts(self.file, "image/name", names)
         self.file.create_dataset("picture/offsets", data=np.array(self.offsets, dtype=np.int64))
         for name, width in (("tags", 1), ("points", 3), ("boxes", 5)):
             parts = [np.asarray(getattr(a, name), np.float32).reshape(-1, width) for a in self.annotations]
