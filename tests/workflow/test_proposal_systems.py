@@ -1,4 +1,6 @@
-"""Runs of the two systems that learn from proposals, from drawn pictures to the table."""
+"""Runs of the systems that learn from proposals, from drawn pictures to the table."""
+
+import json
 
 import pandas as pd
 from tiny_workflow import ROOT, Tiny, copy_code
@@ -25,6 +27,11 @@ def test_runs_end_in_the_table_and_share_what_is_equal(tmp_path):
     assert stages["annotation_consistency_boxes"] == {"labels/round00", "predictions", "proposals/mcg"}
     assert {"mask_ap50", "abo"} <= set(table["annotation_consistency", "predictions"].index)
     assert not list((tiny.results / "annotation_consistency_boxes").rglob("conditional.pt"))  # the other run made it
+
+    assert stages["region_classifier"] == {"labels/round00", "semantic", "predictions", "proposals/mcg"}
+    assert {"mask_ap50", "coco_ap"} <= set(table["region_classifier", "predictions"].index)
+    advised = json.loads((tiny.results / "region_classifier/region_classifier/model.json").read_text())
+    assert advised["settings"]["max_instances"] == 10  # of region_classifier_infer
 
     assert tiny.planned(configuration=CONFIGURATION) == set()
     more = tmp_path / "more.yaml"
