@@ -7,10 +7,10 @@ fits the box.
 """
 
 import numpy as np
-from numba import njit
 
 from wsis_steps.annotation_consistency.annotation import Claims
 from wsis_steps.annotation_consistency.settings import AnnotationConsistencySample
+from wsis_steps.engine.compiled import compiled
 
 
 def quality(margins: np.ndarray, areas: np.ndarray, prior: np.ndarray, settings: AnnotationConsistencySample):
@@ -71,7 +71,7 @@ def overlaps_among(members: np.ndarray, sizes: np.ndarray, kind: str) -> np.ndar
     return shared / np.maximum(whole, 1e-6)
 
 
-@njit(cache=True)
+@compiled
 def suppress(order, labels, chosen, qualities, overlap, most_overlap, min_share, most, label_count):
     """bool (K, n): of the candidates of each sample, best first, those that overlap no better one of their label by
     more than `most_overlap`, have at least `min_share` of the quality of their label's best, and are among the first

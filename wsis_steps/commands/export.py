@@ -21,7 +21,7 @@ Formats of a model.pt of a Mask R-CNN, for the CPU:
   onnx          the same for ONNX runtimes; results agree to about a ten-thousandth of a pixel
 
 examples:
-  wsis export results/shapes/bestie/labels/round01.h5 --format label_studio --out to_correct --score 0.3
+  wsis export results/shapes/bestie/labels/round01.h5 --format label_studio --out to_correct --order doubtful
   wsis export results/shapes/bestie/predictions/val.h5 --format coco --out found
   wsis export results/shapes/bestie/maskrcnn/model.pt --format torchscript --out model.ts
   wsis export results/voc2012/learning_to_segment/semantic/val.h5 --format voc_server --out to_submit
@@ -43,6 +43,7 @@ from wsis_steps.formats.labelled import read_labels
 from wsis_steps.formats.voc_server import COMPETITIONS, write_voc_server
 from wsis_steps.formats.voc_writer import write_voc
 from wsis_steps.formats.yolo import write_yolo
+from wsis_steps.vision.contracts.agreement import check_same_classes
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.contracts.instances import Instances
 from wsis_steps.vision.contracts.maps import Maps
@@ -54,6 +55,7 @@ WRITERS = {
 }  # fmt: skip
 SERVER = "voc_server"
 MODELS = ("torchscript", "onnx")
+ORDERS = ("file", "doubtful")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +73,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=Path, metavar="FILE", help="images.h5, if it is not in the same results folder"
     )
+    parser.add_argument(
+        "--order", choices=ORDERS, default=ORDERS[0],
+        help="of the images: of the file, or the most doubtful labels first, as in the report (default file)",
+    )  # fmt: skip
     parser.add_argument("--competition", choices=COMPETITIONS, default="comp6", help="for voc_server (default comp6)")
+
+
+def order_of(instances: Instances, images: Images, order: str) -> list[int] | None:
+    """The places of the images in the order of `ORDERS`; None for that of the file."""
+    if order == ORDERS[0]:
+        return None
+    from wsis_steps.report.next_images import doubts, round_before  # loads pandas, which the file's order does not need
+
+    check_same_classes(images, instances)
+    before = round_before(instances.path)
+    return [doubt.place for doubt in doubts(instances, Instances(before) if before else None, images)]
 
 
 def main(options: argparse.Namespace) -> None:
@@ -96,7 +113,8 @@ def main(options: argparse.Namespace) -> None:
         log.info("wrote %s, %d maps", written, len(maps))
         return
     instances = Instances(options.file)
-    labels = read_labels(instances, Images(options.images or find_images(options.file)), options.score)
+    images = Images(options.images or find_images(options.file))
+    labels = read_labels(instances, images, options.score, order_of(instances, images, options.order))
     labels.images = progress(labels.images, labels.count, "export")
     with one_writer_of_folder(options.out):
         written = WRITERS[options.format](options.out, labels)

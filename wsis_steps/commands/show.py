@@ -33,6 +33,7 @@ log = logging.getLogger("wsis")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments to its parser."""
     parser.add_argument("file", type=Path, metavar="FILE", help="an .h5 file of results/, or a model.pt")
     parser.add_argument("--image", metavar="ID", help="show this image, by its id or its number from 0")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="file for the drawing of that image (png, jpg)")

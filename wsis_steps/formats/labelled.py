@@ -51,8 +51,12 @@ class Labels:
     left_out: int = 0
 
 
-def read_labels(instances: Instances, images: Images, min_score: float = 0.0) -> Labels:
+def read_labels(
+    instances: Instances, images: Images, min_score: float = 0.0, order: Sequence[int] | None = None
+) -> Labels:
     """All images of a file of instances, read one by one; instances below `min_score` are left out.
+
+    order: the places of all images in the file, in the order in which they are read; by default that of the file.
 
     Control characters in class names are escaped. Raises InputError if the two files are of different data, or the
     file has no image, or one whose id cannot be a file name.
@@ -68,8 +72,8 @@ def read_labels(instances: Instances, images: Images, min_score: float = 0.0) ->
     made = instances.provenance.step
 
     def read() -> Iterator[LabelledImage]:
-        for i, place in enumerate(where.tolist()):
-            data = images.encoded(place).tobytes()
+        for i in range(len(instances)) if order is None else order:
+            data = images.encoded(int(where[i])).tobytes()
             found = instances.read(i)
             found = found.at(np.flatnonzero(found.scores >= min_score))
             height, width = int(instances.heights[i]), int(instances.widths[i])

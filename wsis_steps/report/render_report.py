@@ -30,6 +30,7 @@ from wsis_steps.report.costs import costs_html
 from wsis_steps.report.curves import read_series, training_charts
 from wsis_steps.report.gallery import Column
 from wsis_steps.report.image_gallery import choose, gallery_html, last_instances, starting_threshold, subject_of
+from wsis_steps.report.next_images import next_html
 from wsis_steps.report.overview import MAIN, SAMPLES, overview_html, strip_html, strip_run, verdicts_by_run
 from wsis_steps.report.page import page
 from wsis_steps.report.rounds import rounds_html
@@ -137,6 +138,7 @@ def main(job: Job) -> None:
     check_table(job.inputs["costs"], job.inputs["digest"])
     table = read_table(job.inputs["summary"], "figures", COLUMNS[:-1], COLUMNS[-1:])
     overview = first_screen(job, table, wanted, artifacts, columns["val"], images)
+    following = next_html(made, artifacts, images)
     chosen = scores_html(scores, read_recommended(job.inputs["verdicts"]), runs)
     doubtful = verdicts_html(read_verdicts(job.inputs["verdicts"]), job.outputs["page"].parent)
     sections = [
@@ -144,6 +146,7 @@ def main(job: Job) -> None:
         *([("doubtful", "Doubtful", doubtful)] if doubtful else []),
         *([("figures", "Figures", figures_html(job, table, scores, images.class_names, wanted))] if len(table) else []),
         *([("scores", "Which score?", chosen)] if chosen else []),
+        *([("next", "Which image next?", following)] if following else []),
         ("rounds", "Rounds", rounds_html(made, scores, artifacts, runs)),
         ("losses", "Losses", curves_html(metrics, runs)),
     ]

@@ -15,7 +15,7 @@ _LABELS = "labels/round"
 Row = tuple[str, str, Path]  # run, stage, file
 
 
-def _round(stage: str) -> int | None:
+def round_of(stage: str) -> int | None:
     """The round of a stage of labels; None for other stages, and for corrected labels."""
     number = stage.removeprefix(_LABELS)
     return int(number) if stage.startswith(_LABELS) and number.isdecimal() else None
@@ -27,11 +27,11 @@ def rounds_html(
     """Charts over the rounds of the runs that have labels: figures on the training images, and instances per image."""
     found: dict[str, dict[int, dict[str, float]]] = {}
     for run, stage, path in made:
-        number, labels = _round(stage), artifacts[path]
+        number, labels = round_of(stage), artifacts[path]
         if number is not None and isinstance(labels, Instances) and len(labels):
             found.setdefault(run, {}).setdefault(number, {})["instances an image"] = labels.first[-1] / len(labels)
     for run, stage, path in scores:
-        number = _round(stage)
+        number = round_of(stage)
         if number is not None:
             metrics = read_figures(path)["metrics"]
             known = {name: metrics[key] for key, name in METRICS.items() if metrics.get(key) is not None}

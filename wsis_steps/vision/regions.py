@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 from pycocotools import mask as coco
 
+from wsis_steps.engine.compiled import compiled
 from wsis_steps.vision.masks import count_pixels
 
 
@@ -197,7 +197,7 @@ def _encode(masks: np.ndarray) -> list[dict]:
     return coco.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8)))
 
 
-@njit(cache=True)
+@compiled
 def _held(masks: np.ndarray, superpixels: np.ndarray, count: int) -> np.ndarray:
     """Pixels of masks uint8 (m, h, w) in each of `count` superpixels int32 (h, w), float32 (m, count)."""
     held = np.zeros((len(masks), count), np.float32)

@@ -414,8 +414,9 @@ def test_without_truth_the_page_says_what_cannot_be_scored(tmp_path):
     main(job)
     page = open_page(job)
     assert page.text.count("cannot be scored, only inspected") == 2
-    # what each run came to, costs, and where results come from
-    assert [table[0][:2] for table in page.tables] == [["run", "learned from"], ["run", "step"], ["run", "stage"]]
+    # what each run came to, which image is next, costs, and where results come from
+    heads = [table[0][:2] for table in page.tables]
+    assert heads == [["run", "learned from"], ["run", "image"], ["run", "step"], ["run", "stage"]]
     assert [a["id"] for a in page.all("section")][:2] == ["overview", "images"]
     assert page.all("section", "large")[0]["id"] == "images" and not page.all("div", "strip")
     assert "Stages: cues, peaks; labels, first (a, b), or own (c)." in page.text

@@ -6,9 +6,9 @@ Parts are superpixels that no hierarchy separates. Sets of parts are rows of bit
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy import ndimage
 
+from wsis_steps.engine.compiled import compiled
 from wsis_steps.proposals.mcg.hierarchy import SuperpixelGraph
 
 _SEQUENCE = np.uint64(0x03F79D71B4CB0A89)
@@ -93,7 +93,7 @@ def unpack(bits: np.ndarray, count: int) -> np.ndarray:
     return np.unpackbits(octets, axis=1, count=count, bitorder="little").astype(bool)
 
 
-@njit(cache=True)
+@compiled
 def members(bits):
     """Parts of each row as one list int32, and where each row begins, int64 (n + 1,)."""
     starts = np.zeros(len(bits) + 1, np.int64)
@@ -117,13 +117,13 @@ def members(bits):
     return found, starts
 
 
-@njit(cache=True)
+@compiled
 def _exponent(power):
     """The k of 2^k: times this number (a de Bruijn sequence), each power has unique top six bits."""
     return _EXPONENTS[(power * _SEQUENCE) >> np.uint64(58)]
 
 
-@njit(cache=True)
+@compiled
 def measure(found, starts, sizes, boxes, sums):
     """Area (n,), box (n, 4) and centroid (n, 2) of each candidate, float64."""
     count = len(starts) - 1
@@ -142,7 +142,7 @@ def measure(found, starts, sizes, boxes, sums):
     return areas, around, centers
 
 
-@njit(cache=True)
+@compiled
 def keep_different(bits, sizes, areas, boxes, centers, overlap):
     """bool (n,): False if an earlier kept candidate has intersection over union of `overlap` or more.
 
@@ -179,7 +179,7 @@ def keep_different(bits, sizes, areas, boxes, centers, overlap):
     return kept
 
 
-@njit(cache=True)
+@compiled
 def _difference_within(first, second, sizes, allowed):
     different = 0.0
     for word in range(len(first)):
@@ -193,7 +193,7 @@ def _difference_within(first, second, sizes, allowed):
     return True
 
 
-@njit(cache=True)
+@compiled
 def fill_holes(bits, found, place, part_boxes, boxes, starts, second, outer):
     """Bits with all parts added that cannot be reached from the picture's border around the candidate.
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from wsis_steps.engine.compiled import compiled
 from wsis_steps.proposals.mcg.hierarchy import Hierarchy, SuperpixelGraph
 
 Quotas = tuple[int, int, int, int]  # maximum single regions, pairs, triples and quadruples of one hierarchy
@@ -40,7 +40,7 @@ def open_top(hierarchy: Hierarchy, merges: int) -> Opened:
     return Opened(nodes, children, heights, block)
 
 
-@njit(cache=True)
+@compiled
 def _open(parents, leaves, merges):
     total = len(parents)
     pairs = np.full((total, 2), -1, np.int64)
@@ -72,7 +72,7 @@ def common_blocks(opened: Sequence[Opened]) -> np.ndarray:
     return blocks
 
 
-@njit(cache=True)
+@compiled
 def region_bits(children, block_of_part, count):
     """Bits uint64 (regions, words) of the parts in each region; block_of_part: the unsplit region of each part."""
     bits = np.zeros((len(children), (count + 63) // 64), np.uint64)
@@ -85,7 +85,7 @@ def region_bits(children, block_of_part, count):
     return bits
 
 
-@njit(cache=True)
+@compiled
 def _meet(first, second):
     for word in range(len(first)):  # noqa: SIM110, numba has no any()
         if first[word] & second[word]:
@@ -93,7 +93,7 @@ def _meet(first, second):
     return False
 
 
-@njit(cache=True)
+@compiled
 def _around_parts(words, first, second):
     """Bits uint64 (64 x words, words) of the neighbors of each part; first, second: the parts at each edge."""
     around = np.zeros((64 * words, words), np.uint64)
@@ -104,7 +104,7 @@ def _around_parts(words, first, second):
     return around
 
 
-@njit(cache=True)
+@compiled
 def _tuples(bits, touching, pairs, triples, quadruples):
     """Rows of up to four regions, padded with -1: pairs, triples, quadruples up to their quotas."""
     found = np.full((pairs + triples + quadruples, 4), -1, np.int64)
@@ -174,7 +174,7 @@ def combine(opened: Opened, superpixels: SuperpixelGraph, quotas: Quotas) -> np.
     return np.concatenate([singles, _tuples(bits, touching, *quotas[1:])])
 
 
-@njit(cache=True)
+@compiled
 def _touch_regions(children, bits, around, unsplit):
     """Bits uint64 (regions, words) of the parts that touch each region from outside."""
     touching = np.zeros_like(bits)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor, nn
+
+from wsis_steps.engine.compiled import compiled
 
 FEATURES = (
     "area", "width", "height", "fill", "aspect", "center_x", "center_y", "left", "top", "right", "bottom",
@@ -14,7 +15,7 @@ FEATURES = (
 )  # fmt: skip
 
 
-@njit(cache=True)
+@compiled
 def describe(
     bits, found, place, areas, boxes, sizes, colors, outer, edge_starts, second, lengths, strengths, height, width
 ):
@@ -112,7 +113,7 @@ def rank(features: np.ndarray, ranker: Ranker | None) -> np.ndarray:
     return closed + column["contrast_height"] / 2 - column["outer"] / 2 + 0.05 * np.minimum(column["area"] + 3, 0)
 
 
-@njit(cache=True)
+@compiled
 def choose_diverse(bits, found, place, sizes, areas, boxes, scores, count, weight):
     """Places int64 of up to `count` candidates, and the value float64 that each was chosen for, which never rises.
 
