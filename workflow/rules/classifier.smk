@@ -137,6 +137,7 @@ rule classifier_audit_tags:  # for generated data, whose tags are correct, only 
     input:
         images=IMAGES,
         model=reads("classifier_audit_tags", "model"),
+        features=reads("classifier_audit_tags", "features"),
     output:
         table=writes("classifier_audit_tags", "table"),
         page=report(

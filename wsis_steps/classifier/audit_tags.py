@@ -1,7 +1,8 @@
 """Ranks the images whose tags the classifier disagrees with: missing tags, and tags of objects that are not visible.
 
-in   images  images.h5: all images and their tags
-     model   of classifier_train
+in   images    images.h5: all images and their tags
+     model     of classifier_train
+     features  of classifier_extract; only for a frozen classifier, which then sees the training images through them
 out  table   CSV: image, split, class, tagged (yes or no), probability (0 to 1); the largest disagreement first
      page    an HTML page of the first of them, with their pictures, and of how well each class is recognized
              Both call the images what the imported annotations call them, such as tags.csv.
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from wsis_steps.classifier.network import load_classifier
+from wsis_steps.classifier.linear import check_features
+from wsis_steps.classifier.network import Classifier, load_classifier
 from wsis_steps.classifier.settings import ClassifierAuditTags, ClassifierTrain
 from wsis_steps.classifier.tag_precision import ORDERS, PERCENTILE, chance_precision, tag_precision
 from wsis_steps.classifier.views import views_of
@@ -31,7 +33,8 @@ from wsis_steps.report.page import page
 from wsis_steps.report.pictures import jpeg_address
 from wsis_steps.report.tables import html_table
 from wsis_steps.vision.batches import read_ahead
-from wsis_steps.vision.contracts.agreement import check_same_classes
+from wsis_steps.vision.contracts.agreement import check_same_classes, places
+from wsis_steps.vision.contracts.features import Features
 from wsis_steps.vision.contracts.images import Images
 from wsis_steps.vision.device import autocast, choose_device
 from wsis_steps.vision.finite import check_outputs
@@ -41,7 +44,11 @@ from wsis_steps.vision.models import TrainedModel, load_model, settings_of
 log = logging.getLogger("wsis")
 
 STEP = Step(
-    "classifier_audit_tags", ClassifierAuditTags, inputs=("images", "model"), outputs=("table", "page", "scores")
+    "classifier_audit_tags",
+    ClassifierAuditTags,
+    inputs=("images", "model"),
+    optional=("features",),
+    outputs=("table", "page", "scores"),
 )
 BATCH = 8  # images at once; changes only speed
 SIDE = 240  # longer side in pixels of a picture on the page
@@ -53,16 +60,33 @@ def predict(job: Job, images: Images, trained: TrainedModel) -> np.ndarray:
     device = choose_device(job.threads, fixed_sizes=not settings.frozen)
     model = load_classifier(trained).to(device).eval()
     views = views_of(settings, model.backbone, job.settings.size or settings.crop)
-    logits = torch.zeros(len(images), len(images.class_names))
+    logits, left = torch.zeros(len(images), len(images.class_names)), np.arange(len(images))
+    if job.inputs["features"]:
+        members, known = logits_of_features(Features(job.inputs["features"]), images, settings, model)
+        logits[members], left = known, np.setdiff1d(left, members)
+    turns = 1 if settings.frozen else 2  # its features, too, are of images that are not mirrored
     for view in views:
-        batches = read_ahead(Pictures(images), range(len(images)), view, job.threads, BATCH)
-        for indices, pictures in job.progress(batches, len(images), size=lambda batch: len(batch[0])):
+        batches = read_ahead(Pictures(images), left, view, job.threads, BATCH)
+        for indices, pictures in job.progress(batches, len(left), size=lambda batch: len(batch[0])):
             normalized = model.backbone.normalize(pictures.to(device))
             with torch.inference_mode(), autocast(device):
-                both = model(normalized)[0] + model(normalized.flip(-1))[0]
-            logits[indices] += both.float().cpu() / (2 * len(views))
+                found = sum(model(normalized.flip(-1) if turn else normalized)[0] for turn in range(turns))
+            logits[indices] += found.float().cpu() / (turns * len(views))
     check_outputs(logits)
     return logits.sigmoid().numpy()
+
+
+def logits_of_features(
+    features: Features, images: Images, settings: ClassifierTrain, model: Classifier
+) -> tuple[np.ndarray, torch.Tensor]:
+    """The images that have features, and the logits float32 (n, classes) of each, the mean over its sizes."""
+    check_features(features, images, settings, model.backbone)
+    device, found = next(model.head.parameters()).device, []
+    for i in range(len(features)):
+        with torch.inference_mode():
+            maps = [model.head(torch.from_numpy(one)[None].float().to(device)) for one in features.read(i)]
+        found.append(torch.stack([one.mean(dim=(2, 3))[0] for one in maps]).mean(dim=0).cpu())
+    return places(images, features), torch.stack(found)
 
 
 def disagreements(tags: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ STAGES = (
     ),
     Stage(
         "classifier_audit_tags",
-        reads=(Read("classifier", name="model"),),
+        reads=(Read("classifier", name="model"), _FEATURES),
         writes={
             "table": "classifier/tag_audit.csv",
             "page": "classifier/tag_audit.html",
