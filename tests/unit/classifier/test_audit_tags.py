@@ -5,9 +5,7 @@ import json
 from itertools import combinations
 
 import cv2
-import frozen
 import numpy as np
-import pandas as pd
 import pytest
 from artifacts import write_images
 from calls import call
@@ -169,16 +167,3 @@ def test_the_table_holds_no_formula(tmp_path):
     with audit(tmp_path, tmp_path)[1]["table"].open(newline="") as file:
         rows = list(csv.reader(file))[1:]
     assert rows and {row[2] for row in rows} <= {"'=1+1", "'@dog"} and all(row[0].startswith("'-image") for row in rows)
-
-
-def test_a_frozen_classifier_sees_training_images_through_their_features(tmp_path):
-    frozen.make(tmp_path)
-    files = {"images": tmp_path / "images.h5", "model": tmp_path / "model.pt"}
-    found = {}
-    for name, more in {"seen": {}, "cached": {"features": tmp_path / "features.h5"}}.items():
-        outputs = {key: tmp_path / f"{name}.{key}" for key in ("table", "page", "scores")}
-        outcome = call("classifier.audit_tags", **files, **more, **outputs)
-        assert outcome.status == 0, outcome.errors
-        found[name] = pd.read_csv(outputs["table"]).set_index(["image", "class"])["probability"].sort_index()
-    assert len(found["seen"]) and found["seen"].index.equals(found["cached"].index)
-    np.testing.assert_allclose(found["seen"], found["cached"], atol=0.01)
