@@ -108,6 +108,21 @@ def test_torchmetrics_gives_minus_one_for_300_detections():
     assert float(found["map"]) == -1 and float(found["map_50"]) == float(found["mar_300"]) == 1
 
 
+def test_torchmetrics_takes_class_maps_for_one_hot_planes():
+    torch = pytest.importorskip("torch")
+    segmentation = pytest.importorskip("torchmetrics.segmentation", reason="needs torchmetrics: make test-tools")
+    truth = torch.arange(2 * 64 * 48).reshape(2, 64, 48) % 4
+    found = truth.clone()
+    found[:, :32] = (found[:, :32] + 1) % 4  # half of each class is right, half of the rest is taken for it: 1/3
+    scores = {}
+    for layout in ("one-hot", "index"):  # one-hot is the default
+        metric = segmentation.MeanIoU(num_classes=4, input_format=layout)
+        metric.update(found, truth)
+        scores[layout] = float(metric.compute())
+    assert scores["index"] == pytest.approx(1 / 3, abs=1e-6)
+    assert scores["one-hot"] > 0.5
+
+
 def converted(results, labels, folder):
     """The COCO file that Label Studio's converter makes of one task of 200x100 pixels."""
     converter = pytest.importorskip("label_studio_sdk.converter", reason="needs label-studio-sdk: make test-tools")
@@ -151,3 +166,20 @@ def test_supervision_splits_objects_on_the_way_through_yolo(tmp_path):
     found.as_yolo(annotations_directory_path=str(tmp_path / "labels"))
     lines = sum(len(path.read_text().splitlines()) for path in (tmp_path / "labels").glob("*.txt"))
     assert lines > sum(map(len, truth.values()))
+
+
+def test_supervision_saves_masks_of_parts_or_holes_as_crowds_and_they_come_back(tmp_path):
+    supervision = pytest.importorskip("supervision", reason="needs supervision: make test-tools")
+    labels, truth = exported(tmp_path)
+    write_coco(tmp_path / "out", labels)
+    pictures = tmp_path / "out/images/train"
+    found = supervision.DetectionDataset.from_coco(
+        str(pictures), str(tmp_path / "out/annotations/instances_train.json"), force_masks=True
+    )
+    (tmp_path / "saved/annotations").mkdir(parents=True)
+    found.as_coco(
+        images_directory_path=str(tmp_path / "saved/train"),
+        annotations_path=str(tmp_path / "saved/annotations/instances_train.json"),
+    )
+    back = imported(coco.read, tmp_path / "saved", truth=("train",), val_share=0, crowds="objects")
+    assert {record.id: sum(m.sum() for m in decode(back.truth(record).masks, 40, 50)) for record in back.records} == {}
