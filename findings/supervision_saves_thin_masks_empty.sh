@@ -2,14 +2,14 @@
 # supervision 0.31.2: saved as COCO, a mask one pixel thin has no segmentation; one with a hole or two parts is a crowd.
 #
 # Guess: as_coco saves masks as polygons that fill holes and keep every part; a thin object is a thin polygon.
-# Seen:  a line of 25 pixels gets an empty segmentation, since its outline has only two corners; pycocotools then finds no
+# Seen:  a line of 25 pixels gets an empty segmentation, with a warning, since its outline has two corners; pycocotools finds no
 #        mask. Masks with a hole or several parts are exact run lengths, but marked as crowds (iscrowd 1), which trainings
 #        leave out and evaluations do not count as objects.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet supervision==0.31.2
+"$folder/venv/bin/pip" install --quiet supervision==0.31.2 opencv-python-headless==5.0.0.93
 cd "$folder"
 venv/bin/python - 2>/dev/null <<'P'
 import json

@@ -149,8 +149,9 @@ def test_onnx_runtime_takes_the_pixel_before_where_torch_nearest_takes_an_exact_
         "Resize", ["row", "", "", "size"], ["out"],
         mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
     )  # fmt: skip
-    values = [onnx.helper.make_tensor_value_info("row", 1, [1, 1, 1, 14]), onnx.helper.make_tensor_value_info("size", 7, [4])]
-    graph = onnx.helper.make_graph([node], "g", values, [onnx.helper.make_tensor_value_info("out", 1, None)])
+    value = onnx.helper.make_tensor_value_info
+    inputs = [value("row", 1, [1, 1, 1, 14]), value("size", 7, [4])]
+    graph = onnx.helper.make_graph([node], "g", inputs, [value("out", 1, None)])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
     session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     row = np.arange(14, dtype=np.float32)[None, None, None]

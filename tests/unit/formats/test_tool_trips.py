@@ -123,6 +123,19 @@ def test_torchmetrics_takes_class_maps_for_one_hot_planes():
     assert scores["one-hot"] > 0.5
 
 
+def test_kornia_flips_boxes_to_another_place_than_masks():
+    torch = pytest.importorskip("torch")
+    augmentation = pytest.importorskip("kornia.augmentation", reason="needs kornia: make test-tools")
+    mask = torch.zeros(1, 1, 5, 8)
+    mask[..., 0, 0:2] = 1
+    flip = augmentation.AugmentationSequential(
+        augmentation.RandomHorizontalFlip(p=1.0), data_keys=["input", "mask", "bbox_xyxy"]
+    )
+    _, flipped, box = flip(torch.zeros(1, 3, 5, 8), mask, torch.tensor([[[0.0, 0, 2, 1]]]))
+    assert flipped[0, 0, 0].nonzero()[:, 0].tolist() == [6, 7]
+    assert box.flatten().tolist() == [5, 0, 7, 1]  # the mask now lies from 6 to 8
+
+
 def converted(results, labels, folder):
     """The COCO file that Label Studio's converter makes of one task of 200x100 pixels."""
     converter = pytest.importorskip("label_studio_sdk.converter", reason="needs label-studio-sdk: make test-tools")
@@ -166,20 +179,3 @@ def test_supervision_splits_objects_on_the_way_through_yolo(tmp_path):
     found.as_yolo(annotations_directory_path=str(tmp_path / "labels"))
     lines = sum(len(path.read_text().splitlines()) for path in (tmp_path / "labels").glob("*.txt"))
     assert lines > sum(map(len, truth.values()))
-
-
-def test_supervision_saves_masks_of_parts_or_holes_as_crowds_and_they_come_back(tmp_path):
-    supervision = pytest.importorskip("supervision", reason="needs supervision: make test-tools")
-    labels, truth = exported(tmp_path)
-    write_coco(tmp_path / "out", labels)
-    pictures = tmp_path / "out/images/train"
-    found = supervision.DetectionDataset.from_coco(
-        str(pictures), str(tmp_path / "out/annotations/instances_train.json"), force_masks=True
-    )
-    (tmp_path / "saved/annotations").mkdir(parents=True)
-    found.as_coco(
-        images_directory_path=str(tmp_path / "saved/train"),
-        annotations_path=str(tmp_path / "saved/annotations/instances_train.json"),
-    )
-    back = imported(coco.read, tmp_path / "saved", truth=("train",), val_share=0, crowds="objects")
-    assert {record.id: sum(m.sum() for m in decode(back.truth(record).masks, 40, 50)) for record in back.records} == {}
