@@ -22,7 +22,7 @@ for part in ("images", "labels"):
 Path("data/data.yaml").write_text("train: images/train\nnames:\n  0: leaf\n")
 for name, line in LABELS.items():
     Image.new("RGB", (8, 8)).save(f"data/images/train/{name}.png")
-    Path(f"data/labels/train/{name}.txt").write_text(line + "\n")
+    Path(f"data/labels/train/{name}.txt").write_text(line)
 found = sorted(item.id for item in Dataset.import_from("data", "yolo"))
 print(f"images: {found}")
 if found != ["box", "none"]:

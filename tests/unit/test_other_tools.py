@@ -12,9 +12,12 @@ from PIL import Image
 from pycocotools import mask as coco
 from pydensecrf.densecrf import DenseCRF2D
 from torchvision.models.detection.roi_heads import paste_masks_in_image
+from torchvision.transforms.v2.functional import rotate
+from torchvision.tv_tensors import Mask
 
 from wsis_steps.formats.voc_masks import write_map
 from wsis_steps.maskrcnn.pasting import paste_masks
+from wsis_steps.vision.images import Geometry
 from wsis_steps.vision.masks import decode, encode
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +115,49 @@ def test_the_kernels_of_the_dense_crf_weigh_less_at_borders():
     found = crf(1, unary, 61).astype(np.float64)
     weight = (np.log(found[0] / found[1]) - sure) / np.tanh(sure / 2)
     assert [weight[30, 30], weight[0, 30], weight[0, 0]] == pytest.approx([1, 0.861, 0.734], abs=2e-3)
+
+
+def test_a_quarter_turn_of_even_and_odd_sides_loses_half_of_a_mask_and_ours_does_not():
+    labels = np.arange(30, dtype=np.uint8).reshape(5, 6)
+    turn = cv2.getRotationMatrix2D((3, 2.5), 90, 1)
+    by_opencv = cv2.warpAffine(labels, turn, (6, 6), flags=cv2.INTER_NEAREST, borderValue=99)
+    by_torchvision = rotate(Mask(torch.from_numpy(labels + 1)[None]), 90)
+    assert len(np.setdiff1d(by_opencv, 99)) <= 15 and len(np.setdiff1d(by_torchvision.numpy(), 0)) <= 15
+    own = Geometry(np.array([[0.0, -1, 5], [1, 0, 0]]), 6, 5).labels(labels)
+    np.testing.assert_array_equal(own, np.rot90(labels, -1))
+
+
+def test_bfloat16_added_by_index_stays_at_256_and_scattered_does_not():
+    ones, place = torch.ones(1000, dtype=torch.bfloat16), torch.zeros(1000, dtype=torch.long)
+    assert ones.new_zeros(1).index_add(0, place, ones).item() == 256
+    assert ones.new_zeros(1).scatter_add(0, place, ones).item() == ones.cumsum(0)[-1].item() == 1000
+
+
+def test_class_weights_change_the_mean_for_class_numbers_but_not_for_shares():
+    logits, numbers, weight = torch.zeros(4, 2), torch.tensor([0, 0, 1, 1]), torch.tensor([1.0, 3.0])
+    entropy = torch.nn.functional.cross_entropy
+    shares = torch.nn.functional.one_hot(numbers).float()
+    assert entropy(logits, numbers, weight=weight).item() == pytest.approx(np.log(2))
+    assert entropy(logits, shares, weight=weight).item() == pytest.approx(2 * np.log(2))
+
+
+@pytest.mark.parametrize(("size", "wanted", "found"), [(4, [0, 3, 7, 10], [0, 3, 6, 10]), (28, None, None)])
+def test_onnx_runtime_takes_the_pixel_before_where_torch_nearest_takes_an_exact_one(size, wanted, found):
+    onnx = pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    node = onnx.helper.make_node(
+        "Resize", ["row", "", "", "size"], ["out"],
+        mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+    )  # fmt: skip
+    value = onnx.helper.make_tensor_value_info
+    inputs = [value("row", 1, [1, 1, 1, 14]), value("size", 7, [4])]
+    graph = onnx.helper.make_graph([node], "g", inputs, [value("out", 1, None)])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    row = np.arange(14, dtype=np.float32)[None, None, None]
+    [by_runtime] = session.run(None, {"row": row, "size": np.array([1, 1, 1, size])})
+    by_torch = torch.nn.functional.interpolate(torch.from_numpy(row), size=(1, size), mode="nearest")
+    if size == 28:  # the pyramid of features doubles its sides
+        np.testing.assert_array_equal(by_runtime, by_torch)
+    else:
+        assert by_torch.ravel().tolist() == wanted and by_runtime.ravel().tolist() == found

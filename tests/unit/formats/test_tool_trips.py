@@ -108,6 +108,34 @@ def test_torchmetrics_gives_minus_one_for_300_detections():
     assert float(found["map"]) == -1 and float(found["map_50"]) == float(found["mar_300"]) == 1
 
 
+def test_torchmetrics_takes_class_maps_for_one_hot_planes():
+    torch = pytest.importorskip("torch")
+    segmentation = pytest.importorskip("torchmetrics.segmentation", reason="needs torchmetrics: make test-tools")
+    truth = torch.arange(2 * 64 * 48).reshape(2, 64, 48) % 4
+    found = truth.clone()
+    found[:, :32] = (found[:, :32] + 1) % 4  # half of each class is right, half of the rest is taken for it: 1/3
+    scores = {}
+    for layout in ("one-hot", "index"):  # one-hot is the default
+        metric = segmentation.MeanIoU(num_classes=4, input_format=layout)
+        metric.update(found, truth)
+        scores[layout] = float(metric.compute())
+    assert scores["index"] == pytest.approx(1 / 3, abs=1e-6)
+    assert scores["one-hot"] > 0.5
+
+
+def test_kornia_flips_boxes_to_another_place_than_masks():
+    torch = pytest.importorskip("torch")
+    augmentation = pytest.importorskip("kornia.augmentation", reason="needs kornia: make test-tools")
+    mask = torch.zeros(1, 1, 5, 8)
+    mask[..., 0, 0:2] = 1
+    flip = augmentation.AugmentationSequential(
+        augmentation.RandomHorizontalFlip(p=1.0), data_keys=["input", "mask", "bbox_xyxy"]
+    )
+    _, flipped, box = flip(torch.zeros(1, 3, 5, 8), mask, torch.tensor([[[0.0, 0, 2, 1]]]))
+    assert flipped[0, 0, 0].nonzero()[:, 0].tolist() == [6, 7]
+    assert box.flatten().tolist() == [5, 0, 7, 1]  # the mask now lies from 6 to 8
+
+
 def converted(results, labels, folder):
     """The COCO file that Label Studio's converter makes of one task of 200x100 pixels."""
     converter = pytest.importorskip("label_studio_sdk.converter", reason="needs label-studio-sdk: make test-tools")
