@@ -5,7 +5,7 @@ UV_VERSION := 0.9.30
 CORES ?= all
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test faults test-tools test-package test-cluster slurm lint bench rehearsal docs ablations voc2012 coco2017 lock setup
+.PHONY: demo test faults test-tools test-package test-cluster slurm lint bench rehearsal gpu-check docs ablations voc2012 coco2017 lock setup
 
 # Networks this small gain little from a second thread, so jobs run side by side.
 demo: setup
@@ -75,6 +75,10 @@ bench: setup
 # of memory and some 15 GB of temporary files. Writes the tables of docs/cost.md.
 rehearsal: setup
 	$(BIN)/python -m bench.rehearsal
+
+# With the machine's own Python and torch, if there is no .venv: see docs/cost.md.
+gpu-check:
+	$(or $(wildcard $(BIN)/python),python3) -m bench.gpu_check
 
 # The effect of each part of the systems on the generated data set, in paired runs. Many small jobs use the cores best side
 # by side. Snakemake checks the inputs of all ready jobs once per timespan, by default every second, which took an eighth

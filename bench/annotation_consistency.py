@@ -31,18 +31,20 @@ SCORINGS = {
 }  # fmt: skip
 
 
-def draw_regions(rng: np.random.Generator) -> RegionProposals:
-    """Rectangles of superpixels, of all sizes."""
-    down, across = -(-HEIGHT // CELL), -(-WIDTH // CELL)
-    superpixels = (np.arange(HEIGHT)[:, None] // CELL * across + np.arange(WIDTH) // CELL).astype(np.int32)
-    sides = np.exp(rng.uniform(np.log(2), np.log(down), (PROPOSALS, 2))).astype(int)
-    low = (rng.random((PROPOSALS, 2)) * ((down, across) - sides)).astype(int)
+def draw_regions(
+    rng: np.random.Generator, height: int = HEIGHT, width: int = WIDTH, count: int = PROPOSALS
+) -> RegionProposals:
+    """Rectangles of superpixels, of all sizes, in an image that is not higher than wide."""
+    down, across = -(-height // CELL), -(-width // CELL)
+    superpixels = (np.arange(height)[:, None] // CELL * across + np.arange(width) // CELL).astype(np.int32)
+    sides = np.exp(rng.uniform(np.log(2), np.log(down), (count, 2))).astype(int)
+    low = (rng.random((count, 2)) * ((down, across) - sides)).astype(int)
     high = low + sides
     rows, columns = np.arange(down), np.arange(across)
     inside = [(k >= low[:, i, None]) & (k < high[:, i, None]) for i, k in enumerate((rows, columns))]
-    members = (inside[0][:, :, None] & inside[1][:, None, :]).reshape(PROPOSALS, -1)
-    boxes = np.minimum(np.hstack([low[:, ::-1], high[:, ::-1]]) * CELL, [WIDTH, HEIGHT] * 2).astype(np.float32)
-    return RegionProposals(boxes, np.linspace(1, 0, PROPOSALS, dtype=np.float32), superpixels, members)
+    members = (inside[0][:, :, None] & inside[1][:, None, :]).reshape(count, -1)
+    boxes = np.minimum(np.hstack([low[:, ::-1], high[:, ::-1]]) * CELL, [width, height] * 2).astype(np.float32)
+    return RegionProposals(boxes, np.linspace(1, 0, count, dtype=np.float32), superpixels, members)
 
 
 def measure_samples(samples: int, **scoring) -> float:

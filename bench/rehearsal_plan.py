@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from snakemake.utils import update_config
 
 from bench.jobs import PlannedJob
 from wsis_steps.engine.settings import canonical
@@ -43,6 +42,8 @@ SMALLER = {
 
 def merged(*paths: Path) -> dict[str, Any]:
     """The configuration of several files, merged as Snakemake does it."""
+    from snakemake.utils import update_config  # which machines that only run single steps lack
+
     configuration: dict[str, Any] = {}
     for path in paths:
         update_config(configuration, yaml.safe_load(path.read_text()))

@@ -10,7 +10,6 @@ semantic_training and community_learning.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -38,6 +37,7 @@ from bench import (
     throughput,
     workflow,
 )
+from bench.machine import machine
 from bench.rows import Row, table
 from wsis_steps.engine.errors import nearest
 from wsis_steps.vision.device import choose_device
@@ -62,16 +62,6 @@ PARTS: dict[str, Callable[[Path, torch.device], list[Row]]] = {
     "loading": loading.measure,
     "throughput": throughput.measure,
 }
-
-
-def machine() -> dict[str, str | int]:
-    """What the figures depend on."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "cores": os.cpu_count() or 1,
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-    }
 
 
 def main() -> None:

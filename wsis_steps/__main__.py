@@ -20,6 +20,7 @@ from wsis_steps.engine.outcome import CLOSED_PIPE, guarded, reader_gone, start_l
 COMMANDS = {
     "new": "start a project: a configuration, a Snakefile and profiles in a folder",
     "check": "list what is wrong with a data set, before anything is trained, or with results",
+    "plan": "tell what the trainings and inferences of a configuration take, on which GPU",
     "run": "run the workflow of this folder's project: Snakemake, with its arguments",
     "predict": "draw the masks of pictures with a trained Mask R-CNN",
     "show": "tell what is in a result, how it was made, and draw an image of it",

@@ -17,6 +17,8 @@ KNOW_THE_PLAN = {
     "evaluation.list_results": "lists what the runs make and are trained with, which only the plan knows",
     "commands.new": "a project is a copy of a preset, and the plan knows where these lie",
     "commands.configuration": "the command `wsis check` reads the user's configuration and checks its runs",
+    "commands.plan": "the command `wsis plan` reads the user's configuration",
+    "commands.forecast": "the jobs whose costs it predicts are those of the plan",
     "report.list_costs": "tells from the name of a job of which step it is, for which it needs the names of all steps",
 }
 MODULE_LINES, STEP_LINES = 300, 200
