@@ -23,22 +23,22 @@ def _of_regions(run, settings) -> bool:
     return settings.instances == "regions"
 
 
-LABEL = Stage(
-    "bestie_label",
-    reads=(
-        # under point supervision the data set's points replace the classifier's cues
-        Read("peaks", when=lambda run, settings: settings.supervision != "points" and not _of_regions(run, settings)),
-        Read("semantic"),
-        *class_maps(when=_of_regions),
-        Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5", when=_of_regions),
-    ),
-    writes={"labels": "labels/round00.h5", "counts": "labels/counts.json"},
-    rounds=first_round,
-    shows=(Show("labels", "labels/round00", scored="train", about="the first pseudo labels"),),
-)
-
 _CHAIN = (
-    LABEL,
+    Stage(
+        "bestie_label",
+        reads=(
+            # under point supervision the data set's points replace the classifier's cues
+            Read(
+                "peaks", when=lambda run, settings: settings.supervision != "points" and not _of_regions(run, settings)
+            ),
+            Read("semantic"),
+            *class_maps(when=_of_regions),
+            Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5", when=_of_regions),
+        ),
+        writes={"labels": "labels/round00.h5", "counts": "labels/counts.json"},
+        rounds=first_round,
+        shows=(Show("labels", "labels/round00", scored="train", about="the first pseudo labels"),),
+    ),
     Stage(
         "bestie_train",
         reads=(

@@ -52,7 +52,7 @@ FIRST_LINES = """\
 # Written by wsis {version} from its preset {preset}. Every setting: docs/settings.md of wsis.
 #
 #   wsis check config.yaml               what is wrong with the data or the settings, and which weights are missing
-#   wsis run first_look                  activation maps, cues and first labels, to be looked at
+#   wsis run first_look                  activation maps and first labels, to be looked at
 #   wsis run --resources gpu=1           everything; all arguments are Snakemake's
 #
 """

@@ -131,6 +131,8 @@ class Stage:
     """Whether all runs share its files, below `shared/`."""
     settings_of: tuple[str, tuple[str, ...]] | None = None
     """Another step and the settings that this stage takes from it: they are set there."""
+    predicts: bool = False
+    """Whether `wsis predict` takes the model that this stage reads."""
     audits: str = ""
     """Role that this stage audits. It runs for all data but the generated ones, whose tags are correct; only verdicts
     read its output, the role `scores`."""
@@ -166,6 +168,8 @@ class Chain:
     ends_in: str
     """What these results are, in words."""
     stages: tuple[Stage, ...] = ()
+    borrows: tuple[str, ...] = ()
+    """Steps of other systems whose stages come before its own."""
     supervision: tuple[str, ...] = ("tags",)
     """Annotations it can learn from; empty if it learns from the ground-truth masks in `files`."""
     rounds: bool = False

@@ -14,6 +14,7 @@ STAGES = (
         "maskrcnn_infer",
         reads=(Read("detector", name="model", last=True),),
         writes={"predictions": "predictions/val.h5"},
+        predicts=True,
         divides=True,
         shows=(
             Show(

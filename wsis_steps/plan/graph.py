@@ -11,7 +11,6 @@ from wsis_steps.plan.config import Run
 from wsis_steps.plan.systems import CHAINS, STAGES, stage_of
 
 RETRAINED = "maskrcnn_infer"  # ends a run that trains a Mask R-CNN on its last labels
-PREDICTORS = (RETRAINED, "region_classifier_infer")  # `wsis predict` takes the models of these
 CORRECTIONS, LABELS = "data_import_corrections", "labels"
 
 
@@ -60,6 +59,11 @@ class Graph:
     def end(self) -> str:
         """The step that the run ends in."""
         return RETRAINED if self.run.retrains else self.chain.ends
+
+    @property
+    def predicts(self) -> bool:
+        """Whether `wsis predict` takes the run's model."""
+        return self.stage(self.end).predicts
 
     def _rounds(self, step: str) -> tuple[int | None, ...]:
         """The rounds in which a step computes something."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsis_steps.engine.errors import InputError
-from wsis_steps.plan.graph import PREDICTORS
 from wsis_steps.plan.listing import judged
 from wsis_steps.plan.outdated import Origins
 from wsis_steps.plan.runs import Runs
@@ -47,9 +46,7 @@ def where_results_are(runs: Runs) -> list[str]:
     audits = (folder / path for _, path in runs.audits())
     pages["tag audit"] = next((path.with_suffix(".html") for path in audits if path.is_file()), Path("none"))
     lines = [f"{name}: {page}" for name, page in pages.items() if page.is_file()]
-    models = (
-        folder / runs.reads(name, graph.end, "model") for name, graph in runs.graphs.items() if graph.end in PREDICTORS
-    )
+    models = (folder / runs.reads(name, graph.end, "model") for name, graph in runs.graphs.items() if graph.predicts)
     if model := next((path for path in models if path.is_file()), None):
         lines.append(f"new images: wsis predict FOLDER --model {model} --out found")
     return lines

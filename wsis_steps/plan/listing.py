@@ -7,7 +7,7 @@ from typing import Any
 
 from wsis_steps.engine.chain import Show
 from wsis_steps.engine.settings import canonical
-from wsis_steps.plan.graph import PREDICTORS, Node, Product
+from wsis_steps.plan.graph import Node, Product
 from wsis_steps.plan.runs import Runs
 from wsis_steps.plan.systems import published
 
@@ -121,7 +121,7 @@ def recommended(runs: Runs) -> list[Row]:
     the run that predicts, under the name of its model."""
     rows = []
     for name, graph in runs.graphs.items():
-        if graph.end in PREDICTORS:
+        if graph.predicts:
             ((node, show),) = (one for one in shows(runs, name) if one[0].step == graph.end)
             path = PurePath(runs.folder, runs.owner(name, graph.end), model_of(runs, name)).with_suffix(".json")
             rows.append((name, stage_name(show, node), str(path)))
@@ -130,7 +130,7 @@ def recommended(runs: Runs) -> list[Row]:
 
 def models(runs: Runs) -> list[tuple[str, str]]:
     """Folder below that of a run, and name without suffix, of the models of `recommended`."""
-    paths = (PurePath(model_of(runs, name)) for name, graph in runs.graphs.items() if graph.end in PREDICTORS)
+    paths = (PurePath(model_of(runs, name)) for name, graph in runs.graphs.items() if graph.predicts)
     return sorted({(str(path.parent), path.stem) for path in paths})
 
 

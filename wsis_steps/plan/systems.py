@@ -1,6 +1,7 @@
 """The systems and the stages they share, collected from the folders of the package. Imports no torch."""
 
 import importlib
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -17,7 +18,11 @@ _MODULES = [
 ]
 STAGES: dict[str, Stage] = {stage.step: stage for module in _MODULES for stage in getattr(module, "STAGES", ())}
 """Stages that any chain may use, by step."""
-CHAINS: dict[str, Chain] = {chain.system: chain for module in _MODULES for chain in getattr(module, "CHAINS", ())}
+_CHAINS = [chain for module in _MODULES for chain in getattr(module, "CHAINS", ())]
+_LENT = {stage.step: stage for chain in _CHAINS for stage in chain.stages}
+CHAINS: dict[str, Chain] = {
+    chain.system: replace(chain, stages=(*(_LENT[step] for step in chain.borrows), *chain.stages)) for chain in _CHAINS
+}
 """All systems by name."""
 OWN_STAGES = {stage.step: stage for chain in CHAINS.values() for stage in chain.stages}
 """Stages that belong to one system, by step."""

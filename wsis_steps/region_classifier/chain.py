@@ -4,7 +4,6 @@ Labels come from BESTIE's first step. With `semantic: regions`, `class_maps: lea
 regions}`, no network is trained at all.
 """
 
-from wsis_steps.bestie.chain import LABEL
 from wsis_steps.engine.chain import Chain, Read, Show, Stage
 
 REGIONS = Read("proposals", shared=lambda settings: f"proposals/{settings.proposals}.h5", of="region_classifier_train")
@@ -17,8 +16,8 @@ CHAINS = (
         ends_in="predictions of its region classifier",
         supervision=("tags", "points"),
         maskrcnn=False,
+        borrows=("bestie_label",),
         stages=(
-            LABEL,
             Stage(
                 "region_classifier_train",
                 reads=(Read("features"), Read("labels"), REGIONS),
@@ -28,6 +27,7 @@ CHAINS = (
                 "region_classifier_infer",
                 reads=(Read("regions", name="model"), REGIONS),
                 writes={"predictions": "predictions/val.h5"},
+                predicts=True,
                 divides=True,
                 shows=(
                     Show(

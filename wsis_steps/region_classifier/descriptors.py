@@ -11,6 +11,7 @@ import numpy as np
 from wsis_steps.vision.regions import RegionProposals
 
 SHAPE = 5  # numbers that describe a region's shape
+LONGEST = 1000  # pixels; larger images are sampled, since cells of a map cover many of their pixels
 
 
 def length(channels: int) -> int:
@@ -51,16 +52,18 @@ def describe_regions(maps: Sequence[np.ndarray], regions: RegionProposals) -> np
     maps: features (channels, h, w) of the image at each size; their means are averaged.
     """
     count, (height, width) = regions.members.shape[1], regions.superpixels.shape
+    sampled = regions.superpixels[:: -(-height // LONGEST), :: -(-width // LONGEST)]
     sums = np.zeros((count, len(maps[0])), np.float32)
     for one in maps:
-        weights = cell_weights(regions.superpixels, count, *one.shape[1:])
+        weights = cell_weights(sampled, count, *one.shape[1:])
         sums += weights @ one.reshape(len(one), -1).T.astype(np.float32) / len(maps)
-    within, areas = regions.members.astype(np.float32) @ sums, regions.areas[:, None]
+    members, numbers = regions.members.astype(np.float32), np.bincount(sampled.ravel(), minlength=count)
+    within, seen = members @ sums, (members @ numbers.astype(np.float32))[:, None]
+    inside = within / np.maximum(seen, 1)
+    outside = (sums.sum(axis=0) - within) / np.maximum(sampled.size - seen, 1)
     pixels = np.float32(height * width)
-    inside = within / np.maximum(areas, 1)
-    outside = (sums.sum(axis=0) - within) / np.maximum(pixels - areas, 1)
     sides = (regions.boxes[:, 2:] - regions.boxes[:, :2]) / np.float32([width, height])
-    share = areas / pixels
+    share = regions.areas[:, None] / pixels
     fill = share / np.maximum(sides.prod(axis=1, keepdims=True), 1 / pixels)
     shape = np.hstack([np.sqrt(share), sides, fill, regions.scores[:, None]])
     return np.hstack([inside, outside, shape]).astype(np.float32)

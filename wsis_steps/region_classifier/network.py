@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from wsis_steps.classifier.network import frozen_backbone
 from wsis_steps.classifier.settings import ClassifierExtract
 from wsis_steps.classifier.views import features_of, view_whole
-from wsis_steps.engine.provenance import Provenance
+from wsis_steps.engine.errors import InputError
 from wsis_steps.region_classifier.descriptors import describe_regions, length
 from wsis_steps.region_classifier.settings import RegionClassifierInfer
 from wsis_steps.vision.backbones import Backbone
@@ -53,6 +53,11 @@ class RegionDetector:
     def __call__(self, picture: np.ndarray, regions: RegionProposals) -> ImageInstances:
         """Instances of an RGB picture uint8 (h, w, 3), sorted by score, best first."""
         maps = [features_of(self.model.backbone, view(picture)[None]) for view in self.views]
+        if not all(np.isfinite(one).all() for one in maps):
+            raise InputError(
+                f"features of an image are not finite in float16 with backbone {self.model.backbone.name}: choose "
+                "another classifier_train.backbone or weights."
+            )
         descriptors = torch.from_numpy(describe_regions(maps, regions))
         device = self.model.linear.weight.device
         with torch.inference_mode():
@@ -79,11 +84,6 @@ def best_regions(
     scores = probabilities[rows, categories]
     kept = np.argsort(-scores, kind="stable")[: settings.detections]
     return describe(regions.codes(rows[kept]), categories[kept], scores=scores[kept])
-
-
-def is_region_classifier(made: Provenance | None) -> bool:
-    """Whether a model with this provenance is one."""
-    return made is not None and made.step == STEP
 
 
 def load_detector(

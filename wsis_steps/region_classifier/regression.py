@@ -9,7 +9,7 @@ from torch.nn import functional
 from wsis_steps.region_classifier.settings import RegionClassifierTrain
 
 ITERATIONS = 80  # of L-BFGS; labels are too noisy for more
-LEAST_SPREAD = 1e-6  # components with a smaller spread count as constant
+LEAST_SPREAD = 1e-5  # components with a smaller spread, relative to a mean above 1, count as constant
 
 
 class Samples(NamedTuple):
@@ -28,8 +28,11 @@ def fit(samples: Samples, settings: RegionClassifierTrain, count: int) -> tuple[
     Both background and others must occur. The samples' descriptors are standardized in place.
     """
     descriptors, targets, weights = samples
-    center, spread = descriptors.mean(dim=0), descriptors.std(dim=0, correction=0).clamp(min=LEAST_SPREAD)
+    center, spread = descriptors.mean(dim=0), descriptors.std(dim=0, correction=0)
+    constant = spread < LEAST_SPREAD * center.abs().clamp(min=1)
+    spread[constant] = 1
     descriptors.sub_(center).div_(spread)
+    descriptors[:, constant] = 0  # what is left of a mean that is rounded
     behind = targets == 0
     scale = settings.background_weight * weights[~behind].sum() / weights[behind].sum()
     weights = torch.where(behind, weights * scale, weights)

@@ -20,12 +20,12 @@ class RegionClassifierTrain(Settings):
     negative: Fraction = 0.3
     """Regions that overlap every label by less than this are learned as background."""
     background: Positive = 150
-    """Background regions sampled from each image."""
+    """Background regions sampled from each image, none from images with a tag that no label has."""
     background_weight: Annotated[float, Field(gt=0)] = 3.0
     """Total weight of the background regions, relative to that of all others."""
     most: Positive = 200_000
-    """Maximum number of regions in all; with many images, fewer are sampled from each. Each takes 3 KB of memory with
-    EfficientNet-Lite2."""
+    """Maximum number of regions in all; with many images, fewer are sampled from each, at least one. Each takes 6 KB of
+    memory with EfficientNet-Lite2."""
     l2_penalty: Annotated[float, Field(gt=0)] = 0.003
     """L2 penalty on the weights, added to the mean cross entropy; features are standardized."""
     seed: Count = 0

@@ -45,17 +45,20 @@ STEP = Step(
 )
 
 
-def collect(job: Job, features: Features, labels: Instances, proposals: Proposals) -> Samples:
+def collect(job: Job, images: Images, features: Features, labels: Instances, proposals: Proposals) -> Samples:
     """Descriptors, targets and weights of the regions of all labelled images."""
-    rows, own = places(features, labels), places(proposals, labels)
-    quota, found = max(job.settings.most // len(labels), 1), []
+    rows, own, tagged = places(features, labels), places(proposals, labels), images.tags[places(images, labels)]
+    quota, found, incomplete = max(job.settings.most // len(labels), 1), [], 0
     for i in job.progress(range(len(labels))):
-        regions = proposals.read(int(own[i]))
-        chosen = choose_regions(
-            regions, labels.read(i), job.settings, quota, np.random.default_rng((job.settings.seed, i))
-        )
+        regions, given = proposals.read(int(own[i])), labels.read(i)
+        complete = np.isin(np.flatnonzero(tagged[i]), given.categories).all()
+        incomplete += not complete
+        rng = np.random.default_rng((job.settings.seed, i))
+        chosen = choose_regions(regions, given, job.settings, quota, rng, complete)
         seen = describe_regions(features.read(int(rows[i])), regions.at(chosen.rows))
         found.append((seen, chosen.targets, chosen.weights))
+    if incomplete:
+        log.info("no background from %d images, which have a tag without a label", incomplete)
     return Samples(*(torch.from_numpy(np.concatenate(part)) for part in zip(*found, strict=True)))
 
 
@@ -80,7 +83,7 @@ def main(job: Job) -> None:
     check_instances(labels, job.verdict)
     if proposals.kind != "regions":
         raise InputError(f"{proposals.path} holds {proposals.kind}, but region_classifier_train needs regions.")
-    samples = collect(job, features, labels, proposals)
+    samples = collect(job, images, features, labels, proposals)
     positive = int((samples.targets > 0).sum())
     log.info("%d regions on labels, %d of the background", positive, len(samples.targets) - positive)
     if not 0 < positive < len(samples.targets):

@@ -62,7 +62,7 @@ def next_html(made: list[Row], artifacts: dict[Path, Artifact], images: Images) 
     """The section: for the last labels of each run, the images to look at; empty if there are no labels."""
     rounds: dict[str, dict[int, Path]] = {}
     for run, stage, path in made:
-        number = round_of(stage)
+        number = round_of(stage.removesuffix("_corrected"))  # corrected labels follow those that they replace
         if number is not None and isinstance(artifacts[path], Instances) and len(artifacts[path]):
             rounds.setdefault(run, {})[number] = path
     rows, told = [], set()

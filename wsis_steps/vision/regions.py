@@ -218,7 +218,7 @@ def apart(overlaps: np.ndarray, limit: float, most: int) -> np.ndarray:
     """Numbers int64 of masks, in order, each overlapping all previously kept ones by less than `limit`; at most so
     many.
 
-    overlaps: (n, n), intersection over union.
+    overlaps: (n, n), of each two, by any measure.
     """
     left, kept = np.ones(len(overlaps), dtype=bool), []
     while left.any() and len(kept) < most:

@@ -76,7 +76,10 @@ def test_limits_hold():
     rng = np.random.default_rng(0)
     some = choose_regions(regions, labels, RegionClassifierTrain(background=3), EVERYTHING, rng)
     assert (some.targets == 0).sum() == 3
-    assert len(choose_regions(regions, labels, RegionClassifierTrain(), 5, rng).rows) == 5
+    few = choose_regions(regions, labels, RegionClassifierTrain(positive=0.3), 6, rng)
+    assert len(few.rows) == 6 and (few.targets > 0).sum() == 3
+    incomplete = choose_regions(regions, labels, RegionClassifierTrain(positive=0.3), 6, rng, complete=False)
+    assert incomplete.targets.all() and len(incomplete.rows) == 3
     none = describe([], np.zeros(0, np.int64))
     assert choose_regions(regions, none, RegionClassifierTrain(), EVERYTHING, rng).targets.tolist() == [0] * 40
 

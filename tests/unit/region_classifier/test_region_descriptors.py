@@ -38,3 +38,12 @@ def test_an_image_without_regions_has_no_descriptors():
     rng = np.random.default_rng(0)
     regions = random_proposals(rng, "regions", 0, 8, 9)
     assert describe_regions([rng.normal(size=(3, 2, 2))], regions).shape == (0, length(3))
+
+
+def test_large_images_are_sampled(monkeypatch):
+    rng = np.random.default_rng(0)
+    regions = random_proposals(rng, "regions", 4, 240, 180)
+    maps = [rng.normal(size=(3, 4, 3)).astype(np.float16)]
+    whole = describe_regions(maps, regions)
+    monkeypatch.setattr("wsis_steps.region_classifier.descriptors.LONGEST", 100)
+    np.testing.assert_allclose(describe_regions(maps, regions), whole, atol=0.05)

@@ -69,6 +69,19 @@ def test_the_section_lists_the_last_labels_of_each_run_once(rounds):
     assert next_html([], {}, images) == ""
 
 
+def test_corrected_labels_are_no_longer_doubtful(rounds):
+    images = Images(rounds / "shared/data/images.h5")
+    paths = {name: rounds / f"one/labels/{name}.h5" for name in ("round00", "round00_corrected")}
+    sure = [instance(square_mask(1))] * TRAIN
+    ids = [f"image{k}" for k in range(TRAIN)]
+    write_instances(paths["round00_corrected"], provenance(), ids, [SIZE] * TRAIN, [SIZE] * TRAIN, sure)
+    unsure = [instance(square_mask(1), 0.2)] * TRAIN
+    write_instances(paths["round00"], provenance(), ids, [SIZE] * TRAIN, [SIZE] * TRAIN, unsure)
+    made = [("one", f"labels/{name}", path) for name, path in paths.items()]
+    text = next_html(made, {path: Instances(path) for path in paths.values()}, images)
+    assert "0.80" not in text and text.count("0.00") == TRAIN
+
+
 @pytest.mark.parametrize("order", ["file", "doubtful"])
 def test_exports_have_this_order_on_request(rounds, order):
     out = rounds / "out"
