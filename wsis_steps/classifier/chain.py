@@ -1,5 +1,7 @@
 """Tags to activation maps to cues, for any system that uses them."""
 
+from dataclasses import replace
+
 from wsis_steps.classifier.settings import ClassifierExtract
 from wsis_steps.engine.chain import Read, Show, Stage
 
@@ -40,7 +42,7 @@ STAGES = (
     ),
     Stage(
         "classifier_audit_tags",
-        reads=(Read("classifier", name="model"), _FEATURES),
+        reads=(Read("classifier", name="model"), replace(_FEATURES, spares_gpu=False)),
         writes={
             "table": "classifier/tag_audit.csv",
             "page": "classifier/tag_audit.html",

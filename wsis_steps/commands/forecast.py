@@ -1,6 +1,7 @@
 """Predicts what the trainings and inferences of a configuration take, from counts on fake tensors (`passes.py`)."""
 
 import importlib.util
+import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,7 @@ def sketches() -> dict[str, Sketch]:
     for folder in folders():
         name = f"wsis_steps.{folder}.passes"
         if importlib.util.find_spec(name):
-            found |= importlib.import_module(name).PASSES
+            found |= pkgutil.resolve_name(name).PASSES
     return found
 
 

@@ -1,9 +1,9 @@
 """The models that `wsis predict` takes, with one interface: from a picture to its instances."""
 
 import argparse
-import importlib
 import importlib.util
 import math
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -62,7 +62,7 @@ def _own_predictor(step: str) -> ModuleType | None:
     name = f"wsis_steps.{step.removesuffix('_train')}"
     if not importlib.util.find_spec(name) or not importlib.util.find_spec(f"{name}.predictor"):
         return None
-    return importlib.import_module(f"{name}.predictor")
+    return pkgutil.resolve_name(f"{name}.predictor")  # by name, since no command knows the systems
 
 
 def _above(score: float, trained: TrainedModel, find: Callable[[np.ndarray], ImageInstances]) -> Predictor:
