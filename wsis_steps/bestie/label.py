@@ -161,7 +161,8 @@ def main(job: Job) -> None:
     write_document(job.outputs["counts"], counts)
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
     without = counts["images_by_instances"].get("0", 0)
-    log.info("%d images, %d of them without a label; components: %s", counts["images"], without, kinds)
+    units = "regions" if of_regions else "components"
+    log.info("%d images, %d of them without a label; %s: %s", counts["images"], without, units, kinds)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def precision_html(scores: dict[str, Any]) -> str:
     for name, count in scores["tagged"].items():
         percent = ["-" if column[name] is None else f"{100 * column[name]:.1f}" for column in columns]
         rows.append([escape(name), str(count), *percent])
-    header = ["class", "images with the tag", "average precision", "by chance", "to exceed"]
+    header = ["class", "evaluation images with the tag", "average precision", "by chance", "to exceed"]
     note = (
         f"By chance: mean of {ORDERS} random orders of these images, in percent. A class is doubtful if its precision "
         f"does not exceed their {PERCENTILE}th percentile."

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from wsis_steps.classifier.network import build_classifier, nearest_multiple
+from wsis_steps.classifier.network import build_classifier, frozen_backbone, nearest_multiple
+from wsis_steps.classifier.views import size_of_view
 from wsis_steps.vision.passes import Pass, Pictures, Sketch
 
 
@@ -36,4 +37,21 @@ def inference(values: Callable[[str], Any], pictures: Pictures) -> list[Pass]:
     return [Pass(network, compute, backward=False)]
 
 
-PASSES: dict[str, Sketch] = {"classifier_train": training, "classifier_infer": inference}
+def extraction(values: Callable[[str], Any], pictures: Pictures) -> list[Pass]:
+    """An image at each of the sizes in which the frozen backbone sees it."""
+    settings = values("classifier_extract")
+    backbone = frozen_backbone(settings.model_copy(update={"weights": "none"}))
+    stride = backbone.strides[-1]
+
+    def compute() -> list[torch.Tensor]:
+        sizes = [size_of_view(pictures.height, pictures.width, side, stride) for side in settings.long_sides]
+        return [backbone(torch.empty(1, 3, *size))[-1] for size in sizes]
+
+    return [Pass(backbone, compute, backward=False)]
+
+
+PASSES: dict[str, Sketch] = {
+    "classifier_train": training,
+    "classifier_infer": inference,
+    "classifier_extract": extraction,
+}

@@ -361,6 +361,7 @@ def test_a_line_needs_both_time_and_progress(monkeypatch):
 
 def test_durations_read_well():
     assert [duration(s) for s in (0.25, 42.3, 185, 7800)] == ["0.2 s", "42 s", "3 min 5 s", "2 h 10 min"]
+    assert [duration(s) for s in (9.97, 59.6, 179.6, 3599.7)] == ["10 s", "1 min 0 s", "3 min 0 s", "1 h 0 min"]
 
 
 def test_settings_in_the_log_are_canonical():
