@@ -33,8 +33,8 @@ STEP = Step(
 FOLDER = "first_look_images"  # folder of the cards, beside the page
 WHAT = (
     "<p>Before anything learns from the labels: do the activation maps lie on the objects, do cues, if there are any, "
-    "mark one object each, do the semantic maps end where the objects end, and does nearly every image have labels? Errors here persist in "
-    "all later stages.</p>"
+    "mark one object each, do the semantic maps end where the objects end, and does nearly every image have labels? "
+    "Errors here persist in all later stages.</p>"
 )
 
 
