@@ -88,7 +88,7 @@ EDITS = {
             ("vision/loop.py", '    log.info("ended by a signal', '    log.warning("ended by a signal'),
             ("bestie/label.py", "def label(i: int) -> Labelled", "def label(i: object) -> Labelled"),
             ("bestie/label.py", "    without = counts", "    empty = counts"),
-            ("bestie/label.py", 'counts["images"], without, units, kinds', 'counts["images"], empty, kinds'),
+            ("bestie/label.py", 'counts["images"], without, units, kinds', 'counts["images"], empty, units, kinds'),
             ("plan/listing.py", '"""The document of', '"""What is listed by'),
         ],
         set(),
