@@ -40,8 +40,8 @@ def test_fit_finds_the_minimum():
 
 
 def test_a_constant_component_changes_nothing():
-    descriptors, targets, weights = drawn(1, count=30011)  # so many that the mean of 0.7 is rounded
-    constant = np.hstack([descriptors, np.full((len(descriptors), 1), 0.7, np.float32)])
+    descriptors, targets, weights = drawn(1, count=30011)  # so many that the mean of 0.9 is rounded
+    constant = np.hstack([descriptors, np.full((len(descriptors), 1), 0.9, np.float32)])
     found = [
         fit(Samples(*(torch.from_numpy(part.copy()) for part in (one, targets, weights))), RegionClassifierTrain(), 3)
         for one in (descriptors, constant)
